@@ -1,0 +1,2 @@
+//! Latent runtime.
+#![no_std]
