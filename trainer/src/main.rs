@@ -1,2 +1,7 @@
-//! Placeholder.
-fn main() {}
+//! The `trainer` program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    latent_trainer::cli::main()
+}

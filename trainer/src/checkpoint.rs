@@ -1,0 +1,1 @@
+//! Checkpoints: weights, optimizer, random state and progress, exactly as they were.

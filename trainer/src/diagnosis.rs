@@ -1,0 +1,1 @@
+//! Diagnosis of a GAN run from its losses.

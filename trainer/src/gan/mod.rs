@@ -1,0 +1,3 @@
+//! Generative adversarial networks: architectures, losses and the training loop.
+
+pub mod losses;

@@ -1,0 +1,1 @@
+//! Layers, their initialisation and their names.

@@ -1,0 +1,1 @@
+//! Reports: metrics, event files, plots, image grids, progress.
