@@ -1,2 +1,49 @@
-//! Latent runtime.
+//! Runs small generators and encoders anywhere, from a server to bare metal.
+//!
+//! The core needs neither the standard library nor an allocator: seeded latent sampling ([`rng`], [`latent`]), image
+//! conversion ([`pixels`]) and the trait that every back end implements ([`backend`]). The caller owns all memory.
+//! Floating-point functions come from `libm`, so that the same seed gives the same bits on every target.
+//!
+//! | feature | adds | needs |
+//! |---|---|---|
+//! | (none) | the core | `core` |
+//! | `alloc` | owned buffers | an allocator |
+//! | `std` | files, choosing a back end at run time | the standard library |
+//! | `onnx` | reading ONNX files: `onnx::load`, `onnx::ModelMetadata` | `std` |
+//! | `tract` | the back end `tract::TractBackend`, pure Rust | `onnx` |
+//! | `ort` | the back end `ort::OrtBackend`, ONNX Runtime's shared library loaded at run time | `onnx` |
+//! | `cli` (default) | the program `runtime` | `onnx`, `ort` |
+//!
+//! A device builds the library alone: `default-features = false`.
+//!
+//! # Example
+//!
+//! Draw two latent vectors, walk half-way between them, and turn a row of values in [-1, 1] into pixels:
+//!
+//! ```
+//! use latent_runtime::latent::{slerp, Distribution};
+//! use latent_runtime::pixels::ValueRange;
+//! use latent_runtime::rng::Rng;
+//!
+//! let mut rng = Rng::from_seed(7);
+//! let distribution = Distribution::Uniform { low: -1.0, high: 1.0 };
+//! let (mut from, mut to, mut between) = ([0.0; 96], [0.0; 96], [0.0; 96]);
+//! distribution.fill(&mut rng, &mut from);
+//! distribution.fill(&mut rng, &mut to);
+//! slerp(&from, &to, 0.5, &mut between);
+//!
+//! let range = ValueRange::SIGNED; // [-1, 1]
+//! assert_eq!([-1.0, 0.0, 1.0].map(|value| range.to_u8(value)), [0, 128, 255]);
+//! ```
 #![no_std]
+#![deny(unsafe_code)]
+
+#[cfg(feature = "alloc")]
+extern crate alloc;
+#[cfg(feature = "std")]
+extern crate std;
+
+pub mod backend;
+pub mod latent;
+pub mod pixels;
+pub mod rng;
