@@ -1,2 +1,57 @@
-//! Placeholder.
-fn main() {}
+//! `cargo xtask`: the project's own commands, everything a fresh machine needs.
+
+mod bare_metal;
+mod demo;
+mod setup;
+mod shell;
+mod test;
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    version,
+    about = "Set-up, demo, tests and benchmarks of Latent"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Provide libtorch, the ONNX Runtime library and the Python side of the tests, in .latent/
+    Setup(setup::SetupArgs),
+    /// Train, export, run and make pictures, on data drawn by the program itself
+    Demo(demo::DemoArgs),
+    /// Run every check and every test
+    Test(test::TestArgs),
+    /// Build the runtime's core for a Cortex-M4F/M7 without an operating system
+    BareMetal,
+}
+
+fn main() -> Result<()> {
+    match Cli::parse().command {
+        Command::Setup(args) => setup::run(&args),
+        Command::Demo(args) => demo::run(&args),
+        Command::Test(args) => test::run(&args),
+        Command::BareMetal => {
+            if let bare_metal::Outcome::Skipped(why) = bare_metal::check()? {
+                anyhow::bail!("the bare-metal build could not be made: {why}");
+            }
+            Ok(())
+        }
+    }
+}
+
+/// The workspace's root folder.
+fn root() -> PathBuf {
+    let manifest = std::env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+    manifest.parent().map_or_else(|| PathBuf::from("."), PathBuf::from)
+}

@@ -1,0 +1,187 @@
+//! `cargo xtask test`: every check and every test, on a fresh machine too.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+
+use crate::{bare_metal, setup, shell};
+
+#[derive(Args)]
+pub(crate) struct TestArgs {
+    /// Only the tests: no formatting, lints, documentation or bare-metal build
+    #[arg(long)]
+    tests_only: bool,
+}
+
+/// Feature sets of the runtime that users build besides "everything".
+const RUNTIME_FEATURES: [&str; 3] = ["", "alloc", "std"];
+
+/// Runs everything and fails at the end if anything failed.
+pub(crate) fn run(args: &TestArgs) -> Result<()> {
+    let start = Instant::now();
+    setup::run(&setup::SetupArgs::default())?;
+    let mut steps = Steps::default();
+    if !args.tests_only {
+        steps.step("formatting", || shell::run(shell::cargo().args(["fmt", "--all", "--check"])));
+        steps.step("no libtorch below the trainer", no_libtorch_in_default_members);
+        steps.step("lints", || {
+            shell::run(shell::cargo().args([
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--all-features",
+                "--",
+                "-D",
+                "warnings",
+            ]))
+        });
+        for features in RUNTIME_FEATURES {
+            steps.step(&format!("lints of the runtime with features [{features}]"), || {
+                shell::run(
+                    shell::cargo()
+                        .args([
+                            "clippy",
+                            "--package",
+                            "latent-runtime",
+                            "--lib",
+                            "--no-default-features",
+                            "--features",
+                            features,
+                        ])
+                        .args(["--", "-D", "warnings"]),
+                )
+            });
+        }
+        steps.step("documentation", || {
+            shell::run(
+                shell::cargo()
+                    .args(["doc", "--workspace", "--no-deps", "--all-features", "--document-private-items"])
+                    .env("RUSTDOCFLAGS", "-D warnings -A rustdoc::private_intra_doc_links"),
+            )
+        });
+        steps.step("bare metal", || match bare_metal::check()? {
+            bare_metal::Outcome::Built => Ok(()),
+            bare_metal::Outcome::Skipped(why) => {
+                eprintln!("skipped: {why}");
+                Ok(())
+            }
+        });
+    }
+    // The end-to-end tests start the real programs.
+    steps.step("programs", || {
+        shell::run(shell::cargo().args(["build", "--workspace", "--all-features", "--bins"]))
+    });
+    let mut counts = Counts::default();
+    steps.step("tests", || {
+        cargo_test(
+            shell::cargo().args(["test", "--workspace", "--all-features", "--no-fail-fast"]),
+            &mut counts,
+        )
+    });
+
+    eprintln!();
+    for (name, seconds, failure) in &steps.done {
+        eprintln!("{:>7.1} s  {}  {name}", seconds, if failure.is_some() { "FAILED" } else { "ok    " });
+    }
+    eprintln!("{:>7.1} s  in all", start.elapsed().as_secs_f64());
+    println!("{} passed, {} failed, {} skipped", counts.passed, counts.failed, counts.skipped);
+    let failures: Vec<String> = steps
+        .done
+        .iter()
+        .filter_map(|(name, _, failure)| failure.as_ref().map(|why| format!("{name}: {why:#}")))
+        .collect();
+    if !failures.is_empty() {
+        bail!("{} of {} steps failed\n  {}", failures.len(), steps.done.len(), failures.join("\n  "));
+    }
+    Ok(())
+}
+
+/// What ran so far: name, seconds, and why it failed.
+#[derive(Default)]
+struct Steps {
+    done: Vec<(String, f64, Option<anyhow::Error>)>,
+}
+
+impl Steps {
+    /// Runs a step; a failure is kept, so that one call shows all of them.
+    fn step(&mut self, name: &str, work: impl FnOnce() -> Result<()>) {
+        eprintln!("\n=== {name} ===");
+        let start = Instant::now();
+        let failure = work().err();
+        if let Some(why) = &failure {
+            eprintln!("{name}: {why:#}");
+        }
+        self.done.push((name.to_owned(), start.elapsed().as_secs_f64(), failure));
+    }
+}
+
+/// A user of the library, the exporter or the viewer must not need libtorch.
+fn no_libtorch_in_default_members() -> Result<()> {
+    let tree = shell::output(shell::cargo().args(["tree", "--edges", "normal,build", "--prefix", "none"]))?;
+    match tree.lines().find(|line| line.starts_with("torch-sys ")) {
+        Some(found) => bail!("a default member depends on {found}"),
+        None => Ok(()),
+    }
+}
+
+/// The tests of all test binaries of one `cargo test`.
+#[derive(Default)]
+struct Counts {
+    passed: u64,
+    failed: u64,
+    skipped: u64,
+}
+
+impl Counts {
+    /// Adds a line such as `test result: ok. 5 passed; 0 failed; 1 ignored; ...`.
+    fn add(&mut self, line: &str) {
+        let Some(result) = line.trim_start().strip_prefix("test result: ") else { return };
+        let number = |what: &str| -> u64 {
+            result
+                .split([';', '.'])
+                .filter_map(|part| part.trim().strip_suffix(what))
+                .find_map(|count| count.trim().parse().ok())
+                .unwrap_or(0)
+        };
+        self.passed += number(" passed");
+        self.failed += number(" failed");
+        self.skipped += number(" ignored");
+    }
+}
+
+/// Runs the tests, showing their output as it comes, and counts them.
+fn cargo_test(command: &mut Command, counts: &mut Counts) -> Result<()> {
+    let mut child = command.stdout(Stdio::piped()).spawn().context("cannot start cargo test")?;
+    let stdout = child.stdout.take().context("cargo test has no output")?;
+    for line in BufReader::new(stdout).lines() {
+        let line = line?;
+        println!("{line}");
+        counts.add(&line);
+    }
+    let status = child.wait()?;
+    if !status.success() {
+        bail!("{} tests failed ({status})", counts.failed);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_of_all_binaries_are_added() {
+        let mut counts = Counts::default();
+        for line in [
+            "running 3 tests",
+            "test result: ok. 2 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s",
+            "test result: FAILED. 10 passed; 3 failed; 0 ignored; 0 measured; 0 filtered out; finished in 1.25s",
+        ] {
+            counts.add(line);
+        }
+        assert_eq!((counts.passed, counts.failed, counts.skipped), (12, 3, 1));
+    }
+}
