@@ -45,5 +45,7 @@ extern crate std;
 
 pub mod backend;
 pub mod latent;
+#[cfg(feature = "onnx")]
+pub mod onnx;
 pub mod pixels;
 pub mod rng;

@@ -1,0 +1,184 @@
+//! What goes into a model and what comes out.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::format;
+use std::string::{String, ToString};
+use std::vec::Vec;
+
+use super::element_type;
+use super::proto::tensor_proto::DataType;
+use super::proto::{GraphProto, ModelProto, ValueInfoProto, tensor_shape_proto, type_proto};
+
+/// One dimension of a declared shape.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Dimension {
+    /// A fixed size.
+    Fixed(usize),
+    /// A name for a size that is free, e.g. `N`.
+    Symbol(String),
+    /// Nothing is said.
+    Unknown,
+}
+
+impl fmt::Display for Dimension {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fixed(size) => write!(f, "{size}"),
+            Self::Symbol(name) => f.write_str(name),
+            Self::Unknown => f.write_str("?"),
+        }
+    }
+}
+
+/// A declared value of a graph.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ValueInfo {
+    /// The name.
+    pub name: String,
+    /// The element type, a [`DataType`] number; 0 if it is no tensor or the type is not given.
+    pub data_type: i32,
+    /// The shape; `None` if it is not given.
+    pub shape: Option<Vec<Dimension>>,
+}
+
+impl ValueInfo {
+    /// Reads a declaration.
+    pub fn new(proto: &ValueInfoProto) -> Self {
+        let tensor = match proto.r#type.as_ref().and_then(|t| t.value.as_ref()) {
+            Some(type_proto::Value::TensorType(tensor)) => Some(tensor),
+            _ => None,
+        };
+        let dimension = |dim: &tensor_shape_proto::Dimension| match &dim.value {
+            Some(tensor_shape_proto::dimension::Value::DimValue(size)) => {
+                // A negative size is what some writers put for an unknown one.
+                usize::try_from(*size).map_or(Dimension::Unknown, Dimension::Fixed)
+            }
+            Some(tensor_shape_proto::dimension::Value::DimParam(name)) if !name.is_empty() => {
+                Dimension::Symbol(name.clone())
+            }
+            _ => Dimension::Unknown,
+        };
+        Self {
+            name: proto.name.clone(),
+            data_type: tensor.map_or(0, |tensor| tensor.elem_type),
+            shape: tensor
+                .and_then(|tensor| tensor.shape.as_ref())
+                .map(|shape| shape.dim.iter().map(dimension).collect()),
+        }
+    }
+}
+
+impl fmt::Display for ValueInfo {
+    /// e.g. `image float32 (N, 1, 28, 28)`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} ", self.name, element_type(self.data_type).map_or("?", |(name, _)| name))?;
+        match &self.shape {
+            None => f.write_str("(shape not given)"),
+            Some(shape) => {
+                let sizes: Vec<String> = shape.iter().map(ToString::to_string).collect();
+                write!(f, "({})", sizes.join(", "))
+            }
+        }
+    }
+}
+
+/// The graph's inputs that a caller must give: those that are no initializers.
+pub fn graph_inputs(graph: &GraphProto) -> Vec<ValueInfo> {
+    let initialized: HashSet<&str> = graph.initializer.iter().map(|tensor| tensor.name.as_str()).collect();
+    graph
+        .input
+        .iter()
+        .filter(|input| !initialized.contains(input.name.as_str()))
+        .map(ValueInfo::new)
+        .collect()
+}
+
+/// The graph's outputs.
+pub fn graph_outputs(graph: &GraphProto) -> Vec<ValueInfo> {
+    graph.output.iter().map(ValueInfo::new).collect()
+}
+
+/// The one input and the one output of a model that a back end can run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interface {
+    /// The input's name.
+    pub input: String,
+    /// The input's shape per example, without the batch axis.
+    pub input_shape: Vec<usize>,
+    /// The output's name.
+    pub output: String,
+    /// The output's shape per example, without the batch axis.
+    pub output_shape: Vec<usize>,
+    /// The only batch size the model takes, if its first axis is not free.
+    pub fixed_batch: Option<usize>,
+}
+
+impl Interface {
+    /// Finds it: one float32 input and one float32 output, the batch on axis 0 of both, all other sizes fixed.
+    ///
+    /// # Errors
+    /// If the model is not like that; the message says what was found.
+    pub fn of(model: &ModelProto) -> Result<Self, InterfaceError> {
+        let graph = model.graph.as_ref().ok_or_else(|| InterfaceError("the model has no graph".into()))?;
+        let (input, input_batch, input_shape) = only("input", &graph_inputs(graph))?;
+        let (output, output_batch, output_shape) = only("output", &graph_outputs(graph))?;
+        let fixed_batch = match (input_batch, output_batch) {
+            (Some(a), Some(b)) if a != b => {
+                return Err(InterfaceError(format!(
+                    "the input has a batch of {a} but the output one of {b}"
+                )));
+            }
+            (a, b) => a.or(b),
+        };
+        Ok(Self { input, input_shape, output, output_shape, fixed_batch })
+    }
+}
+
+type Value = (String, Option<usize>, Vec<usize>);
+
+fn only(role: &str, values: &[ValueInfo]) -> Result<Value, InterfaceError> {
+    let [value] = values else {
+        let names: Vec<&str> = values.iter().take(8).map(|value| value.name.as_str()).collect();
+        let (count, names) = (values.len(), names.join(", "));
+        return Err(InterfaceError(format!("one {role} is expected, but the model has {count} ({names})")));
+    };
+    if value.data_type != DataType::Float as i32 {
+        return Err(InterfaceError(format!("a float32 {role} is expected, but the model has {value}")));
+    }
+    let Some((batch, shape)) = value.shape.as_deref().and_then(|shape| shape.split_first()) else {
+        return Err(InterfaceError(format!(
+            "a shape with a batch axis is expected, but the model's {role} is {value}"
+        )));
+    };
+    let sizes: Option<Vec<usize>> = shape
+        .iter()
+        .map(|dimension| match dimension {
+            Dimension::Fixed(size) if *size > 0 => Some(*size),
+            _ => None,
+        })
+        .collect();
+    let sizes = sizes.ok_or_else(|| {
+        InterfaceError(format!("only the batch axis may be free or empty, but the model's {role} is {value}"))
+    })?;
+    let batch = match batch {
+        Dimension::Fixed(0) => {
+            return Err(InterfaceError(format!("the batch cannot be 0, but the model's {role} is {value}")));
+        }
+        Dimension::Fixed(size) => Some(*size),
+        _ => None,
+    };
+    Ok((value.name.clone(), batch, sizes))
+}
+
+/// Why a model cannot be run as one input to one output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InterfaceError(String);
+
+impl fmt::Display for InterfaceError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for InterfaceError {}

@@ -1,0 +1,208 @@
+//! From a file to a [`ModelProto`] that holds all its data.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::string::{String, ToString};
+use std::vec::Vec;
+
+use prost::Message;
+
+use super::external;
+use super::proto::ModelProto;
+
+/// The largest ONNX file that is read: protobuf messages cannot be larger.
+pub const MAX_FILE_BYTES: u64 = (1 << 31) - 1;
+
+/// The most that is read from a model's external data files, all together.
+pub const MAX_EXTERNAL_BYTES: u64 = 16 << 30;
+
+/// Why an ONNX file could not be read.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum OnnxError {
+    /// The file could not be opened or read.
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// The path is a folder or something else that is no file.
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The file has no bytes.
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is larger than any ONNX file can be.
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its size.
+        bytes: u64,
+        /// The limit: [`MAX_FILE_BYTES`] or [`MAX_EXTERNAL_BYTES`].
+        limit: u64,
+    },
+    /// The bytes are of something else.
+    NotOnnx {
+        /// The file.
+        path: PathBuf,
+        /// What it looks like, as the end of "is not an ONNX model, but looks like".
+        looks_like: &'static str,
+    },
+    /// It begins like an ONNX file, but the protobuf message does not decode.
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Where and how decoding failed.
+        detail: String,
+    },
+    /// It decodes, but what every model must have is not there.
+    Incomplete {
+        /// The file.
+        path: PathBuf,
+        /// What is missing.
+        missing: &'static str,
+    },
+    /// A tensor's data in another file could not be read.
+    External {
+        /// The model file.
+        path: PathBuf,
+        /// The tensor.
+        tensor: String,
+        /// What is wrong with its data.
+        detail: String,
+    },
+}
+
+impl fmt::Display for OnnxError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io { path, source } => write!(f, "cannot read {}: {source}", path.display()),
+            Self::NotAFile { path } => {
+                write!(f, "{} is not a file; give the path of an .onnx file", path.display())
+            }
+            Self::Empty { path } => write!(f, "{} is empty (0 bytes), not an ONNX model", path.display()),
+            Self::TooLarge { path, bytes, limit } => {
+                write!(f, "{} has {bytes} bytes; at most {limit} are read", path.display())
+            }
+            Self::NotOnnx { path, looks_like } => {
+                write!(f, "{} is not an ONNX model, but looks like {looks_like}", path.display())
+            }
+            Self::Damaged { path, detail } => {
+                write!(f, "{} is truncated or damaged: {detail}", path.display())
+            }
+            Self::Incomplete { path, missing } => {
+                write!(f, "{} is not an ONNX model: it has no {missing}", path.display())
+            }
+            Self::External { path, tensor, detail } => {
+                write!(f, "{}: the data of tensor \"{tensor}\" cannot be read: {detail}", path.display())
+            }
+        }
+    }
+}
+
+impl std::error::Error for OnnxError {
+    // `Display` has the cause already.
+}
+
+/// Reads an ONNX file. Data that the model keeps in other files is read as well and put into the tensors' `raw_data`,
+/// so that the result stands for itself. Such files must lie in the model's folder or below it.
+///
+/// # Errors
+/// See [`OnnxError`]; every message names the file.
+pub fn load(path: impl AsRef<Path>) -> Result<ModelProto, OnnxError> {
+    let path = path.as_ref();
+    let mut model = decode(&read_limited(path, MAX_FILE_BYTES)?, path)?;
+    external::resolve(&mut model, path)?;
+    Ok(model)
+}
+
+/// Decodes the bytes of an ONNX file; data in other files stays there. `path` is what errors call the file.
+///
+/// # Errors
+/// [`OnnxError::Empty`], [`OnnxError::NotOnnx`], [`OnnxError::Damaged`], [`OnnxError::Incomplete`].
+pub fn decode(bytes: &[u8], path: &Path) -> Result<ModelProto, OnnxError> {
+    let path = || path.to_path_buf();
+    if bytes.is_empty() {
+        return Err(OnnxError::Empty { path: path() });
+    }
+    if let Some(looks_like) = known_other_format(bytes) {
+        return Err(OnnxError::NotOnnx { path: path(), looks_like });
+    }
+    let model = ModelProto::decode(bytes).map_err(|error| {
+        // Field 1, ir_version, comes first in what protobuf's own writers make.
+        if bytes[0] == 0x08 {
+            OnnxError::Damaged { path: path(), detail: error.to_string() }
+        } else {
+            OnnxError::NotOnnx { path: path(), looks_like: "something that is no protobuf message" }
+        }
+    })?;
+    let missing = match &model {
+        ModelProto { graph: None, .. } => Some("graph"),
+        ModelProto { graph: Some(graph), .. } if graph.output.is_empty() => Some("graph output"),
+        ModelProto { opset_import, .. } if opset_import.is_empty() => Some("operator set (opset_import)"),
+        _ => None,
+    };
+    match missing {
+        Some(missing) => Err(OnnxError::Incomplete { path: path(), missing }),
+        None => Ok(model),
+    }
+}
+
+/// What a user may have given by mistake.
+fn known_other_format(bytes: &[u8]) -> Option<&'static str> {
+    let start = &bytes[..bytes.len().min(1024)];
+    let text = start.trim_ascii_start();
+    let begins =
+        |prefix: &[u8]| text.len() >= prefix.len() && text[..prefix.len()].eq_ignore_ascii_case(prefix);
+    if begins(b"<!doctype html") || begins(b"<html") {
+        Some("an HTML page (a failed download?)")
+    } else if begins(b"version https://git-lfs") {
+        Some("a Git LFS pointer (fetch the file itself with `git lfs pull`)")
+    } else if start.starts_with(b"PK\x03\x04") {
+        Some("a ZIP archive, such as a PyTorch checkpoint")
+    } else if start.starts_with(&[0x1f, 0x8b]) {
+        Some("a gzip archive (unpack it first)")
+    } else if start.starts_with(b"\x89PNG") {
+        Some("a PNG image")
+    } else if start.len() > 9 && start[8] == b'{' && start[4..8] == [0; 4] {
+        Some("a safetensors file (`exporter export` makes ONNX of a run folder)")
+    } else if begins(b"{") || begins(b"[") {
+        Some("JSON")
+    } else if start.starts_with(b"\x7fELF") {
+        Some("a program")
+    } else {
+        None
+    }
+}
+
+/// Reads a whole regular file of at most `limit` bytes.
+pub(super) fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>, OnnxError> {
+    let io_error = |source| OnnxError::Io { path: path.to_path_buf(), source };
+    // Asked before it is opened: opening a named pipe would wait for a writer.
+    let metadata = path.metadata().map_err(io_error)?;
+    if !metadata.is_file() {
+        return Err(OnnxError::NotAFile { path: path.to_path_buf() });
+    }
+    let too_large = |bytes| OnnxError::TooLarge { path: path.to_path_buf(), bytes, limit };
+    if metadata.len() > limit {
+        return Err(too_large(metadata.len()));
+    }
+    let mut bytes = Vec::with_capacity(metadata.len() as usize);
+    // The file may grow meanwhile.
+    File::open(path)
+        .map_err(io_error)?
+        .take(limit.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .map_err(io_error)?;
+    if bytes.len() as u64 > limit {
+        return Err(too_large(bytes.len() as u64));
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,60 @@
+//! Reading ONNX files: the protobuf messages, what our exporter says about a model, and what goes in and comes out.
+
+mod external;
+mod interface;
+mod load;
+mod metadata;
+#[allow(missing_docs, unreachable_pub, clippy::all)]
+#[rustfmt::skip]
+pub mod proto;
+
+pub use interface::{Dimension, Interface, InterfaceError, ValueInfo, graph_inputs, graph_outputs};
+pub use load::{MAX_EXTERNAL_BYTES, MAX_FILE_BYTES, OnnxError, decode, load};
+pub use metadata::{ImageShape, ModelKind, ModelMetadata};
+
+use proto::tensor_proto::DataType;
+
+/// The name of an ONNX element type as the ONNX documentation writes it (`float32`, `int8`, ...), and the bits of one
+/// element; `None` for strings and for types unknown to this version.
+pub fn element_type(data_type: i32) -> Option<(&'static str, usize)> {
+    Some(match DataType::try_from(data_type).ok()? {
+        DataType::Float => ("float32", 32),
+        DataType::Uint8 => ("uint8", 8),
+        DataType::Int8 => ("int8", 8),
+        DataType::Uint16 => ("uint16", 16),
+        DataType::Int16 => ("int16", 16),
+        DataType::Int32 => ("int32", 32),
+        DataType::Int64 => ("int64", 64),
+        DataType::Bool => ("bool", 8),
+        DataType::Float16 => ("float16", 16),
+        DataType::Double => ("float64", 64),
+        DataType::Uint32 => ("uint32", 32),
+        DataType::Uint64 => ("uint64", 64),
+        DataType::Complex64 => ("complex64", 64),
+        DataType::Complex128 => ("complex128", 128),
+        DataType::Bfloat16 => ("bfloat16", 16),
+        DataType::Float8e4m3fn => ("float8e4m3fn", 8),
+        DataType::Float8e4m3fnuz => ("float8e4m3fnuz", 8),
+        DataType::Float8e5m2 => ("float8e5m2", 8),
+        DataType::Float8e5m2fnuz => ("float8e5m2fnuz", 8),
+        DataType::Uint4 => ("uint4", 4),
+        DataType::Int4 => ("int4", 4),
+        DataType::Float4e2m1 => ("float4e2m1", 4),
+        DataType::Float8e8m0 => ("float8e8m0", 8),
+        DataType::Uint2 => ("uint2", 2),
+        DataType::Int2 => ("int2", 2),
+        DataType::Float6e2m3 => ("float6e2m3", 6),
+        DataType::Float6e3m2 => ("float6e3m2", 6),
+        DataType::Undefined | DataType::String => return None,
+    })
+}
+
+/// The bytes that a tensor of these dimensions takes as raw data; `None` if a dimension is negative, the element has no
+/// fixed size, or the product overflows.
+pub fn tensor_bytes(data_type: i32, dims: &[i64]) -> Option<u64> {
+    let (_, bits) = element_type(data_type)?;
+    let elements = dims
+        .iter()
+        .try_fold(1u64, |product, &dim| u64::try_from(dim).ok().and_then(|dim| product.checked_mul(dim)))?;
+    Some(elements.checked_mul(bits as u64)?.div_ceil(8))
+}
