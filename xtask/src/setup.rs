@@ -162,34 +162,65 @@ fn virtual_environment(home: &Path) -> Result<PathBuf> {
     Ok(python)
 }
 
-/// Installs the pinned wheels. An interrupted call goes on where it stopped: finished wheels lie in a cache of
-/// our own until everything is installed, and a broken transfer is resumed.
+/// Installs the pinned wheels. Each is downloaded by a call of its own, so that an interrupted set-up goes on with
+/// the first wheel it does not have yet; pip itself takes up a transfer that breaks.
 fn install(home: &Path, python: &Path, requirements: &str) -> Result<()> {
-    let cache = home.join("pip-cache");
+    let wheels = home.join("wheels");
+    fs::create_dir_all(&wheels)?;
+    let pip = |verb: &str| {
+        let mut pip = shell::command(python);
+        pip.args(["-m", "pip", "--disable-pip-version-check", verb]);
+        pip.args(["--require-hashes", "--no-deps", "--only-binary", ":all:"])
+            .arg("--find-links")
+            .arg(&wheels);
+        pip
+    };
+    let packages = blocks(requirements);
     let list = home.join("requirements.txt");
+    eprintln!("downloading libtorch, ONNX Runtime and what they need: about 2.5 GB, 5 GB on disk");
+    for (index, (name, block)) in packages.iter().enumerate() {
+        let finished = wheels.join(format!("{}.finished", hex(&Sha256::digest(block.as_bytes()))));
+        if finished.exists() {
+            continue;
+        }
+        eprintln!("[{}/{}] {name}", index + 1, packages.len());
+        fs::write(&list, block)?;
+        let mut download = pip("download");
+        download.args([
+            "--quiet",
+            "--progress-bar",
+            "on",
+            "--retries",
+            "5",
+            "--resume-retries",
+            "10",
+            "--dest",
+        ]);
+        shell::run_quietly(download.arg(&wheels).arg("--requirement").arg(&list))
+            .context("the download did not finish; run the same command again to go on with it")?;
+        fs::write(&finished, "")?;
+    }
     fs::write(&list, requirements)?;
-    eprintln!("downloading libtorch and ONNX Runtime: about 2.5 GB, 5 GB on disk");
-    shell::run(
-        shell::command(python)
-            .args([
-                "-m",
-                "pip",
-                "install",
-                "--disable-pip-version-check",
-                "--require-hashes",
-                "--only-binary",
-                ":all:",
-                "--no-deps",
-            ])
-            .args(["--retries", "5", "--resume-retries", "10", "--cache-dir"])
-            .arg(&cache)
-            .arg("--requirement")
-            .arg(&list),
-    )
-    .context("the download did not finish; run the same command again to go on with it")?;
-    fs::remove_dir_all(&cache)
-        .or_else(|error| if error.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(error) })?;
+    eprintln!("installing {} packages", packages.len());
+    shell::run_quietly(pip("install").args(["--quiet", "--no-index", "--requirement"]).arg(&list))?;
+    fs::remove_dir_all(&wheels)?;
     Ok(())
+}
+
+/// The packages of a requirements file: each name with its version, and its lines.
+fn blocks(requirements: &str) -> Vec<(String, String)> {
+    let mut blocks: Vec<(String, String)> = Vec::new();
+    for line in requirements.lines().filter(|line| !line.starts_with('#')) {
+        if !line.starts_with(' ') {
+            let name = line.split([' ', ';']).next().unwrap_or(line);
+            blocks.push((name.to_owned(), String::new()));
+        }
+        if let Some((_, block)) = blocks.last_mut() {
+            block.push_str(line);
+            block.push('\n');
+        }
+    }
+    blocks
 }
 
 /// Gives the libraries their stable names.
@@ -244,18 +275,12 @@ fn requirements_without(skip: &[&str]) -> String {
                         || name.starts_with("cuda-")))
         })
     };
-    let mut keep = true;
-    let mut kept = String::new();
-    for line in REQUIREMENTS.lines() {
-        if let Some((name, _)) = line.split_once("==").filter(|_| !line.starts_with([' ', '#'])) {
-            keep = !skipped(name);
-        }
-        if keep {
-            kept.push_str(line);
-            kept.push('\n');
-        }
-    }
-    kept
+    let name_of = |package: &str| package.split("==").next().unwrap_or(package).to_owned();
+    blocks(REQUIREMENTS)
+        .into_iter()
+        .filter(|(package, _)| !skipped(&name_of(package)))
+        .map(|(_, block)| block)
+        .collect()
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -280,10 +305,9 @@ mod tests {
     #[test]
     fn what_the_user_provides_is_left_out() {
         let names = |skip: &[&str]| -> Vec<String> {
-            requirements_without(skip)
-                .lines()
-                .filter(|line| !line.starts_with([' ', '#']))
-                .filter_map(|line| line.split_once("==").map(|(name, _)| name.to_owned()))
+            blocks(&requirements_without(skip))
+                .into_iter()
+                .filter_map(|(package, _)| package.split_once("==").map(|(name, _)| name.to_owned()))
                 .collect()
         };
         let has = |list: &[String], name: &str| list.iter().any(|found| found == name);

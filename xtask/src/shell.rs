@@ -21,6 +21,11 @@ pub(crate) fn cargo() -> Command {
 /// Prints the command line, runs it, and fails unless it succeeds.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     eprintln!("$ {}", line(command));
+    run_quietly(command)
+}
+
+/// Runs the command without printing it first, and fails unless it succeeds.
+pub(crate) fn run_quietly(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| format!("cannot start `{}`", line(command)))?;
     if !status.success() {
         bail!("`{}` failed: {status}", line(command));
