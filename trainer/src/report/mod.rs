@@ -1,1 +1,16 @@
-//! Reports: metrics, event files, plots, image grids, progress.
+//! What a run leaves for people to look at: metrics, TensorBoard event files, plots, image grids, progress.
+//!
+//! Nothing here knows of tensors: numbers and bytes come in, files and lines go out.
+
+pub mod grid;
+pub mod metrics;
+pub mod progress;
+pub mod tensorboard;
+
+use std::io;
+use std::path::Path;
+
+/// Turns an I/O error into one that says what was attempted on which file.
+fn at(path: &Path, doing: &str) -> impl FnOnce(io::Error) -> io::Error {
+    move |error| io::Error::new(error.kind(), format!("cannot {doing} {}: {error}", path.display()))
+}
