@@ -62,6 +62,13 @@ pub enum RunError {
         /// The most it can take.
         limit: usize,
     },
+    /// The model was made for another batch size and takes no other.
+    FixedBatch {
+        /// The only batch size it takes.
+        expected: usize,
+        /// The batch asked for.
+        found: usize,
+    },
     /// The input slice does not hold the batch.
     InputLength {
         /// Batch times the values per example.
@@ -92,6 +99,9 @@ impl fmt::Display for RunError {
             Self::EmptyBatch => f.write_str("a batch of 0 examples cannot be run; the least is 1"),
             Self::BatchTooLarge { batch, limit } => {
                 write!(f, "a batch of {batch} examples is too large for this back end; the most is {limit}")
+            }
+            Self::FixedBatch { expected, found } => {
+                write!(f, "the model takes only batches of {expected}, not of {found}")
             }
             Self::InputLength { expected, found } => {
                 write!(f, "the input has {found} values, but the batch needs {expected}")

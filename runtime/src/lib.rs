@@ -47,5 +47,13 @@ pub mod backend;
 pub mod latent;
 #[cfg(feature = "onnx")]
 pub mod onnx;
+#[cfg(feature = "std")]
+pub mod open;
+#[cfg(feature = "ort")]
+pub mod ort;
+#[cfg(any(feature = "ort", feature = "tract"))]
+mod per_batch;
 pub mod pixels;
 pub mod rng;
+#[cfg(feature = "tract")]
+pub mod tract;

@@ -9,6 +9,7 @@ use std::vec::Vec;
 use super::element_type;
 use super::proto::tensor_proto::DataType;
 use super::proto::{GraphProto, ModelProto, ValueInfoProto, tensor_shape_proto, type_proto};
+use crate::backend::{RunError, TensorInfo};
 
 /// One dimension of a declared shape.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,8 +122,16 @@ impl Interface {
     /// If the model is not like that; the message says what was found.
     pub fn of(model: &ModelProto) -> Result<Self, InterfaceError> {
         let graph = model.graph.as_ref().ok_or_else(|| InterfaceError("the model has no graph".into()))?;
-        let (input, input_batch, input_shape) = only("input", &graph_inputs(graph))?;
-        let (output, output_batch, output_shape) = only("output", &graph_outputs(graph))?;
+        Self::of_values(&graph_inputs(graph), &graph_outputs(graph))
+    }
+
+    /// As [`Interface::of`], from the declared inputs and outputs.
+    ///
+    /// # Errors
+    /// As [`Interface::of`].
+    pub fn of_values(inputs: &[ValueInfo], outputs: &[ValueInfo]) -> Result<Self, InterfaceError> {
+        let (input, input_batch, input_shape) = only("input", inputs)?;
+        let (output, output_batch, output_shape) = only("output", outputs)?;
         let fixed_batch = match (input_batch, output_batch) {
             (Some(a), Some(b)) if a != b => {
                 return Err(InterfaceError(format!(
@@ -132,6 +141,27 @@ impl Interface {
             (a, b) => a.or(b),
         };
         Ok(Self { input, input_shape, output, output_shape, fixed_batch })
+    }
+
+    /// The input, as a back end tells it.
+    pub fn input_info(&self) -> TensorInfo<'_> {
+        TensorInfo { name: &self.input, shape: &self.input_shape }
+    }
+
+    /// The output, as a back end tells it.
+    pub fn output_info(&self) -> TensorInfo<'_> {
+        TensorInfo { name: &self.output, shape: &self.output_shape }
+    }
+
+    /// Whether the model takes this batch size.
+    ///
+    /// # Errors
+    /// [`RunError::FixedBatch`] if it takes only another one.
+    pub fn check_batch(&self, batch: usize) -> Result<(), RunError> {
+        match self.fixed_batch {
+            Some(expected) if expected != batch => Err(RunError::FixedBatch { expected, found: batch }),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -123,6 +123,27 @@ pub fn load(path: impl AsRef<Path>) -> Result<ModelProto, OnnxError> {
     Ok(model)
 }
 
+/// A quick look at a file before an engine reads it: it is there, is a file of a possible size, and is not one of the
+/// other formats that people confuse with ONNX. What passes may still be damaged.
+///
+/// # Errors
+/// [`OnnxError::Io`], [`OnnxError::NotAFile`], [`OnnxError::Empty`], [`OnnxError::TooLarge`], [`OnnxError::NotOnnx`].
+pub fn check_file(path: impl AsRef<Path>) -> Result<(), OnnxError> {
+    let path = path.as_ref();
+    let mut start = Vec::new();
+    open_limited(path, MAX_FILE_BYTES)?
+        .take(1024)
+        .read_to_end(&mut start)
+        .map_err(|source| OnnxError::Io { path: path.to_path_buf(), source })?;
+    if start.is_empty() {
+        return Err(OnnxError::Empty { path: path.to_path_buf() });
+    }
+    match known_other_format(&start) {
+        Some(looks_like) => Err(OnnxError::NotOnnx { path: path.to_path_buf(), looks_like }),
+        None => Ok(()),
+    }
+}
+
 /// Decodes the bytes of an ONNX file; data in other files stays there. `path` is what errors call the file.
 ///
 /// # Errors
@@ -182,27 +203,30 @@ fn known_other_format(bytes: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// Reads a whole regular file of at most `limit` bytes.
-pub(super) fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>, OnnxError> {
+/// Opens a regular file of at most `limit` bytes.
+fn open_limited(path: &Path, limit: u64) -> Result<File, OnnxError> {
     let io_error = |source| OnnxError::Io { path: path.to_path_buf(), source };
     // Asked before it is opened: opening a named pipe would wait for a writer.
     let metadata = path.metadata().map_err(io_error)?;
     if !metadata.is_file() {
         return Err(OnnxError::NotAFile { path: path.to_path_buf() });
     }
-    let too_large = |bytes| OnnxError::TooLarge { path: path.to_path_buf(), bytes, limit };
     if metadata.len() > limit {
-        return Err(too_large(metadata.len()));
+        return Err(OnnxError::TooLarge { path: path.to_path_buf(), bytes: metadata.len(), limit });
     }
-    let mut bytes = Vec::with_capacity(metadata.len() as usize);
-    // The file may grow meanwhile.
-    File::open(path)
-        .map_err(io_error)?
-        .take(limit.saturating_add(1))
+    File::open(path).map_err(io_error)
+}
+
+/// Reads a whole regular file of at most `limit` bytes.
+fn read_limited(path: &Path, limit: u64) -> Result<Vec<u8>, OnnxError> {
+    let file = open_limited(path, limit)?;
+    let mut bytes = Vec::new();
+    // One byte more than allowed, because the file may grow meanwhile.
+    file.take(limit.saturating_add(1))
         .read_to_end(&mut bytes)
-        .map_err(io_error)?;
+        .map_err(|source| OnnxError::Io { path: path.to_path_buf(), source })?;
     if bytes.len() as u64 > limit {
-        return Err(too_large(bytes.len() as u64));
+        return Err(OnnxError::TooLarge { path: path.to_path_buf(), bytes: bytes.len() as u64, limit });
     }
     Ok(bytes)
 }

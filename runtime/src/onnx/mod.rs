@@ -9,7 +9,7 @@ mod metadata;
 pub mod proto;
 
 pub use interface::{Dimension, Interface, InterfaceError, ValueInfo, graph_inputs, graph_outputs};
-pub use load::{MAX_EXTERNAL_BYTES, MAX_FILE_BYTES, OnnxError, decode, load};
+pub use load::{MAX_EXTERNAL_BYTES, MAX_FILE_BYTES, OnnxError, check_file, decode, load};
 pub use metadata::{ImageShape, ModelKind, ModelMetadata};
 
 use proto::tensor_proto::DataType;

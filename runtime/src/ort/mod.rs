@@ -1,0 +1,192 @@
+//! The back end on ONNX Runtime, whose shared library is loaded at run time.
+
+mod library;
+
+use std::borrow::ToOwned;
+use std::format;
+use std::path::Path;
+use std::string::{String, ToString};
+use std::vec::Vec;
+
+use ort::logging::LogLevel;
+use ort::session::builder::GraphOptimizationLevel;
+use ort::session::{HasSelectedOutputs, OutputSelector, RunOptions, Session};
+use ort::value::{Outlet, Tensor, TensorElementType, ValueType};
+
+pub use library::{Library, find_library};
+
+use crate::backend::{Backend, RunError, TensorInfo, check_run};
+use crate::onnx::proto::tensor_proto::DataType;
+use crate::onnx::{self, Dimension, Interface, ValueInfo};
+use crate::open::OpenError;
+use crate::per_batch::PerBatch;
+
+const ENGINE: &str = "ONNX Runtime";
+
+/// How ONNX Runtime runs a model. It always optimises the graph as far as it can and runs the nodes one after another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OrtOptions {
+    /// The threads within one node; 0 leaves it to ONNX Runtime, which takes one for each physical core.
+    pub threads: usize,
+    /// Whether waiting threads spin: faster while runs follow one another closely, at the cost of busy cores.
+    pub spinning: bool,
+}
+
+impl Default for OrtOptions {
+    fn default() -> Self {
+        Self { threads: 0, spinning: true }
+    }
+}
+
+/// A model in ONNX Runtime.
+///
+/// The tensors of the last few batch sizes are kept, so that a run copies the input in and the output out, and
+/// allocates nothing large.
+pub struct OrtBackend {
+    // Declared before the session: fields are dropped in this order.
+    tensors: PerBatch<Tensors>,
+    session: Session,
+    interface: Interface,
+    description: String,
+}
+
+struct Tensors {
+    input: Tensor<f32>,
+    /// Holds the output tensor.
+    options: RunOptions<HasSelectedOutputs>,
+}
+
+impl OrtBackend {
+    /// Loads an ONNX file.
+    ///
+    /// # Errors
+    /// If ONNX Runtime's library cannot be loaded ([`OpenError::Library`]), the file is no ONNX model, ONNX Runtime
+    /// refuses it, or it has not one float32 input and one float32 output.
+    pub fn load(path: impl AsRef<Path>, options: OrtOptions) -> Result<Self, OpenError> {
+        let path = path.as_ref();
+        onnx::check_file(path)?;
+        let environment = library::environment()?;
+        let session = build_session(&environment, path, options).map_err(|message| {
+            // What ONNX Runtime says about a damaged file is short; our own reader may know more.
+            match onnx::load(path) {
+                Err(error) => OpenError::Onnx(error),
+                Ok(_) => OpenError::Engine { engine: ENGINE, path: path.to_owned(), message },
+            }
+        })?;
+        let values = |outlets: &[Outlet]| outlets.iter().map(value_info).collect::<Vec<_>>();
+        let interface = Interface::of_values(&values(session.inputs()), &values(session.outputs()))
+            .map_err(|source| OpenError::Interface { path: path.to_owned(), source })?;
+        let threads = match options.threads {
+            0 => "default threads".to_string(),
+            1 => "1 thread".to_string(),
+            n => format!("{n} threads"),
+        };
+        let description = match library::version() {
+            Some(version) => format!("{ENGINE} {version}, {threads}"),
+            None => format!("{ENGINE}, {threads}"),
+        };
+        Ok(Self { tensors: PerBatch::default(), session, interface, description })
+    }
+}
+
+fn build_session(
+    environment: &ort::environment::Environment,
+    path: &Path,
+    options: OrtOptions,
+) -> Result<Session, String> {
+    // The error types of the builder's methods differ.
+    fn say<T>(error: ort::Error<T>) -> String {
+        error.message().to_string()
+    }
+    Session::builder(environment)
+        .map_err(say)?
+        .with_log_level(LogLevel::Fatal)
+        .map_err(say)?
+        .with_optimization_level(GraphOptimizationLevel::All)
+        .map_err(say)?
+        .with_parallel_execution(false)
+        .map_err(say)?
+        .with_inter_threads(1)
+        .map_err(say)?
+        .with_intra_threads(options.threads)
+        .map_err(say)?
+        .with_intra_op_spinning(options.spinning)
+        .map_err(say)?
+        .commit_from_file(path)
+        .map_err(say)
+}
+
+fn value_info(outlet: &Outlet) -> ValueInfo {
+    let (data_type, shape) = match outlet.dtype() {
+        ValueType::Tensor { ty, shape, dimension_symbols } => {
+            let dimensions = shape.iter().zip(dimension_symbols.iter());
+            let dimension = |(&size, symbol): (&i64, &String)| match usize::try_from(size) {
+                Ok(size) => Dimension::Fixed(size),
+                Err(_) if symbol.is_empty() => Dimension::Unknown,
+                Err(_) => Dimension::Symbol(symbol.clone()),
+            };
+            (data_type(*ty), Some(dimensions.map(dimension).collect()))
+        }
+        _ => (DataType::Undefined, None),
+    };
+    ValueInfo { name: outlet.name().to_owned(), data_type: data_type as i32, shape }
+}
+
+fn data_type(element: TensorElementType) -> DataType {
+    match element {
+        TensorElementType::Float32 => DataType::Float,
+        TensorElementType::Float16 => DataType::Float16,
+        TensorElementType::Bfloat16 => DataType::Bfloat16,
+        TensorElementType::Float64 => DataType::Double,
+        TensorElementType::Uint8 => DataType::Uint8,
+        TensorElementType::Int8 => DataType::Int8,
+        TensorElementType::Int32 => DataType::Int32,
+        TensorElementType::Int64 => DataType::Int64,
+        TensorElementType::Bool => DataType::Bool,
+        _ => DataType::Undefined,
+    }
+}
+
+impl Tensors {
+    fn new(session: &Session, interface: &Interface, batch: usize) -> ort::Result<Self> {
+        let shape = |sizes: &[usize]| -> Vec<usize> { [batch].iter().chain(sizes).copied().collect() };
+        let input = Tensor::new(session.allocator(), shape(&interface.input_shape))?;
+        let output = Tensor::<f32>::new(session.allocator(), shape(&interface.output_shape))?;
+        let outputs = OutputSelector::default().preallocate(interface.output.as_str(), output);
+        Ok(Self { input, options: RunOptions::new()?.with_outputs(outputs) })
+    }
+}
+
+impl Backend for OrtBackend {
+    fn describe(&self) -> &str {
+        &self.description
+    }
+
+    fn input(&self) -> TensorInfo<'_> {
+        self.interface.input_info()
+    }
+
+    fn output(&self) -> TensorInfo<'_> {
+        self.interface.output_info()
+    }
+
+    fn run(&mut self, batch: usize, input: &[f32], output: &mut [f32]) -> Result<(), RunError> {
+        check_run(self.interface.input_info(), self.interface.output_info(), batch, input, output)?;
+        self.interface.check_batch(batch)?;
+        let Self { tensors, session, interface, .. } = self;
+        let failed =
+            |error: ort::Error| RunError::Engine { engine: ENGINE, message: error.message().to_string() };
+        let tensors =
+            tensors.get_or_make(batch, || Tensors::new(session, interface, batch)).map_err(failed)?;
+        tensors.input.extract_tensor_mut().1.copy_from_slice(input);
+        let outputs =
+            session.run_with_options([(&tensors.input).into()], &tensors.options).map_err(failed)?;
+        let (shape, values) = outputs[0].try_extract_tensor::<f32>().map_err(failed)?;
+        if values.len() != output.len() {
+            let message = format!("the output has the shape {shape:?}, which the model does not declare");
+            return Err(RunError::Engine { engine: ENGINE, message });
+        }
+        output.copy_from_slice(values);
+        Ok(())
+    }
+}
