@@ -5,6 +5,7 @@
 //! `.latent/libtorch` (what `LIBTORCH` points to) and `.latent/onnxruntime/libonnxruntime.so`.
 
 use std::fs;
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -186,16 +187,11 @@ fn install(home: &Path, python: &Path, requirements: &str) -> Result<()> {
         eprintln!("[{}/{}] {name}", index + 1, packages.len());
         fs::write(&list, block)?;
         let mut download = pip("download");
-        download.args([
-            "--quiet",
-            "--progress-bar",
-            "on",
-            "--retries",
-            "5",
-            "--resume-retries",
-            "10",
-            "--dest",
-        ]);
+        // pip's bar is for people; a log gets the line above.
+        if !std::io::stderr().is_terminal() {
+            download.arg("--quiet");
+        }
+        download.args(["--retries", "5", "--resume-retries", "10", "--dest"]);
         shell::run_quietly(download.arg(&wheels).arg("--requirement").arg(&list))
             .context("the download did not finish; run the same command again to go on with it")?;
         fs::write(&finished, "")?;
