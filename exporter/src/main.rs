@@ -1,2 +1,7 @@
-//! Placeholder.
-fn main() {}
+//! The program `exporter`.
+
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

@@ -1,0 +1,36 @@
+//! The command line: one module for each subcommand.
+
+mod export;
+mod table;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Turn a training run into ONNX files.
+#[derive(Debug, Parser)]
+#[command(name = "exporter", version, about, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Write the networks of a run as fp32 ONNX
+    Export(export::ExportArgs),
+}
+
+/// Runs the program: 0 when all went well, 1 on an error, 2 on wrong usage.
+pub(crate) fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Export(args) => export::run(args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

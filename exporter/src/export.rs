@@ -1,0 +1,128 @@
+//! From a run folder to ONNX files.
+
+use std::path::{Path, PathBuf};
+
+use latent_runtime::onnx::ModelKind;
+use prost::Message;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::atomic::{self, Existing, WriteError};
+use crate::metadata;
+use crate::network::{self, Network};
+use crate::onnx::{self, Folding, Port};
+use crate::run::{RunError, RunFolder, WeightsChoice};
+
+/// What to export, and where to.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Folder for the files; made when there is none.
+    pub out: PathBuf,
+    /// First part of the files' names; the run folder's name when none is given.
+    pub name: Option<String>,
+    /// Which weights of the generator to take.
+    pub weights: WeightsChoice,
+    /// Whether to export the discriminator too.
+    pub discriminator: bool,
+    /// What becomes of BatchNorm.
+    pub folding: Folding,
+    /// What to do with files that are there already.
+    pub existing: Existing,
+}
+
+/// A file that was written.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Exported {
+    /// The file.
+    pub path: PathBuf,
+    /// What it holds: `generator` or `discriminator`.
+    pub kind: &'static str,
+    /// Which weights it holds: `raw` or `ema`.
+    pub weights: &'static str,
+    /// Its length.
+    pub bytes: u64,
+    /// Trained parameters of the network, before any folding.
+    pub parameters: u64,
+    /// Multiply-accumulates for one example.
+    pub macs: u64,
+    /// SHA-256 of the file, in hexadecimal.
+    pub sha256: String,
+}
+
+/// Why an export failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExportError {
+    /// The run cannot be read.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// A file cannot be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// The name is no part of a file name.
+    #[error("--name {0:?}: expected the first part of a file name, without a folder")]
+    Name(String),
+}
+
+/// Exports the generator of `run`, and the discriminator when asked, each as one fp32 ONNX file.
+///
+/// Every input is read and checked before the first file is written.
+///
+/// # Errors
+/// When the run's files are missing or damaged, or a file cannot be written or would be overwritten.
+pub fn export(run: &RunFolder, options: &Options) -> Result<Vec<Exported>, ExportError> {
+    let name = options.name.clone().unwrap_or_else(|| run.name());
+    if name.is_empty() || Path::new(&name).file_name() != Some(name.as_ref()) {
+        return Err(ExportError::Name(name));
+    }
+    let generator_path = options.out.join(format!("{name}.fp32.onnx"));
+    let discriminator_path = options.out.join(format!("{name}.discriminator.fp32.onnx"));
+    atomic::check(&generator_path, options.existing)?;
+    if options.discriminator {
+        atomic::check(&discriminator_path, options.existing)?;
+    }
+
+    let (weights, ema) = run.generator(options.weights)?;
+    let generator = network::generator(&run.json, weights)?;
+    let mut models = vec![(generator_path, ModelKind::Generator, if ema { "ema" } else { "raw" }, generator)];
+    if options.discriminator {
+        let discriminator = network::discriminator(&run.json, run.discriminator()?)?;
+        models.push((discriminator_path, ModelKind::Discriminator, "raw", discriminator));
+    }
+
+    let mut exported = Vec::new();
+    for (path, kind, weights, network) in models {
+        let bytes = onnx_bytes(run, &name, kind, weights, &network, options.folding);
+        atomic::write(&path, &bytes, options.existing)?;
+        exported.push(Exported {
+            path,
+            kind: kind.name(),
+            weights,
+            bytes: bytes.len() as u64,
+            parameters: network.parameters(),
+            macs: network.macs(),
+            sha256: Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect(),
+        });
+    }
+    Ok(exported)
+}
+
+fn onnx_bytes(
+    run: &RunFolder,
+    name: &str,
+    kind: ModelKind,
+    weights: &str,
+    network: &Network,
+    folding: Folding,
+) -> Vec<u8> {
+    let metadata = metadata::of(&run.json, run.checkpoint.iteration, kind, weights);
+    let image = metadata::image_sentence(&run.json);
+    let score = "Raw score, one value for each image: the higher, the more real it looks";
+    let latent = metadata::latent_sentence(&run.json);
+    let (input, output) = match kind {
+        ModelKind::Generator => (Port { name: "z", doc: &latent }, Port { name: "image", doc: &image }),
+        _ => (Port { name: "image", doc: &image }, Port { name: "score", doc: score }),
+    };
+    let doc = metadata::model_sentence(&run.json, run.checkpoint.iteration, kind, weights);
+    onnx::model(network, name, &doc, input, output, folding, &metadata).encode_to_vec()
+}

@@ -1,0 +1,268 @@
+//! `run.json`: what the trainer says of a run.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::RunError;
+
+/// The newest `run.json` format this crate reads.
+pub const FORMAT: u32 = 1;
+
+/// The fields of `run.json` that an export needs. Fields not listed here are ignored, so that the trainer may
+/// write more than we read.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct RunJson {
+    /// Version of the file; at most [`FORMAT`].
+    pub format: u32,
+    /// What was trained: `gan`.
+    pub kind: RunKind,
+    /// The trainer's subcommand: `vanilla`, `lsgan`, `dcgan`.
+    #[serde(default)]
+    pub command: String,
+    /// Version of the trainer that wrote the run.
+    #[serde(default)]
+    pub latent_version: String,
+    /// Seed of the run.
+    pub seed: u64,
+    /// Which pair of networks was trained.
+    pub net: Architecture,
+    /// Name of the loss: `bce`, `ls`, `hinge`, `wgan-gp`.
+    pub loss: String,
+    /// The noise that the generator was trained with.
+    pub latent: Latent,
+    /// The images that it makes.
+    pub image: Image,
+    /// The data it was trained on.
+    pub data: Data,
+    /// How far the run got.
+    pub progress: Progress,
+    /// Last figures of the training, by name.
+    #[serde(default)]
+    pub figures: BTreeMap<String, serde_json::Value>,
+}
+
+/// What a run trained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RunKind {
+    /// A generator and a discriminator.
+    Gan,
+}
+
+/// The network pairs of the reference (REFERENCE.md, section 1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Architecture {
+    /// Fully connected generator and discriminator.
+    Vanilla,
+    /// Convolutional generator and discriminator.
+    Dcgan,
+}
+
+impl Architecture {
+    /// The name in `run.json` and in the metadata of a model.
+    pub fn name(self) -> &'static str {
+        match self {
+            Architecture::Vanilla => "vanilla",
+            Architecture::Dcgan => "dcgan",
+        }
+    }
+}
+
+/// The noise: how many values, from which distribution.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Latent {
+    /// Values in one latent vector.
+    pub size: usize,
+    /// Where they are drawn from.
+    #[serde(flatten)]
+    pub distribution: Distribution,
+}
+
+/// A distribution with its two parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[serde(tag = "distribution", rename_all = "lowercase")]
+pub enum Distribution {
+    /// U(low, high).
+    Uniform {
+        /// Smallest value.
+        low: f32,
+        /// Largest value.
+        high: f32,
+    },
+    /// N(mean, std^2).
+    Normal {
+        /// Mean.
+        mean: f32,
+        /// Standard deviation.
+        std: f32,
+    },
+}
+
+/// Size and value range of the images.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+pub struct Image {
+    /// 1 for grey, 3 for colour.
+    pub channels: usize,
+    /// Rows.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
+    /// The network's value for black.
+    pub low: f32,
+    /// The network's value for white.
+    pub high: f32,
+}
+
+/// The training data.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Data {
+    /// Short name, such as `mnist`.
+    pub name: String,
+}
+
+/// How far the training got.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+pub struct Progress {
+    /// Iterations done.
+    pub iteration: u64,
+    /// Epochs done, fractions included.
+    #[serde(default)]
+    pub epoch: f64,
+}
+
+impl RunJson {
+    /// Reads and checks `path`.
+    ///
+    /// # Errors
+    /// When the file is missing, is not JSON, was written in a newer format, or holds values that no run can have.
+    pub fn read(path: &Path) -> Result<RunJson, RunError> {
+        let text = match fs::read(path) {
+            Ok(text) => text,
+            Err(source) if source.kind() == std::io::ErrorKind::NotFound => {
+                let folder = path.parent().unwrap_or(path).to_path_buf();
+                return Err(if folder.exists() {
+                    RunError::NotARun(folder)
+                } else {
+                    RunError::NoFolder(folder)
+                });
+            }
+            Err(source) => return Err(RunError::Read { path: path.to_path_buf(), source }),
+        };
+        RunJson::parse(&text).map_err(|reason| match reason {
+            Reason::Json(source) => RunError::Json { path: path.to_path_buf(), source },
+            Reason::NewerFormat(found) => RunError::NewerFormat { path: path.to_path_buf(), found },
+            Reason::Value(what) => RunError::Value { path: path.to_path_buf(), what },
+        })
+    }
+
+    fn parse(text: &[u8]) -> Result<RunJson, Reason> {
+        // The version first: a newer file may lack or rename any other field.
+        #[derive(Deserialize)]
+        struct Version {
+            format: u32,
+        }
+        let version: Version = serde_json::from_slice(text).map_err(Reason::Json)?;
+        if version.format > FORMAT {
+            return Err(Reason::NewerFormat(version.format));
+        }
+        let run: RunJson = serde_json::from_slice(text).map_err(Reason::Json)?;
+        run.check().map_err(Reason::Value)?;
+        Ok(run)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        // Sizes far above what the trainer makes: they only keep products of them inside usize.
+        let sizes = [
+            ("latent.size", self.latent.size, 1 << 16),
+            ("image.channels", self.image.channels, 64),
+            ("image.height", self.image.height, 1 << 12),
+            ("image.width", self.image.width, 1 << 12),
+        ];
+        for (name, value, most) in sizes {
+            if value == 0 || value > most {
+                return Err(format!("{name} is {value}, expected 1 to {most}"));
+            }
+        }
+        let (a, b) = match self.latent.distribution {
+            Distribution::Uniform { low, high } => (low, high),
+            Distribution::Normal { mean, std } => (mean, std),
+        };
+        if !(a.is_finite() && b.is_finite()) {
+            return Err("the latent distribution's parameters are not finite".into());
+        }
+        match self.latent.distribution {
+            Distribution::Uniform { low, high } if low >= high => {
+                return Err(format!("latent.low is {low} and latent.high {high}, expected low < high"));
+            }
+            Distribution::Normal { std, .. } if std <= 0.0 => {
+                return Err(format!("latent.std is {std}, expected more than 0"));
+            }
+            _ => {}
+        }
+        let Image { low, high, .. } = self.image;
+        if !(low.is_finite() && high.is_finite() && low < high) {
+            return Err(format!(
+                "image.low is {low} and image.high {high}, expected two finite values, low < high"
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Why a text is no `run.json`, before the path is known.
+#[derive(Debug)]
+enum Reason {
+    Json(serde_json::Error),
+    NewerFormat(u32),
+    Value(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"{"format":1,"kind":"gan","command":"dcgan","latent_version":"0.1.0","libtorch":"2.11.0","seed":7,
+        "net":"dcgan","loss":"bce","latent":{"size":96,"distribution":"uniform","low":-1.0,"high":1.0},
+        "image":{"channels":1,"height":28,"width":28,"low":-1.0,"high":1.0},
+        "data":{"name":"mnist","source":"mnist:DIR","images":50000},"hyperparameters":{"batch":128},
+        "progress":{"iteration":1950,"iterations":1950,"epoch":5.0,"seconds":1.0,"finished":true,"stopped_by":null},
+        "figures":{"d_loss":1.1,"g_loss":0.9},"diagnosis":[]}"#;
+
+    #[test]
+    fn reads_what_the_trainer_writes() {
+        let run = RunJson::parse(GOOD.as_bytes()).unwrap();
+        assert_eq!(run.net, Architecture::Dcgan);
+        assert_eq!(run.latent.size, 96);
+        assert_eq!(run.latent.distribution, Distribution::Uniform { low: -1.0, high: 1.0 });
+        assert_eq!(run.progress.iteration, 1950);
+        assert_eq!(run.figures["d_loss"], 1.1);
+        let normal = GOOD.replace(r#""uniform","low":-1.0,"high":1.0"#, r#""normal","mean":0.0,"std":1.0"#);
+        let run = RunJson::parse(normal.as_bytes()).unwrap();
+        assert_eq!(run.latent.distribution, Distribution::Normal { mean: 0.0, std: 1.0 });
+    }
+
+    #[test]
+    fn says_what_is_wrong() {
+        let cases = [
+            ("", "", "EOF"),
+            (r#""format":1"#, r#""format":2"#, "NewerFormat(2)"),
+            (r#""format":1,"#, "", "missing field `format`"),
+            (r#""kind":"gan""#, r#""kind":"vae""#, "unknown variant `vae`, expected `gan`"),
+            (r#""net":"dcgan""#, r#""net":"biggan""#, "unknown variant `biggan`"),
+            (r#""size":96"#, r#""size":0"#, "latent.size is 0"),
+            (r#""size":96"#, r#""size":18446744073709551615"#, "latent.size is 18446744073709551615"),
+            (r#""height":28"#, r#""height":100000"#, "image.height is 100000"),
+            (r#""uniform","low":-1.0"#, r#""uniform","low":1.0"#, "expected low < high"),
+            (r#""distribution":"uniform","#, "", "distribution"),
+        ];
+        for (find, replace, expected) in cases {
+            let text = if find.is_empty() { String::new() } else { GOOD.replacen(find, replace, 1) };
+            let error = format!("{:?}", RunJson::parse(text.as_bytes()).unwrap_err());
+            assert!(error.contains(expected), "{replace}: {error} does not say {expected}");
+        }
+    }
+}
