@@ -106,14 +106,21 @@ impl Backend for TractBackend {
         let failed = |message| RunError::Engine { engine: ENGINE, message };
         let shape: TVec<usize> = [batch].iter().chain(&self.interface.input_shape).copied().collect();
         let plan = self.plan(batch).map_err(failed)?;
-        let result = (|| {
-            let tensor = Tensor::from_shape(&shape, input)?;
-            let outputs = plan.run(tvec!(tensor.into_tvalue()))?;
-            output.copy_from_slice(
-                outputs[0].to_plain_array_view::<f32>()?.as_slice().context("not contiguous")?,
-            );
-            TractResult::Ok(())
-        })();
-        result.map_err(|error| failed(chain(&error)))
+        let run = || {
+            let tensor = Tensor::from_shape(&shape, input)?.into_tvalue();
+            TractResult::Ok(plan.run([tensor].into_iter().collect())?.remove(0))
+        };
+        let result = run().map_err(|error| failed(chain(&error)))?;
+        let view = result.to_plain_array_view::<f32>().map_err(|error| failed(chain(&error)))?;
+        match view.as_slice() {
+            Some(values) if values.len() == output.len() => output.copy_from_slice(values),
+            _ => {
+                return Err(failed(format!(
+                    "the output has the shape {:?}, which was not planned",
+                    view.shape()
+                )));
+            }
+        }
+        Ok(())
     }
 }
