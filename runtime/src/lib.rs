@@ -44,6 +44,8 @@ extern crate alloc;
 extern crate std;
 
 pub mod backend;
+pub mod format;
+mod half;
 pub mod latent;
 #[cfg(feature = "onnx")]
 pub mod onnx;

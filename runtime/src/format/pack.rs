@@ -1,0 +1,79 @@
+//! Plain weights into the layout that the kernels stream.
+
+use alloc::vec::Vec;
+
+use super::layout::{BLOCK, GROUP};
+use super::operator::WeightType;
+
+/// Weights as the world writes them, owned until they are packed.
+#[derive(Clone, Debug)]
+pub(super) enum Plain {
+    /// Stored as they are or rounded to binary16.
+    Float(Vec<f32>, WeightType),
+    /// With one scale per output channel.
+    Int8(Vec<i8>),
+}
+
+impl Plain {
+    pub(super) fn kind(&self) -> WeightType {
+        match self {
+            Self::Float(_, kind) => *kind,
+            Self::Int8(_) => WeightType::I8,
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Float(weights, _) => weights.len(),
+            Self::Int8(weights) => weights.len(),
+        }
+    }
+
+    /// Appends `rows` outputs of `depth` inputs each in blocks of 16 outputs: `[block][k][16]`, int8
+    /// `[block][k / 4][16][4]`. `index` gives the plain weight's place, or `None` for padding.
+    pub(super) fn pack(
+        &self,
+        rows: usize,
+        depth: usize,
+        index: impl Fn(usize, usize) -> Option<usize>,
+        out: &mut Vec<u8>,
+    ) {
+        let place = |row: usize, k: usize| if row < rows { index(row, k) } else { None };
+        let blocks = rows.div_ceil(BLOCK);
+        out.reserve(blocks * BLOCK * depth * self.kind().size());
+        for block in 0..blocks {
+            match self {
+                Self::Float(weights, kind) => {
+                    for k in 0..depth {
+                        for lane in 0..BLOCK {
+                            let weight = place(block * BLOCK + lane, k).map_or(0.0, |at| weights[at]);
+                            match kind {
+                                WeightType::F16 => {
+                                    out.extend(crate::half::from_f32(weight).to_le_bytes())
+                                }
+                                _ => out.extend(weight.to_le_bytes()),
+                            }
+                        }
+                    }
+                }
+                Self::Int8(weights) => {
+                    for group in 0..depth / GROUP {
+                        for lane in 0..BLOCK {
+                            for k in group * GROUP..(group + 1) * GROUP {
+                                out.push(place(block * BLOCK + lane, k).map_or(0, |at| weights[at] as u8));
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// The sum of an int8 output's weights.
+    pub(super) fn sum(&self, depth: usize, index: impl Fn(usize) -> Option<usize>) -> i64 {
+        match self {
+            Self::Float(..) => 0,
+            Self::Int8(weights) => (0..depth).filter_map(index).map(|at| i64::from(weights[at])).sum(),
+        }
+    }
+}
