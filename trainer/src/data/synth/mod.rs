@@ -12,6 +12,7 @@ use super::{Dataset, Split};
 
 pub mod digits;
 pub mod objects;
+mod skeletons;
 
 /// Most images of a drawn data set.
 pub const MAX_COUNT: usize = 2_000_000;
