@@ -1,1 +1,0 @@
-//! Diagnosis of a GAN run from its losses.
