@@ -1399,9 +1399,7 @@ impl Builder {
                     Plain::Float(weights, kind) => {
                         let weight = at.map_or(0.0, |at| weights[at]);
                         match kind {
-                            WeightType::F16 => {
-                                packed.extend(crate::half::from_f32(weight).to_le_bytes())
-                            }
+                            WeightType::F16 => packed.extend(crate::half::from_f32(weight).to_le_bytes()),
                             _ => packed.extend(weight.to_le_bytes()),
                         }
                     }

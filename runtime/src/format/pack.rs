@@ -48,9 +48,7 @@ impl Plain {
                         for lane in 0..BLOCK {
                             let weight = place(block * BLOCK + lane, k).map_or(0.0, |at| weights[at]);
                             match kind {
-                                WeightType::F16 => {
-                                    out.extend(crate::half::from_f32(weight).to_le_bytes())
-                                }
+                                WeightType::F16 => out.extend(crate::half::from_f32(weight).to_le_bytes()),
                                 _ => out.extend(weight.to_le_bytes()),
                             }
                         }

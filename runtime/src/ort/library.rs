@@ -61,14 +61,22 @@ fn choose(variable: Option<OsString>, starts: &[&Path]) -> Library {
     }
 }
 
-/// The process's only environment: ONNX Runtime allows one, so it is kept until the process ends.
-static ENVIRONMENT: Mutex<Option<Environment>> = Mutex::new(None);
+/// A loaded library.
+#[derive(Clone)]
+pub(super) struct Runtime {
+    pub(super) environment: Environment,
+    /// ONNX Runtime's version is 1.`minor`.
+    pub(super) minor: Option<u32>,
+}
 
-/// The environment, made with the library of [`find_library`] at the first call. A call after a failed one tries again.
-pub(super) fn environment() -> Result<Environment, OpenError> {
-    let mut environment = ENVIRONMENT.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(environment) = &*environment {
-        return Ok(environment.clone());
+/// The process's only one: ONNX Runtime allows one environment, so it is kept until the process ends.
+static RUNTIME: Mutex<Option<Runtime>> = Mutex::new(None);
+
+/// The library and its environment, made with the library of [`find_library`] at the first call. A call after a failed one tries again.
+pub(super) fn load() -> Result<Runtime, OpenError> {
+    let mut runtime = RUNTIME.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(runtime) = &*runtime {
+        return Ok(runtime.clone());
     }
     let library = find_library();
     let failed = |what: &str| OpenError::Library {
@@ -103,23 +111,16 @@ pub(super) fn environment() -> Result<Environment, OpenError> {
             }
         })
     })?;
-    let made = builder
+    let environment = builder
         .with_name("latent")
         .with_telemetry(false)
         .build()
         .map_err(|error| failed(&format!("cannot be started: {error}")))?;
     // What goes wrong comes back as an error; it need not be on stderr as well.
-    made.set_log_level(LogLevel::Fatal);
-    *environment = Some(made.clone());
+    environment.set_log_level(LogLevel::Fatal);
+    let made = Runtime { environment, minor: ort::util::probe(&path) };
+    *runtime = Some(made.clone());
     Ok(made)
-}
-
-/// The version of the library that is loaded, e.g. `1.32.0`, if it can be told.
-pub(super) fn version() -> Option<&'static str> {
-    // e.g. "ORT Build Info: git-branch=rel-1.32.0, git-commit-id=..."
-    let info = ort::info();
-    let (_, rest) = info.split_once("git-branch=rel-")?;
-    rest.split([',', ' ']).next()
 }
 
 #[cfg(test)]

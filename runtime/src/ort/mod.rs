@@ -65,8 +65,8 @@ impl OrtBackend {
     pub fn load(path: impl AsRef<Path>, options: OrtOptions) -> Result<Self, OpenError> {
         let path = path.as_ref();
         onnx::check_file(path)?;
-        let environment = library::environment()?;
-        let session = build_session(&environment, path, options).map_err(|message| {
+        let runtime = library::load()?;
+        let session = build_session(&runtime.environment, path, options).map_err(|message| {
             // What ONNX Runtime says about a damaged file is short; our own reader may know more.
             match onnx::load(path) {
                 Err(error) => OpenError::Onnx(error),
@@ -81,8 +81,8 @@ impl OrtBackend {
             1 => "1 thread".to_string(),
             n => format!("{n} threads"),
         };
-        let description = match library::version() {
-            Some(version) => format!("{ENGINE} {version}, {threads}"),
+        let description = match runtime.minor {
+            Some(minor) => format!("{ENGINE} 1.{minor}, {threads}"),
             None => format!("{ENGINE}, {threads}"),
         };
         Ok(Self { tensors: PerBatch::default(), session, interface, description })

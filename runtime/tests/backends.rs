@@ -1,0 +1,173 @@
+//! Every back end against a scalar evaluation, and what they refuse.
+#![cfg(feature = "ort")]
+
+mod support;
+
+use latent_runtime::backend::{Backend, RunError};
+use latent_runtime::latent::Distribution;
+use latent_runtime::onnx::ModelMetadata;
+use latent_runtime::onnx::proto::ModelProto;
+use latent_runtime::open::{BackendKind, OpenError, OpenOptions, open};
+use latent_runtime::rng::Rng;
+use support::models::{self, Builder};
+use support::{has_onnx_runtime, reference, save};
+
+fn kinds() -> Vec<BackendKind> {
+    let usable = |kind: &BackendKind| kind.is_built_in() && (*kind != BackendKind::Ort || has_onnx_runtime());
+    BackendKind::ALL.iter().copied().filter(usable).collect()
+}
+
+fn models() -> [(&'static str, ModelProto); 3] {
+    [
+        ("vanilla generator", models::vanilla_generator()),
+        ("dcgan generator", models::dcgan_generator()),
+        ("discriminator", models::discriminator()),
+    ]
+}
+
+fn noise(seed: u64, count: usize) -> Vec<f32> {
+    let mut out = vec![0.0; count];
+    Distribution::REFERENCE.fill(&mut Rng::from_seed(seed), &mut out);
+    out
+}
+
+#[test]
+fn back_ends_agree_with_the_scalar_evaluation() {
+    let folder = tempfile::tempdir().unwrap();
+    for kind in kinds() {
+        for (name, model) in models() {
+            let path = save(&model, folder.path(), "model.onnx");
+            let mut backend = open(&path, kind, &OpenOptions { threads: 1 }).unwrap();
+            // More batch sizes than are kept, and back to the first.
+            for (seed, batch) in [1, 2, 7, 1, 16, 3, 2, 1].into_iter().enumerate() {
+                let input = noise(seed as u64, batch * backend.input().values());
+                let mut output = vec![f32::NAN; batch * backend.output().values()];
+                backend.run(batch, &input, &mut output).unwrap();
+                let expected = reference::evaluate(&model, batch, &input);
+                let worst = output.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+                assert!(worst < 1e-5, "{name} in {kind}, batch {batch}: off by {worst}");
+            }
+        }
+    }
+}
+
+#[test]
+fn back_ends_describe_the_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = save(&models::dcgan_generator(), folder.path(), "model.onnx");
+    for kind in kinds() {
+        let backend = open(&path, kind, &OpenOptions { threads: 2 }).unwrap();
+        assert_eq!(backend.input().to_string(), "z (N, 12)");
+        assert_eq!(backend.output().to_string(), "image (N, 3, 12, 12)");
+        let expected = if kind == BackendKind::Ort { "ONNX Runtime 1." } else { "tract" };
+        assert!(backend.describe().starts_with(expected), "{}", backend.describe());
+    }
+}
+
+#[test]
+fn runs_of_the_wrong_size_are_refused_and_do_no_harm() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = save(&models::vanilla_generator(), folder.path(), "model.onnx");
+    for kind in kinds() {
+        let mut backend = open(&path, kind, &OpenOptions::default()).unwrap();
+        let cases = [
+            (0, 0, 0, RunError::EmptyBatch),
+            (2, 12, 128, RunError::InputLength { expected: 24, found: 12 }),
+            (2, 24, 64, RunError::OutputLength { expected: 128, found: 64 }),
+        ];
+        for (batch, inputs, outputs, expected) in cases {
+            assert_eq!(backend.run(batch, &noise(0, inputs), &mut vec![0.0; outputs]), Err(expected));
+        }
+        backend.run(1, &noise(0, 12), &mut [0.0; 64]).unwrap();
+    }
+}
+
+#[test]
+fn a_model_for_one_batch_size_takes_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut model = models::vanilla_generator();
+    let graph = model.graph.as_mut().unwrap();
+    graph.input = vec![models::value("z", None, &[2, 12])];
+    graph.output = vec![models::value("image", None, &[2, 1, 8, 8])];
+    let path = save(&model, folder.path(), "model.onnx");
+    for kind in kinds() {
+        let mut backend = open(&path, kind, &OpenOptions::default()).unwrap();
+        let wrong = backend.run(1, &noise(0, 12), &mut [0.0; 64]);
+        assert_eq!(wrong, Err(RunError::FixedBatch { expected: 2, found: 1 }), "{kind}");
+        backend.run(2, &noise(0, 24), &mut [0.0; 128]).unwrap();
+    }
+}
+
+#[test]
+fn models_that_cannot_be_run_are_refused_with_a_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let edited = |edit: &dyn Fn(&mut ModelProto)| {
+        let mut model = models::vanilla_generator();
+        edit(&mut model);
+        model
+    };
+    let cases = [
+        (
+            "two outputs",
+            edited(&|model| {
+                let graph = model.graph.as_mut().unwrap();
+                graph.output.push(models::value("gemm_0", Some("N"), &[32]));
+            }),
+            "one output is expected, but the model has 2 (image, gemm_0)",
+        ),
+        (
+            "no such operator",
+            edited(&|model| model.graph.as_mut().unwrap().node[1].op_type = "Frobnicate".into()),
+            "Frobnicate",
+        ),
+        (
+            "weights that do not fit",
+            Builder::new(1, "z", &[12]).linear(13, 4).build("image", &[4], &ModelMetadata::default()),
+            "cannot run",
+        ),
+        (
+            "a free latent size",
+            edited(&|model| model.graph.as_mut().unwrap().input = vec![models::value("z", Some("N"), &[-1])]),
+            "only the batch axis may be free",
+        ),
+    ];
+    for kind in kinds() {
+        for (name, model, expected) in &cases {
+            let path = save(model, folder.path(), "model.onnx");
+            let error = match open(&path, kind, &OpenOptions::default()) {
+                Ok(_) => panic!("{name}: {kind} opened it"),
+                Err(error) => error.to_string(),
+            };
+            assert!(error.contains(expected), "{name} in {kind}: {error}");
+            assert!(error.contains("model.onnx") && !error.contains('\n'), "{name} in {kind}: {error}");
+        }
+    }
+}
+
+#[test]
+fn files_that_are_no_models_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = prost::Message::encode_to_vec(&models::dcgan_generator());
+    let cases: [(&str, &[u8], &str); 5] = [
+        ("empty", b"", "is empty"),
+        ("html", b"<!DOCTYPE html><html>404</html>", "HTML page"),
+        ("text", b"hello, this is no model", "is not an ONNX model"),
+        ("truncated", &model[..model.len() / 2], "truncated or damaged"),
+        ("zip", b"PK\x03\x04....", "ZIP archive"),
+    ];
+    for kind in kinds() {
+        let refuse = |path: &std::path::Path| match open(path, kind, &OpenOptions::default()) {
+            Err(OpenError::Onnx(error)) => error.to_string(),
+            Err(error) => panic!("{kind}: {error:?}"),
+            Ok(_) => panic!("{kind} opened {}", path.display()),
+        };
+        for (name, bytes, expected) in cases {
+            let path = folder.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            let error = refuse(&path);
+            assert!(error.contains(expected), "{name} in {kind}: {error}");
+        }
+        assert!(refuse(folder.path()).contains("is not a file"));
+        assert!(refuse(&folder.path().join("missing")).contains("No such file"));
+    }
+}
