@@ -53,7 +53,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<()> {
     )?;
     shell::run(tool("trainer").arg("sample").arg(&run).arg("--out").arg(out.join("trainer.png")))?;
     shell::run(tool("exporter").arg("export").arg(&run).arg("--out").arg(&out).args(["--name", &args.gan]))?;
-    let model = out.join(format!("{}.onnx", args.gan));
+    let model = out.join(format!("{}.fp32.onnx", args.gan));
     shell::run(tool("runtime").arg("inspect").arg(&model))?;
     let back_ends: &[&str] = if args.tract { &["ort", "tract"] } else { &["ort"] };
     for back_end in back_ends {
