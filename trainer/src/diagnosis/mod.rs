@@ -173,6 +173,8 @@ pub struct Monitor {
     /// Least and greatest short means since the start: (D least, D greatest), (G least, G greatest).
     d_range: Option<(f64, f64)>,
     g_range: Option<(f64, f64)>,
+    /// The generator's first loss.
+    g_first: Option<f64>,
     /// The last measured diversity and the greatest mean of two neighbouring ones.
     diversity: Option<f64>,
     peak: Option<(f64, u64)>,
@@ -197,6 +199,7 @@ impl Monitor {
             g_long: Mean::over(LONG),
             d_range: None,
             g_range: None,
+            g_first: None,
             diversity: None,
             peak: None,
             never_learned: Watch::default(),
@@ -229,6 +232,7 @@ impl Monitor {
             return self.judge_finiteness(seen);
         }
 
+        self.g_first.get_or_insert(seen.g_loss);
         self.d_short.add(seen.d_loss, gap);
         self.g_short.add(seen.g_loss, gap);
         self.d_long.add(seen.d_loss, gap);
@@ -317,10 +321,12 @@ impl Monitor {
                 LossKind::WganGp => "0, that of a critic that cannot tell".to_owned(),
                 _ => format!("{:.3}, that of guessing", levels.d),
             };
-            let generator = if g_greatest - g_least <= 0.02 * g.abs().max(0.05) {
+            let g_first = self.g_first.unwrap_or(g);
+            let generator = if (g - g_first).abs() <= 0.03 * g_first.abs().max(0.05) {
                 format!("the generator's stands still at {g:.3}")
             } else {
-                format!("the generator's went from {:.3} to {g:.3}", if g < g_greatest { g_greatest } else { g_least })
+                let went = if g < g_first { "fell" } else { "rose" };
+                format!("the generator's {went} from {g_first:.3} to {g:.3}")
             };
             Finding {
                 iteration,
@@ -375,8 +381,8 @@ impl Monitor {
         // Fell: to half of what it was, where that was worth something, and well below the data's.
         let worth = self.data_diversity.is_none_or(|data| peak >= 0.3 * data);
         let fell = now <= 0.5 * peak && worth && part_of_data.is_none_or(|part| part <= 0.5);
-        // Never came up: a quarter of the data's, long after it should.
-        let never = age >= 600 && part_of_data.is_some_and(|part| part <= 0.25);
+        // Never came up: no difference to speak of, or a quarter of the data's long after it should be more.
+        let never = part_of_data.is_some_and(|part| part <= 0.02 || age >= 600 && part <= 0.25);
         match self.collapse.update(seen.iteration, fell || never, 200) {
             Change::Begins(since) => {
                 let data = part_of_data
@@ -504,5 +510,413 @@ impl fmt::Display for Report {
             writeln!(f, "iteration {}: {}", finding.iteration, finding.message)?;
         }
         f.write_str(&self.verdict)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use latent_runtime::rng::Rng;
+
+    use super::*;
+
+    /// One row of the reference's table for a recipe: iteration, then [mean, least, greatest] of D and of G.
+    type Band = (u64, [f64; 3], [f64; 3]);
+
+    /// The six columns of REFERENCE.md, "What the loss should look like".
+    const REFERENCE: [(&str, LossKind, &[Band]); 3] = [
+        (
+            "vanilla",
+            LossKind::Bce,
+            &[
+                (250, [1.29, 0.94, 1.90], [1.07, 0.59, 2.22]),
+                (1000, [1.22, 1.00, 1.46], [0.99, 0.76, 1.25]),
+                (2500, [1.32, 1.25, 1.40], [0.89, 0.74, 1.15]),
+                (3750, [1.34, 1.29, 1.41], [0.84, 0.73, 0.89]),
+            ],
+        ),
+        (
+            "least squares",
+            LossKind::Ls,
+            &[
+                (250, [0.17, 0.08, 0.25], [0.38, 0.18, 0.94]),
+                (1000, [0.19, 0.14, 0.52], [0.26, 0.13, 0.36]),
+                (2500, [0.22, 0.19, 0.25], [0.18, 0.14, 0.21]),
+                (3750, [0.23, 0.21, 0.25], [0.16, 0.13, 0.19]),
+            ],
+        ),
+        (
+            "DC",
+            LossKind::Bce,
+            &[
+                (250, [1.32, 1.21, 1.68], [0.71, 0.17, 1.16]),
+                (1000, [1.25, 1.17, 1.45], [0.97, 0.83, 1.20]),
+                (1750, [1.13, 1.03, 1.35], [0.93, 0.78, 1.15]),
+            ],
+        ),
+    ];
+
+    /// The band at an iteration, between the rows by straight lines, the outer rows continued.
+    fn band(rows: &[Band], iteration: u64) -> ([f64; 3], [f64; 3]) {
+        let after = rows.partition_point(|row| row.0 < iteration);
+        if after == 0 || after == rows.len() {
+            let row = rows[after.min(rows.len() - 1)];
+            return (row.1, row.2);
+        }
+        let (a, b) = (rows[after - 1], rows[after]);
+        let part = (iteration - a.0) as f64 / (b.0 - a.0) as f64;
+        let between = |x: [f64; 3], y: [f64; 3]| [0, 1, 2].map(|i| x[i] + part * (y[i] - x[i]));
+        (between(a.1, b.1), between(a.2, b.2))
+    }
+
+    /// How a healthy generator's diversity comes up, as a part of the data's 0.71 (vanilla and least squares on MNIST).
+    fn healthy_diversity(iteration: u64, rng: &mut Rng) -> Option<f32> {
+        let value = match iteration {
+            ..190 => 0.05,
+            190..300 => 0.05 + 0.25 * (iteration - 190) as f32 / 110.0,
+            300..1000 => 0.3 + 0.3 * (iteration - 300) as f32 / 700.0,
+            _ => 0.6,
+        };
+        iteration.is_multiple_of(10).then(|| value * rng.uniform(0.85, 1.15))
+    }
+
+    fn run(monitor: &mut Monitor, curve: impl IntoIterator<Item = Observation>) -> Vec<Finding> {
+        curve.into_iter().filter_map(|seen| monitor.observe(seen)).collect()
+    }
+
+    #[test]
+    fn healthy_reference_curves_never_trigger() {
+        // A path through each band: a fixed place, single iterations anywhere between the bounds, or places that wander.
+        type Place = fn(&mut Rng, u64, usize, f64) -> f64;
+        let at = |band: [f64; 3], place: f64| match place {
+            p if p < 0.5 => band[1] + 2.0 * p * (band[0] - band[1]),
+            p => band[0] + 2.0 * (p - 0.5) * (band[2] - band[0]),
+        };
+        let fixed = [0.0, 0.25, 0.5, 0.75, 1.0];
+        let noisy: Place = |rng, _, _, _| f64::from(rng.next_f32());
+        let extremes: Place = |rng, _, _, _| f64::from(rng.below(2));
+        let wandering: Place = |rng, _, _, now| (now + f64::from(rng.uniform(-0.05, 0.05))).clamp(0.0, 1.0);
+        let waves: Place = |_, t, which, _| 0.5 + 0.5 * (t as f64 / 40.0 + which as f64).sin();
+        for (name, loss, rows) in REFERENCE {
+            let last = rows[rows.len() - 1].0 + 200;
+            for d_place in fixed {
+                for g_place in fixed {
+                    let mut rng = Rng::from_seed(0);
+                    let mut monitor = Monitor::new(loss).with_data_diversity(0.71);
+                    let curve = (1..=last).map(|iteration| {
+                        let (d, g) = band(rows, iteration);
+                        let diversity = healthy_diversity(iteration, &mut rng);
+                        Observation { iteration, d_loss: at(d, d_place), g_loss: at(g, g_place), diversity }
+                    });
+                    let found = run(&mut monitor, curve.collect::<Vec<_>>());
+                    assert!(found.is_empty(), "{name} at {d_place}, {g_place}: {found:?}");
+                    assert!(
+                        monitor.report().verdict.starts_with("healthy: "),
+                        "{}",
+                        monitor.report().verdict
+                    );
+                }
+            }
+            for (kind, place) in
+                [("noisy", noisy), ("extremes", extremes), ("wandering", wandering), ("waves", waves)]
+            {
+                for seed in 0..8 {
+                    let mut rng = Rng::from_seed(seed);
+                    let mut monitor = Monitor::new(loss).with_data_diversity(0.71);
+                    let mut places = [0.5, 0.5];
+                    let curve = (1..=last).map(|iteration| {
+                        let (d, g) = band(rows, iteration);
+                        for (which, now) in places.iter_mut().enumerate() {
+                            *now = place(&mut rng, iteration, which, *now);
+                        }
+                        let diversity = healthy_diversity(iteration, &mut rng);
+                        Observation {
+                            iteration,
+                            d_loss: at(d, places[0]),
+                            g_loss: at(g, places[1]),
+                            diversity,
+                        }
+                    });
+                    let found = run(&mut monitor, curve.collect::<Vec<_>>());
+                    assert!(found.is_empty(), "{name}, {kind}, seed {seed}: {found:?}");
+                }
+            }
+        }
+    }
+
+    /// A curve: losses from a function of the iteration, with a little noise, and a diversity every tenth iteration.
+    fn curve(
+        iterations: u64,
+        mut figures: impl FnMut(u64) -> (f64, f64, f64),
+    ) -> impl Iterator<Item = Observation> {
+        let mut rng = Rng::from_seed(3);
+        (1..=iterations).map(move |iteration| {
+            let (d, g, diversity) = figures(iteration);
+            let mut noise = |value: f64| value + 0.02 * value.abs() * f64::from(rng.normal());
+            let (d_loss, g_loss) = (noise(d), noise(g));
+            let diversity = iteration.is_multiple_of(10).then_some(diversity as f32);
+            Observation { iteration, d_loss, g_loss, diversity }
+        })
+    }
+
+    /// Goes from `a` to `b`, with the half of the way done after `half` iterations.
+    fn towards(a: f64, b: f64, half: f64, iteration: u64) -> f64 {
+        b + (a - b) * (-std::f64::consts::LN_2 * iteration as f64 / half).exp()
+    }
+
+    #[test]
+    fn failing_runs_are_recognised() {
+        use FindingKind::*;
+        use LossKind::*;
+        type Figures = fn(u64) -> (f64, f64, f64);
+        // (name, loss, figures, the one finding expected, found at the latest, words of its message)
+        let cases: [(&str, LossKind, Figures, FindingKind, u64, &[&str]); 15] = [
+            (
+                "D frozen, fooled at once (measured with lr 0)",
+                Bce,
+                |t| (towards(1.37, 2.53, 5.0, t), towards(0.68, 0.168, 5.0, t), 0.4),
+                DiscriminatorNeverLearned,
+                200,
+                &[
+                    "never learned",
+                    "since iteration 1 ",
+                    "1.386",
+                    "now 2.5",
+                    "fell from 0.6",
+                    "to 0.17",
+                    "learning rate",
+                ],
+            ),
+            (
+                "D frozen, fooled slowly",
+                Bce,
+                |t| (towards(1.387, 1.7, 300.0, t), towards(0.70, 0.45, 300.0, t), 0.4),
+                DiscriminatorNeverLearned,
+                800,
+                &["1.386", "that of guessing"],
+            ),
+            (
+                "D dead: the same score for everything",
+                Bce,
+                |_| (2.0 * std::f64::consts::LN_2, std::f64::consts::LN_2, 0.4),
+                DiscriminatorNeverLearned,
+                700,
+                &["stands still at 0.69"],
+            ),
+            (
+                "least squares, D frozen",
+                Ls,
+                |t| (towards(0.5, 1.0, 10.0, t), towards(0.5, 0.01, 10.0, t), 0.4),
+                DiscriminatorNeverLearned,
+                200,
+                &["0.250"],
+            ),
+            (
+                "least squares, D dead at 0",
+                Ls,
+                |_| (0.5, 0.5, 0.4),
+                DiscriminatorNeverLearned,
+                700,
+                &["stands still"],
+            ),
+            (
+                "hinge, D frozen",
+                Hinge,
+                |t| (towards(2.0, 6.0, 50.0, t), towards(0.0, -4.0, 50.0, t), 0.4),
+                DiscriminatorNeverLearned,
+                600,
+                &["2.000"],
+            ),
+            (
+                "WGAN-GP, critic frozen",
+                WganGp,
+                |t| (towards(10.0, 30.0, 50.0, t), towards(0.0, -20.0, 50.0, t), 0.4),
+                DiscriminatorNeverLearned,
+                600,
+                &["a critic that cannot tell"],
+            ),
+            (
+                "G frozen (measured with lr 0)",
+                Bce,
+                |t| (towards(1.37, 0.0003, 4.0, t), 0.7 + 1.9 * (t as f64).ln(), 0.4),
+                DiscriminatorWins,
+                300,
+                &["wins", "near zero", "learning rate"],
+            ),
+            (
+                "D wins after a healthy time",
+                Bce,
+                |t| if t < 800 { (1.25, 0.95, 0.4) } else { (0.02, 5.0 + 0.01 * (t - 800) as f64, 0.4) },
+                DiscriminatorWins,
+                1200,
+                &["since iteration 9"],
+            ),
+            (
+                "least squares, G frozen (measured)",
+                Ls,
+                |t| (towards(0.45, 0.0005, 4.0, t), 0.5, 0.4),
+                DiscriminatorWins,
+                400,
+                &["near zero"],
+            ),
+            (
+                "hinge, D wins",
+                Hinge,
+                |t| (towards(2.0, 0.0, 20.0, t), 3.0, 0.4),
+                DiscriminatorWins,
+                400,
+                &["near zero"],
+            ),
+            (
+                "collapse after a healthy time",
+                Bce,
+                |t| (1.2, 1.0, if t < 900 { 0.5 } else { 0.15 }),
+                ModeCollapse,
+                1150,
+                &["nearly alike", "0.150", "21 % of the data's", "down from 0.500", "since iteration 900 "],
+            ),
+            (
+                "collapse of half the kinds only",
+                Bce,
+                |t| (1.2, 1.0, towards(0.6, 0.2, 300.0, t)),
+                ModeCollapse,
+                1500,
+                &["of the data's"],
+            ),
+            ("never any diversity", Bce, |_| (1.2, 1.0, 0.003), ModeCollapse, 400, &["never was better"]),
+            ("never much diversity", Ls, |_| (0.2, 0.2, 0.1), ModeCollapse, 900, &["14 % of the data's"]),
+        ];
+        for (name, loss, figures, kind, latest, words) in cases {
+            let mut monitor = Monitor::new(loss).with_data_diversity(0.71);
+            let found = run(&mut monitor, curve(2000, figures));
+            assert_eq!(
+                found.iter().map(|finding| finding.kind).collect::<Vec<_>>(),
+                [kind],
+                "{name}: {found:?}"
+            );
+            assert!(found[0].iteration <= latest, "{name}: found only in iteration {}", found[0].iteration);
+            for word in words {
+                assert!(found[0].message.contains(word), "{name}: no {word:?} in {:?}", found[0].message);
+            }
+            let sentence = &found[0].message;
+            assert!(!sentence.contains('\n') && !sentence.contains(". "), "{name}: one sentence: {sentence}");
+            let report = monitor.report();
+            assert_eq!(report.findings, found);
+            assert!(report.verdict.contains(kind.name()), "{name}: {}", report.verdict);
+        }
+    }
+
+    #[test]
+    fn a_critic_may_be_as_good_as_it_can() {
+        let mut monitor = Monitor::new(LossKind::WganGp).with_data_diversity(0.71);
+        let found = run(&mut monitor, curve(2000, |t| (towards(8.0, -3.0, 10.0, t), 5.0, 0.5)));
+        assert!(found.is_empty(), "{found:?}");
+        assert!(
+            monitor.report().verdict.contains("sees a distance of about "),
+            "{}",
+            monitor.report().verdict
+        );
+    }
+
+    #[test]
+    fn losses_that_are_not_finite_are_found_at_once() {
+        for (d_loss, g_loss, who, value) in [
+            (f64::NAN, 1.0, "discriminator", "NaN"),
+            (1.0, f64::INFINITY, "generator", "inf"),
+            (f64::NEG_INFINITY, f64::NAN, "discriminator", "-inf"),
+        ] {
+            let mut monitor = Monitor::new(LossKind::Bce);
+            run(&mut monitor, curve(40, |_| (1.3, 0.8, 0.3)));
+            let finding =
+                monitor.observe(Observation { iteration: 41, d_loss, g_loss, diversity: None }).unwrap();
+            assert_eq!((finding.iteration, finding.kind), (41, FindingKind::NotFinite));
+            assert!(
+                finding.message.contains(&format!("the {who}'s loss is {value} in iteration 41")),
+                "{finding:?}"
+            );
+            assert!(finding.message.contains("1.3"), "{finding:?}");
+            let again = Observation { iteration: 42, d_loss, g_loss, diversity: None };
+            assert_eq!(monitor.observe(again), None, "said once");
+            assert!(monitor.report().verdict.contains("not-finite"));
+        }
+        let seen = Observation { iteration: 1, d_loss: f64::NAN, g_loss: 1.0, diversity: None };
+        assert!(Monitor::new(LossKind::Ls).observe(seen).is_some());
+    }
+
+    #[test]
+    fn what_recovers_is_over_and_may_come_again() {
+        let mut monitor = Monitor::new(LossKind::Bce);
+        let bad = |t: u64| (500..1000).contains(&t) || t >= 2000;
+        let found =
+            run(&mut monitor, curve(2400, |t| if bad(t) { (0.01, 6.0, 0.5) } else { (1.25, 0.95, 0.5) }));
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(monitor.report().verdict.starts_with("not healthy"));
+        run(
+            &mut monitor,
+            (2401..3400).map(|iteration| Observation {
+                iteration,
+                d_loss: 1.3,
+                g_loss: 0.8,
+                diversity: None,
+            }),
+        );
+        let verdict = monitor.report().verdict;
+        assert!(verdict.starts_with("healthy at the end of 3399 iterations, after 2 findings"), "{verdict}");
+    }
+
+    #[test]
+    fn a_saved_monitor_goes_on_exactly() {
+        let figures = |t: u64| {
+            let wobble = (t as f64 * 0.37).sin();
+            (1.2 + 0.3 * wobble, 1.0 - 0.1 * wobble, if t < 700 { 0.5 } else { 0.1 })
+        };
+        let all: Vec<Observation> = curve(1200, figures).collect();
+        let mut whole = Monitor::new(LossKind::Bce).with_data_diversity(0.71);
+        let found = run(&mut whole, all.iter().copied());
+        assert_eq!(found.len(), 1);
+        for cut in [0, 1, 29, 31, 500, 705, 950, 1199] {
+            let mut first = Monitor::new(LossKind::Bce).with_data_diversity(0.71);
+            let mut broken = run(&mut first, all[..cut].iter().copied());
+            let text = serde_json::to_string(&first).unwrap();
+            let mut second: Monitor = serde_json::from_str(&text).unwrap();
+            assert_eq!(second, first, "cut at {cut}");
+            broken.extend(run(&mut second, all[cut..].iter().copied()));
+            assert_eq!(broken, found, "cut at {cut}");
+            assert_eq!(second, whole, "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn iterations_that_go_back_are_ignored() {
+        let mut monitor = Monitor::new(LossKind::Bce);
+        run(&mut monitor, curve(100, |_| (1.3, 0.8, 0.3)));
+        let before = monitor.clone();
+        assert_eq!(
+            monitor.observe(Observation { iteration: 100, d_loss: f64::NAN, g_loss: 0.0, diversity: None }),
+            None
+        );
+        assert_eq!(monitor, before);
+    }
+
+    #[test]
+    fn verdicts_say_how_close_the_game_is() {
+        let cases = [
+            (LossKind::Bce, 1.36, 0.80, "close to equilibrium"),
+            (LossKind::Bce, 1.13, 0.93, "right answer 57 % (50 % is equilibrium), which is ahead"),
+            (LossKind::Bce, 0.80, 1.6, "well ahead"),
+            (LossKind::Ls, 0.24, 0.15, "0.49 off their targets (0.50 is equilibrium), close to equilibrium"),
+            (LossKind::Hinge, 1.6, 0.4, "D 1.600 (2.000 when it can only guess)"),
+        ];
+        for (loss, d, g, expected) in cases {
+            let mut monitor = Monitor::new(loss);
+            let figures =
+                (1..=600).map(|iteration| Observation { iteration, d_loss: d, g_loss: g, diversity: None });
+            assert!(run(&mut monitor, figures).is_empty());
+            let verdict = monitor.report().verdict;
+            assert!(verdict.contains(expected), "{verdict}");
+        }
+        assert_eq!(Monitor::new(LossKind::Bce).report().verdict, "no iteration was seen");
+        let mut short = Monitor::new(LossKind::Bce);
+        run(&mut short, curve(20, |_| (1.3, 0.8, 0.3)));
+        assert!(short.report().verdict.contains("too few"));
     }
 }
