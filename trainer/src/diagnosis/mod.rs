@@ -300,8 +300,7 @@ impl Monitor {
                     // The generator below guessing, and staying there.
                     let below = age >= 500 && g <= 0.9 * guess && !rising;
                     // Both constant: no gradient reaches anything. A healthy generator is above guessing.
-                    let still =
-                        d_greatest - d_least <= 0.02 * levels.d && g_greatest - g_least <= 0.02 * guess;
+                    let still = d_least >= 0.97 * d_greatest && g_least >= 0.97 * g_greatest;
                     let constant = age >= 500 && still && (g <= 1.02 * guess || d >= 1.5 * levels.d);
                     fooled || below || constant
                 }
