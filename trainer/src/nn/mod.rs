@@ -1,1 +1,11 @@
-//! Layers, their initialisation and their names.
+//! Networks as sequences of layers, with PyTorch's parameter names, exact initialisation and fast forward passes.
+//!
+//! A [`Network`] is a list of layers whose parameters carry the names that `torch.nn.Sequential` would give them: the
+//! position of the layer, a dot, and `weight`, `bias` or a buffer's name.
+
+pub mod init;
+mod layer;
+mod network;
+
+pub use layer::{BatchNorm, Conv2d, ConvTranspose2d, Layer, Linear, Pass};
+pub use network::{Network, StateError};
