@@ -92,8 +92,9 @@ fn locate(path: &Path) -> Result<Place, DataError> {
         Some(file) => Ok(Place::Archive(file)),
         None => Err(DataError::Missing {
             file: path.join("data_batch_1.bin").display().to_string(),
-            expected: "the files data_batch_1.bin to data_batch_5.bin and test_batch.bin, or cifar-10-binary.tar.gz"
-                .to_owned(),
+            expected:
+                "the files data_batch_1.bin to data_batch_5.bin and test_batch.bin, or cifar-10-binary.tar.gz"
+                    .to_owned(),
         }),
     }
 }
@@ -109,12 +110,18 @@ fn read_folder(folder: &Path, names: &[String]) -> Result<Files, DataError> {
         let path = folder.join(name);
         let meta = match fs::metadata(&path) {
             Ok(meta) => meta,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Err(missing(&path.display().to_string())),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                return Err(missing(&path.display().to_string()));
+            }
             Err(e) => return Err(DataError::io(&path, e)),
         };
         total += meta.len();
         if total > MAX_BYTES {
-            return Err(DataError::TooLarge { file: path.display().to_string(), bytes: total, limit: MAX_BYTES });
+            return Err(DataError::TooLarge {
+                file: path.display().to_string(),
+                bytes: total,
+                limit: MAX_BYTES,
+            });
         }
         let bytes = fs::read(&path).map_err(|e| DataError::io(&path, e))?;
         batches.push((path.display().to_string(), bytes));
@@ -126,7 +133,11 @@ fn read_folder(folder: &Path, names: &[String]) -> Result<Files, DataError> {
             class_names(&meta.display().to_string(), &bytes)?
         }
         Ok(m) => {
-            return Err(DataError::TooLarge { file: meta.display().to_string(), bytes: m.len(), limit: MAX_META });
+            return Err(DataError::TooLarge {
+                file: meta.display().to_string(),
+                bytes: m.len(),
+                limit: MAX_META,
+            });
         }
         Err(_) => default_class_names(),
     };
@@ -138,11 +149,7 @@ const MAX_META: u64 = 1 << 16;
 fn read_archive(path: &Path, names: &[String]) -> Result<Files, DataError> {
     let entries = archive::read(path, MAX_BYTES, |entry| {
         let name = base_name(entry);
-        if name == META {
-            Some(MAX_META)
-        } else {
-            names.iter().any(|n| n == name).then_some(MAX_BYTES)
-        }
+        if name == META { Some(MAX_META) } else { names.iter().any(|n| n == name).then_some(MAX_BYTES) }
     })?;
     let mut names_found = default_class_names();
     let mut found: Vec<Option<(String, Vec<u8>)>> = names.iter().map(|_| None).collect();
@@ -191,7 +198,8 @@ fn class_names(file: &str, bytes: &[u8]) -> Result<Vec<String>, DataError> {
     let text = std::str::from_utf8(bytes).map_err(|e| {
         DataError::invalid(file, e.valid_up_to(), "bytes that are not UTF-8 text", "one class name a line")
     })?;
-    let names: Vec<String> = text.lines().map(str::trim).filter(|l| !l.is_empty()).map(str::to_owned).collect();
+    let names: Vec<String> =
+        text.lines().map(str::trim).filter(|l| !l.is_empty()).map(str::to_owned).collect();
     if names.len() != CLASS_NAMES.len() {
         return Err(DataError::invalid(file, bytes.len(), format!("{} class names", names.len()), "10"));
     }

@@ -40,8 +40,8 @@ pub(super) fn decode(file: &str, bytes: &[u8]) -> Result<Picture, DataError> {
         orient(decoder).map_err(|e| undecodable(file, bytes, "a PNG image", &e))?
     } else if bytes.starts_with(&[0xff, 0xd8]) {
         let frame = walk_jpeg(bytes).map_err(|fault| fault.into_error(file))?;
-        let mut decoder = JpegDecoder::new(Cursor::new(bytes))
-            .map_err(|e| undecodable(file, bytes, "a JPEG image", &e))?;
+        let mut decoder =
+            JpegDecoder::new(Cursor::new(bytes)).map_err(|e| undecodable(file, bytes, "a JPEG image", &e))?;
         check_size(file, frame + 5, decoder.dimensions())?;
         decoder.set_limits(limits()).map_err(|e| undecodable(file, bytes, "a JPEG image", &e))?;
         orient(decoder).map_err(|e| undecodable(file, bytes, "a JPEG image", &e))?
@@ -50,12 +50,7 @@ pub(super) fn decode(file: &str, bytes: &[u8]) -> Result<Picture, DataError> {
             0 => "an empty file".to_owned(),
             _ => format!("the bytes {}", hex(&bytes[..bytes.len().min(4)])),
         };
-        return Err(DataError::invalid(
-            file,
-            0u64,
-            found,
-            "a PNG (89 50 4e 47) or JPEG (ff d8) image",
-        ));
+        return Err(DataError::invalid(file, 0u64, found, "a PNG (89 50 4e 47) or JPEG (ff d8) image"));
     };
     Ok(Picture { image: to_8_bits(image) })
 }
@@ -191,7 +186,8 @@ fn walk_jpeg(bytes: &[u8]) -> Result<usize, Fault> {
         };
         match code {
             0xd9 => {
-                return frame.ok_or_else(|| Fault::new(at, "the end-of-image marker", "a JPEG frame before it"));
+                return frame
+                    .ok_or_else(|| Fault::new(at, "the end-of-image marker", "a JPEG frame before it"));
             }
             // Markers that stand alone.
             0x01 | 0xd0..=0xd8 => at += 2,
@@ -201,7 +197,11 @@ fn walk_jpeg(bytes: &[u8]) -> Result<usize, Fault> {
                 };
                 let len = usize::from(u16::from_be_bytes([high, low]));
                 if len < 2 {
-                    return Err(Fault::new(at + 2, format!("segment length {len}"), "a length of at least 2"));
+                    return Err(Fault::new(
+                        at + 2,
+                        format!("segment length {len}"),
+                        "a length of at least 2",
+                    ));
                 }
                 // C0-CF start a frame, but for C4 (Huffman tables), C8 and CC.
                 if matches!(code, 0xc0..=0xcf) && !matches!(code, 0xc4 | 0xc8 | 0xcc) && frame.is_none() {
@@ -209,7 +209,11 @@ fn walk_jpeg(bytes: &[u8]) -> Result<usize, Fault> {
                 }
                 at += 2 + len;
                 if at > bytes.len() {
-                    return Err(Fault::new(bytes.len(), END, "the rest of a JPEG segment (the file is cut off)"));
+                    return Err(Fault::new(
+                        bytes.len(),
+                        END,
+                        "the rest of a JPEG segment (the file is cut off)",
+                    ));
                 }
                 if code == 0xda {
                     // Entropy-coded data: up to the next marker that is neither a stuffed ff nor a restart.

@@ -76,7 +76,9 @@ pub enum DataError {
         first_height: usize,
     },
     /// The data set is larger than [`MAX_BYTES`](super::MAX_BYTES), or than the memory there is.
-    #[error("{file}: needs {bytes} bytes of memory for its pixels, more than the {limit} this program takes on")]
+    #[error(
+        "{file}: needs {bytes} bytes of memory for its pixels, more than the {limit} this program takes on"
+    )]
     TooLarge {
         /// The file or folder.
         file: String,

@@ -81,7 +81,8 @@ impl Source {
             walk(root, "", 0, &mut paths)?;
             Ok(Source::Folder { root: root.to_owned(), paths })
         } else if archive::is_archive(root) {
-            let entries = archive::read(root, MAX_BYTES, |path| is_picture(path).then_some(decode::MAX_FILE))?;
+            let entries =
+                archive::read(root, MAX_BYTES, |path| is_picture(path).then_some(decode::MAX_FILE))?;
             let paths = entries.iter().map(|e| e.path.clone()).collect();
             Ok(Source::Archive { name: root.display().to_string(), entries, paths })
         } else {
@@ -126,7 +127,11 @@ impl Source {
                 let meta = fs::metadata(&path).map_err(|e| DataError::io(&path, e))?;
                 let name = path.display().to_string();
                 if meta.len() > decode::MAX_FILE {
-                    return Err(DataError::TooLarge { file: name, bytes: meta.len(), limit: decode::MAX_FILE });
+                    return Err(DataError::TooLarge {
+                        file: name,
+                        bytes: meta.len(),
+                        limit: decode::MAX_FILE,
+                    });
                 }
                 use_bytes(&name, &fs::read(&path).map_err(|e| DataError::io(&path, e))?)
             }
@@ -218,7 +223,9 @@ impl Layout {
         let in_archive = archive::is_archive(root);
         while parts[0].len() > 2
             && split_of(parts[0][0]).is_none()
-            && parts.iter().all(|p| p.len() > 2 && p[0] == parts[0][0] && (in_archive || split_of(p[1]).is_some()))
+            && parts
+                .iter()
+                .all(|p| p.len() > 2 && p[0] == parts[0][0] && (in_archive || split_of(p[1]).is_some()))
         {
             parts.iter_mut().for_each(|p| {
                 p.remove(0);
@@ -337,7 +344,8 @@ fn decode_all(
 }
 
 fn root_name(root: &Path) -> String {
-    let name = root.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_else(|| "folder".to_owned());
+    let name =
+        root.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_else(|| "folder".to_owned());
     let stem = [".tar.gz", ".tgz", ".tar"].iter().find_map(|e| name.strip_suffix(e));
     stem.unwrap_or(&name).to_owned()
 }

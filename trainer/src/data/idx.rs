@@ -236,8 +236,11 @@ impl IdxFile {
                 format!("{what}, up to byte {end}"),
             ));
         }
-        let too_large =
-            || DataError::TooLarge { file: self.name.clone(), bytes: len, limit: MAX_BYTES.min(usize::MAX as u64) };
+        let too_large = || DataError::TooLarge {
+            file: self.name.clone(),
+            bytes: len,
+            limit: MAX_BYTES.min(usize::MAX as u64),
+        };
         if len > MAX_BYTES {
             return Err(too_large());
         }

@@ -74,7 +74,9 @@ impl FromStr for DataSpec {
         let count = |rest: Option<&str>| match rest.map(str::parse::<usize>) {
             None => Ok(None),
             Some(Ok(n)) if (1..=synth::MAX_COUNT).contains(&n) => Ok(Some(n)),
-            Some(_) => Err(refuse(&format!("the count must be a whole number from 1 to {}", synth::MAX_COUNT))),
+            Some(_) => {
+                Err(refuse(&format!("the count must be a whole number from 1 to {}", synth::MAX_COUNT)))
+            }
         };
         match (kind, rest) {
             ("mnist", Some(path)) => Ok(DataSpec::Mnist(path.into())),
@@ -132,13 +134,17 @@ impl DataSpec {
                     .find(|p| p.is_file());
                 return found(DataSpec::Folder).or(archives.map(DataSpec::Folder)).ok_or_else(|| {
                     let present = present(&folders);
-                    let places = folders.iter().map(|f| f.display().to_string()).collect::<Vec<_>>().join(", ");
+                    let places =
+                        folders.iter().map(|f| f.display().to_string()).collect::<Vec<_>>().join(", ");
                     DataError::Spec {
                         text: name.clone(),
                         reason: if present.is_empty() {
                             format!("no such name is known, and the data folder ({places}) holds nothing")
                         } else {
-                            format!("no such name is known, and the data folder ({places}) holds {}", present.join(", "))
+                            format!(
+                                "no such name is known, and the data folder ({places}) holds {}",
+                                present.join(", ")
+                            )
                         },
                     }
                 });

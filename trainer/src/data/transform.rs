@@ -51,13 +51,15 @@ pub(super) fn apply(mut data: Dataset, options: &LoadOptions) -> Result<Dataset,
     if options.gray && data.channels == 3 {
         let plane = data.height * data.width;
         let mut gray = vec![0; data.len() * plane];
-        gray.par_chunks_exact_mut(plane).zip(data.pixels.par_chunks_exact(3 * plane)).for_each(|(out, image)| {
-            let (r, rest) = image.split_at(plane);
-            let (g, b) = rest.split_at(plane);
-            for (i, value) in out.iter_mut().enumerate() {
-                *value = luma(r[i], g[i], b[i]);
-            }
-        });
+        gray.par_chunks_exact_mut(plane).zip(data.pixels.par_chunks_exact(3 * plane)).for_each(
+            |(out, image)| {
+                let (r, rest) = image.split_at(plane);
+                let (g, b) = rest.split_at(plane);
+                for (i, value) in out.iter_mut().enumerate() {
+                    *value = luma(r[i], g[i], b[i]);
+                }
+            },
+        );
         data.pixels = gray;
         data.channels = 1;
     }
@@ -82,7 +84,8 @@ pub(super) fn apply(mut data: Dataset, options: &LoadOptions) -> Result<Dataset,
 }
 
 fn resize_plane(plane: &[u8], (from_h, from_w): (usize, usize), out: &mut [u8], to: (usize, usize)) {
-    let image: Option<GrayImage> = ImageBuffer::<Luma<u8>, _>::from_raw(from_w as u32, from_h as u32, plane.to_vec());
+    let image: Option<GrayImage> =
+        ImageBuffer::<Luma<u8>, _>::from_raw(from_w as u32, from_h as u32, plane.to_vec());
     if let Some(image) = image {
         out.copy_from_slice(fit(&DynamicImage::ImageLuma8(image), to).as_bytes());
     }

@@ -80,7 +80,8 @@ fn skeleton(rng: &mut Rng, family: &Family) -> Path {
     weights.iter_mut().for_each(|w| *w /= sum);
     let width = rng.uniform(family.width.0, family.width.1);
     // Some write with care and some do not.
-    let sloppiness = 0.012 + 0.022 * rng.next_f32();
+    let care = rng.next_f32();
+    let sloppiness = 0.010 + 0.036 * care * care;
     let mut path = Path::new();
     for (stroke, corners) in family.corners.iter().enumerate() {
         let points: Vec<(f32, f32)> = (0..family.shapes[0][stroke].len())
@@ -147,7 +148,7 @@ fn tangent(p: (f32, f32), q: (f32, f32), r: (f32, f32), before: f32, after: f32)
 /// Slant, rotation, and a smooth field of displacements: a sum of a few plane waves.
 fn deform(rng: &mut Rng, digit: usize, path: &mut Path) {
     // People slant to the right, a one most of all.
-    let (mean, spread) = if digit == 1 { (0.28, 0.28) } else { (0.16, 0.20) };
+    let (mean, spread) = if digit == 1 { (0.28, 0.28) } else { (0.16, 0.24) };
     let slant = (mean + spread * rng.normal()).clamp(-0.5, 0.85);
     let angle = (0.09 * rng.normal()).clamp(-0.25, 0.25);
     let (sin, cos) = (sinf(angle), cosf(angle));
@@ -161,7 +162,7 @@ fn deform(rng: &mut Rng, digit: usize, path: &mut Path) {
     let waves: [Wave; 3] = core::array::from_fn(|i| {
         let frequency = (0.5 + 0.5 * i as f32) * TAU * rng.uniform(0.7, 1.3);
         let direction = TAU * rng.next_f32();
-        let strength = 0.036 / (1.0 + i as f32);
+        let strength = 0.044 / (1.0 + i as f32);
         Wave {
             kx: frequency * cosf(direction),
             ky: frequency * sinf(direction),
@@ -213,7 +214,9 @@ fn ink(rng: &mut Rng, path: &Path, radius: f32) -> Vec<Segment> {
                 let t = i as f32 / last;
                 let ends = 1.0 - thin_start * near(t) - thin_end * near(1.0 - t);
                 let pressure = 1.0 + amplitude * sinf(TAU * turns * t + phase);
-                Dot { x, y, radius: (radius * ends * pressure).max(0.45) }
+                // A pen on paper is never quite even.
+                let grain = 1.0 + rng.uniform(-0.07, 0.07);
+                Dot { x, y, radius: (radius * ends * pressure * grain).max(0.45) }
             })
             .collect();
         segments.extend(dots.windows(2).map(|d| Segment { from: d[0], to: d[1] }));
@@ -242,7 +245,7 @@ fn render(rng: &mut Rng, segments: &[Segment], image: &mut [u8]) {
     let shift_x = middle - at_x / mass + rng.uniform(-0.5, 0.5);
     let shift_y = middle - at_y / mass + rng.uniform(-0.5, 0.5);
     // Width of the grey edge: MNIST's comes from resampling black-and-white scans.
-    let edge = rng.uniform(1.0, 1.5);
+    let edge = rng.uniform(0.85, 1.35);
     let mut coverage = [0f32; SIDE * SIDE];
     for Segment { from, to } in segments {
         let (ax, ay) = (from.x + shift_x, from.y + shift_y);

@@ -12,6 +12,7 @@ use super::{Dataset, Split};
 
 pub mod digits;
 pub mod objects;
+mod shapes;
 mod skeletons;
 
 /// Most images of a drawn data set.
