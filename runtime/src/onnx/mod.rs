@@ -4,6 +4,7 @@ mod external;
 mod interface;
 mod load;
 mod metadata;
+mod shapes;
 #[allow(missing_docs, unreachable_pub, clippy::all)]
 #[rustfmt::skip]
 pub mod proto;
@@ -11,6 +12,7 @@ pub mod proto;
 pub use interface::{Dimension, Interface, InterfaceError, ValueInfo, graph_inputs, graph_outputs};
 pub use load::{MAX_EXTERNAL_BYTES, MAX_FILE_BYTES, OnnxError, check_file, decode, load};
 pub use metadata::{ImageShape, ModelKind, ModelMetadata};
+pub use shapes::{infer_shapes, multiply_accumulates};
 
 use proto::tensor_proto::DataType;
 

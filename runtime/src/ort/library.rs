@@ -2,6 +2,7 @@
 
 use std::env;
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
+use std::error::Error;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::string::String;
@@ -103,7 +104,10 @@ pub(super) fn load() -> Result<Runtime, OpenError> {
     // With an explicit path: what `ort` does on its own panics if it finds nothing.
     let builder = ort::init_from(&path).map_err(|error| {
         failed(&match error {
-            ort::LoadDynamicError::Dlopen { error, .. } => format!("cannot be loaded: {error}"),
+            ort::LoadDynamicError::Dlopen { error, .. } => match error.source() {
+                Some(source) => format!("cannot be loaded: {source}"),
+                None => format!("cannot be loaded: {error}"),
+            },
             ort::LoadDynamicError::MissingApi { .. } => "is another library: it has no OrtGetApiBase".into(),
             ort::LoadDynamicError::InvalidVersionString => "does not say its version".into(),
             ort::LoadDynamicError::BadVersion { version_str, .. } => {
