@@ -83,6 +83,11 @@ pub enum RunError {
         /// The slice's length.
         found: usize,
     },
+    /// A packed model's bytes are no longer what they were when they were checked.
+    Damaged {
+        /// The index of the operator that no longer makes sense.
+        operator: usize,
+    },
     /// The engine behind the back end failed.
     #[cfg(feature = "alloc")]
     Engine {
@@ -108,6 +113,12 @@ impl fmt::Display for RunError {
             }
             Self::OutputLength { expected, found } => {
                 write!(f, "the output has room for {found} values, but the batch gives {expected}")
+            }
+            Self::Damaged { operator } => {
+                write!(
+                    f,
+                    "the packed model has changed since it was loaded: operator {operator} no longer fits"
+                )
             }
             #[cfg(feature = "alloc")]
             Self::Engine { engine, message } => write!(f, "{engine} failed: {message}"),

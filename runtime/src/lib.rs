@@ -43,10 +43,13 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+mod aligned;
 pub mod backend;
 pub mod format;
 mod half;
+mod kernels;
 pub mod latent;
+pub mod native;
 #[cfg(feature = "onnx")]
 pub mod onnx;
 #[cfg(feature = "std")]
@@ -59,3 +62,7 @@ pub mod pixels;
 pub mod rng;
 #[cfg(feature = "tract")]
 pub mod tract;
+
+pub use aligned::Aligned;
+#[cfg(feature = "alloc")]
+pub use aligned::AlignedBytes;

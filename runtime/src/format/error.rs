@@ -320,8 +320,10 @@ impl fmt::Display for FormatError {
 
 impl core::error::Error for FormatError {}
 
-#[cfg(test)]
+#[cfg(all(test, feature = "alloc"))]
 mod tests {
+    use alloc::format;
+
     use super::*;
 
     #[test]

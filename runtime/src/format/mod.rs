@@ -25,6 +25,8 @@ pub use error::{FormatError, Name};
 pub use layout::{
     ALIGNMENT, BLOCK, GROUP, MAGIC, MAX_ELEMENTS, MAX_EXTENT, MAX_OPERATORS, MAX_VALUES, VERSION,
 };
+#[cfg(feature = "std")]
+pub(crate) use model::Header;
 pub use model::{MetadataIter, Model, ModelKind, Precision, Shape, arena_len};
 pub use operator::{
     Activation, Affine, Bias, BinaryKind, Coordinates, Interpolation, Kind, Layer, Operator, PadKind,

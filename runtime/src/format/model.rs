@@ -97,13 +97,9 @@ impl Section {
     }
 }
 
-/// A packed model whose every rule has been checked: a view of the bytes, which stay where they are.
-///
-/// The rules are those of docs/FORMAT.md. Whatever the bytes, running a model that [`Model::from_bytes`] has accepted
-/// neither panics nor leaves the slices it is given.
+/// What [`Model::from_bytes`] has found out, without the bytes.
 #[derive(Clone, Copy, Debug)]
-pub struct Model<'a> {
-    bytes: &'a [u8],
+pub(crate) struct Header {
     values: Section,
     operators: Section,
     strings: Section,
@@ -114,10 +110,31 @@ pub struct Model<'a> {
     latent_size: usize,
     distribution: Option<Distribution>,
     range: ValueRange,
-    input: Value<'a>,
-    output: Value<'a>,
     input_shape: Shape,
     output_shape: Shape,
+}
+
+#[cfg(feature = "std")]
+impl Header {
+    /// The input's shape as the outside sees it.
+    pub(crate) fn input_shape(&self) -> &[usize] {
+        self.input_shape.as_slice()
+    }
+
+    /// The output's shape as the outside sees it.
+    pub(crate) fn output_shape(&self) -> &[usize] {
+        self.output_shape.as_slice()
+    }
+}
+
+/// A packed model whose every rule has been checked: a view of the bytes, which stay where they are.
+///
+/// The rules are those of docs/FORMAT.md. Whatever the bytes, running a model that [`Model::from_bytes`] has accepted
+/// neither panics nor leaves the slices it is given.
+#[derive(Clone, Copy, Debug)]
+pub struct Model<'a> {
+    bytes: &'a [u8],
+    header: Header,
 }
 
 /// The bytes of working memory that running the model needs for a batch of one, wherever they lie in memory: 64 more
@@ -265,8 +282,7 @@ impl<'a> Model<'a> {
                 .filter(|shape| shape.elements() == Some(value.logical() as u64))
                 .ok_or(FormatError::ExternalShape { name: Name::new(value.name) })
         };
-        let model = Self {
-            bytes,
+        let header = Header {
             values,
             operators,
             strings,
@@ -277,11 +293,10 @@ impl<'a> Model<'a> {
             latent_size: get(header::LATENT) as usize,
             distribution,
             range,
-            input,
-            output,
             input_shape: shape(&input, header::INPUT_SHAPE)?,
             output_shape: shape(&output, header::OUTPUT_SHAPE)?,
         };
+        let model = Self { bytes, header };
         model.check_values(get(header::INPUT) as usize)?;
         if input.first != 0 {
             return Err(FormatError::Lifetime { name: Name::new(input.name) });
@@ -334,20 +349,22 @@ impl<'a> Model<'a> {
     }
 
     fn decode_value(&self, index: usize, names: bool) -> Result<Option<Value<'a>>, FormatError> {
-        let Some(record) = record(self.values.of(self.bytes), index, VALUE_RECORD) else { return Ok(None) };
+        let Some(record) = record(self.header.values.of(self.bytes), index, VALUE_RECORD) else {
+            return Ok(None);
+        };
         let arena = word(self.bytes, header::ACTIVATIONS);
-        let strings = names.then(|| self.strings.of(self.bytes));
+        let strings = names.then(|| self.header.strings.of(self.bytes));
         Value::decode(record, index, strings, arena, self.operators_len()).map(Some)
     }
 
     fn decode_operator(&self, index: usize, thorough: bool) -> Result<Option<Operator<'a>>, FormatError> {
-        let Some(record) = record(self.operators.of(self.bytes), index, OPERATOR_RECORD) else {
+        let Some(record) = record(self.header.operators.of(self.bytes), index, OPERATOR_RECORD) else {
             return Ok(None);
         };
         let value = |index| self.decode_value(index, thorough).ok().flatten();
         let context = Context {
-            strings: self.strings.of(self.bytes),
-            data: self.data.of(self.bytes),
+            strings: self.header.strings.of(self.bytes),
+            data: self.header.data.of(self.bytes),
             value: &value,
             thorough,
         };
@@ -361,47 +378,70 @@ impl<'a> Model<'a> {
 
     /// What the model is.
     pub fn kind(&self) -> ModelKind {
-        self.kind
+        self.header.kind
     }
 
     /// What it was packed with.
     pub fn precision(&self) -> Precision {
-        self.precision
+        self.header.precision
     }
 
     /// The length of the latent vector; 0 if the model takes none.
     pub fn latent_size(&self) -> usize {
-        self.latent_size
+        self.header.latent_size
     }
 
     /// What latent vectors are drawn from.
     pub fn distribution(&self) -> Option<Distribution> {
-        self.distribution
+        self.header.distribution
     }
 
     /// The value range of the image side.
     pub fn range(&self) -> ValueRange {
-        self.range
+        self.header.range
     }
 
-    /// The input's value.
-    pub fn input(&self) -> Value<'a> {
-        self.input
+    /// The input's value; `None` only if the bytes have changed since they were checked.
+    pub fn input(&self) -> Option<Value<'a>> {
+        self.value(word(self.bytes, header::INPUT) as usize)
     }
 
-    /// The output's value.
-    pub fn output(&self) -> Value<'a> {
-        self.output
+    /// The output's value; `None` only if the bytes have changed since they were checked.
+    pub fn output(&self) -> Option<Value<'a>> {
+        self.value(word(self.bytes, header::OUTPUT) as usize)
+    }
+
+    /// The input's value without its name.
+    pub(crate) fn input_to_run(&self) -> Option<Value<'a>> {
+        self.decode_value(word(self.bytes, header::INPUT) as usize, false).ok().flatten()
+    }
+
+    /// The output's value without its name.
+    pub(crate) fn output_to_run(&self) -> Option<Value<'a>> {
+        self.decode_value(word(self.bytes, header::OUTPUT) as usize, false).ok().flatten()
+    }
+
+    #[cfg(feature = "std")]
+    /// The checked header, to view the same bytes again without checking them again.
+    pub(crate) fn header(&self) -> &Header {
+        &self.header
+    }
+
+    #[cfg(feature = "std")]
+    /// A view of bytes that have been checked before and gave this header. Should they be others, running fails or
+    /// gives nonsense, but stays within bounds: every operator is checked again when it runs.
+    pub(crate) fn with_header(bytes: &'a [u8], header: &Header) -> Self {
+        Self { bytes, header: *header }
     }
 
     /// The input's shape as the outside sees it, without the batch axis.
     pub fn input_shape(&self) -> &Shape {
-        &self.input_shape
+        &self.header.input_shape
     }
 
     /// The output's shape as the outside sees it, without the batch axis.
     pub fn output_shape(&self) -> &Shape {
-        &self.output_shape
+        &self.header.output_shape
     }
 
     /// Bytes of working memory for a batch, alignment included; `None` if that overflows.
@@ -424,7 +464,7 @@ impl<'a> Model<'a> {
 
     /// The number of activations.
     pub fn values_len(&self) -> usize {
-        self.values.length / VALUE_RECORD
+        self.header.values.length / VALUE_RECORD
     }
 
     /// An activation; `None` beyond the last.
@@ -434,7 +474,7 @@ impl<'a> Model<'a> {
 
     /// The number of operators.
     pub fn operators_len(&self) -> usize {
-        self.operators.length / OPERATOR_RECORD
+        self.header.operators.length / OPERATOR_RECORD
     }
 
     /// An operator, with its name; `None` beyond the last.
@@ -449,7 +489,7 @@ impl<'a> Model<'a> {
 
     /// Pairs of key and text: dataset, training figures, the keys of the ONNX export.
     pub fn metadata(&self) -> MetadataIter<'a> {
-        MetadataIter { rest: self.metadata.of(self.bytes) }
+        MetadataIter { rest: self.header.metadata.of(self.bytes) }
     }
 
     /// The text under a key.
@@ -459,7 +499,7 @@ impl<'a> Model<'a> {
 
     /// Bytes of weights and parameters.
     pub fn data_len(&self) -> usize {
-        self.data.length
+        self.header.data.length
     }
 }
 

@@ -1,7 +1,9 @@
 //! Activations: what operators read and write in the arena.
 
 use super::error::{FormatError, Name};
-use super::layout::{self, ALIGNMENT, GROUP, MAX_ELEMENTS, MAX_EXTENT, align, value as field, word};
+#[cfg(feature = "alloc")]
+use super::layout::VALUE_RECORD;
+use super::layout::{ALIGNMENT, GROUP, MAX_ELEMENTS, MAX_EXTENT, align, value as field, word};
 
 /// The element type of an activation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -198,8 +200,8 @@ impl<'a> Value<'a> {
 
     /// The record; the name's place is the caller's.
     #[cfg(feature = "alloc")]
-    pub(super) fn encode(&self, name: (u32, u32)) -> [u8; layout::VALUE_RECORD] {
-        let mut words = [0u32; layout::VALUE_RECORD / 4];
+    pub(super) fn encode(&self, name: (u32, u32)) -> [u8; VALUE_RECORD] {
+        let mut words = [0u32; VALUE_RECORD / 4];
         words[field::NAME] = name.0;
         words[field::NAME + 1] = name.1;
         words[field::TYPE] = match self.kind {
@@ -218,7 +220,7 @@ impl<'a> Value<'a> {
         words[field::LAST] = self.last as u32;
         words[field::SCALE] = self.scale.to_bits();
         words[field::ZERO_POINT] = u32::from(self.zero_point);
-        let mut record = [0; layout::VALUE_RECORD];
+        let mut record = [0; VALUE_RECORD];
         for (bytes, word) in record.chunks_exact_mut(4).zip(words) {
             bytes.copy_from_slice(&word.to_le_bytes());
         }

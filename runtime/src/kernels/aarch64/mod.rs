@@ -1,0 +1,62 @@
+//! Vector code for 64-bit Arm.
+
+mod neon;
+
+use super::matmul::Weights;
+use super::tile::{Tile, TileKernel, WeightKind};
+
+/// An Arm instruction set that this machine has: only [`Arm::available`] gives one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Arm(Level);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Level {
+    /// What every 64-bit Arm has, conversion from half precision included.
+    Neon,
+    /// And int8 dot products.
+    DotProduct,
+}
+
+impl Arm {
+    /// What this machine has, the best first; without `std`, what the compiler may assume.
+    pub(crate) fn available() -> impl Iterator<Item = Self> {
+        #[cfg(feature = "std")]
+        let found = [
+            std::arch::is_aarch64_feature_detected!("dotprod"),
+            std::arch::is_aarch64_feature_detected!("neon"),
+        ];
+        #[cfg(not(feature = "std"))]
+        let found = [cfg!(target_feature = "dotprod"), cfg!(target_feature = "neon")];
+        found
+            .into_iter()
+            .zip([Level::DotProduct, Level::Neon])
+            .filter(|(found, _)| *found)
+            .map(|(_, level)| Self(level))
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self.0 {
+            Level::Neon => "NEON",
+            Level::DotProduct => "NEON dotprod",
+        }
+    }
+}
+
+impl TileKernel for Arm {
+    fn tile(&self, _: &Weights<'_>, pixels: usize) -> (usize, usize) {
+        neon::tile(pixels)
+    }
+
+    #[allow(unsafe_code)]
+    unsafe fn run(&self, tile: &Tile<'_>) {
+        // SAFETY: the token proves the features that each function needs; the tile is as the caller promises.
+        unsafe {
+            match (self.0, tile.pointers.weights_kind) {
+                (Level::DotProduct, WeightKind::I8) => neon::int8_dot(tile),
+                (Level::Neon, WeightKind::I8) => neon::int8(tile),
+                (_, WeightKind::F32) => neon::float32(tile),
+                (_, WeightKind::F16) => neon::float16(tile),
+            }
+        }
+    }
+}

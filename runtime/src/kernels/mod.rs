@@ -1,0 +1,123 @@
+//! The native engine's arithmetic. It knows nothing of models: slices, shapes and parameters come in, elements go out.
+//!
+//! - `scalar`: every operator, written to be read; what everything else is tested against.
+//! - `x86`, `aarch64`: vector code. Instruction sets are tokens that only their detection can build.
+//! - `operation`: everything but matrix products; compiles the scalar source for each instruction set.
+//! - `matmul` divides a product among threads and walks over tiles; `geometry` checks its bounds; `epilogue` defines
+//!   what follows the sum.
+//!
+//! Integer results are bit-identical on every instruction set: sums are exact (modulo 2^32), and what follows is f32
+//! arithmetic in one defined order, without fused multiply-add.
+//!
+//! This is the only module of the crate with unsafe code; each block says why it is sound.
+
+pub(crate) mod epilogue;
+pub(crate) mod geometry;
+pub(crate) mod image;
+pub(crate) mod math;
+pub(crate) mod matmul;
+pub(crate) mod operation;
+pub(crate) mod scalar;
+#[cfg(feature = "std")]
+mod threads;
+#[cfg_attr(not(any(target_arch = "x86_64", target_arch = "aarch64")), allow(dead_code))]
+mod tile;
+
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+#[cfg(all(test, feature = "std"))]
+mod tests;
+
+/// The instruction set in use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Isa {
+    Scalar,
+    #[cfg(target_arch = "x86_64")]
+    X86(x86::X86),
+    #[cfg(target_arch = "aarch64")]
+    Arm(aarch64::Arm),
+}
+
+impl Isa {
+    /// Everything this machine has, the best first; always ends with `Scalar`. Under `std` the machine is asked, without
+    /// it the compiler's target features decide.
+    pub(crate) fn available() -> impl Iterator<Item = Self> {
+        #[cfg(target_arch = "x86_64")]
+        let vector = x86::X86::available().map(Self::X86);
+        #[cfg(target_arch = "aarch64")]
+        let vector = aarch64::Arm::available().map(Self::Arm);
+        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+        let vector = core::iter::empty();
+        vector.chain([Self::Scalar])
+    }
+
+    /// The best this machine has.
+    pub(crate) fn best() -> Self {
+        Self::available().next().unwrap_or(Self::Scalar)
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Scalar => "scalar",
+            #[cfg(target_arch = "x86_64")]
+            Self::X86(isa) => isa.name(),
+            #[cfg(target_arch = "aarch64")]
+            Self::Arm(isa) => isa.name(),
+        }
+    }
+}
+
+/// What computes: an instruction set and, under `std`, threads.
+pub(crate) struct Engine {
+    isa: Isa,
+    #[cfg(feature = "std")]
+    pool: Option<threads::Pool>,
+}
+
+impl Engine {
+    /// One thread.
+    pub(crate) fn new(isa: Isa) -> Self {
+        Self {
+            isa,
+            #[cfg(feature = "std")]
+            pool: None,
+        }
+    }
+
+    /// As many threads, the caller's included.
+    #[cfg(feature = "std")]
+    pub(crate) fn set_threads(&mut self, threads: usize) {
+        self.pool = (threads > 1).then(|| threads::Pool::new(threads));
+    }
+
+    pub(crate) fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    pub(crate) fn threads(&self) -> usize {
+        #[cfg(feature = "std")]
+        if let Some(pool) = &self.pool {
+            return pool.threads();
+        }
+        1
+    }
+
+    /// Calls `job` once for each chunk.
+    #[cfg_attr(not(any(target_arch = "x86_64", target_arch = "aarch64")), allow(dead_code))]
+    fn parallel(&mut self, chunks: usize, job: &(dyn Fn(usize) + Sync)) {
+        #[cfg(feature = "std")]
+        if let Some(pool) = &mut self.pool {
+            return pool.run(chunks, job);
+        }
+        (0..chunks).for_each(job);
+    }
+}
+
+impl core::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{}, {} threads", self.isa.name(), self.threads())
+    }
+}

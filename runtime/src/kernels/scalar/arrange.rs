@@ -1,0 +1,189 @@
+//! Operators that move elements: copies, pads, resizes, changes of shape.
+
+use crate::kernels::epilogue::{Values, ValuesMut};
+use crate::kernels::geometry::Pixel;
+use crate::kernels::image::Image;
+
+/// What is put around an image.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Border {
+    Constant(f32),
+    Edge,
+    Reflect,
+}
+
+/// Where an output pixel lies in the input of a resize.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Coordinates {
+    HalfPixel,
+    HalfPixelPytorch,
+    Asymmetric,
+    AlignCorners,
+}
+
+/// How a resized pixel is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Interpolation {
+    NearestPreferFloor,
+    NearestPreferCeil,
+    Floor,
+    Ceil,
+    Bilinear,
+}
+
+/// Writes the input into the output, beginning at a channel, row and column. Bounds have been checked.
+#[inline(always)]
+pub(crate) fn copy(
+    batch: usize,
+    at: [usize; 3],
+    (from, input): (&Image, &Values<'_>),
+    (to, output): (&Image, &mut ValuesMut<'_>),
+) {
+    let same = from.scale == to.scale && from.zero_point == to.zero_point;
+    from.pixels(batch, |pixel| {
+        let source = from.strides.at(pixel);
+        let target = at[0]
+            + to.strides.at(Pixel {
+                example: pixel.example,
+                row: pixel.row + at[1],
+                column: pixel.column + at[2],
+            });
+        match (input, &mut *output) {
+            (Values::F32(input), ValuesMut::F32(output)) => {
+                output[target..target + from.channels]
+                    .copy_from_slice(&input[source..source + from.channels]);
+            }
+            (Values::U8(input), ValuesMut::U8(output)) if same => {
+                output[target..target + from.channels]
+                    .copy_from_slice(&input[source..source + from.channels]);
+            }
+            (input, output) => from.blocks(|channel, lanes| {
+                let block = from.load(input, source + channel, lanes);
+                to.store(output, target + channel, lanes, &block);
+            }),
+        }
+    });
+}
+
+/// The input with a border; `before` rows and columns come first. Bounds have been checked.
+#[inline(always)]
+pub(crate) fn pad(
+    batch: usize,
+    before: [usize; 2],
+    border: Border,
+    (from, input): (&Image, &Values<'_>),
+    (to, output): (&Image, &mut ValuesMut<'_>),
+) {
+    // The input's index along an axis, or `None` in a constant border.
+    let place = |at: usize, before: usize, extent: usize| match at.checked_sub(before) {
+        Some(inside) if inside < extent => Some(inside),
+        _ => match border {
+            Border::Constant(_) => None,
+            Border::Edge => Some(at.saturating_sub(before).min(extent - 1)),
+            Border::Reflect if at < before => Some(before - at),
+            Border::Reflect => Some((2 * (extent - 1)).saturating_sub(at - before)),
+        },
+    };
+    to.pixels(batch, |pixel| {
+        let target = to.strides.at(pixel);
+        let row = place(pixel.row, before[0], from.height);
+        let column = place(pixel.column, before[1], from.width);
+        to.blocks(|channel, lanes| {
+            let block = match (row, column, border) {
+                (Some(row), Some(column), _) => {
+                    let source = from.strides.at(Pixel { example: pixel.example, row, column });
+                    from.load(input, source + channel, lanes)
+                }
+                (_, _, Border::Constant(value)) => [value; 16],
+                _ => [0.0; 16],
+            };
+            to.store(output, target + channel, lanes, &block);
+        });
+    });
+}
+
+impl Coordinates {
+    /// The place in the input, in pixels, of output pixel `at`.
+    fn place(self, at: usize, scale: f32, input: usize, output: usize) -> f32 {
+        let x = at as f32;
+        match self {
+            Self::HalfPixelPytorch if output == 1 => 0.0,
+            Self::HalfPixel | Self::HalfPixelPytorch => (x + 0.5) * scale - 0.5,
+            Self::Asymmetric => x * scale,
+            Self::AlignCorners if output == 1 => 0.0,
+            Self::AlignCorners => x * (input - 1) as f32 / (output - 1) as f32,
+        }
+    }
+}
+
+impl Interpolation {
+    /// The two neighbours along an axis and the second one's weight.
+    fn neighbours(self, place: f32, extent: usize) -> (usize, usize, f32) {
+        let last = (extent - 1) as f32;
+        let nearest = match self {
+            Self::NearestPreferFloor => libm::ceilf(place - 0.5),
+            Self::NearestPreferCeil => libm::floorf(place + 0.5),
+            Self::Floor => libm::floorf(place),
+            Self::Ceil => libm::ceilf(place),
+            Self::Bilinear => {
+                let place = place.clamp(0.0, last);
+                let low = libm::floorf(place);
+                let first = low as usize;
+                return (first, (first + 1).min(extent - 1), place - low);
+            }
+        };
+        let nearest = nearest.clamp(0.0, last) as usize;
+        (nearest, nearest, 0.0)
+    }
+}
+
+/// The image at another resolution; `scale` is input pixels per output pixel. Bounds have been checked.
+#[inline(always)]
+pub(crate) fn resize(
+    batch: usize,
+    scale: [f32; 2],
+    (coordinates, interpolation): (Coordinates, Interpolation),
+    (from, input): (&Image, &Values<'_>),
+    (to, output): (&Image, &mut ValuesMut<'_>),
+) {
+    to.pixels(batch, |pixel| {
+        let target = to.strides.at(pixel);
+        let y = coordinates.place(pixel.row, scale[0], from.height, to.height);
+        let x = coordinates.place(pixel.column, scale[1], from.width, to.width);
+        let (top, bottom, down) = interpolation.neighbours(y, from.height);
+        let (left, right, across) = interpolation.neighbours(x, from.width);
+        let at = |row, column| from.strides.at(Pixel { example: pixel.example, row, column });
+        let corners = [at(top, left), at(top, right), at(bottom, left), at(bottom, right)];
+        to.blocks(|channel, lanes| {
+            let mut block = from.load(input, corners[0] + channel, lanes);
+            if interpolation == Interpolation::Bilinear {
+                let [b, c, d] = [1, 2, 3].map(|n| from.load(input, corners[n] + channel, lanes));
+                for (n, a) in block.iter_mut().enumerate() {
+                    let above = *a * (1.0 - across) + b[n] * across;
+                    let below = c[n] * (1.0 - across) + d[n] * across;
+                    *a = above * (1.0 - down) + below * down;
+                }
+            }
+            to.store(output, target + channel, lanes, &block);
+        });
+    });
+}
+
+/// The same elements in channel-first order under another shape. Bounds have been checked.
+#[inline(always)]
+pub(crate) fn reorder(
+    batch: usize,
+    (from, input): (&Image, &Values<'_>),
+    (to, output): (&Image, &mut ValuesMut<'_>),
+) {
+    let place = |image: &Image, example: usize, index: usize| {
+        let (channel, pixel) = (index / (image.height * image.width), index % (image.height * image.width));
+        channel + image.strides.at(Pixel { example, row: pixel / image.width, column: pixel % image.width })
+    };
+    for example in 0..batch {
+        for index in 0..to.channels * to.height * to.width {
+            let block = from.load(input, place(from, example, index), 1);
+            to.store(output, place(to, example, index), 1, &block);
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Operators that treat every element by itself.
+
+use crate::kernels::epilogue::{Activation, Values, ValuesMut};
+use crate::kernels::image::{Block, Image, map};
+
+/// A per-channel scale and shift.
+pub(crate) type Affine<'a> = Option<(&'a [f32], &'a [f32])>;
+
+/// An operation on two elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Binary {
+    Add,
+    Subtract,
+    Multiply,
+}
+
+#[inline(always)]
+fn affine(block: &mut Block, affine: Affine<'_>, channel: usize) {
+    if let Some((scale, shift)) = affine {
+        for ((lane, scale), shift) in block.iter_mut().zip(&scale[channel..]).zip(&shift[channel..]) {
+            *lane = *lane * scale + shift;
+        }
+    }
+}
+
+/// The elements of what an operator that may work in place reads: `values`, or where that is `None` the output itself.
+#[inline(always)]
+fn load(
+    image: &Image,
+    values: Option<&Values<'_>>,
+    output: &ValuesMut<'_>,
+    at: usize,
+    lanes: usize,
+) -> Block {
+    match (values, output) {
+        (Some(values), _) => image.load(values, at, lanes),
+        (None, ValuesMut::F32(values)) => image.load(&Values::F32(values), at, lanes),
+        (None, ValuesMut::U8(values)) => image.load(&Values::U8(values), at, lanes),
+    }
+}
+
+/// `after(activation(before(x)))`; in place without an input. Bounds have been checked.
+#[inline(always)]
+pub(crate) fn elementwise(
+    batch: usize,
+    before: Affine<'_>,
+    activation: Activation,
+    after: Affine<'_>,
+    (from, input): (&Image, Option<&Values<'_>>),
+    (to, output): (&Image, &mut ValuesMut<'_>),
+) {
+    to.pixels(batch, |pixel| {
+        let (source, target) = (from.strides.at(pixel), to.strides.at(pixel));
+        to.blocks(|channel, lanes| {
+            let mut block = load(from, input, output, source + channel, lanes);
+            affine(&mut block, before, channel);
+            activate(&mut block, activation);
+            affine(&mut block, after, channel);
+            to.store(output, target + channel, lanes, &block);
+        });
+    });
+}
+
+/// `activation(a op b)`; in place without `a`; `b` may be one pixel for all. Bounds have been checked.
+#[inline(always)]
+pub(crate) fn binary(
+    batch: usize,
+    kind: Binary,
+    activation: Activation,
+    (from, input): (&Image, Option<&Values<'_>>),
+    (other, second): (&Image, &Values<'_>),
+    (to, output): (&Image, &mut ValuesMut<'_>),
+) {
+    let single = other.height == 1 && other.width == 1;
+    to.pixels(batch, |pixel| {
+        let (source, target) = (from.strides.at(pixel), to.strides.at(pixel));
+        let mut from_second = pixel;
+        if single {
+            (from_second.row, from_second.column) = (0, 0);
+        }
+        let beside = other.strides.at(from_second);
+        to.blocks(|channel, lanes| {
+            let mut block = load(from, input, output, source + channel, lanes);
+            let b = other.load(second, beside + channel, lanes);
+            for (a, b) in block.iter_mut().zip(b) {
+                *a = match kind {
+                    Binary::Add => *a + b,
+                    Binary::Subtract => *a - b,
+                    Binary::Multiply => *a * b,
+                };
+            }
+            activate(&mut block, activation);
+            to.store(output, target + channel, lanes, &block);
+        });
+    });
+}
+
+/// The activation of every lane; the kind is decided once, so that each case is a plain vector loop.
+#[inline(always)]
+fn activate(block: &mut Block, activation: Activation) {
+    match activation {
+        Activation::Identity => {}
+        Activation::Relu => map(block, |x| Activation::Relu.apply(x)),
+        Activation::LeakyRelu { slope } => map(block, |x| Activation::LeakyRelu { slope }.apply(x)),
+        Activation::Clip { low, high } => map(block, |x| Activation::Clip { low, high }.apply(x)),
+        Activation::Sigmoid => map(block, |x| Activation::Sigmoid.apply(x)),
+        Activation::Tanh => map(block, |x| Activation::Tanh.apply(x)),
+        Activation::HardSwish => map(block, |x| Activation::HardSwish.apply(x)),
+    }
+}

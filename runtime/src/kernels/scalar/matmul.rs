@@ -1,0 +1,94 @@
+//! The matrix product, written to be read: the reference for every vector kernel.
+
+use crate::half;
+use crate::kernels::epilogue::{Bias, Epilogue, Values, ValuesMut, quantise};
+use crate::kernels::geometry::{BLOCK, Geometry};
+use crate::kernels::matmul::Weights;
+
+/// Computes a product whose bounds have been checked.
+pub(crate) fn matmul(
+    geometry: &Geometry,
+    input: &Values<'_>,
+    weights: &Weights<'_>,
+    epilogue: &Epilogue<'_>,
+    output: &mut ValuesMut<'_>,
+) {
+    let g = geometry;
+    let products = g.products();
+    let mut pixel = g.pixel(0);
+    for _ in 0..g.pixels() {
+        let (from, to, residual) = (g.input.at(pixel), g.output.at(pixel), g.residual.at(pixel));
+        for block in 0..g.blocks() {
+            let base = block * products * BLOCK;
+            let mut floats = [0.0f32; BLOCK];
+            match (input, weights) {
+                (Values::F32(input), Weights::F32(weights)) => {
+                    sum(g, from, 1, |at, k| {
+                        let row = &weights[base + k * BLOCK..][..BLOCK];
+                        for (sum, weight) in floats.iter_mut().zip(row) {
+                            *sum += input[at] * weight;
+                        }
+                    });
+                }
+                (Values::F32(input), Weights::F16(weights)) => {
+                    sum(g, from, 1, |at, k| {
+                        let row = &weights[base + k * BLOCK..][..BLOCK];
+                        for (sum, &weight) in floats.iter_mut().zip(row) {
+                            *sum += input[at] * half::to_f32(weight);
+                        }
+                    });
+                }
+                (Values::U8(input), Weights::I8(weights)) => {
+                    let mut sums = [0i32; BLOCK];
+                    if let Bias::I32 { bias, .. } = epilogue.bias {
+                        sums.copy_from_slice(&bias[block * BLOCK..][..BLOCK]);
+                    }
+                    sum(g, from, 4, |at, k| {
+                        let group = &weights[base + k * BLOCK..][..4 * BLOCK];
+                        for (sum, row) in sums.iter_mut().zip(group.chunks_exact(4)) {
+                            for (&x, &weight) in input[at..at + 4].iter().zip(row) {
+                                *sum = sum.wrapping_add(i32::from(x) * i32::from(weight));
+                            }
+                        }
+                    });
+                    if let Bias::I32 { scale, .. } = epilogue.bias {
+                        let scale = &scale[block * BLOCK..][..BLOCK];
+                        for ((float, sum), scale) in floats.iter_mut().zip(sums).zip(scale) {
+                            *float = sum as f32 * scale;
+                        }
+                    }
+                }
+                // Types that do not go together: the caller has checked.
+                _ => return,
+            }
+            let lanes = (g.channels - block * BLOCK).min(BLOCK);
+            for (lane, &float) in floats[..lanes].iter().enumerate() {
+                let channel = block * BLOCK + lane;
+                let biased = match epilogue.bias {
+                    Bias::F32(bias) => float + bias[channel],
+                    Bias::I32 { .. } => float,
+                };
+                let y = epilogue.finish(biased, channel, residual + channel);
+                match output {
+                    ValuesMut::F32(output) => output[to + channel] = y,
+                    ValuesMut::U8(output) => output[to + channel] = quantise(y, epilogue.zero_point),
+                }
+            }
+        }
+        pixel = g.next(pixel);
+    }
+}
+
+/// Calls `add(element, k)` for every `step`-th input element under the taps.
+fn sum(geometry: &Geometry, from: usize, step: usize, mut add: impl FnMut(usize, usize)) {
+    let mut k = 0;
+    for row in 0..geometry.taps[0] {
+        for column in 0..geometry.taps[1] {
+            let start = from + row * geometry.tap[0] + column * geometry.tap[1];
+            for at in (start..start + geometry.depth).step_by(step) {
+                add(at, k);
+                k += step;
+            }
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! Every operator in plain Rust, written to be read. Works on 16 channels at a time, which the compiler turns into
+//! vector code of whatever width it may use; the same source is compiled again for wider instruction sets (see
+//! [`super::operation`]), to the same bits.
+//!
+//! Indexing is on slices whose bounds have been checked beforehand; a wrong check would be a panic here, not worse.
+
+pub(crate) mod arrange;
+pub(crate) mod convert;
+pub(crate) mod depthwise;
+pub(crate) mod elementwise;
+pub(crate) mod matmul;
+pub(crate) mod normalise;
+pub(crate) mod pool;

@@ -1,0 +1,268 @@
+//! One table of matrix products holds every instruction set against the scalar reference: int8 to the bit, floats to
+//! rounding.
+
+use std::format;
+use std::string::String;
+use std::vec;
+use std::vec::Vec;
+
+use super::epilogue::{Activation, Bias, Epilogue, Residual, Values, ValuesMut};
+use super::geometry::{BLOCK, Geometry, Strides};
+use super::matmul::{Weights, matmul};
+use super::{Engine, Isa};
+use crate::half;
+use crate::rng::Rng;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Kind {
+    F32,
+    F16,
+    Int8ToF32,
+    Int8ToU8,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Case {
+    batch: usize,
+    height: usize,
+    width: usize,
+    taps: [usize; 2],
+    stride: usize,
+    depth: usize,
+    channels: usize,
+    activation: Activation,
+    residual: bool,
+    after: bool,
+}
+
+/// Every number of pixels in a tile, whole and broken blocks, no taps at all, every activation.
+fn cases() -> Vec<Case> {
+    use Activation::{Clip, HardSwish, Identity, LeakyRelu, Relu, Sigmoid, Tanh};
+    let functions =
+        [Identity, Relu, LeakyRelu { slope: 0.1 }, Clip { low: -1.0, high: 6.0 }, Sigmoid, Tanh, HardSwish];
+    let shapes = [
+        // batch, height, width, taps, stride, depth, channels
+        (1, 1, 1, [1, 1], 1, 96, 1024),
+        (1, 1, 1, [1, 1], 1, 100, 70),
+        (1, 1, 1, [1, 1], 1, 4, 1),
+        (7, 1, 1, [1, 1], 1, 36, 33),
+        (1, 4, 4, [3, 3], 1, 16, 64),
+        (2, 5, 3, [2, 2], 1, 8, 17),
+        (1, 3, 11, [1, 3], 2, 12, 48),
+        (1, 2, 5, [3, 1], 2, 4, 5),
+        (1, 2, 2, [0, 2], 1, 8, 20),
+        (3, 1, 4, [2, 3], 3, 20, 80),
+    ];
+    let mut cases = Vec::new();
+    for (index, (batch, height, width, taps, stride, depth, channels)) in shapes.into_iter().enumerate() {
+        for extra in 0..3 {
+            let activation = functions[(index + 3 * extra) % functions.len()];
+            let (residual, after) = (extra == 1, extra == 2);
+            cases.push(Case {
+                batch,
+                height,
+                width,
+                taps,
+                stride,
+                depth,
+                channels,
+                activation,
+                residual,
+                after,
+            });
+        }
+    }
+    for activation in functions {
+        let (residual, after) = (true, true);
+        cases.push(Case {
+            batch: 1,
+            height: 1,
+            width: 6,
+            taps: [1, 1],
+            stride: 1,
+            depth: 8,
+            channels: 30,
+            activation,
+            residual,
+            after,
+        });
+    }
+    cases
+}
+
+fn compute(case: &Case, kind: Kind, isa: Isa, threads: usize) -> (Vec<f32>, Vec<u8>) {
+    let mut rng = Rng::from_seed(1);
+    let (rows, columns) = (
+        (case.height - 1) * case.stride + case.taps[0].max(1),
+        (case.width - 1) * case.stride + case.taps[1].max(1),
+    );
+    let input_strides = Strides {
+        offset: 8,
+        example: 8 + rows * columns * case.depth,
+        row: case.stride * columns * case.depth,
+        column: case.stride * case.depth,
+    };
+    let pixel = case.channels + 3;
+    let output_strides = Strides {
+        offset: 5,
+        example: case.height * case.width * pixel,
+        row: case.width * pixel,
+        column: pixel,
+    };
+    let geometry = Geometry {
+        batch: case.batch,
+        height: case.height,
+        width: case.width,
+        taps: case.taps,
+        tap: [columns * case.depth, case.depth],
+        depth: case.depth,
+        input: input_strides,
+        output: output_strides,
+        residual: Strides { offset: 1, ..output_strides },
+        channels: case.channels,
+    };
+    let inputs = 8 + case.batch * input_strides.example;
+    let outputs = 5 + case.batch * output_strides.example;
+    let padded = case.channels.next_multiple_of(BLOCK);
+    let count = padded * geometry.products();
+    let mut floats =
+        |n: usize, low: f32, high: f32| -> Vec<f32> { (0..n).map(|_| rng.uniform(low, high)).collect() };
+    let (input, weights) = (floats(inputs, -1.0, 1.0), floats(count, -0.5, 0.5));
+    let (bias, scale, shift) =
+        (floats(padded, -1.0, 1.0), floats(padded, 0.5, 2.0), floats(padded, -3.0, 3.0));
+    let bytes: Vec<u8> = input.iter().map(|x| ((x + 1.0) * 127.5) as u8).collect();
+    let half: Vec<u16> = weights.iter().map(|&weight| half::from_f32(weight)).collect();
+    let int8: Vec<i8> = weights.iter().map(|weight| (weight * 255.0) as i8).collect();
+    let int_bias: Vec<i32> = bias.iter().map(|bias| (bias * 1000.0) as i32).collect();
+    let int_scale: Vec<f32> = scale.iter().map(|scale| scale * 0.01).collect();
+    let products = geometry.products();
+    let mut sum128 = vec![0; padded];
+    for (at, &weight) in int8.iter().enumerate() {
+        let (block, rest) = (at / (16 * products), at % (16 * products));
+        sum128[block * 16 + rest % 64 / 4] += 128 * i32::from(weight);
+    }
+    let residual_f32 = floats(outputs, -2.0, 2.0);
+    let residual_u8: Vec<u8> = residual_f32.iter().map(|x| ((x + 2.0) * 63.0) as u8).collect();
+
+    let int = matches!(kind, Kind::Int8ToF32 | Kind::Int8ToU8);
+    let values = if kind == Kind::Int8ToU8 { Values::U8(&residual_u8) } else { Values::F32(&residual_f32) };
+    let epilogue = Epilogue {
+        bias: if int {
+            Bias::I32 { bias: &int_bias, scale: &int_scale, sum128: &sum128 }
+        } else {
+            Bias::F32(&bias)
+        },
+        residual: case.residual.then_some(Residual { values, scale: 0.37, zero_point: 100 }),
+        activation: case.activation,
+        after: case.after.then_some((&scale, &shift)),
+        zero_point: 7,
+    };
+    let weights = match kind {
+        Kind::F32 => Weights::F32(&weights),
+        Kind::F16 => Weights::F16(&half),
+        Kind::Int8ToF32 | Kind::Int8ToU8 => Weights::I8(&int8),
+    };
+    let input = if int { Values::U8(&bytes) } else { Values::F32(&input) };
+    let mut engine = Engine::new(isa);
+    engine.set_threads(threads);
+    let (mut out_f32, mut out_u8) = (vec![9.0; outputs], vec![9; outputs]);
+    let output =
+        if kind == Kind::Int8ToU8 { ValuesMut::U8(&mut out_u8) } else { ValuesMut::F32(&mut out_f32) };
+    assert_eq!(
+        matmul(&mut engine, &geometry, input, weights, &epilogue, output),
+        Ok(()),
+        "{case:?} {kind:?}"
+    );
+    (out_f32, out_u8)
+}
+
+#[test]
+fn every_instruction_set_computes_what_scalar_code_does() {
+    let mut failures: Vec<String> = Vec::new();
+    for case in cases() {
+        for kind in [Kind::F32, Kind::F16, Kind::Int8ToF32, Kind::Int8ToU8] {
+            let (floats, bytes) = compute(&case, kind, Isa::Scalar, 1);
+            for isa in Isa::available() {
+                for threads in 1..=2 {
+                    let (found, found_bytes) = compute(&case, kind, isa, threads);
+                    let tolerance = if matches!(kind, Kind::F32 | Kind::F16) { 2e-5 } else { 0.0 };
+                    let same =
+                        floats.iter().zip(&found).all(|(a, b)| (a - b).abs() <= tolerance * (1.0 + a.abs()));
+                    if !same || bytes != found_bytes {
+                        let at = floats.iter().zip(&found).position(|(a, b)| (a - b).abs() > tolerance);
+                        failures.push(format!(
+                            "{} {threads} threads, {kind:?}, first at {at:?}: {case:?}",
+                            isa.name()
+                        ));
+                    }
+                }
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+}
+
+#[test]
+fn slices_that_are_too_short_are_refused() {
+    let geometry = Geometry {
+        batch: 1,
+        height: 2,
+        width: 2,
+        taps: [1, 1],
+        tap: [0, 0],
+        depth: 4,
+        input: Strides { offset: 0, example: 16, row: 8, column: 4 },
+        output: Strides { offset: 0, example: 4, row: 2, column: 1 },
+        residual: Strides::default(),
+        channels: 1,
+    };
+    // Lengths of input, weights, bias, output; only the first has all that is needed.
+    let cases = [
+        (16, 64, 16, 4, true),
+        (15, 64, 16, 4, false),
+        (16, 63, 16, 4, false),
+        (16, 64, 15, 4, false),
+        (16, 64, 16, 3, false),
+    ];
+    for (inputs, weights, biases, outputs, fits) in cases {
+        for isa in Isa::available() {
+            let (input, weights, bias) = (vec![1.0; inputs], vec![1.0; weights], vec![0.0; biases]);
+            let mut output = vec![0.0; outputs];
+            let epilogue = Epilogue {
+                bias: Bias::F32(&bias),
+                residual: None,
+                activation: Activation::Identity,
+                after: None,
+                zero_point: 0,
+            };
+            let result = matmul(
+                &mut Engine::new(isa),
+                &geometry,
+                Values::F32(&input),
+                Weights::F32(&weights),
+                &epilogue,
+                ValuesMut::F32(&mut output),
+            );
+            assert_eq!(result.is_ok(), fits, "{inputs} {biases} {outputs}");
+        }
+    }
+    let overflow = Geometry { batch: usize::MAX, ..geometry };
+    let bias = [0.0; 16];
+    let epilogue = Epilogue {
+        bias: Bias::F32(&bias),
+        residual: None,
+        activation: Activation::Identity,
+        after: None,
+        zero_point: 0,
+    };
+    let (input, weights, mut output) = ([0.0; 16], [0.0; 64], [0.0; 4]);
+    let result = matmul(
+        &mut Engine::new(Isa::Scalar),
+        &overflow,
+        Values::F32(&input),
+        Weights::F32(&weights),
+        &epilogue,
+        ValuesMut::F32(&mut output),
+    );
+    assert!(result.is_err());
+}

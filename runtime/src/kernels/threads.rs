@@ -1,0 +1,241 @@
+//! A pool of threads for work of microseconds: the threads spin for a while after each piece of work before they sleep,
+//! and handing out work allocates nothing.
+//!
+//! A piece of work is a number of chunks. Each thread has its own contiguous share of them, the same in every run, so
+//! that what it reads (weights, mostly) stays in its core's cache; who has finished takes chunks of others. A thread that
+//! the system does not run at the moment therefore holds nobody up: the rest does its share, and only chunks that have
+//! been begun are waited for.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::cell::UnsafeCell;
+use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::thread::{self, JoinHandle, Thread};
+use std::time::{Duration, Instant};
+
+/// How long a thread looks for new work before it sleeps.
+const SPIN: Duration = Duration::from_micros(100);
+
+/// In `Shared::state`: whether threads may still join the current piece of work.
+const OPEN: u64 = 1 << 31;
+/// In `Shared::state`: how many threads (beside the caller) take part in it.
+const ACTIVE: u64 = OPEN - 1;
+
+/// The work on one chunk.
+type Job<'a> = &'a (dyn Fn(usize) + Sync);
+
+/// A counter in a cache line of its own.
+#[repr(align(128))]
+struct Counter(AtomicUsize);
+
+struct Shared {
+    /// The number of the current piece of work (upper half), [`OPEN`] and [`ACTIVE`].
+    state: AtomicU64,
+    /// Threads asleep, so that waking is only paid for where it is needed.
+    asleep: AtomicUsize,
+    stop: AtomicBool,
+    /// The next chunk of each thread's share.
+    next: Vec<Counter>,
+    /// The current piece of work: what to do with a chunk, and how many there are. Lives as long as [`Pool::run`].
+    job: UnsafeCell<(Option<Job<'static>>, usize)>,
+}
+
+// SAFETY: `job` is written only by `Pool::run`, which holds the pool exclusively and ends only when no thread takes part
+// any more; threads read it only while they take part, which they can only begin while it is open. Joining and leaving
+// are atomic changes of `state` that order these accesses. The other fields are atomics.
+#[allow(unsafe_code)]
+unsafe impl Sync for Shared {}
+// SAFETY: as above; a `Job` may be called from any thread since it is `Sync`.
+#[allow(unsafe_code)]
+unsafe impl Send for Shared {}
+
+impl Shared {
+    /// Works on the chunks of share `index`, then on what is left of the others'.
+    fn take_part(&self, index: usize, (job, chunks): (Job<'_>, usize)) {
+        let threads = self.next.len();
+        for share in (index..threads).chain(0..index) {
+            let end = chunks * (share + 1) / threads;
+            // Look before taking: most shares of others are finished.
+            while self.next[share].0.load(Ordering::Relaxed) < end {
+                let chunk = self.next[share].0.fetch_add(1, Ordering::Relaxed);
+                if chunk >= end {
+                    break;
+                }
+                job(chunk);
+            }
+        }
+    }
+}
+
+/// Threads that wait for work. The caller of [`Pool::run`] is one of them.
+pub(crate) struct Pool {
+    shared: Arc<Shared>,
+    workers: Vec<JoinHandle<()>>,
+    handles: Vec<Thread>,
+}
+
+impl Pool {
+    /// A pool of `threads` threads, the caller's included; fewer if the system gives no more.
+    pub(crate) fn new(threads: usize) -> Self {
+        let shared = Arc::new(Shared {
+            state: AtomicU64::new(0),
+            asleep: AtomicUsize::new(0),
+            stop: AtomicBool::new(false),
+            next: (0..threads.max(1)).map(|_| Counter(AtomicUsize::new(0))).collect(),
+            job: UnsafeCell::new((None, 0)),
+        });
+        let workers: Vec<_> = (1..threads)
+            .map_while(|index| {
+                let shared = Arc::clone(&shared);
+                thread::Builder::new().name("latent".into()).spawn(move || work(&shared, index)).ok()
+            })
+            .collect();
+        let handles = workers.iter().map(|worker| worker.thread().clone()).collect();
+        Self { shared, workers, handles }
+    }
+
+    /// The number of threads, the caller's included.
+    pub(crate) fn threads(&self) -> usize {
+        self.workers.len() + 1
+    }
+
+    /// Calls `job(chunk)` once for every chunk below `chunks`, on any thread, and returns when all are done.
+    pub(crate) fn run(&mut self, chunks: usize, job: Job<'_>) {
+        /// Lets no thread join any more and waits for those that have; even if this thread's part panics, since they
+        /// use what the caller has borrowed.
+        struct Close<'a>(&'a Shared);
+        impl Drop for Close<'_> {
+            fn drop(&mut self) {
+                self.0.state.fetch_and(!OPEN, Ordering::SeqCst);
+                let mut turns = 0u32;
+                while self.0.state.load(Ordering::SeqCst) & ACTIVE != 0 {
+                    turns += 1;
+                    // A thread that the system does not run cannot finish; let it have this core.
+                    if turns % 4096 == 0 { thread::yield_now() } else { core::hint::spin_loop() }
+                }
+            }
+        }
+        let shared = &*self.shared;
+        // SAFETY: only the lifetime is changed. Threads use the job only while they take part, and `_close` does not let
+        // this function end before the last has left.
+        #[allow(unsafe_code)]
+        let lasting = unsafe { core::mem::transmute::<Job<'_>, Job<'static>>(job) };
+        // SAFETY: nobody reads the cell now: no thread takes part since the last run's end and none can join until the
+        // state is open, and `&mut self` keeps other callers out.
+        #[allow(unsafe_code)]
+        unsafe {
+            *shared.job.get() = (Some(lasting), chunks);
+        }
+        let threads = shared.next.len();
+        for (share, next) in shared.next.iter().enumerate() {
+            next.0.store(chunks * share / threads, Ordering::Relaxed);
+        }
+        let number = (shared.state.load(Ordering::Relaxed) >> 32).wrapping_add(1);
+        shared.state.store(number << 32 | OPEN, Ordering::SeqCst);
+        let _close = Close(shared);
+        if shared.asleep.load(Ordering::SeqCst) != 0 {
+            self.handles.iter().for_each(Thread::unpark);
+        }
+        shared.take_part(0, (job, chunks));
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::SeqCst);
+        self.handles.iter().for_each(Thread::unpark);
+        for worker in self.workers.drain(..) {
+            // A worker that panicked has already said so.
+            let _ = worker.join();
+        }
+    }
+}
+
+fn work(shared: &Shared, index: usize) {
+    /// Leaves even if the job panics, so that the caller does not wait for ever.
+    struct Leave<'a>(&'a Shared);
+    impl Drop for Leave<'_> {
+        fn drop(&mut self) {
+            self.0.state.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+    let mut seen = 0;
+    while wait(shared, &mut seen) {
+        let _leave = Leave(shared);
+        // SAFETY: this thread has joined, so `run` has written the cell and waits for `_leave`.
+        #[allow(unsafe_code)]
+        let (job, chunks) = unsafe { *shared.job.get() };
+        if let Some(job) = job {
+            shared.take_part(index, (job, chunks));
+        }
+    }
+}
+
+/// Waits for a piece of work with another number than `seen` and joins it; `false` if the pool stops.
+fn wait(shared: &Shared, seen: &mut u64) -> bool {
+    let mut join = || {
+        let state = shared.state.load(Ordering::SeqCst);
+        let open = state >> 32 != *seen && state & OPEN != 0;
+        let joined = open
+            && shared.state.compare_exchange(state, state + 1, Ordering::SeqCst, Ordering::SeqCst).is_ok();
+        if joined {
+            *seen = state >> 32;
+        }
+        joined
+    };
+    let stopped = || shared.stop.load(Ordering::SeqCst);
+    let began = Instant::now();
+    loop {
+        for _ in 0..500 {
+            if join() {
+                return true;
+            }
+            core::hint::spin_loop();
+        }
+        if stopped() {
+            return false;
+        }
+        if began.elapsed() > SPIN {
+            break;
+        }
+    }
+    shared.asleep.fetch_add(1, Ordering::SeqCst);
+    // `run` opens the work before it looks at `asleep`, this thread does the reverse: one of them sees the other.
+    let joined = loop {
+        if join() {
+            break true;
+        }
+        if stopped() {
+            break false;
+        }
+        thread::park();
+    };
+    shared.asleep.fetch_sub(1, Ordering::SeqCst);
+    joined
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_chunk_is_worked_on_once_each_time() {
+        for threads in 1..5 {
+            let mut pool = Pool::new(threads);
+            assert_eq!(pool.threads(), threads);
+            for chunks in [0, 1, 2, 7, 100] {
+                let counts: Vec<AtomicUsize> = (0..chunks).map(|_| AtomicUsize::new(0)).collect();
+                for round in 1..=50 {
+                    if round % 20 == 0 {
+                        // Long enough that the threads fall asleep.
+                        thread::sleep(Duration::from_millis(1));
+                    }
+                    pool.run(chunks, &|chunk| {
+                        counts[chunk].fetch_add(1, Ordering::Relaxed);
+                    });
+                    assert!(counts.iter().all(|count| count.load(Ordering::Relaxed) == round));
+                }
+            }
+        }
+    }
+}

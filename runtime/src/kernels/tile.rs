@@ -1,0 +1,143 @@
+//! What a vector kernel is given: some output pixels times some blocks of output channels, as raw pointers.
+
+use super::epilogue::{Activation, Bias, Epilogue, Values, ValuesMut};
+use super::geometry::Geometry;
+use super::matmul::Weights;
+
+/// The most pixels in a tile.
+pub(crate) const MAX_ROWS: usize = 8;
+
+/// Where an output goes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum OutputPointer {
+    F32(*mut f32),
+    U8(*mut u8),
+}
+
+/// Where a residual comes from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum ResidualPointer {
+    None,
+    F32(*const f32),
+    U8 { values: *const u8, scale: f32, zero_point: u8 },
+}
+
+/// A product's slices and loop bounds, shared by all its tiles.
+#[derive(Debug)]
+pub(crate) struct Pointers<'a> {
+    pub(crate) input: *const u8,
+    pub(crate) weights: *const u8,
+    pub(crate) weights_kind: WeightKind,
+    pub(crate) bias: Bias<'a>,
+    pub(crate) activation: Activation,
+    pub(crate) after: Option<(&'a [f32], &'a [f32])>,
+    pub(crate) zero_point: u8,
+    pub(crate) output: OutputPointer,
+    pub(crate) residual: ResidualPointer,
+    pub(crate) channels: usize,
+    pub(crate) taps: [usize; 2],
+    pub(crate) tap: [usize; 2],
+    pub(crate) depth: usize,
+    slices: core::marker::PhantomData<&'a mut ()>,
+}
+
+/// The type of the weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WeightKind {
+    F32,
+    F16,
+    I8,
+}
+
+// SAFETY: the pointers stand for a shared borrow of the inputs and an exclusive one of the output, which `'a` keeps
+// alive; tiles on different threads write different elements (see `matmul::drive`).
+#[allow(unsafe_code)]
+unsafe impl Sync for Pointers<'_> {}
+
+impl<'a> Pointers<'a> {
+    pub(crate) fn new(
+        geometry: &Geometry,
+        input: &Values<'a>,
+        weights: &Weights<'a>,
+        epilogue: &Epilogue<'a>,
+        output: ValuesMut<'a>,
+    ) -> Self {
+        let (pointer, kind) = match weights {
+            Weights::F32(weights) => (weights.as_ptr().cast(), WeightKind::F32),
+            Weights::F16(weights) => (weights.as_ptr().cast(), WeightKind::F16),
+            Weights::I8(weights) => (weights.as_ptr().cast(), WeightKind::I8),
+        };
+        Self {
+            input: match input {
+                Values::F32(values) => values.as_ptr().cast(),
+                Values::U8(values) => values.as_ptr(),
+            },
+            weights: pointer,
+            weights_kind: kind,
+            bias: epilogue.bias,
+            activation: epilogue.activation,
+            after: epilogue.after,
+            zero_point: epilogue.zero_point,
+            output: match output {
+                ValuesMut::F32(values) => OutputPointer::F32(values.as_mut_ptr()),
+                ValuesMut::U8(values) => OutputPointer::U8(values.as_mut_ptr()),
+            },
+            residual: match &epilogue.residual {
+                None => ResidualPointer::None,
+                Some(residual) => match residual.values {
+                    Values::F32(values) => ResidualPointer::F32(values.as_ptr()),
+                    Values::U8(values) => ResidualPointer::U8 {
+                        values: values.as_ptr(),
+                        scale: residual.scale,
+                        zero_point: residual.zero_point,
+                    },
+                },
+            },
+            channels: geometry.channels,
+            taps: geometry.taps,
+            tap: geometry.tap,
+            depth: geometry.depth,
+            slices: core::marker::PhantomData,
+        }
+    }
+}
+
+/// Some pixels times some blocks.
+#[derive(Debug)]
+pub(crate) struct Tile<'a> {
+    pub(crate) pointers: &'a Pointers<'a>,
+    /// Pixels.
+    pub(crate) rows: usize,
+    /// The first block of output channels.
+    pub(crate) block: usize,
+    /// Blocks.
+    pub(crate) blocks: usize,
+    /// Bytes of weights in a block.
+    pub(crate) block_bytes: usize,
+    /// Elements where each pixel's first tap, output and residual lie.
+    pub(crate) input: [usize; MAX_ROWS],
+    pub(crate) output: [usize; MAX_ROWS],
+    pub(crate) residual: [usize; MAX_ROWS],
+}
+
+impl Tile<'_> {
+    /// Channels of block `index` (of this tile) that exist: 16, fewer in the last.
+    #[inline(always)]
+    pub(crate) fn lanes(&self, index: usize) -> usize {
+        (self.pointers.channels - (self.block + index) * super::geometry::BLOCK).min(super::geometry::BLOCK)
+    }
+}
+
+/// Vector code for tiles. The implementing type is a token that only detection of the instruction set can build.
+pub(crate) trait TileKernel: Copy + Sync {
+    /// The most pixels (at most [`MAX_ROWS`]) and blocks that a tile may have for these weights and so many pixels.
+    fn tile(&self, weights: &Weights<'_>, pixels: usize) -> (usize, usize);
+
+    /// Computes a tile.
+    ///
+    /// # Safety
+    /// All elements that the tile's geometry names must lie in the slices behind its pointers, `rows` and `blocks` must
+    /// be at least 1 and at most what [`TileKernel::tile`] gave, and nothing else may touch the elements it writes.
+    #[allow(unsafe_code)]
+    unsafe fn run(&self, tile: &Tile<'_>);
+}

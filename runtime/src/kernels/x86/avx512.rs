@@ -1,0 +1,320 @@
+//! Tiles with AVX-512: one register holds the 16 output channels of a block.
+//!
+//! A tile of `R` pixels and `B` blocks keeps `R * B` sums in registers. Each step loads `B` registers of weights and
+//! broadcasts one input (f32) or four (int8) of each pixel: `R + B` loads for `R * B` multiplications of 16 or 64, so
+//! that 6 x 4 is bound by arithmetic and fits 32 registers. A single pixel (a matrix-vector product, what a generator is
+//! at batch 1) is bound by the weights' way from memory; see [`stream`].
+
+use core::arch::x86_64::*;
+
+use crate::kernels::epilogue::{Activation, Bias};
+use crate::kernels::math::{TANH_DENOMINATOR, TANH_LIMIT, TANH_NUMERATOR};
+use crate::kernels::tile::{OutputPointer, ResidualPointer, Tile};
+
+/// Pixels and blocks of a tile.
+pub(super) fn tile(pixels: usize) -> (usize, usize) {
+    if pixels == 1 { (1, 4) } else { (6, 4) }
+}
+
+/// How far ahead of a matrix-vector product weights are fetched.
+const AHEAD: usize = 2048;
+
+macro_rules! dispatch {
+    ($tile:expr, $function:ident, $($rows:literal)+) => {
+        match ($tile.rows, $tile.blocks) {
+            $(
+                ($rows, 1) => $function::<$rows, 1>($tile),
+                ($rows, 2) => $function::<$rows, 2>($tile),
+                ($rows, 3) => $function::<$rows, 3>($tile),
+                ($rows, 4) => $function::<$rows, 4>($tile),
+            )+
+            _ => {}
+        }
+    };
+}
+
+/// # Safety
+/// As [`crate::kernels::tile::TileKernel::run`], with int8 weights and a U8 input.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")]
+#[allow(unsafe_code)]
+pub(super) unsafe fn int8(tile: &Tile<'_>) {
+    // SAFETY: the caller's promise is handed on.
+    unsafe { dispatch!(tile, int8_tile, 1 2 3 4 5 6) }
+}
+
+/// # Safety
+/// As [`crate::kernels::tile::TileKernel::run`], with f32 weights and an F32 input.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")]
+#[allow(unsafe_code)]
+pub(super) unsafe fn float32(tile: &Tile<'_>) {
+    // SAFETY: the caller's promise is handed on.
+    unsafe { dispatch!(tile, float32_tile, 1 2 3 4 5 6) }
+}
+
+/// # Safety
+/// As [`crate::kernels::tile::TileKernel::run`], with f16 weights and an F32 input.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")]
+#[allow(unsafe_code)]
+pub(super) unsafe fn float16(tile: &Tile<'_>) {
+    // SAFETY: the caller's promise is handed on.
+    unsafe { dispatch!(tile, float16_tile, 1 2 3 4 5 6) }
+}
+
+/// # Safety
+/// As [`int8`]; the tile has `R` pixels and `B` blocks.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")]
+#[allow(unsafe_code)]
+unsafe fn int8_tile<const R: usize, const B: usize>(tile: &Tile<'_>) {
+    let p = tile.pointers;
+    let Bias::I32 { bias, scale, .. } = p.bias else { return };
+    // SAFETY: bias and scale have 16 entries for every block of the tile (the tile's promise).
+    let mut sums = [[_mm512_setzero_si512(); B]; R];
+    for b in 0..B {
+        let bias = unsafe { _mm512_loadu_si512(bias.as_ptr().add((tile.block + b) * 16).cast()) };
+        for row in &mut sums {
+            row[b] = bias;
+        }
+    }
+    // SAFETY: first tap of each pixel and first weight of each block lie in their slices; the loops below stay within
+    // taps and depth, for which the geometry has been checked.
+    unsafe {
+        let inputs: [*const u8; R] = core::array::from_fn(|r| p.input.add(tile.input[r]));
+        let weights = p.weights.add(tile.block * tile.block_bytes);
+        let mut weight = 0;
+        for y in 0..p.taps[0] {
+            for x in 0..p.taps[1] {
+                let tap = y * p.tap[0] + x * p.tap[1];
+                let mut k = 0;
+                if R == 1 {
+                    // Two sets of sums hide the dot product's latency, which a single pixel does not fill.
+                    let mut second = [_mm512_setzero_si512(); B];
+                    while k + 8 <= p.depth {
+                        let a = _mm512_set1_epi32(inputs[0].add(tap + k).cast::<i32>().read_unaligned());
+                        let c = _mm512_set1_epi32(inputs[0].add(tap + k + 4).cast::<i32>().read_unaligned());
+                        for b in 0..B {
+                            let at = weights.add(b * tile.block_bytes + weight);
+                            _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(AHEAD).cast());
+                            _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(AHEAD + 64).cast());
+                            sums[0][b] = _mm512_dpbusd_epi32(sums[0][b], a, _mm512_loadu_si512(at.cast()));
+                            second[b] =
+                                _mm512_dpbusd_epi32(second[b], c, _mm512_loadu_si512(at.add(64).cast()));
+                        }
+                        k += 8;
+                        weight += 128;
+                    }
+                    for b in 0..B {
+                        sums[0][b] = _mm512_add_epi32(sums[0][b], second[b]);
+                    }
+                }
+                while k < p.depth {
+                    let w: [__m512i; B] = core::array::from_fn(|b| {
+                        _mm512_loadu_si512(weights.add(b * tile.block_bytes + weight).cast())
+                    });
+                    for r in 0..R {
+                        let a = _mm512_set1_epi32(inputs[r].add(tap + k).cast::<i32>().read_unaligned());
+                        for b in 0..B {
+                            sums[r][b] = _mm512_dpbusd_epi32(sums[r][b], a, w[b]);
+                        }
+                    }
+                    k += 4;
+                    weight += 64;
+                }
+            }
+        }
+    }
+    for b in 0..B {
+        // SAFETY: as for the bias above.
+        let scale = unsafe { _mm512_loadu_ps(scale.as_ptr().add((tile.block + b) * 16)) };
+        for r in 0..R {
+            let y = _mm512_mul_ps(_mm512_cvtepi32_ps(sums[r][b]), scale);
+            // SAFETY: the caller's promise is handed on.
+            unsafe { finish(tile, r, b, y) };
+        }
+    }
+}
+
+/// # Safety
+/// As [`float32`]; the tile has `R` pixels and `B` blocks.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")]
+#[allow(unsafe_code)]
+unsafe fn float32_tile<const R: usize, const B: usize>(tile: &Tile<'_>) {
+    // SAFETY: the caller's promise is handed on; a register of 16 f32 weights is 64 bytes.
+    unsafe { float_tile::<R, B, 64>(tile, |at| _mm512_loadu_ps(at.cast())) }
+}
+
+/// # Safety
+/// As [`float16`]; the tile has `R` pixels and `B` blocks.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")]
+#[allow(unsafe_code)]
+unsafe fn float16_tile<const R: usize, const B: usize>(tile: &Tile<'_>) {
+    // SAFETY: the caller's promise is handed on; a register of 16 f16 weights is 32 bytes.
+    unsafe { float_tile::<R, B, 32>(tile, |at| _mm512_cvtph_ps(_mm256_loadu_si256(at.cast()))) }
+}
+
+/// # Safety
+/// As [`float32`]; the tile has `R` pixels and `B` blocks, and `load` reads the 16 weights in `SIZE` bytes.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")]
+#[allow(unsafe_code)]
+unsafe fn float_tile<const R: usize, const B: usize, const SIZE: usize>(
+    tile: &Tile<'_>,
+    load: impl Fn(*const u8) -> __m512,
+) {
+    let p = tile.pointers;
+    let Bias::F32(bias) = p.bias else { return };
+    let mut sums = [[_mm512_setzero_ps(); B]; R];
+    for b in 0..B {
+        // SAFETY: the bias has 16 entries for every block of the tile.
+        let bias = unsafe { _mm512_loadu_ps(bias.as_ptr().add((tile.block + b) * 16)) };
+        for row in &mut sums {
+            row[b] = bias;
+        }
+    }
+    // SAFETY: as in `int8_tile`.
+    unsafe {
+        let input = p.input.cast::<f32>();
+        let inputs: [*const f32; R] = core::array::from_fn(|r| input.add(tile.input[r]));
+        let weights = p.weights.add(tile.block * tile.block_bytes);
+        let mut weight = 0;
+        for y in 0..p.taps[0] {
+            for x in 0..p.taps[1] {
+                let tap = y * p.tap[0] + x * p.tap[1];
+                let mut k = 0;
+                if R == 1 {
+                    let mut second = [_mm512_setzero_ps(); B];
+                    while k + 2 <= p.depth {
+                        let a = _mm512_set1_ps(*inputs[0].add(tap + k));
+                        let c = _mm512_set1_ps(*inputs[0].add(tap + k + 1));
+                        for b in 0..B {
+                            let at = weights.add(b * tile.block_bytes + weight);
+                            _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(AHEAD).cast());
+                            if SIZE == 64 {
+                                _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(AHEAD + 64).cast());
+                            }
+                            sums[0][b] = _mm512_fmadd_ps(a, load(at), sums[0][b]);
+                            second[b] = _mm512_fmadd_ps(c, load(at.add(SIZE)), second[b]);
+                        }
+                        k += 2;
+                        weight += 2 * SIZE;
+                    }
+                    for b in 0..B {
+                        sums[0][b] = _mm512_add_ps(sums[0][b], second[b]);
+                    }
+                }
+                while k < p.depth {
+                    let w: [__m512; B] =
+                        core::array::from_fn(|b| load(weights.add(b * tile.block_bytes + weight)));
+                    for r in 0..R {
+                        let a = _mm512_set1_ps(*inputs[r].add(tap + k));
+                        for b in 0..B {
+                            sums[r][b] = _mm512_fmadd_ps(a, w[b], sums[r][b]);
+                        }
+                    }
+                    k += 1;
+                    weight += SIZE;
+                }
+            }
+        }
+    }
+    for b in 0..B {
+        for r in 0..R {
+            // SAFETY: the caller's promise is handed on.
+            unsafe { finish(tile, r, b, sums[r][b]) };
+        }
+    }
+}
+
+/// What follows the sum, for the 16 channels of a block: the operations of `Epilogue::finish` and `quantise`, in their
+/// order.
+///
+/// # Safety
+/// Block `b` and pixel `r` belong to the tile.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")]
+#[allow(unsafe_code)]
+unsafe fn finish(tile: &Tile<'_>, r: usize, b: usize, sum: __m512) {
+    let p = tile.pointers;
+    let lanes = tile.lanes(b);
+    let mask = if lanes == 16 { !0 } else { (1u16 << lanes) - 1 };
+    let channel = (tile.block + b) * 16;
+    let mut y = sum;
+    // SAFETY: the masked loads and stores touch the `lanes` channels that exist of a pixel that lies in the slices; the
+    // parameters have 16 entries for every block.
+    unsafe {
+        match p.residual {
+            ResidualPointer::None => {}
+            ResidualPointer::F32(values) => {
+                let residual = _mm512_maskz_loadu_ps(mask, values.add(tile.residual[r] + channel));
+                y = _mm512_add_ps(y, residual);
+            }
+            ResidualPointer::U8 { values, scale, zero_point } => {
+                let values = values.add(tile.residual[r] + channel);
+                let steps = _mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(mask, values.cast()));
+                let steps = _mm512_sub_epi32(steps, _mm512_set1_epi32(zero_point.into()));
+                let residual = _mm512_mul_ps(_mm512_cvtepi32_ps(steps), _mm512_set1_ps(scale));
+                y = _mm512_add_ps(y, residual);
+            }
+        }
+        y = activate(p.activation, y);
+        if let Some((scale, shift)) = p.after {
+            let scale = _mm512_loadu_ps(scale.as_ptr().add(channel));
+            let shift = _mm512_loadu_ps(shift.as_ptr().add(channel));
+            y = _mm512_add_ps(_mm512_mul_ps(y, scale), shift);
+        }
+        match p.output {
+            OutputPointer::F32(output) => {
+                _mm512_mask_storeu_ps(output.add(tile.output[r] + channel), mask, y);
+            }
+            OutputPointer::U8(output) => {
+                let zero = f32::from(p.zero_point);
+                y = _mm512_max_ps(y, _mm512_set1_ps(-zero));
+                y = _mm512_min_ps(y, _mm512_set1_ps(255.0 - zero));
+                let q = _mm512_add_epi32(_mm512_cvtps_epi32(y), _mm512_set1_epi32(p.zero_point.into()));
+                _mm512_mask_cvtepi32_storeu_epi8(output.add(tile.output[r] + channel).cast(), mask, q);
+            }
+        }
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")]
+fn activate(activation: Activation, x: __m512) -> __m512 {
+    let constant = |value| _mm512_set1_ps(value);
+    match activation {
+        Activation::Identity => x,
+        Activation::Relu => _mm512_max_ps(x, constant(0.0)),
+        Activation::LeakyRelu { slope } => {
+            let positive = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(x, constant(0.0));
+            _mm512_mask_blend_ps(positive, _mm512_mul_ps(x, constant(slope)), x)
+        }
+        Activation::Clip { low, high } => _mm512_min_ps(_mm512_max_ps(x, constant(low)), constant(high)),
+        Activation::Sigmoid => {
+            let half = constant(0.5);
+            _mm512_add_ps(_mm512_mul_ps(tanh(_mm512_mul_ps(x, half)), half), half)
+        }
+        Activation::Tanh => tanh(x),
+        Activation::HardSwish => {
+            let gate = _mm512_add_ps(_mm512_mul_ps(x, constant(1.0 / 6.0)), constant(0.5));
+            _mm512_mul_ps(x, _mm512_min_ps(_mm512_max_ps(gate, constant(0.0)), constant(1.0)))
+        }
+    }
+}
+
+/// `math::tanh`, operation by operation.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")]
+fn tanh(x: __m512) -> __m512 {
+    let constant = |value| _mm512_set1_ps(value);
+    let limit = |x, low, high| _mm512_min_ps(_mm512_max_ps(x, constant(low)), constant(high));
+    let x = limit(x, -TANH_LIMIT, TANH_LIMIT);
+    let square = _mm512_mul_ps(x, x);
+    let horner = |coefficients: &[f32]| {
+        let mut sum = constant(coefficients[0]);
+        for &c in &coefficients[1..] {
+            sum = _mm512_add_ps(_mm512_mul_ps(sum, square), constant(c));
+        }
+        sum
+    };
+    let ratio = _mm512_div_ps(_mm512_mul_ps(x, horner(&TANH_NUMERATOR)), horner(&TANH_DENOMINATOR));
+    limit(ratio, -1.0, 1.0)
+}

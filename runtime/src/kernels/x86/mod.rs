@@ -1,0 +1,131 @@
+//! Vector code for x86-64.
+
+mod avx2;
+mod avx512;
+
+use super::epilogue::{Values, ValuesMut};
+use super::image::Image;
+use super::matmul::Weights;
+use super::operation::{self, Operation};
+use super::tile::{Tile, TileKernel, WeightKind};
+
+/// An x86 instruction set that this machine has: only [`X86::available`] gives one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct X86(Level);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Level {
+    /// AVX2, FMA, F16C.
+    Avx2,
+    /// And AVX-VNNI: int8 dot products of 256 bits.
+    AvxVnni,
+    /// AVX-512 F, BW, DQ, VL.
+    Avx512,
+    /// And AVX-512 VNNI: int8 dot products of 512 bits.
+    Avx512Vnni,
+}
+
+/// Whether this machine has all of these features; without `std`, whether the compiler may assume them.
+macro_rules! has {
+    ($($feature:tt),+) => {{
+        #[cfg(feature = "std")]
+        let found = $(std::arch::is_x86_feature_detected!($feature))&&+;
+        #[cfg(not(feature = "std"))]
+        let found = $(cfg!(target_feature = $feature))&&+;
+        found
+    }};
+}
+
+impl X86 {
+    /// What this machine has, the best first.
+    pub(crate) fn available() -> impl Iterator<Item = Self> {
+        let avx2 = has!("avx2", "fma", "f16c");
+        let vnni = avx2 && has!("avxvnni");
+        let avx512 = avx2 && has!("avx512f", "avx512bw", "avx512dq", "avx512vl");
+        let avx512_vnni = avx512 && has!("avx512vnni");
+        [
+            (avx512_vnni, Level::Avx512Vnni),
+            (avx512, Level::Avx512),
+            (vnni, Level::AvxVnni),
+            (avx2, Level::Avx2),
+        ]
+        .into_iter()
+        .filter(|(found, _)| *found)
+        .map(|(_, level)| Self(level))
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self.0 {
+            Level::Avx2 => "AVX2",
+            Level::AvxVnni => "AVX-VNNI",
+            Level::Avx512 => "AVX-512",
+            Level::Avx512Vnni => "AVX-512 VNNI",
+        }
+    }
+}
+
+/// The scalar source, compiled for AVX2 and for AVX-512. The compiler never fuses a multiplication and an addition of its
+/// own accord, so the results are the same to the bit.
+macro_rules! compile {
+    ($name:ident, $features:literal) => {
+        #[target_feature(enable = $features)]
+        fn $name(
+            batch: usize,
+            operation: &Operation<'_>,
+            from: (&Image, Option<&Values<'_>>),
+            to: (&Image, &mut ValuesMut<'_>),
+        ) {
+            operation::compute(batch, operation, from, to);
+        }
+    };
+}
+compile!(compute_avx2, "avx2,fma,f16c");
+compile!(compute_avx512, "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c");
+
+impl X86 {
+    /// Runs an operator whose bounds have been checked.
+    pub(crate) fn compute(
+        self,
+        batch: usize,
+        operation: &Operation<'_>,
+        from: (&Image, Option<&Values<'_>>),
+        to: (&Image, &mut ValuesMut<'_>),
+    ) {
+        // SAFETY: the token proves the features that each function needs; nothing else about them is unsafe.
+        #[allow(unsafe_code)]
+        unsafe {
+            if self.0 >= Level::Avx512 {
+                compute_avx512(batch, operation, from, to);
+            } else {
+                compute_avx2(batch, operation, from, to);
+            }
+        }
+    }
+}
+
+impl TileKernel for X86 {
+    fn tile(&self, weights: &Weights<'_>, pixels: usize) -> (usize, usize) {
+        match (self.0, weights) {
+            (Level::Avx512Vnni, _) | (Level::Avx512, Weights::F32(_) | Weights::F16(_)) => {
+                avx512::tile(pixels)
+            }
+            _ => avx2::tile(pixels),
+        }
+    }
+
+    #[allow(unsafe_code)]
+    unsafe fn run(&self, tile: &Tile<'_>) {
+        // SAFETY: the token proves the features that each function needs; the tile is as the caller promises.
+        unsafe {
+            match (self.0, tile.pointers.weights_kind) {
+                (Level::Avx512Vnni, WeightKind::I8) => avx512::int8(tile),
+                (Level::Avx512Vnni | Level::Avx512, WeightKind::F32) => avx512::float32(tile),
+                (Level::Avx512Vnni | Level::Avx512, WeightKind::F16) => avx512::float16(tile),
+                (Level::AvxVnni, WeightKind::I8) => avx2::int8_vnni(tile),
+                (_, WeightKind::I8) => avx2::int8(tile),
+                (_, WeightKind::F32) => avx2::float32(tile),
+                (_, WeightKind::F16) => avx2::float16(tile),
+            }
+        }
+    }
+}

@@ -1,0 +1,413 @@
+//! Runs the operators of a model, one after the other: joins what the format says with what the kernels can do.
+
+use crate::backend::RunError;
+use crate::format::{
+    self, Axis, BLOCK, Bias, BinaryKind, Coordinates, Interpolation, Kind, Layer, Model, Operator, PadKind,
+    PoolKind, Value, ValueType, Weights,
+};
+use crate::kernels::Engine;
+use crate::kernels::epilogue::{self, Activation, Epilogue, Residual, Values, ValuesMut};
+use crate::kernels::geometry::{Geometry, OutOfBounds, Strides};
+use crate::kernels::image::Image;
+use crate::kernels::matmul::{self, matmul};
+use crate::kernels::operation::{self, Operation};
+use crate::kernels::scalar::{arrange, convert, elementwise, pool};
+
+/// The model is not what it was when it was checked, or a kernel has found an index out of bounds.
+struct Broken;
+
+impl From<OutOfBounds> for Broken {
+    fn from(_: OutOfBounds) -> Self {
+        Self
+    }
+}
+
+/// Runs a batch in an arena that begins at a multiple of 64 and holds it. `observe` is told before each operator and
+/// once at the end.
+pub(super) fn execute(
+    model: &Model<'_>,
+    engine: &mut Engine,
+    arena: &mut [u8],
+    batch: usize,
+    outside: (&[f32], &mut [f32]),
+    observe: &mut dyn FnMut(usize),
+) -> Result<(), RunError> {
+    let (input, output) = outside;
+    let broken = |operator| move |Broken| RunError::Damaged { operator };
+    import(model, arena, batch, input).map_err(broken(0))?;
+    for index in 0..model.operators_len() {
+        observe(index);
+        let operator = model.operator_to_run(index).ok_or(RunError::Damaged { operator: index })?;
+        step(engine, arena, batch, index, &operator).map_err(broken(index))?;
+    }
+    observe(model.operators_len());
+    export(model, arena, batch, output).map_err(broken(model.operators_len()))
+}
+
+fn import(model: &Model<'_>, arena: &mut [u8], batch: usize, outside: &[f32]) -> Result<(), Broken> {
+    let value = model.input_to_run().ok_or(Broken)?;
+    let bytes = arena.get_mut(value.range(batch)).ok_or(Broken)?;
+    let mut values = values_mut(&value, bytes)?;
+    fill_halo(&value, batch, &mut values)?;
+    Ok(convert::import(batch, outside, &image(&value), &mut values)?)
+}
+
+fn export(model: &Model<'_>, arena: &[u8], batch: usize, outside: &mut [f32]) -> Result<(), Broken> {
+    let value = model.output_to_run().ok_or(Broken)?;
+    let bytes = arena.get(value.range(batch)).ok_or(Broken)?;
+    Ok(convert::export(batch, &image(&value), &values(&value, bytes)?, outside)?)
+}
+
+/// What an operator reads (nothing where it works in place), its second operand, and what it writes.
+type Slices<'a> = (Option<&'a [u8]>, Option<&'a [u8]>, &'a mut [u8]);
+
+fn slices<'a>(arena: &'a mut [u8], batch: usize, operator: &Operator<'_>) -> Result<Slices<'a>, Broken> {
+    let range = |value: &Value<'_>| value.range(batch);
+    let (from, to) = (range(&operator.input), range(&operator.output));
+    let second = operator.second.as_ref().map(range);
+    let disjoint = |_| Broken;
+    match (operator.in_place, second) {
+        (true, None) => Ok((None, None, arena.get_mut(to).ok_or(Broken)?)),
+        (true, Some(second)) => {
+            let [second, to] = arena.get_disjoint_mut([second, to]).map_err(disjoint)?;
+            Ok((None, Some(second), to))
+        }
+        (false, Some(second)) if second != from => {
+            let [from, second, to] = arena.get_disjoint_mut([from, second, to]).map_err(disjoint)?;
+            Ok((Some(from), Some(second), to))
+        }
+        (false, second) => {
+            let [from, to] = arena.get_disjoint_mut([from, to]).map_err(disjoint)?;
+            let from: &[u8] = from;
+            Ok((Some(from), second.map(|_| from), to))
+        }
+    }
+}
+
+fn values<'a>(value: &Value<'_>, bytes: &'a [u8]) -> Result<Values<'a>, Broken> {
+    Ok(match value.kind {
+        ValueType::F32 => Values::F32(bytemuck::try_cast_slice(bytes).map_err(|_| Broken)?),
+        ValueType::U8 => Values::U8(bytes),
+    })
+}
+
+fn values_mut<'a>(value: &Value<'_>, bytes: &'a mut [u8]) -> Result<ValuesMut<'a>, Broken> {
+    Ok(match value.kind {
+        ValueType::F32 => ValuesMut::F32(bytemuck::try_cast_slice_mut(bytes).map_err(|_| Broken)?),
+        ValueType::U8 => ValuesMut::U8(bytes),
+    })
+}
+
+fn strides(value: &Value<'_>) -> Strides {
+    Strides { offset: value.origin(), example: value.example(), row: value.row(), column: value.stride() }
+}
+
+fn image(value: &Value<'_>) -> Image {
+    Image {
+        channels: value.channels,
+        height: value.height,
+        width: value.width,
+        strides: strides(value),
+        scale: value.scale,
+        zero_point: value.zero_point,
+    }
+}
+
+/// Puts zeros around the image.
+fn fill_halo(value: &Value<'_>, batch: usize, values: &mut ValuesMut<'_>) -> Result<(), Broken> {
+    if value.halo.is_empty() {
+        return Ok(());
+    }
+    let mut fill = |from: usize, to: usize| {
+        match values {
+            ValuesMut::F32(values) => values.get_mut(from..to).ok_or(Broken)?.fill(0.0),
+            ValuesMut::U8(values) => values.get_mut(from..to).ok_or(Broken)?.fill(value.zero_point),
+        }
+        Ok::<(), Broken>(())
+    };
+    let across = value.width * value.stride();
+    for example in 0..batch {
+        let start = example * value.example();
+        let mut from = start;
+        // From the end of one row of the image to the beginning of the next, the halo is one piece.
+        for row in 0..value.height {
+            let begin = start + value.origin() + row * value.row();
+            fill(from, begin)?;
+            from = begin + across;
+        }
+        fill(from, start + value.elements())?;
+    }
+    Ok(())
+}
+
+fn activation(activation: format::Activation) -> Activation {
+    match activation {
+        format::Activation::Identity => Activation::Identity,
+        format::Activation::Relu => Activation::Relu,
+        format::Activation::LeakyRelu { slope } => Activation::LeakyRelu { slope },
+        format::Activation::Clip { low, high } => Activation::Clip { low, high },
+        format::Activation::Sigmoid => Activation::Sigmoid,
+        format::Activation::Tanh => Activation::Tanh,
+        format::Activation::HardSwish => Activation::HardSwish,
+    }
+}
+
+fn weights<'a>(weights: &Weights<'a>) -> matmul::Weights<'a> {
+    match *weights {
+        Weights::F32(weights) => matmul::Weights::F32(weights),
+        Weights::F16(weights) => matmul::Weights::F16(weights),
+        Weights::I8(weights) => matmul::Weights::I8(weights),
+    }
+}
+
+/// What follows the sums of a layer, beginning with the parameters of row `row`.
+fn epilogue<'a>(
+    layer: &Layer<'a>,
+    second: Option<&'a [u8]>,
+    output: &Value<'_>,
+    row: usize,
+) -> Result<Epilogue<'a>, Broken> {
+    fn from<T>(array: &[T], row: usize) -> Result<&[T], Broken> {
+        array.get(row..).ok_or(Broken)
+    }
+    let bias = match layer.bias {
+        Bias::F32(bias) => epilogue::Bias::F32(from(bias, row)?),
+        Bias::I32 { bias, scale, sum128 } => epilogue::Bias::I32 {
+            bias: from(bias, row)?,
+            scale: from(scale, row)?,
+            sum128: from(sum128, row)?,
+        },
+    };
+    let residual = match (&layer.residual, second) {
+        (Some(residual), Some(bytes)) => Some(Residual {
+            values: values(&residual.value, bytes)?,
+            scale: residual.scale,
+            zero_point: residual.value.zero_point,
+        }),
+        (None, _) => None,
+        (Some(_), None) => return Err(Broken),
+    };
+    let after = match layer.after {
+        Some(after) => Some((from(after.scale, row)?, from(after.shift, row)?)),
+        None => None,
+    };
+    let zero_point = output.zero_point;
+    Ok(Epilogue { bias, residual, activation: activation(layer.activation), after, zero_point })
+}
+
+/// Elements read at each tap of a group with so many channels.
+fn depth(input: &Value<'_>, channels: usize) -> usize {
+    match input.kind {
+        ValueType::F32 => channels,
+        ValueType::U8 => channels.next_multiple_of(format::GROUP),
+    }
+}
+
+/// A window's first tap over the first output pixel, and the steps from there, in a value with enough halo.
+fn window(value: &Value<'_>, window: &[Axis; 2]) -> Result<(Strides, [usize; 2]), Broken> {
+    let [rows, columns] = window;
+    let back = rows.pad * value.row() + columns.pad * value.stride();
+    let strides = Strides {
+        offset: value.origin().checked_sub(back).ok_or(Broken)?,
+        example: value.example(),
+        row: rows.stride * value.row(),
+        column: columns.stride * value.stride(),
+    };
+    Ok((strides, [rows.dilation * value.row(), columns.dilation * value.stride()]))
+}
+
+fn at_channel(mut strides: Strides, channel: usize) -> Strides {
+    strides.offset += channel;
+    strides
+}
+
+fn step(
+    engine: &mut Engine,
+    arena: &mut [u8],
+    batch: usize,
+    index: usize,
+    operator: &Operator<'_>,
+) -> Result<(), Broken> {
+    let (from, second, to) = slices(arena, batch, operator)?;
+    let (input, output) = (&operator.input, &operator.output);
+    let mut target = values_mut(output, to)?;
+    if output.first == index + 1 {
+        fill_halo(output, batch, &mut target)?;
+    }
+    let source = from.map(|bytes| values(input, bytes)).transpose()?;
+    let residual = match &operator.kind.layer().and_then(|layer| layer.residual) {
+        Some(residual) => strides(&residual.value),
+        None => Strides::default(),
+    };
+    let operation = match &operator.kind {
+        Kind::FullyConnected(layer) => {
+            let geometry = Geometry {
+                batch,
+                height: 1,
+                width: 1,
+                taps: [1, 1],
+                tap: [0, 0],
+                depth: input.elements(),
+                input: Strides { example: input.example(), ..Strides::default() },
+                output: Strides { example: output.example(), ..Strides::default() },
+                residual,
+                channels: output.elements(),
+            };
+            let epilogue = epilogue(layer, second, output, 0)?;
+            return Ok(matmul(
+                engine,
+                &geometry,
+                source.ok_or(Broken)?,
+                weights(&layer.weights),
+                &epilogue,
+                target,
+            )?);
+        }
+        Kind::Convolution { window: axes, groups, layer } => {
+            let (first, tap) = window(input, axes)?;
+            let (inputs, outputs) = (input.channels / groups, output.channels / groups);
+            let rows = outputs.next_multiple_of(BLOCK);
+            for group in 0..*groups {
+                let geometry = Geometry {
+                    batch,
+                    height: output.height,
+                    width: output.width,
+                    taps: [axes[0].kernel, axes[1].kernel],
+                    tap,
+                    depth: depth(input, inputs),
+                    input: at_channel(first, group * inputs),
+                    output: at_channel(strides(output), group * outputs),
+                    residual: at_channel(residual, group * outputs),
+                    channels: outputs,
+                };
+                let weights =
+                    weights(&layer.weights).from(group * rows * geometry.products()).ok_or(Broken)?;
+                let epilogue = epilogue(layer, second, output, group * rows)?;
+                matmul(engine, &geometry, source.ok_or(Broken)?, weights, &epilogue, target.reborrow())?;
+            }
+            return Ok(());
+        }
+        Kind::Transposed { window: axes, groups, layer } => {
+            let (inputs, outputs) = (input.channels / groups, output.channels / groups);
+            let rows = outputs.next_multiple_of(BLOCK);
+            let [vertical, horizontal] = axes;
+            let (mut weight, mut row) = (0, 0);
+            for y in 0..vertical.stride {
+                let above = vertical.phase(output.height, y);
+                for x in 0..horizontal.stride {
+                    let beside = horizontal.phase(output.width, x);
+                    // In the halo this is before the first pixel, but never before the value's beginning.
+                    let first = input.origin() as isize
+                        + above.first_input * input.row() as isize
+                        + beside.first_input * input.stride() as isize;
+                    let taps = [above.taps, beside.taps];
+                    let empty = above.taps * beside.taps == 0;
+                    let offset = if empty { 0 } else { usize::try_from(first).map_err(|_| Broken)? };
+                    let place = |mut strides: Strides| {
+                        strides.offset += y * strides.row + x * strides.column;
+                        strides.row *= vertical.stride;
+                        strides.column *= horizontal.stride;
+                        strides
+                    };
+                    for group in 0..*groups {
+                        let geometry = Geometry {
+                            batch,
+                            height: above.outputs,
+                            width: beside.outputs,
+                            taps,
+                            tap: [input.row(), input.stride()],
+                            depth: depth(input, inputs),
+                            input: at_channel(Strides { offset, ..strides(input) }, group * inputs),
+                            output: at_channel(place(strides(output)), group * outputs),
+                            residual: at_channel(place(residual), group * outputs),
+                            channels: outputs,
+                        };
+                        let part = weights(&layer.weights).from(weight).ok_or(Broken)?;
+                        let epilogue = epilogue(layer, second, output, row)?;
+                        matmul(engine, &geometry, source.ok_or(Broken)?, part, &epilogue, target.reborrow())?;
+                        weight += rows * geometry.products();
+                        row += rows;
+                    }
+                }
+            }
+            return Ok(());
+        }
+        Kind::Depthwise { window: axes, layer } => {
+            let (first, tap) = window(input, axes)?;
+            let geometry = Geometry {
+                batch,
+                height: output.height,
+                width: output.width,
+                taps: [axes[0].kernel, axes[1].kernel],
+                tap,
+                depth: 1,
+                input: first,
+                output: strides(output),
+                residual,
+                channels: output.channels,
+            };
+            let epilogue = epilogue(layer, second, output, 0)?;
+            Operation::Depthwise { geometry, weights: weights(&layer.weights), epilogue }
+        }
+        Kind::Pool { window, kind } => Operation::Pool {
+            window: window.map(|axis| pool::Axis {
+                kernel: axis.kernel,
+                stride: axis.stride,
+                dilation: axis.dilation,
+                pad: axis.pad,
+            }),
+            combine: match kind {
+                PoolKind::Max => pool::Combine::Max,
+                PoolKind::Average => pool::Combine::Mean,
+                PoolKind::AverageWithPadding => pool::Combine::MeanWithPadding,
+            },
+        },
+        Kind::Elementwise { before, activation: function, after } => Operation::Elementwise {
+            before: before.map(|affine| (affine.scale, affine.shift)),
+            activation: activation(*function),
+            after: after.map(|affine| (affine.scale, affine.shift)),
+        },
+        Kind::Binary { kind, activation: function } => {
+            let (Some(other), Some(bytes)) = (&operator.second, second) else { return Err(Broken) };
+            Operation::Binary {
+                kind: match kind {
+                    BinaryKind::Add => elementwise::Binary::Add,
+                    BinaryKind::Subtract => elementwise::Binary::Subtract,
+                    BinaryKind::Multiply => elementwise::Binary::Multiply,
+                },
+                activation: activation(*function),
+                other: image(other),
+                second: values(other, bytes)?,
+            }
+        }
+        Kind::Copy { at } => Operation::Copy { at: *at },
+        Kind::Pad { before, kind } => Operation::Pad {
+            before: *before,
+            border: match kind {
+                PadKind::Constant(value) => arrange::Border::Constant(*value),
+                PadKind::Edge => arrange::Border::Edge,
+                PadKind::Reflect => arrange::Border::Reflect,
+            },
+        },
+        Kind::Resize { scale, coordinates, interpolation } => Operation::Resize {
+            scale: *scale,
+            coordinates: match coordinates {
+                Coordinates::HalfPixel => arrange::Coordinates::HalfPixel,
+                Coordinates::HalfPixelPytorch => arrange::Coordinates::HalfPixelPytorch,
+                Coordinates::Asymmetric => arrange::Coordinates::Asymmetric,
+                Coordinates::AlignCorners => arrange::Coordinates::AlignCorners,
+            },
+            interpolation: match interpolation {
+                Interpolation::NearestPreferFloor => arrange::Interpolation::NearestPreferFloor,
+                Interpolation::NearestPreferCeil => arrange::Interpolation::NearestPreferCeil,
+                Interpolation::Floor => arrange::Interpolation::Floor,
+                Interpolation::Ceil => arrange::Interpolation::Ceil,
+                Interpolation::Bilinear => arrange::Interpolation::Bilinear,
+            },
+        },
+        Kind::Softmax => Operation::Softmax,
+        Kind::L2Normalise { epsilon } => Operation::L2Normalise { epsilon: *epsilon },
+        Kind::Reorder => Operation::Reorder,
+    };
+    Ok(operation::run(engine, batch, &operation, (&image(input), source), (&image(output), target))?)
+}
