@@ -5,6 +5,8 @@
 
 pub mod atomic;
 pub mod export;
+pub mod graph;
+pub mod import;
 pub mod metadata;
 pub mod network;
 pub mod onnx;

@@ -1,0 +1,80 @@
+//! Sums along axes, and what is divided by them.
+
+use super::array::Indices;
+use super::{Array, Real};
+use crate::graph::{Reduce, ReduceKind};
+
+pub(super) fn reduce<T: Real>(reduce: &Reduce, x: &Array<T>) -> Array<T> {
+    let reduced = |axis: usize| reduce.axes.contains(&axis);
+    let kept: Vec<usize> =
+        x.shape.iter().enumerate().map(|(axis, &length)| if reduced(axis) { 1 } else { length }).collect();
+    let mut sums: Array<T> = Array::zeros(kept.clone());
+    for (&value, index) in x.data.iter().zip(Indices::new(&x.shape)) {
+        let axes = index.iter().enumerate().zip(&kept);
+        let place =
+            axes.fold(0, |place, ((axis, &at), &length)| place * length + if reduced(axis) { 0 } else { at });
+        sums.data[place] += match reduce.kind {
+            ReduceKind::Mean => value,
+            ReduceKind::L2 => value * value,
+        };
+    }
+    let count: usize = reduce.axes.iter().map(|&axis| x.shape[axis]).product();
+    let result = sums.map(|sum| match reduce.kind {
+        ReduceKind::Mean => sum / T::from_f64(count as f64),
+        ReduceKind::L2 => sum.sqrt(),
+    });
+    if reduce.keep {
+        return result;
+    }
+    let shape =
+        x.shape.iter().enumerate().filter(|(axis, _)| !reduced(*axis)).map(|(_, &length)| length).collect();
+    Array { shape, data: result.data }
+}
+
+/// Replaces every line along an axis by a function of it.
+fn lines<T: Real>(axis: usize, x: &Array<T>, function: impl Fn(&mut [T])) -> Array<T> {
+    let (outer, length, inner) = x.around(axis);
+    let mut result = x.clone();
+    for block in 0..outer {
+        for offset in 0..inner {
+            let place = |at: usize| (block * length + at) * inner + offset;
+            let mut line: Vec<T> = (0..length).map(|at| x.data[place(at)]).collect();
+            function(&mut line);
+            for (at, value) in line.into_iter().enumerate() {
+                result.data[place(at)] = value;
+            }
+        }
+    }
+    result
+}
+
+pub(super) fn softmax<T: Real>(axis: usize, x: &Array<T>) -> Array<T> {
+    lines(axis, x, |line| {
+        // Less the greatest, so that no exponential overflows.
+        let greatest = line.iter().copied().fold(T::from_f64(f64::NEG_INFINITY), T::greater);
+        let mut sum = T::default();
+        for value in line.iter_mut() {
+            *value = (*value - greatest).exp();
+            sum += *value;
+        }
+        for value in line {
+            *value = *value / sum;
+        }
+    })
+}
+
+pub(super) fn normalise<T: Real>(axis: usize, p: u8, epsilon: f32, x: &Array<T>) -> Array<T> {
+    lines(axis, x, |line| {
+        let mut sum = T::default();
+        for &value in line.iter() {
+            sum += if p == 1 { value.abs() } else { value * value };
+        }
+        let norm = if p == 1 { sum } else { sum.sqrt() }.greater(T::from_f64(epsilon.into()));
+        // A line of zeros stays one.
+        if norm > T::default() {
+            for value in line {
+                *value = *value / norm;
+            }
+        }
+    })
+}

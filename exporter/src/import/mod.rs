@@ -1,0 +1,168 @@
+//! From ONNX to a [`Graph`].
+//!
+//! Models of PyTorch's two exporters, of ours, and of anyone else who keeps to the supported operators. Whatever is not
+//! supported is an error that names node, operator and attribute; nothing is ignored that would change a result.
+//! What depends on constants alone is computed at once; Identity and Dropout vanish; computations on shapes, as
+//! exporters write them for a dynamic batch, become shapes.
+
+mod attributes;
+mod error;
+mod node;
+mod operators;
+mod shape_values;
+mod tensors;
+
+use std::collections::{HashMap, HashSet};
+use std::ops::RangeInclusive;
+use std::path::Path;
+
+use latent_runtime::onnx::proto::{GraphProto, ModelProto, ValueInfoProto};
+use latent_runtime::onnx::{self, Dimension, ValueInfo};
+
+pub use error::ImportError;
+
+use crate::graph::{Dim, Element, Graph, Output, Tensor, ValueId};
+use node::NodeContext;
+use shape_values::{Entry, ShapeValue};
+
+/// The operator sets that are understood. Those after 21 add types to the supported operators, but change none.
+pub const OPSETS: RangeInclusive<i64> = 11..=28;
+
+/// Reads the ONNX file `path`, with the data that it keeps in other files.
+///
+/// # Errors
+/// When the file cannot be read or uses what is not supported.
+pub fn import_file(path: &Path) -> Result<Graph, ImportError> {
+    import(&onnx::load(path)?)
+}
+
+/// Takes in a model whose data is all in memory.
+///
+/// # Errors
+/// When the model uses what is not supported.
+pub fn import(model: &ModelProto) -> Result<Graph, ImportError> {
+    let opset = model
+        .opset_import
+        .iter()
+        .find(|import| matches!(import.domain.as_str(), "" | "ai.onnx"))
+        .map_or(0, |import| import.version);
+    if !OPSETS.contains(&opset) {
+        return Err(ImportError::Opset { found: opset });
+    }
+    let empty = GraphProto::default();
+    let proto = model.graph.as_ref().unwrap_or(&empty);
+    let mut importer = Importer {
+        graph: Graph { name: proto.name.clone(), ..Graph::default() },
+        opset,
+        bound: HashMap::new(),
+        node_names: HashSet::new(),
+    };
+    importer.constants(proto)?;
+    importer.inputs(proto)?;
+    for (index, node) in proto.node.iter().enumerate() {
+        operators::import(&mut NodeContext::new(&mut importer, index, node))?;
+    }
+    importer.outputs(proto)?;
+    importer.graph.remove_unread();
+    Ok(importer.graph)
+}
+
+/// What a name in the model stands for.
+#[derive(Debug, Clone)]
+enum Bound {
+    Value(ValueId),
+    /// Integers computed from shapes.
+    Shape(ShapeValue),
+}
+
+#[derive(Debug)]
+struct Importer {
+    graph: Graph,
+    opset: i64,
+    bound: HashMap<String, Bound>,
+    node_names: HashSet<String>,
+}
+
+impl Importer {
+    fn constants(&mut self, proto: &GraphProto) -> Result<(), ImportError> {
+        if let Some(sparse) = proto.sparse_initializer.first() {
+            let name = sparse.values.as_ref().map(|values| values.name.clone()).unwrap_or_default();
+            return Err(ImportError::Tensor {
+                tensor: name,
+                what: "sparse tensors are not supported".into(),
+            });
+        }
+        for initializer in &proto.initializer {
+            let tensor = tensors::tensor(initializer, &initializer.name)?;
+            self.bind_constant(&initializer.name, tensor);
+        }
+        Ok(())
+    }
+
+    fn inputs(&mut self, proto: &GraphProto) -> Result<(), ImportError> {
+        for input in &proto.input {
+            // An input with an initializer has a default, which is what we take.
+            if self.bound.contains_key(&input.name) {
+                continue;
+            }
+            let (element, shape) = port("input", input)?;
+            let id = self.graph.add_input(&input.name, element, shape);
+            self.bound.insert(input.name.clone(), Bound::Value(id));
+        }
+        Ok(())
+    }
+
+    fn outputs(&mut self, proto: &GraphProto) -> Result<(), ImportError> {
+        for output in &proto.output {
+            let error = |what: String| ImportError::Port { role: "output", name: output.name.clone(), what };
+            let value = match self.bound.get(&output.name) {
+                Some(Bound::Value(value)) => *value,
+                Some(Bound::Shape(_)) => return Err(error("it is a shape, which is not supported".into())),
+                None => return Err(error("no node computes it".into())),
+            };
+            self.graph.outputs.push(Output { name: output.name.clone(), value });
+        }
+        Ok(())
+    }
+
+    fn bind_constant(&mut self, name: &str, tensor: Tensor) -> ValueId {
+        let id = self.graph.add_constant(name, tensor);
+        self.bound.insert(name.to_string(), Bound::Value(id));
+        id
+    }
+}
+
+/// The type and shape of an input of the model. The batch is the first axis, when it is free.
+fn port(role: &'static str, proto: &ValueInfoProto) -> Result<(Element, Vec<Dim>), ImportError> {
+    let info = ValueInfo::new(proto);
+    let error = |what: String| ImportError::Port { role, name: proto.name.clone(), what };
+    let element = match tensors::element(info.data_type) {
+        Some(element @ (Element::F32 | Element::U8 | Element::I8)) => element,
+        _ => {
+            let found = tensors::type_name(info.data_type);
+            return Err(error(format!("its type is {found}; only float32, uint8 and int8 are supported")));
+        }
+    };
+    let Some(shape) = info.shape else { return Err(error("its shape is not given".into())) };
+    let dims = shape.iter().enumerate().map(|(axis, dimension)| match dimension {
+        Dimension::Fixed(size @ 0..=0x7fff_ffff) => Ok(Dim::Size(*size)),
+        _ if axis == 0 => Ok(Dim::Batch),
+        other => Err(error(format!(
+            "axis {axis} has no fixed length ({other}); only the first axis, the batch, may be free: export the model again with a fixed image size"
+        ))),
+    });
+    Ok((element, dims.collect::<Result<_, _>>()?))
+}
+
+/// The integers of a small constant, as a computation on shapes can use them.
+fn shape_value(tensor: &Tensor) -> Option<ShapeValue> {
+    if tensor.element() != Element::I64 && tensor.element() != Element::I32 {
+        return None;
+    }
+    let entries = tensor.integers()?.into_iter().map(Entry::Known).collect();
+    match tensor.shape() {
+        [] => Some(ShapeValue { entries, scalar: true }),
+        [_] => Some(ShapeValue::vector(entries)),
+        _ => None,
+    }
+}

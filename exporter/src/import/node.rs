@@ -1,0 +1,267 @@
+//! One node while it is taken in: its inputs, its attributes, and where its result goes.
+
+use latent_runtime::onnx::proto::NodeProto;
+
+use super::attributes::Attributes;
+use super::shape_values::{Entry, ShapeValue};
+use super::{Bound, ImportError, Importer, shape_value};
+use crate::graph::{Content, Dim, Element, Elements, InferError, Op, Tensor, ValueId, interpret};
+
+/// One node while it is taken in.
+#[derive(Debug)]
+pub(super) struct NodeContext<'a, 'b> {
+    importer: &'b mut Importer,
+    proto: &'a NodeProto,
+    name: String,
+    pub(super) attributes: Attributes<'a>,
+}
+
+impl<'a, 'b> NodeContext<'a, 'b> {
+    pub(super) fn new(importer: &'b mut Importer, index: usize, proto: &'a NodeProto) -> NodeContext<'a, 'b> {
+        let mut name = match (proto.name.as_str(), proto.output.first()) {
+            ("", Some(output)) if !output.is_empty() => format!("{}_{output}", proto.op_type),
+            ("", _) => format!("{}_{index}", proto.op_type),
+            (name, _) => name.to_string(),
+        };
+        // Names need not be unique in ONNX.
+        while importer.node_names.contains(&name) {
+            name = format!("{name}_{index}");
+        }
+        importer.node_names.insert(name.clone());
+        let attributes = Attributes::new(name.clone(), proto);
+        NodeContext { importer, proto, name, attributes }
+    }
+
+    pub(super) fn opset(&self) -> i64 {
+        self.importer.opset
+    }
+
+    pub(super) fn operator(&self) -> &'a str {
+        &self.proto.op_type
+    }
+
+    pub(super) fn domain(&self) -> &'a str {
+        &self.proto.domain
+    }
+
+    /// An error about this node.
+    pub(super) fn error(&self, what: impl Into<String>) -> ImportError {
+        ImportError::Node { node: self.name.clone(), operator: self.proto.op_type.clone(), what: what.into() }
+    }
+
+    /// The error for an operator that is not supported.
+    pub(super) fn unsupported(&self) -> ImportError {
+        let operator = match self.proto.domain.as_str() {
+            "" => self.proto.op_type.clone(),
+            domain => format!("{domain}.{}", self.proto.op_type),
+        };
+        ImportError::Operator { node: self.name.clone(), operator }
+    }
+
+    /// Checks that no more than `inputs` inputs are given, and that only the first output is used.
+    pub(super) fn check_counts(&self, inputs: usize) -> Result<(), ImportError> {
+        if self.proto.input.len() > inputs {
+            return Err(
+                self.error(format!("it has {} inputs, expected at most {inputs}", self.proto.input.len()))
+            );
+        }
+        if let Some(extra) = self.proto.output.iter().skip(1).find(|output| !output.is_empty()) {
+            return Err(self.error(format!("its further output \"{extra}\" is not supported")));
+        }
+        Ok(())
+    }
+
+    pub(super) fn input_count(&self) -> usize {
+        self.proto.input.len()
+    }
+
+    /// Whether input `index` is given.
+    pub(super) fn has(&self, index: usize) -> bool {
+        self.proto.input.get(index).is_some_and(|name| !name.is_empty())
+    }
+
+    fn bound(&self, index: usize) -> Result<&Bound, ImportError> {
+        let Some(name) = self.proto.input.get(index).filter(|name| !name.is_empty()) else {
+            return Err(self.error(format!("input {index} is missing")));
+        };
+        self.importer
+            .bound
+            .get(name)
+            .ok_or_else(|| self.error(format!("its input \"{name}\" is computed by no node before it")))
+    }
+
+    /// Input `index` as a value. A shape becomes a constant, if the batch is not in it.
+    pub(super) fn input(&mut self, index: usize) -> Result<ValueId, ImportError> {
+        let shape = match self.bound(index)? {
+            Bound::Value(id) => return Ok(*id),
+            Bound::Shape(shape) => shape.clone(),
+        };
+        let Some(values) = shape.known() else {
+            return Err(self.error("it computes with the batch size, which is not supported"));
+        };
+        let lengths = if shape.scalar { vec![] } else { vec![values.len()] };
+        let tensor = Tensor::new(lengths, Elements::I64(values))
+            .ok_or_else(|| self.error("its shape is not valid"))?;
+        Ok(self.importer.graph.add_constant(&self.proto.input[index], tensor))
+    }
+
+    /// Inputs from `first` on; absent ones at the end are left out.
+    pub(super) fn inputs(&mut self, most: usize) -> Result<Vec<ValueId>, ImportError> {
+        let count = (0..most).rev().find(|&index| self.has(index)).map_or(0, |last| last + 1);
+        (0..count).map(|index| self.input(index)).collect()
+    }
+
+    /// The shape of input `index`.
+    pub(super) fn shape(&mut self, index: usize) -> Result<Vec<Dim>, ImportError> {
+        let id = self.input(index)?;
+        Ok(self.importer.graph.shape(id))
+    }
+
+    /// Input `index`, which must be a constant; `what` says what it is.
+    pub(super) fn constant(&mut self, index: usize, what: &str) -> Result<&Tensor, ImportError> {
+        let id = self.input(index)?;
+        if self.importer.graph.constant(id).is_none() {
+            return Err(self.error(format!("its {what} is computed; only a constant is supported")));
+        }
+        match &self.importer.graph.value(id).content {
+            Content::Constant(tensor) => Ok(tensor),
+            Content::Computed { .. } => Err(self.error(format!("its {what} is no constant"))),
+        }
+    }
+
+    /// Input `index` as one float.
+    pub(super) fn scalar(&mut self, index: usize, what: &str) -> Result<f32, ImportError> {
+        let tensor = self.constant(index, what)?;
+        match tensor.doubles().as_slice() {
+            &[value] => Ok(value as f32),
+            values => {
+                let count = values.len();
+                Err(self.error(format!("its {what} has {count} elements, expected one")))
+            }
+        }
+    }
+
+    /// Input `index` as integers, some of which may be the batch; `None` when it is not of integers or not known.
+    pub(super) fn shape_value(&self, index: usize) -> Result<Option<ShapeValue>, ImportError> {
+        Ok(match self.bound(index)? {
+            Bound::Shape(shape) => Some(shape.clone()),
+            Bound::Value(id) => self.importer.graph.constant(*id).and_then(shape_value),
+        })
+    }
+
+    /// Input `index` as integers, some of which may be the batch.
+    pub(super) fn entries(&self, index: usize, what: &str) -> Result<Vec<Entry>, ImportError> {
+        match self.shape_value(index)? {
+            Some(value) => Ok(value.entries),
+            None => Err(self.error(format!("its {what} is no constant vector of integers"))),
+        }
+    }
+
+    /// Input `index` as integers.
+    pub(super) fn integers(&self, index: usize, what: &str) -> Result<Vec<i64>, ImportError> {
+        match self.shape_value(index)?.and_then(|value| value.known()) {
+            Some(values) => Ok(values),
+            None => Err(self.error(format!("its {what} is no constant vector of integers"))),
+        }
+    }
+
+    /// Axes given by an attribute up to some opset and by an input from then on, as places in `rank` axes.
+    pub(super) fn axes(
+        &mut self,
+        input_since: i64,
+        index: usize,
+        rank: usize,
+    ) -> Result<Option<Vec<usize>>, ImportError> {
+        let axes = if self.opset() < input_since {
+            self.attributes.ints("axes")?.map(<[i64]>::to_vec)
+        } else if self.has(index) {
+            Some(self.integers(index, "axes")?)
+        } else {
+            None
+        };
+        axes.map(|axes| axes.into_iter().map(|axis| self.axis(axis, rank)).collect()).transpose()
+    }
+
+    /// The place of an axis, which counts from the end when negative.
+    pub(super) fn axis(&self, axis: i64, rank: usize) -> Result<usize, ImportError> {
+        let place = if axis < 0 { axis + rank as i64 } else { axis };
+        usize::try_from(place)
+            .ok()
+            .filter(|&place| place < rank)
+            .ok_or_else(|| self.error(format!("axis {axis} is beyond {rank} axes")))
+    }
+
+    /// The node's result is what `op` computes from `inputs`.
+    pub(super) fn emit(&mut self, op: Op, inputs: Vec<ValueId>) -> Result<(), ImportError> {
+        let output = self.output();
+        let value = self.compute(op, inputs, &output)?;
+        self.bind(Bound::Value(value));
+        Ok(())
+    }
+
+    /// A step on the way to the node's result.
+    pub(super) fn step(&mut self, op: Op, inputs: Vec<ValueId>) -> Result<ValueId, ImportError> {
+        let count = self.importer.graph.values.len();
+        let name = format!("{}_{count}", self.output());
+        self.compute(op, inputs, &name)
+    }
+
+    fn compute(&mut self, op: Op, inputs: Vec<ValueId>, output: &str) -> Result<ValueId, ImportError> {
+        // Only the node's last step carries its name.
+        let last = output == self.output();
+        let name = if last { self.name.clone() } else { format!("{}/{output}", self.name) };
+        let graph = &mut self.importer.graph;
+        // Dequantised weights stay as they are: the integers are what a packed model wants.
+        if !matches!(op, Op::Dequantize { .. }) {
+            let constants: Option<Vec<&Tensor>> = inputs.iter().map(|&id| graph.constant(id)).collect();
+            if let Some(tensor) = constants.and_then(|constants| interpret::fold(&op, &constants)) {
+                return Ok(graph.add_constant(output, tensor));
+            }
+        }
+        graph.add_node(name, op, inputs, output).map_err(|InferError(what)| self.error(what))
+    }
+
+    /// The element type of a value.
+    pub(super) fn element(&self, value: ValueId) -> Element {
+        self.importer.graph.element(value)
+    }
+
+    /// Whether a value is a constant.
+    pub(super) fn is_constant(&self, value: ValueId) -> bool {
+        self.importer.graph.constant(value).is_some()
+    }
+
+    /// Checks that every attribute was read.
+    pub(super) fn finish(&self) -> Result<(), ImportError> {
+        self.attributes.finish()
+    }
+
+    /// The error for an attribute that was not read; `otherwise` when there is none.
+    pub(super) fn finish_with_error(&self, otherwise: &str) -> Result<(), ImportError> {
+        self.attributes.finish().and(Err(self.error(otherwise)))
+    }
+
+    fn output(&self) -> String {
+        self.proto.output.first().cloned().unwrap_or_default()
+    }
+
+    /// The node's result is a value that is there already.
+    pub(super) fn alias(&mut self, value: ValueId) {
+        self.bind(Bound::Value(value));
+    }
+
+    /// The node's result is a constant.
+    pub(super) fn bind_constant(&mut self, tensor: Tensor) {
+        let name = self.output();
+        self.importer.bind_constant(&name, tensor);
+    }
+
+    /// The node's result is a computation on shapes.
+    pub(super) fn bind_shape(&mut self, value: ShapeValue) {
+        self.bind(Bound::Shape(value));
+    }
+
+    fn bind(&mut self, bound: Bound) {
+        self.importer.bound.insert(self.output(), bound);
+    }
+}

@@ -1,0 +1,87 @@
+//! Functions of single elements, and BatchNormalization.
+
+use super::{NodeContext, Result};
+use crate::graph::{Activation, Binary, Op};
+use crate::import::shape_values::Operation;
+
+pub(super) fn batch_normalization(node: &mut NodeContext) -> Result {
+    node.check_counts(5)?;
+    let epsilon = node.attributes.float("epsilon")?.unwrap_or(1e-5);
+    // The momentum is for training alone.
+    node.attributes.ignore("momentum");
+    node.attributes.only_int("training_mode", 0)?;
+    let inputs = node.inputs(5)?;
+    node.emit(Op::BatchNorm { epsilon }, inputs)
+}
+
+pub(super) fn activation(node: &mut NodeContext) -> Result {
+    node.check_counts(1)?;
+    let activation = match node.operator() {
+        "Relu" => Activation::Relu,
+        "Sigmoid" => Activation::Sigmoid,
+        "Tanh" => Activation::Tanh,
+        "HardSwish" => Activation::HardSwish,
+        "LeakyRelu" => Activation::LeakyRelu { slope: node.attributes.float("alpha")?.unwrap_or(0.01) },
+        _ => Activation::HardSigmoid {
+            alpha: node.attributes.float("alpha")?.unwrap_or(0.2),
+            beta: node.attributes.float("beta")?.unwrap_or(0.5),
+        },
+    };
+    let input = node.input(0)?;
+    node.emit(Op::Activation(activation), vec![input])
+}
+
+/// Inputs: x, [min], [max].
+pub(super) fn clip(node: &mut NodeContext) -> Result {
+    node.check_counts(3)?;
+    let low = if node.has(1) { node.scalar(1, "min")? } else { f32::NEG_INFINITY };
+    let high = if node.has(2) { node.scalar(2, "max")? } else { f32::INFINITY };
+    let input = node.input(0)?;
+    node.emit(Op::Activation(Activation::Clip { low, high }), vec![input])
+}
+
+pub(super) fn binary(node: &mut NodeContext) -> Result {
+    node.check_counts(2)?;
+    let (binary, operation) = match node.operator() {
+        "Add" => (Binary::Add, Operation::Add),
+        "Sub" => (Binary::Subtract, Operation::Subtract),
+        "Mul" => (Binary::Multiply, Operation::Multiply),
+        _ => (Binary::Divide, Operation::Divide),
+    };
+    if let (Some(a), Some(b)) = (node.shape_value(0)?, node.shape_value(1)?) {
+        let Some(result) = a.combine(&b, operation) else {
+            return Err(
+                node.error("it computes with the batch size, or divides by zero, which is not supported")
+            );
+        };
+        node.bind_shape(result);
+        return Ok(());
+    }
+    let inputs = vec![node.input(0)?, node.input(1)?];
+    node.emit(Op::Binary(binary), inputs)
+}
+
+pub(super) fn identity(node: &mut NodeContext) -> Result {
+    node.check_counts(1)?;
+    if let Some(shape) = node.shape_value(0)? {
+        node.bind_shape(shape);
+        return Ok(());
+    }
+    let input = node.input(0)?;
+    node.alias(input);
+    Ok(())
+}
+
+/// Dropout does nothing in inference. Inputs: x, [ratio], [training mode].
+pub(super) fn dropout(node: &mut NodeContext) -> Result {
+    node.check_counts(3)?;
+    for training_only in ["ratio", "seed"] {
+        node.attributes.ignore(training_only);
+    }
+    if node.has(2) && node.scalar(2, "training_mode")? != 0.0 {
+        return Err(node.error("it is in training mode; export the model in evaluation mode (model.eval())"));
+    }
+    let input = node.input(0)?;
+    node.alias(input);
+    Ok(())
+}

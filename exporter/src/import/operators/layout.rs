@@ -1,0 +1,230 @@
+//! Operators that move elements about.
+
+use super::{NodeContext, Result};
+use crate::graph::{Dim, Op, Pad, PadFill, shape_text};
+use crate::import::shape_values::{Entry, ShapeValue};
+
+/// The number of elements, and how often the batch is a factor of it.
+fn elements(dims: &[Dim]) -> (usize, usize) {
+    dims.iter().fold((1, 0), |(count, batches), dim| match dim {
+        Dim::Batch => (count, batches + 1),
+        Dim::Size(length) => (count.saturating_mul(*length), batches),
+    })
+}
+
+/// Inputs: x, shape. In the shape 0 keeps an axis (unless allowzero), and one -1 is what is left.
+pub(super) fn reshape(node: &mut NodeContext) -> Result {
+    node.check_counts(2)?;
+    let allow_zero = node.attributes.flag("allowzero")?;
+    let shape = node.shape(0)?;
+    let target = node.entries(1, "shape")?;
+    let mut dims = Vec::with_capacity(target.len());
+    let mut rest = None;
+    for (axis, entry) in target.iter().enumerate() {
+        dims.push(match *entry {
+            Entry::Batch => Dim::Batch,
+            Entry::Known(0) if !allow_zero => match shape.get(axis) {
+                Some(&dim) => dim,
+                None => {
+                    return Err(node.error(format!("its shape keeps axis {axis} of {}", shape_text(&shape))));
+                }
+            },
+            Entry::Known(-1) if rest.is_none() => {
+                rest = Some(axis);
+                Dim::Size(1)
+            }
+            Entry::Known(length @ 0..=0x7fff_ffff) => Dim::Size(length as usize),
+            Entry::Known(other) => return Err(node.error(format!("its shape has the length {other}"))),
+        });
+    }
+    let ((all, all_batches), (known, known_batches)) = (elements(&shape), elements(&dims));
+    if let Some(axis) = rest {
+        dims[axis] = match (all_batches.checked_sub(known_batches), known) {
+            (Some(0), 1..) if all % known == 0 => Dim::Size(all / known),
+            (Some(1), _) if all == known => Dim::Batch,
+            _ => {
+                let (from, to) = (shape_text(&shape), shape_text(&dims));
+                return Err(node.error(format!("{from} cannot become {to} with axis {axis} free")));
+            }
+        };
+    }
+    let input = node.input(0)?;
+    node.emit(Op::Reshape(dims), vec![input])
+}
+
+/// A matrix: the axes before `axis`, and the others.
+pub(super) fn flatten(node: &mut NodeContext) -> Result {
+    node.check_counts(1)?;
+    let shape = node.shape(0)?;
+    let axis = match node.attributes.int("axis")?.unwrap_or(1) {
+        axis if axis == shape.len() as i64 => shape.len(),
+        axis => node.axis(axis, shape.len())?,
+    };
+    let mut dims = Vec::new();
+    for part in [&shape[..axis], &shape[axis..]] {
+        dims.push(match elements(part) {
+            (length, 0) => Dim::Size(length),
+            (1, 1) => Dim::Batch,
+            _ => {
+                return Err(
+                    node.error(format!("it joins the batch with other axes of {}", shape_text(&shape)))
+                );
+            }
+        });
+    }
+    let input = node.input(0)?;
+    node.emit(Op::Reshape(dims), vec![input])
+}
+
+/// Inputs: x, [axes] (an attribute before opset 13).
+pub(super) fn squeeze(node: &mut NodeContext) -> Result {
+    node.check_counts(2)?;
+    if let Some(shape) = node.shape_value(0)? {
+        node.attributes.ignore("axes");
+        let [_] = shape.entries.as_slice() else {
+            return Err(node.error("it squeezes a shape of several axes"));
+        };
+        node.bind_shape(ShapeValue { scalar: true, ..shape });
+        return Ok(());
+    }
+    let shape = node.shape(0)?;
+    let one = |axis: &usize| shape[*axis] == Dim::Size(1);
+    let axes = match node.axes(13, 1, shape.len())? {
+        Some(axes) => axes,
+        None => (0..shape.len()).filter(one).collect(),
+    };
+    if let Some(axis) = axes.iter().find(|axis| !one(axis)) {
+        return Err(node.error(format!("axis {axis} of {} is not of length 1", shape_text(&shape))));
+    }
+    let kept = shape.iter().enumerate().filter(|(axis, _)| !axes.contains(axis)).map(|(_, &dim)| dim);
+    let dims = kept.collect();
+    let input = node.input(0)?;
+    node.emit(Op::Reshape(dims), vec![input])
+}
+
+/// Inputs: x, axes (an attribute before opset 13).
+pub(super) fn unsqueeze(node: &mut NodeContext) -> Result {
+    node.check_counts(2)?;
+    if let Some(shape) = node.shape_value(0)? {
+        node.attributes.ignore("axes");
+        if !shape.scalar {
+            return Err(node.error("it adds an axis to a shape"));
+        }
+        node.bind_shape(ShapeValue { scalar: false, ..shape });
+        return Ok(());
+    }
+    let shape = node.shape(0)?;
+    let count = if node.opset() < 13 {
+        // Read here only to know how many there are.
+        node.attributes.ints("axes")?.map(<[i64]>::to_vec)
+    } else {
+        Some(node.integers(1, "axes")?)
+    };
+    let Some(axes) = count else { return Err(node.error("its axes are missing")) };
+    let rank = shape.len() + axes.len();
+    let axes = axes.into_iter().map(|axis| node.axis(axis, rank)).collect::<Result<Vec<_>>>()?;
+    let mut rest = shape.iter().copied();
+    let mut dims = Vec::with_capacity(rank);
+    for axis in 0..rank {
+        match if axes.contains(&axis) { Some(Dim::Size(1)) } else { rest.next() } {
+            Some(dim) => dims.push(dim),
+            None => return Err(node.error("its axes repeat")),
+        }
+    }
+    let input = node.input(0)?;
+    node.emit(Op::Reshape(dims), vec![input])
+}
+
+/// Inputs: x, shape; the result's shape is both broadcast against each other.
+pub(super) fn expand(node: &mut NodeContext) -> Result {
+    node.check_counts(2)?;
+    let shape = node.shape(0)?;
+    let wanted = node.entries(1, "shape")?;
+    let rank = shape.len().max(wanted.len());
+    let mut dims = Vec::with_capacity(rank);
+    for axis in 0..rank {
+        let own = (axis + shape.len()).checked_sub(rank).map_or(Dim::Size(1), |axis| shape[axis]);
+        let wanted = (axis + wanted.len()).checked_sub(rank).map_or(Entry::Known(1), |axis| wanted[axis]);
+        dims.push(match wanted {
+            Entry::Batch => Dim::Batch,
+            Entry::Known(1) => own,
+            Entry::Known(length @ 0..=0x7fff_ffff) => Dim::Size(length as usize),
+            Entry::Known(other) => return Err(node.error(format!("its shape has the length {other}"))),
+        });
+    }
+    let input = node.input(0)?;
+    if dims == shape {
+        node.alias(input);
+        return Ok(());
+    }
+    node.emit(Op::Expand(dims), vec![input])
+}
+
+pub(super) fn transpose(node: &mut NodeContext) -> Result {
+    node.check_counts(1)?;
+    let rank = node.shape(0)?.len();
+    let permutation = match node.attributes.ints("perm")? {
+        Some(permutation) => permutation.iter().map(|&axis| node.axis(axis, rank)).collect::<Result<_>>()?,
+        None => (0..rank).rev().collect(),
+    };
+    let input = node.input(0)?;
+    node.emit(Op::Transpose(permutation), vec![input])
+}
+
+pub(super) fn concat(node: &mut NodeContext) -> Result {
+    let count = node.input_count();
+    node.check_counts(count)?;
+    let Some(axis) = node.attributes.int("axis")? else {
+        return Err(node.attributes.error("axis", "is missing".into()));
+    };
+    let mut shapes = Vec::with_capacity(count);
+    for index in 0..count {
+        shapes.extend(node.shape_value(index)?);
+    }
+    if shapes.len() == count && count > 0 {
+        node.bind_shape(ShapeValue::vector(shapes.into_iter().flat_map(|shape| shape.entries).collect()));
+        return Ok(());
+    }
+    let rank = node.shape(0)?.len();
+    let axis = node.axis(axis, rank)?;
+    let inputs = (0..count).map(|index| node.input(index)).collect::<Result<_>>()?;
+    node.emit(Op::Concat { axis }, inputs)
+}
+
+/// Inputs: x, pads, [value], [axes].
+pub(super) fn pad(node: &mut NodeContext) -> Result {
+    node.check_counts(4)?;
+    let mode = node.attributes.text("mode")?.unwrap_or("constant");
+    let fill = match mode {
+        "constant" if node.has(2) => PadFill::Constant(node.scalar(2, "value")?),
+        "constant" => PadFill::Constant(0.0),
+        "edge" => PadFill::Edge,
+        "reflect" => PadFill::Reflect,
+        other => {
+            return Err(node.attributes.error("mode", format!("is \"{other}\", which is not supported")));
+        }
+    };
+    let rank = node.shape(0)?.len();
+    let pads = node.integers(1, "pads")?;
+    let axes = match node.has(3) {
+        true => node
+            .integers(3, "axes")?
+            .into_iter()
+            .map(|axis| node.axis(axis, rank))
+            .collect::<Result<Vec<_>>>()?,
+        false => (0..rank).collect(),
+    };
+    if pads.len() != 2 * axes.len() {
+        return Err(node.error(format!("it has {} pads for {} axes", pads.len(), axes.len())));
+    }
+    if let Some(pad) = pads.iter().find(|pad| !(0..=1 << 16).contains(*pad)) {
+        return Err(node.error(format!("it pads by {pad}; only 0 to 65536 is supported")));
+    }
+    let (mut before, mut after) = (vec![0; rank], vec![0; rank]);
+    for (index, &axis) in axes.iter().enumerate() {
+        before[axis] = pads[index] as usize;
+        after[axis] = pads[index + axes.len()] as usize;
+    }
+    let input = node.input(0)?;
+    node.emit(Op::Pad(Pad { before, after, fill }), vec![input])
+}

@@ -1,0 +1,239 @@
+//! The ONNX project's own tests of single operators, through the importer and the reference interpreter.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
+
+use latent_exporter::graph::interpret::{self, Array, Real};
+use latent_exporter::graph::{Graph, Tensor};
+use latent_exporter::import::import;
+use latent_runtime::onnx::proto::tensor_proto::DataType;
+use latent_runtime::onnx::proto::tensor_shape_proto::{Dimension, dimension};
+use latent_runtime::onnx::proto::{
+    GraphProto, ModelProto, OperatorSetIdProto, TensorProto, TensorShapeProto, TypeProto, ValueInfoProto,
+    type_proto,
+};
+use prost::Message;
+use support::{python, run_python};
+
+/// The operators whose tests are run: all that the importer knows and that ONNX tests one by one.
+const OPERATORS: &[&str] = &[
+    "Add",
+    "AveragePool",
+    "BatchNormalization",
+    "Clip",
+    "Concat",
+    "Constant",
+    "Conv",
+    "ConvTranspose",
+    "DequantizeLinear",
+    "Div",
+    "Dropout",
+    "Expand",
+    "Flatten",
+    "Gemm",
+    "GlobalAveragePool",
+    "HardSigmoid",
+    "HardSwish",
+    "Identity",
+    "LeakyRelu",
+    "LpNormalization",
+    "MatMul",
+    "MaxPool",
+    "Mul",
+    "Pad",
+    "QuantizeLinear",
+    "ReduceL2",
+    "ReduceMean",
+    "Relu",
+    "Reshape",
+    "Resize",
+    "Sigmoid",
+    "Softmax",
+    "Squeeze",
+    "Sub",
+    "Tanh",
+    "Transpose",
+    "Unsqueeze",
+];
+
+/// Tests that are not expected to pass, by a part of their names (`$` is the end), each with the reason.
+const EXCLUDED: &[(&[&str], &str)] = &[
+    (
+        &[
+            "_add_int",
+            "_add_uint",
+            "_sub_int",
+            "_sub_uint",
+            "_mul_int",
+            "_mul_uint",
+            "_div_int",
+            "_div_uint",
+            "_clip_default_int8_m",
+            "_clip_default_int8_inbounds$",
+        ],
+        "arithmetic with integers: networks compute with floats, and quantised ones through QuantizeLinear",
+    ),
+    (
+        &["pool_1d", "pool_3d", "convtranspose_1d", "convtranspose_3d"],
+        "only two-dimensional images are supported",
+    ),
+    (&["training"], "training mode"),
+    (&["dropout_default_mask"], "the mask of Dropout is for training"),
+    (&["with_argmax"], "the places of MaxPool's maxima are not supported"),
+    (
+        &[
+            "_e4m3fn",
+            "_e5m2",
+            "float4",
+            "linear_int16",
+            "linear_uint16",
+            "linear_int2",
+            "linear_uint2",
+            "linear_int4",
+            "linear_uint4",
+        ],
+        "only 8-bit integers are supported for quantisation",
+    ),
+    (&["_blocked"], "quantisation in blocks is not supported"),
+    (&["cubic"], "cubic interpolation is not supported"),
+    (&["antialias"], "antialiasing is not supported"),
+    (&["tf_crop_and_resize", "half_pixel_symmetric"], "a coordinate mode that is not supported"),
+    (
+        &["resize_downsample_scales_linear_align_corners"],
+        "expects corners of an output of 2.4 pixels; ONNX Runtime and PyTorch take those of 2",
+    ),
+    (&["wrap_pad"], "padding that wraps around is not supported"),
+];
+
+fn tensor(path: &Path) -> TensorProto {
+    TensorProto::decode(fs::read(path).unwrap().as_slice()).unwrap()
+}
+
+/// A graph whose one output is the tensor: what the importer makes of a tensor is what it makes of a constant.
+fn read(proto: TensorProto) -> Result<Tensor, String> {
+    let output = ValueInfoProto { name: proto.name.clone(), ..ValueInfoProto::default() };
+    let model = ModelProto {
+        opset_import: vec![OperatorSetIdProto { version: 17, ..OperatorSetIdProto::default() }],
+        graph: Some(GraphProto { initializer: vec![proto], output: vec![output], ..GraphProto::default() }),
+        ..ModelProto::default()
+    };
+    let graph = import(&model).map_err(|error| error.to_string())?;
+    graph.constant(graph.outputs[0].value).cloned().ok_or_else(|| "not a constant".to_string())
+}
+
+/// The same numbers as floats, and the declaration of an input that takes them.
+fn as_floats(integers: &TensorProto) -> (TensorProto, ValueInfoProto) {
+    let values =
+        integers.raw_data.as_chunks().0.iter().map(|&bytes| i32::from_le_bytes(bytes) as f32).collect();
+    let floats = TensorProto {
+        data_type: DataType::Float as i32,
+        float_data: values,
+        raw_data: Vec::new(),
+        ..integers.clone()
+    };
+    let axis =
+        |&length| Dimension { value: Some(dimension::Value::DimValue(length)), ..Dimension::default() };
+    let shape = TensorShapeProto { dim: integers.dims.iter().map(axis).collect() };
+    let tensor = type_proto::Tensor { elem_type: DataType::Float as i32, shape: Some(shape) };
+    let kind = TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..TypeProto::default() };
+    (floats, ValueInfoProto { name: integers.name.clone(), r#type: Some(kind), ..ValueInfoProto::default() })
+}
+
+/// Runs one test with all inputs given as constants but those at the places `free`. Returns what is wrong.
+fn run_case(folder: &Path, free: &[usize]) -> Result<(), String> {
+    let mut model = ModelProto::decode(fs::read(folder.join("model.onnx")).unwrap().as_slice()).unwrap();
+    let proto = model.graph.as_mut().unwrap();
+    let mut inputs = Vec::new();
+    for index in 0..proto.input.len() {
+        let mut given = tensor(&folder.join(format!("input_{index}.pb")));
+        if proto.node[0].op_type == "Pad" && index == 0 && given.data_type == DataType::Int32 as i32 {
+            // Padding is tested with integers, but does not depend on the type.
+            (given, proto.input[index]) = as_floats(&given);
+        }
+        if free.contains(&index) {
+            inputs.push(read(given)?);
+        } else {
+            proto.initializer.push(given);
+        }
+    }
+    let outputs = proto.output.len();
+    let graph = import(&model).map_err(|error| error.to_string())?;
+    for index in 0..outputs {
+        let expected = read(tensor(&folder.join(format!("output_{index}.pb"))))?;
+        compare::<f64>(&graph, &inputs, index, &expected)?;
+        compare::<f32>(&graph, &inputs, index, &expected)?;
+    }
+    Ok(())
+}
+
+fn compare<T: Real>(
+    graph: &Graph,
+    inputs: &[Tensor],
+    output: usize,
+    expected: &Tensor,
+) -> Result<(), String> {
+    let arrays = inputs.iter().map(Array::<T>::from_tensor).collect();
+    let found = interpret::run(graph, arrays).map_err(|error| error.to_string())?.swap_remove(output);
+    if found.shape != expected.shape() {
+        return Err(format!("WRONG shape {:?}, expected {:?}", found.shape, expected.shape()));
+    }
+    // Two orders stricter than ONNX's own tolerance, but for a test whose expectation is written with four digits.
+    let tolerance = if graph.name.contains("ceil_last_window_starts_on_pad") { 1e-3 } else { 1e-5 };
+    for (at, (found, expected)) in found.data.iter().zip(expected.doubles()).enumerate() {
+        let found = found.to_f64();
+        if found != expected && (found - expected).abs() > tolerance * expected.abs() + 1e-6 {
+            return Err(format!("WRONG at {at}: {found}, expected {expected}"));
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn onnx_node_tests() {
+    let Some(python) = python("onnx_node_tests") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let mut args = vec![folder.path().as_os_str().to_owned()];
+    args.extend(OPERATORS.iter().map(OsString::from));
+    let args: Vec<_> = args.iter().map(OsString::as_os_str).collect();
+    let total: usize = run_python(&python, "node_tests.py", &args).trim().parse().unwrap();
+
+    let mut names: Vec<String> = fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names.len(), total);
+    let (mut passed, mut failures) = (0, Vec::new());
+    let mut excluded: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for name in &names {
+        let case = folder.path().join(name);
+        let is_excluded =
+            |(parts, _): &&(&[&str], _)| parts.iter().any(|part| format!("{name}$").contains(part));
+        let reason = EXCLUDED.iter().find(is_excluded).map(|(_, reason)| *reason);
+        // As in a network: the first input is computed, the others are weights. Then with none, which folds the
+        // constants; and with two, for the operators that take two.
+        let result = run_case(&case, &[0]).and_then(|()| run_case(&case, &[]));
+        let result = match ["_add", "_sub", "_mul", "_div", "_concat", "_matmul", "_gemm"]
+            .iter()
+            .any(|op| name.contains(op))
+        {
+            true => result.and_then(|()| run_case(&case, &[0, 1])),
+            false => result,
+        };
+        match (result, reason) {
+            (Ok(()), None) => passed += 1,
+            (Err(_), Some(reason)) => excluded.entry(reason).or_default().push(name),
+            (Ok(()), Some(_)) => failures.push(format!("{name}: is excluded, but passes")),
+            (Err(error), None) => failures.push(format!("{name}: {error}")),
+        }
+    }
+    eprintln!("ONNX node tests: {passed} of {total} pass");
+    for (reason, names) in &excluded {
+        eprintln!("excluded, {reason} ({}): {}", names.len(), names.join(", "));
+    }
+    assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
+}
