@@ -1,1 +1,315 @@
 //! Checkpoints: weights, optimizer, random state and progress, exactly as they were.
+//!
+//! A checkpoint is a folder named after its iteration. It appears by the rename of a finished folder, so a folder that is
+//! there is complete.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::{Deserialize, Serialize};
+use tch::{Kind, TchError, Tensor};
+
+use crate::atomic;
+use crate::diagnosis::Monitor;
+use crate::nn::StateError;
+
+/// The generator's weights.
+pub const GENERATOR: &str = "generator.safetensors";
+/// The moving average of the generator's weights.
+pub const GENERATOR_EMA: &str = "generator_ema.safetensors";
+/// The discriminator's weights.
+pub const DISCRIMINATOR: &str = "discriminator.safetensors";
+/// The moments of both optimizers.
+pub const OPTIMIZER: &str = "optimizer.safetensors";
+/// Everything that is no tensor.
+pub const STATE: &str = "state.json";
+/// The version of this layout.
+pub const FORMAT: u32 = 1;
+
+/// Named tensors.
+pub type Tensors = BTreeMap<String, Tensor>;
+
+/// What a checkpoint holds besides tensors.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// Iterations done.
+    pub iteration: u64,
+    /// State of the generator of training noise.
+    pub noise: [u64; 4],
+    /// Optimizer steps of the discriminator.
+    pub discriminator_steps: u64,
+    /// Optimizer steps of the generator.
+    pub generator_steps: u64,
+    /// Updates of the moving average.
+    pub ema_updates: u64,
+    /// Seconds trained so far, over all sessions.
+    pub seconds: f64,
+    /// The diagnosis.
+    pub monitor: Monitor,
+    /// The last losses (discriminator, generator), for the figures of `run.json`.
+    pub recent: VecDeque<(f64, f64)>,
+    /// The last measured diversity.
+    pub diversity: Option<f32>,
+}
+
+/// Why a checkpoint could not be written or read. Every message names the file.
+#[derive(Debug)]
+pub enum CheckpointError {
+    /// The file system failed.
+    Io(io::Error),
+    /// A file is not what it should be.
+    Content {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Tensors do not fit the network or optimizer.
+    State {
+        /// The file.
+        path: PathBuf,
+        /// Which one and why.
+        error: StateError,
+    },
+    /// libtorch failed.
+    Torch(TchError),
+}
+
+impl fmt::Display for CheckpointError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(error) => write!(f, "{error}"),
+            Self::Content { path, reason } => write!(f, "{}: {reason}", path.display()),
+            Self::State { path, error } => write!(f, "{}: {error}", path.display()),
+            Self::Torch(error) => write!(f, "libtorch: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for CheckpointError {}
+
+impl From<io::Error> for CheckpointError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl From<TchError> for CheckpointError {
+    fn from(error: TchError) -> Self {
+        Self::Torch(error)
+    }
+}
+
+/// The folder of a checkpoint within `checkpoints`.
+pub fn folder(checkpoints: &Path, iteration: u64) -> PathBuf {
+    checkpoints.join(format!("{iteration:08}"))
+}
+
+/// Writes a checkpoint: all `files` and the state, on the disk when this returns. If there is one of this iteration
+/// already, it is left as it is.
+///
+/// # Errors
+/// [`CheckpointError::Io`], for instance for a full disk; then nothing was changed.
+pub fn save(
+    checkpoints: &Path,
+    files: &[(&str, Tensors)],
+    state: &State,
+) -> Result<PathBuf, CheckpointError> {
+    let path = folder(checkpoints, state.iteration);
+    if path.is_dir() {
+        return Ok(path);
+    }
+    atomic::write_folder(&path, |temp| -> Result<(), CheckpointError> {
+        for (name, tensors) in files {
+            atomic::write_synced(&temp.join(name), &to_bytes(tensors)?)?;
+        }
+        let state = serde_json::to_vec_pretty(state).map_err(io::Error::other)?;
+        Ok(atomic::write_synced(&temp.join(STATE), &state)?)
+    })?;
+    Ok(path)
+}
+
+/// The checkpoints in a folder, oldest first. A folder that is not there has none.
+pub fn list(checkpoints: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
+    let entries = match fs::read_dir(checkpoints) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => {
+            let text = format!("cannot read the folder {}: {error}", checkpoints.display());
+            return Err(io::Error::new(error.kind(), text));
+        }
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name();
+        let digits = name.to_str().filter(|name| name.bytes().all(|b| b.is_ascii_digit()));
+        if let Some(iteration) = digits.and_then(|name| name.parse().ok()) {
+            found.push((iteration, entry.path()));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Removes the oldest checkpoints so that `keep` are left (at least one).
+pub fn prune(checkpoints: &Path, keep: usize) -> io::Result<()> {
+    let found = list(checkpoints)?;
+    for (_, path) in &found[..found.len().saturating_sub(keep.max(1))] {
+        atomic::remove_folder(path)?;
+    }
+    Ok(())
+}
+
+/// Reads the state of a checkpoint.
+pub fn read_state(checkpoint: &Path) -> Result<State, CheckpointError> {
+    let path = checkpoint.join(STATE);
+    let text = read(&path)?;
+    let bad = |reason: String| CheckpointError::Content { path: path.clone(), reason };
+    let state: State =
+        serde_json::from_slice(&text).map_err(|e| bad(format!("is not a checkpoint's state: {e}")))?;
+    if state.format != FORMAT {
+        return Err(bad(format!("has format {}, this program reads format {FORMAT}", state.format)));
+    }
+    Ok(state)
+}
+
+/// Reads a file of tensors. Kinds f32 and i64.
+pub fn read_tensors(path: &Path) -> Result<Tensors, CheckpointError> {
+    let bytes = read(path)?;
+    let bad = |reason: String| CheckpointError::Content { path: path.to_owned(), reason };
+    let file = SafeTensors::deserialize(&bytes).map_err(|e| bad(format!("is no safetensors file: {e}")))?;
+    let mut tensors = Tensors::new();
+    for (name, view) in file.iter() {
+        let kind = match view.dtype() {
+            Dtype::F32 => Kind::Float,
+            Dtype::I64 => Kind::Int64,
+            other => return Err(bad(format!("tensor {name:?} is {other:?}, expected F32 or I64"))),
+        };
+        let shape: Vec<i64> = view.shape().iter().map(|n| *n as i64).collect();
+        tensors.insert(name.to_owned(), Tensor::f_from_data_size(view.data(), &shape, kind)?);
+    }
+    Ok(tensors)
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    fs::read(path)
+        .map_err(|error| io::Error::new(error.kind(), format!("cannot read {}: {error}", path.display())))
+}
+
+/// The tensors as a safetensors file, in row-major order whatever their layout in memory.
+fn to_bytes(tensors: &Tensors) -> Result<Vec<u8>, CheckpointError> {
+    let mut buffers = Vec::new();
+    for (name, tensor) in tensors {
+        let dtype = match tensor.f_kind()? {
+            Kind::Float => Dtype::F32,
+            Kind::Int64 => Dtype::I64,
+            other => return Err(io::Error::other(format!("tensor {name:?} has kind {other:?}")).into()),
+        };
+        let tensor = tensor.f_detach()?.f_to_device(tch::Device::Cpu)?.f_contiguous()?;
+        let mut bytes = vec![0u8; tensor.numel() * tensor.kind().elt_size_in_bytes()];
+        tensor.f_copy_data_u8(&mut bytes, tensor.numel())?;
+        let shape: Vec<usize> = tensor.size().iter().map(|n| *n as usize).collect();
+        buffers.push((name.as_str(), dtype, shape, bytes));
+    }
+    let mut views = Vec::new();
+    for (name, dtype, shape, bytes) in &buffers {
+        let view = TensorView::new(*dtype, shape.clone(), bytes).map_err(io::Error::other)?;
+        views.push((*name, view));
+    }
+    Ok(safetensors::serialize(views, None).map_err(io::Error::other)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gan::losses::LossKind;
+
+    fn state(iteration: u64) -> State {
+        State {
+            format: FORMAT,
+            iteration,
+            noise: [u64::MAX, 1, 2, 3],
+            discriminator_steps: iteration,
+            generator_steps: iteration,
+            ema_updates: 0,
+            seconds: 0.1 + 0.2,
+            monitor: Monitor::new(LossKind::Bce),
+            recent: [(0.1, 0.3)].into(),
+            diversity: Some(0.1),
+        }
+    }
+
+    fn tensors() -> Tensors {
+        let weight = Tensor::from_slice(&[1.0f32, -0.0, f32::MIN_POSITIVE, 3.5, 5.0, 6.0]).view([2, 3]);
+        let count = Tensor::from_slice(&[7i64]).view([0i64; 0].as_slice());
+        [("1.weight".into(), weight.transpose(0, 1)), ("2.num_batches_tracked".into(), count)].into()
+    }
+
+    #[test]
+    fn what_was_saved_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = save(dir.path(), &[(GENERATOR, tensors())], &state(12)).unwrap();
+        assert!(path.ends_with("00000012"));
+        assert_eq!(read_state(&path).unwrap(), state(12));
+        let read = read_tensors(&path.join(GENERATOR)).unwrap();
+        assert_eq!(read.keys().collect::<Vec<_>>(), ["1.weight", "2.num_batches_tracked"]);
+        assert_eq!(read["1.weight"].size(), [3, 2]);
+        assert_eq!(read["1.weight"], tensors()["1.weight"]);
+        assert_eq!(read["2.num_batches_tracked"].int64_value(&[]), 7);
+    }
+
+    #[test]
+    fn only_the_newest_are_kept_and_leftovers_are_no_checkpoints() {
+        let dir = tempfile::tempdir().unwrap();
+        for iteration in [5, 100, 20, 3_000_000_000] {
+            save(dir.path(), &[], &state(iteration)).unwrap();
+        }
+        // What a kill in the middle of a save leaves.
+        fs::create_dir(dir.path().join(".tmp-00000200")).unwrap();
+        fs::write(dir.path().join(".tmp-00000200/generator.safetensors"), "half").unwrap();
+        prune(dir.path(), 2).unwrap();
+        let left: Vec<u64> = list(dir.path()).unwrap().into_iter().map(|(i, _)| i).collect();
+        assert_eq!(left, [100, 3_000_000_000]);
+        atomic::clean(dir.path()).unwrap();
+        assert!(!dir.path().join(".tmp-00000200").exists());
+        save(dir.path(), &[], &state(200)).unwrap();
+        prune(dir.path(), 0).unwrap();
+        assert_eq!(list(dir.path()).unwrap().len(), 1, "the newest stays, whatever is asked");
+        assert!(list(&dir.path().join("absent")).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_failed_save_leaves_the_one_before() {
+        let dir = tempfile::tempdir().unwrap();
+        save(dir.path(), &[(GENERATOR, tensors())], &state(1)).unwrap();
+        let bad: Tensors = [("b".to_owned(), Tensor::from_slice(&[true]))].into();
+        let error = save(dir.path(), &[(GENERATOR, tensors()), ("x", bad)], &state(2)).unwrap_err();
+        assert!(error.to_string().contains("Bool"), "{error}");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        assert!(read_state(&folder(dir.path(), 1)).is_ok());
+    }
+
+    #[test]
+    fn bad_files_are_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = save(dir.path(), &[(GENERATOR, tensors())], &state(1)).unwrap();
+        let file = path.join(GENERATOR);
+        let good = fs::read(&file).unwrap();
+        for cut in [0, 4, 20, good.len() - 1] {
+            fs::write(&file, &good[..cut]).unwrap();
+            let error = read_tensors(&file).unwrap_err().to_string();
+            assert!(error.contains(GENERATOR) && error.contains("safetensors file"), "{error}");
+        }
+        fs::remove_file(&file).unwrap();
+        assert!(read_tensors(&file).unwrap_err().to_string().contains("cannot read"));
+        fs::write(path.join(STATE), "{}").unwrap();
+        assert!(read_state(&path).unwrap_err().to_string().contains("state.json"));
+    }
+}

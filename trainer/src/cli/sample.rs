@@ -1,10 +1,194 @@
 //! `trainer sample`.
 
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use clap::{Args, ValueEnum};
+use latent_runtime::rng::Rng;
+
+use crate::atomic;
+use crate::checkpoint;
+use crate::device;
+use crate::gan::noise::Noise;
+use crate::gan::train::{layout, newest_checkpoint, to_pixels};
+use crate::nn::Pass;
+use crate::report::grid;
+use crate::run_folder;
+
+/// Images computed at a time.
+const CHUNK: usize = 256;
+
+/// What `--help` shows below the options.
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  trainer sample runs/dcgan --out digits.png
+      a grid of 64 images
+  trainer sample runs/dcgan --count 100 --columns 20 --scale 3 --seed 7 --out wide.png
+  trainer sample runs/dcgan --count 1000 --single images/
+      single PNGs images/00000.png, images/00001.png, ...";
+
+/// Which of the generator's weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Weights {
+    /// The moving average if the run has one
+    Auto,
+    /// The moving average
+    Ema,
+    /// The weights as trained
+    Raw,
+}
+
 /// Options of `trainer sample`.
-#[derive(Debug, clap::Args)]
-pub struct SampleArgs {}
+#[derive(Debug, Args)]
+pub struct SampleArgs {
+    /// The run folder
+    run: PathBuf,
+    /// Number of images
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    count: u32,
+    /// Seed of the latent vectors
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Images in a row of the grid [default: about square]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    columns: Option<u32>,
+    /// Pixels per pixel [default: by size for a grid, 1 for single images]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=64))]
+    scale: Option<u32>,
+    /// File for the grid
+    #[arg(long, value_name = "PNG", default_value = "samples.png", conflicts_with = "single")]
+    out: PathBuf,
+    /// Write single images into this folder instead
+    #[arg(long, value_name = "DIR")]
+    single: Option<PathBuf>,
+    /// Which weights
+    #[arg(long, value_enum, default_value_t = Weights::Auto)]
+    weights: Weights,
+    /// The checkpoint of this iteration instead of the newest
+    #[arg(long, value_name = "ITERATION")]
+    checkpoint: Option<u64>,
+    /// Replace files that are there
+    #[arg(long)]
+    force: bool,
+    /// auto, cpu, cuda or cuda:N
+    #[arg(long, default_value = "cpu")]
+    device: String,
+}
 
 /// Draws as asked.
-pub fn run(_args: SampleArgs) -> anyhow::Result<()> {
-    anyhow::bail!("being written")
+pub fn run(args: SampleArgs) -> anyhow::Result<()> {
+    let info = run_folder::read_info(&args.run)?;
+    let checkpoint = match args.checkpoint {
+        Some(iteration) => {
+            let folder = checkpoint::folder(&args.run.join("checkpoints"), iteration);
+            if !folder.is_dir() {
+                bail!("there is no checkpoint of iteration {iteration}: {} is missing", folder.display());
+            }
+            folder
+        }
+        None => newest_checkpoint(&args.run)?,
+    };
+    let ema = checkpoint.join(checkpoint::GENERATOR_EMA);
+    let file = match args.weights {
+        Weights::Auto if ema.is_file() => ema,
+        Weights::Ema if !ema.is_file() => {
+            bail!("{} has no moving average (the run was started without --ema)", checkpoint.display())
+        }
+        Weights::Ema => ema,
+        Weights::Auto | Weights::Raw => checkpoint.join(checkpoint::GENERATOR),
+    };
+    let targets = targets(&args)?;
+
+    let device = device::choose(&args.device)?;
+    let image = info.image;
+    let latent = info.latent.size;
+    let (latent_len, shape) = (i64::try_from(latent)?, image.shape());
+    info.net.check(shape).map_err(|reason| anyhow::anyhow!("{}: {reason}", args.run.display()))?;
+    let generator = info.net.generator(shape, latent_len, &mut Rng::from_seed(0), device)?;
+    let values = checkpoint::read_tensors(&file)?;
+    generator.load_state(&values).with_context(|| format!("{} does not fit its run.json", file.display()))?;
+
+    let mut noise = Noise::new(Rng::from_seed(args.seed), info.latent.distribution.into(), latent, device);
+    let count = args.count as usize;
+    let mut pixels = Vec::with_capacity(count * image.channels * image.height * image.width);
+    while count * image.channels * image.height * image.width > pixels.len() {
+        let done = pixels.len() / (image.channels * image.height * image.width);
+        let z = noise.draw(CHUNK.min(count - done))?;
+        let images = tch::no_grad(|| generator.forward(&z, Pass::EVAL))?;
+        pixels.extend(to_pixels(&images, image.low, image.high)?);
+    }
+
+    let (c, h, w) = (image.channels, image.height, image.width);
+    let (columns, scale) = layout(count, h, w);
+    if let Some(folder) = &args.single {
+        let scale = args.scale.unwrap_or(1) as usize;
+        fs::create_dir_all(folder).with_context(|| format!("cannot create the folder {}", folder.display()))?;
+        for (target, image) in targets.iter().zip(pixels.chunks_exact(c * h * w)) {
+            atomic::write_file(target, &single(image, c, h, w, scale)?)?;
+        }
+        println!("{}: {count} images", folder.display());
+    } else {
+        let columns = args.columns.map_or(columns, |n| n as usize);
+        let scale = args.scale.map_or(scale, |n| n as usize);
+        atomic::write_file(&args.out, &grid::png(&pixels, count, c, h, w, columns, scale)?)?;
+        println!("{}", args.out.display());
+    }
+    Ok(())
+}
+
+/// The files to write; an error if one is there already and may not be replaced.
+fn targets(args: &SampleArgs) -> anyhow::Result<Vec<PathBuf>> {
+    let targets: Vec<PathBuf> = match &args.single {
+        Some(folder) => (0..args.count).map(|i| folder.join(format!("{i:05}.png"))).collect(),
+        None => vec![args.out.clone()],
+    };
+    let taken = |path: &&PathBuf| Path::new(path).exists();
+    match targets.iter().find(taken) {
+        Some(path) if !args.force => {
+            bail!("{} is there already; replace it with --force, or choose another name", path.display())
+        }
+        _ => Ok(targets),
+    }
+}
+
+/// One planar image as a PNG, each pixel as a square of `scale` x `scale`.
+fn single(image: &[u8], c: usize, h: usize, w: usize, scale: usize) -> anyhow::Result<Vec<u8>> {
+    let color = match c {
+        1 => png::ColorType::Grayscale,
+        3 => png::ColorType::Rgb,
+        _ => bail!("images of {c} channels cannot be written as PNG, only 1 (gray) and 3 (RGB)"),
+    };
+    let mut pixels = Vec::with_capacity(image.len() * scale * scale);
+    for y in 0..h * scale {
+        for x in 0..w * scale {
+            pixels.extend((0..c).map(|channel| image[(channel * h + y / scale) * w + x / scale]));
+        }
+    }
+    let mut out = Vec::new();
+    let mut encoder = png::Encoder::new(&mut out, u32::try_from(w * scale)?, u32::try_from(h * scale)?);
+    encoder.set_color(color);
+    encoder.set_depth(png::BitDepth::Eight);
+    let mut writer = encoder.write_header()?;
+    writer.write_image_data(&pixels)?;
+    writer.finish()?;
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn single_images_are_interleaved_and_enlarged() {
+        let planar = [1, 2, 10, 20, 100, 200];
+        let png = single(&planar, 3, 1, 2, 2).unwrap();
+        let mut reader = png::Decoder::new(std::io::Cursor::new(png)).read_info().unwrap();
+        let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+        let info = reader.next_frame(&mut pixels).unwrap();
+        assert_eq!((info.width, info.height), (4, 2));
+        let row = [1, 10, 100, 1, 10, 100, 2, 20, 200, 2, 20, 200];
+        assert_eq!(pixels, [row, row].concat());
+        assert!(single(&[0; 4], 4, 1, 1, 1).is_err());
+    }
 }

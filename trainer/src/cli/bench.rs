@@ -1,0 +1,130 @@
+//! `trainer bench-step`: the speed of a training step, for comparison with `benches/pytorch_gan.py`.
+
+use std::time::Instant;
+
+use clap::Args;
+use latent_runtime::rng::Rng;
+use serde_json::json;
+use tch::{Device, Tensor};
+
+use crate::device;
+use crate::gan::architecture::{ImageShape, NetKind};
+use crate::gan::batches::Batches;
+use crate::gan::losses::LossKind;
+use crate::gan::noise::Noise;
+use crate::gan::options::{Amp, DistributionKind, Hyperparameters};
+use crate::gan::players::Players;
+use crate::run_folder::LatentDistribution;
+
+/// Options of `trainer bench-step`.
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// Networks
+    #[arg(long, value_enum, default_value_t = NetKind::Dcgan)]
+    net: NetKind,
+    /// Losses
+    #[arg(long, value_enum, default_value_t = LossKind::Bce)]
+    loss: LossKind,
+    /// Images per step
+    #[arg(long, default_value_t = 128, value_parser = clap::value_parser!(u32).range(2..=1 << 16))]
+    batch: u32,
+    /// Iterations that are timed
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
+    iterations: u64,
+    /// Iterations before, which are not
+    #[arg(long, default_value_t = 10)]
+    warmup: u64,
+    /// Precision of matrix products and convolutions
+    #[arg(long, value_enum, default_value_t = Amp::Off)]
+    amp: Amp,
+    /// Threads on the CPU [default: one per core]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+    /// auto, cpu, cuda or cuda:N
+    #[arg(long, default_value = "cpu")]
+    device: String,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Measures as asked.
+pub fn run(args: BenchArgs) -> anyhow::Result<()> {
+    if let Some(threads) = args.threads {
+        tch::set_num_threads(i32::from(threads));
+    }
+    let device = device::choose(&args.device)?;
+    let wgan = args.loss == LossKind::WganGp;
+    let batch = args.batch as usize;
+    let options = Hyperparameters {
+        net: args.net,
+        loss: args.loss,
+        gp_weight: 10.0,
+        d_steps: if wgan { 5 } else { 1 },
+        batch,
+        iterations: args.iterations,
+        d_lr: 1e-3,
+        g_lr: 1e-3,
+        beta1: 0.5,
+        beta2: 0.999,
+        adam_eps: 1e-8,
+        latent_size: 96,
+        distribution: DistributionKind::Uniform,
+        seed: 0,
+        data: String::new(),
+        image_size: None,
+        gray: false,
+        train_images: 100 * batch,
+        shuffle: false,
+        ema: None,
+        amp: args.amp,
+        threads: 0,
+        device: args.device.clone(),
+        sample_every: 0,
+        sample_count: 0,
+        save_every: 0,
+        keep: 1,
+        log_every: 1,
+        diversity_every: 0,
+    };
+    let image = ImageShape { channels: 1, height: 28, width: 28 };
+    let mut rng = Rng::from_seed(0);
+    let mut players = Players::new(&options, image, &mut rng, device)?;
+    let pixels: Vec<u8> = (0..options.train_images * 784).map(|_| rng.below(256) as u8).collect();
+    let mut batches = Batches::new(&pixels, options.train_images, image, batch, None, device)?;
+    let distribution = LatentDistribution::from(options.distribution).into();
+    let mut noise = Noise::new(rng, distribution, options.latent_size, device);
+
+    for iteration in 0..args.warmup {
+        let _ = players.step(iteration, &mut batches, &mut noise)?;
+    }
+    wait(device);
+    let start = Instant::now();
+    let mut last = None;
+    for iteration in args.warmup..args.warmup + args.iterations {
+        last = Some(players.step(iteration, &mut batches, &mut noise)?.values);
+    }
+    let losses: Vec<f32> = last.map(|t: Tensor| Vec::try_from(t)).transpose()?.unwrap_or_default();
+    wait(device);
+    let seconds = start.elapsed().as_secs_f64();
+    let speed = args.iterations as f64 / seconds;
+    if args.json {
+        let result = json!({
+            "engine": format!("latent-trainer {}, libtorch {}", env!("CARGO_PKG_VERSION"), super::LIBTORCH),
+            "net": args.net, "loss": args.loss, "amp": args.amp, "threads": tch::get_num_threads(),
+            "iterations": args.iterations, "seconds": seconds, "iterations_per_second": speed,
+            "d_loss": losses.first(), "g_loss": losses.get(1),
+        });
+        println!("{result}");
+    } else {
+        println!("{} {}: {speed:.2} it/s ({} in {seconds:.2} s)", args.net, args.loss, args.iterations);
+    }
+    Ok(())
+}
+
+/// Waits until the device is idle.
+fn wait(device: Device) {
+    if let Device::Cuda(index) = device {
+        tch::Cuda::synchronize(index as i64);
+    }
+}

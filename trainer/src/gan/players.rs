@@ -1,0 +1,195 @@
+//! The two networks, their optimizers, and one step of the game.
+
+use latent_runtime::rng::Rng;
+use tch::{Device, Kind, TchError, Tensor};
+
+use super::architecture::ImageShape;
+use super::batches::Batches;
+use super::ema::Ema;
+use super::losses::{self, LossKind};
+use super::noise::Noise;
+use super::options::{Amp, Hyperparameters};
+use crate::checkpoint::{self, CheckpointError, State, Tensors};
+use crate::nn::{Network, Pass};
+use crate::optim::{Adam, AdamOptions};
+
+/// Generator and discriminator with everything that training changes.
+#[derive(Debug)]
+pub struct Players {
+    discriminator: Network,
+    generator: Network,
+    d_adam: Adam,
+    g_adam: Adam,
+    ema: Option<Ema>,
+    loss: LossKind,
+    gp_weight: f64,
+    d_steps: u32,
+    batch: usize,
+    image: ImageShape,
+    pass: Pass,
+}
+
+/// The figures of one iteration, still on the device.
+#[derive(Debug)]
+pub struct Figures {
+    /// D's loss, G's loss, mean raw score of real and of generated images: shape (4).
+    pub values: Tensor,
+}
+
+impl Players {
+    /// New networks. Their weights are drawn from `rng`: the discriminator's first.
+    pub fn new(
+        options: &Hyperparameters,
+        image: ImageShape,
+        rng: &mut Rng,
+        device: Device,
+    ) -> Result<Self, TchError> {
+        let latent = options.latent_size as i64;
+        let discriminator = options.net.discriminator(image, rng, device)?;
+        let generator = options.net.generator(image, latent, rng, device)?;
+        let ema = match options.ema {
+            Some(decay) => {
+                let average = options.net.generator(image, latent, &mut rng.clone(), device)?;
+                Some(Ema::new(&generator, average, decay)?)
+            }
+            None => None,
+        };
+        let adam = |network: &Network, lr| {
+            let Hyperparameters { beta1, beta2, adam_eps: eps, .. } = *options;
+            Adam::new(network.parameters(), AdamOptions { lr, beta1, beta2, eps })
+        };
+        Ok(Self {
+            d_adam: adam(&discriminator, options.d_lr)?,
+            g_adam: adam(&generator, options.g_lr)?,
+            discriminator,
+            generator,
+            ema,
+            loss: options.loss,
+            gp_weight: options.gp_weight,
+            d_steps: options.d_steps,
+            batch: options.batch,
+            image,
+            pass: Pass { bf16: options.amp == Amp::Bf16, ..Pass::TRAIN },
+        })
+    }
+
+    /// Iteration number `iteration`, from 0: the discriminator's steps, then one of the generator. Both networks stay in
+    /// training mode; every step has noise of its own.
+    pub fn step(
+        &mut self,
+        iteration: u64,
+        batches: &mut Batches,
+        noise: &mut Noise,
+    ) -> Result<Figures, TchError> {
+        let steps = u64::from(self.d_steps.max(1));
+        let mut last = self.discriminator_step(&batches.get(iteration * steps)?, noise)?;
+        for k in 1..steps {
+            last = self.discriminator_step(&batches.get(iteration * steps + k)?, noise)?;
+        }
+        let [d_loss, real, fake] = last;
+        let values = Tensor::f_stack(&[d_loss, self.generator_step(noise)?, real, fake], 0)?;
+        Ok(Figures { values })
+    }
+
+    fn discriminator_step(&mut self, real: &Tensor, noise: &mut Noise) -> Result<[Tensor; 3], TchError> {
+        let n = self.batch as i64;
+        let fake = tch::no_grad(|| self.images(&self.generator, &noise.draw(self.batch)?, self.pass))?;
+        // The discriminator has no batch normalisation, so that real and generated images can go through it as one batch.
+        let scores = self.discriminator.forward(&Tensor::f_cat(&[real, &fake], 0)?, self.pass)?;
+        let (on_real, on_fake) = (scores.f_narrow(0, 0, n)?, scores.f_narrow(0, n, n)?);
+        let mut loss = self.loss.discriminator(&on_real, &on_fake)?;
+        if self.loss == LossKind::WganGp {
+            let between = noise.fractions(self.batch)?;
+            let penalty = losses::gradient_penalty(&self.discriminator, real, &fake, &between)?;
+            loss = loss.f_add(&penalty.f_mul_scalar(self.gp_weight)?)?;
+        }
+        let gradients = Tensor::f_run_backward(&[&loss], &self.d_adam.parameters(), false, false)?;
+        self.d_adam.step(&gradients)?;
+        let mean = |t: &Tensor| t.f_detach()?.f_mean(Kind::Float);
+        Ok([loss.f_detach()?, mean(&on_real)?, mean(&on_fake)?])
+    }
+
+    fn generator_step(&mut self, noise: &mut Noise) -> Result<Tensor, TchError> {
+        let fake = self.images(&self.generator, &noise.draw(self.batch)?, self.pass)?;
+        let loss = self.loss.generator(&self.discriminator.forward(&fake, self.pass)?)?;
+        // Only the generator's gradients are asked for, so none are computed for the discriminator's weights.
+        let gradients = Tensor::f_run_backward(&[&loss], &self.g_adam.parameters(), false, false)?;
+        self.g_adam.step(&gradients)?;
+        if let Some(ema) = &mut self.ema {
+            ema.update()?;
+        }
+        loss.f_detach()
+    }
+
+    fn images(&self, generator: &Network, z: &Tensor, pass: Pass) -> Result<Tensor, TchError> {
+        let ImageShape { channels, height, width } = self.image;
+        generator.forward(z, pass)?.f_view([-1, channels, height, width])
+    }
+
+    /// Images (N, C, H, W) for latent vectors, in evaluation mode; from the averaged generator if there is one.
+    pub fn sample(&self, z: &Tensor) -> Result<Tensor, TchError> {
+        let generator = self.ema.as_ref().map_or(&self.generator, Ema::network);
+        tch::no_grad(|| self.images(generator, z, Pass::EVAL))
+    }
+
+    /// Whether all weights and statistics are finite.
+    pub fn all_finite(&self) -> Result<bool, TchError> {
+        let networks = [Some(&self.discriminator), Some(&self.generator), self.ema.as_ref().map(Ema::network)];
+        for network in networks.into_iter().flatten() {
+            for (_, tensor) in network.float_state() {
+                // The sum of absolute values is finite only if all are (barring 1e38 in total).
+                if !tensor.f_detach()?.f_abs()?.f_sum(Kind::Double)?.f_double_value(&[])?.is_finite() {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Everything that a checkpoint holds, by file.
+    pub fn tensors(&self) -> Result<Vec<(&'static str, Tensors)>, TchError> {
+        let mut optimizer = self.d_adam.state("discriminator.");
+        optimizer.extend(self.g_adam.state("generator."));
+        let mut files = vec![
+            (checkpoint::GENERATOR, self.generator.state()?),
+            (checkpoint::DISCRIMINATOR, self.discriminator.state()?),
+            (checkpoint::OPTIMIZER, optimizer),
+        ];
+        if let Some(ema) = &self.ema {
+            files.push((checkpoint::GENERATOR_EMA, ema.network().state()?));
+        }
+        Ok(files)
+    }
+
+    /// Steps and updates, for the state of a checkpoint: discriminator, generator, average.
+    pub fn counts(&self) -> (u64, u64, u64) {
+        (self.d_adam.steps(), self.g_adam.steps(), self.ema.as_ref().map_or(0, Ema::updates))
+    }
+
+    /// Takes everything from a checkpoint.
+    pub fn load(&mut self, folder: &std::path::Path, state: &State) -> Result<(), CheckpointError> {
+        let fit = |file: &'static str| {
+            let path = folder.join(file);
+            move |error| CheckpointError::State { path, error }
+        };
+        let read = |file: &str| checkpoint::read_tensors(&folder.join(file));
+        self.generator.load_state(&read(checkpoint::GENERATOR)?).map_err(fit(checkpoint::GENERATOR))?;
+        self.discriminator
+            .load_state(&read(checkpoint::DISCRIMINATOR)?)
+            .map_err(fit(checkpoint::DISCRIMINATOR))?;
+        let optimizer = read(checkpoint::OPTIMIZER)?;
+        self.d_adam
+            .load_state("discriminator.", &optimizer, state.discriminator_steps)
+            .map_err(fit(checkpoint::OPTIMIZER))?;
+        self.g_adam
+            .load_state("generator.", &optimizer, state.generator_steps)
+            .map_err(fit(checkpoint::OPTIMIZER))?;
+        if let Some(ema) = &mut self.ema {
+            ema.network()
+                .load_state(&read(checkpoint::GENERATOR_EMA)?)
+                .map_err(fit(checkpoint::GENERATOR_EMA))?;
+            ema.set_updates(state.ema_updates);
+        }
+        Ok(())
+    }
+}
