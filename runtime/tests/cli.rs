@@ -323,6 +323,29 @@ fn a_missing_or_wrong_library_is_explained() {
     }
 }
 
+/// A library of an old version, made with the C compiler if there is one.
+#[test]
+#[cfg(unix)]
+fn a_library_that_is_too_old_is_explained() {
+    let folder = folder();
+    let source = r#"
+        static const void *get_api(unsigned version) { return 0; }
+        static const char *version(void) { return "1.17.3"; }
+        static const struct { const void *(*get_api)(unsigned); const char *(*version)(void); } base = {get_api, version};
+        const void *OrtGetApiBase(void) { return &base; }"#;
+    fs::write(folder.path().join("old.c"), source).unwrap();
+    let mut compiler = Command::new("cc");
+    compiler.args(["-shared", "-fPIC", "-o", "old.so", "old.c"]).current_dir(folder.path());
+    if !compiler.status().is_ok_and(|status| status.success()) {
+        eprintln!("skipped: there is no C compiler to make a library with");
+        return;
+    }
+    let arguments = ["run", "vanilla.onnx", "--out", "x.png"];
+    let outcome = runtime_with(folder.path(), &arguments, &[("ORT_DYLIB_PATH", "./old.so")]);
+    outcome.fails(1, "is version 1.17.3, but 1.24 or later is needed");
+    outcome.fails(1, "cargo xtask setup");
+}
+
 #[test]
 #[cfg(not(feature = "tract"))]
 fn a_back_end_that_is_not_built_in_says_how_to_get_it() {

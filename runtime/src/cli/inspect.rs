@@ -7,7 +7,7 @@ use clap::Args;
 use latent_runtime::onnx::proto::tensor_proto::DataType;
 use latent_runtime::onnx::proto::{GraphProto, ModelProto, NodeProto};
 use latent_runtime::onnx::{
-    self, Dimension, ModelMetadata, element_type, graph_inputs, graph_outputs, infer_shapes,
+    self, Dimension, ModelMetadata, element_type, graph_inputs, graph_outputs, infer_shapes, multiplies,
     multiply_accumulates, tensor_bytes,
 };
 use serde::Serialize;
@@ -46,8 +46,10 @@ struct Report {
     outputs: Vec<Tensor>,
     /// The values of all weights; shapes and other int64 tensors are not counted.
     parameters: u64,
-    /// For a batch of one, as far as shapes are known.
+    /// For a batch of one.
     multiply_accumulates: u64,
+    /// Whether some could not be counted, because a shape is not known.
+    multiply_accumulates_incomplete: bool,
     weights: BTreeMap<&'static str, Weights>,
     operators: BTreeMap<String, usize>,
     nodes: Vec<Node>,
@@ -102,7 +104,7 @@ fn report(model: &ModelProto, args: &InspectArgs) -> Report {
         let entry =
             weights.entry(element_type(tensor.data_type).map_or("other", |(name, _)| name)).or_default();
         entry.tensors += 1;
-        entry.bytes += tensor_bytes(tensor.data_type, &tensor.dims).unwrap_or(0);
+        entry.bytes = entry.bytes.saturating_add(tensor_bytes(tensor.data_type, &tensor.dims).unwrap_or(0));
         if tensor.data_type != DataType::Int64 as i32 {
             let count = tensor.dims.iter().try_fold(1u64, |n, &dim| n.checked_mul(u64::try_from(dim).ok()?));
             parameters.insert(name, count.unwrap_or(0));
@@ -120,7 +122,7 @@ fn report(model: &ModelProto, args: &InspectArgs) -> Report {
             name: node.name.clone(),
             operator: operator(node),
             shape: node.output.first().and_then(|name| shapes.get(name)).map(|shape| json_shape(shape)),
-            parameters: node.input.iter().filter_map(|name| parameters.get(name.as_str())).sum(),
+            parameters: total(node.input.iter().filter_map(|name| parameters.get(name.as_str()).copied())),
             multiply_accumulates: multiply_accumulates(node, &shapes),
         })
         .collect();
@@ -133,7 +135,7 @@ fn report(model: &ModelProto, args: &InspectArgs) -> Report {
         values.into_iter().map(tensor).collect()
     };
     let domain = |domain: &str| if domain.is_empty() { "ai.onnx".into() } else { domain.to_string() };
-    let inline: u64 = weights.values().map(|weights| weights.bytes).sum();
+    let inline = total(weights.values().map(|weights| weights.bytes));
     Report {
         file: args.model.display().to_string(),
         // With external data the weights are more than the file.
@@ -143,13 +145,22 @@ fn report(model: &ModelProto, args: &InspectArgs) -> Report {
         opsets: model.opset_import.iter().map(|opset| (domain(&opset.domain), opset.version)).collect(),
         inputs: tensors(graph_inputs(graph)),
         outputs: tensors(graph_outputs(graph)),
-        parameters: parameters.values().sum(),
-        multiply_accumulates: nodes.iter().filter_map(|node| node.multiply_accumulates).sum(),
+        parameters: total(parameters.values().copied()),
+        multiply_accumulates: total(nodes.iter().filter_map(|node| node.multiply_accumulates)),
+        multiply_accumulates_incomplete: graph
+            .node
+            .iter()
+            .any(|node| multiplies(node) && multiply_accumulates(node, &shapes).is_none()),
         weights,
         operators,
         nodes,
         metadata: model.metadata_props.iter().map(|entry| (entry.key.clone(), entry.value.clone())).collect(),
     }
+}
+
+/// A sum that stays at the largest number: a file may declare any size.
+fn total(numbers: impl Iterator<Item = u64>) -> u64 {
+    numbers.fold(0, u64::saturating_add)
 }
 
 fn operator(node: &NodeProto) -> String {
@@ -198,7 +209,8 @@ fn text(report: &Report, metadata: &ModelMetadata) -> String {
         }
     }
     facts.push(row(&["parameters", &grouped(report.parameters)]));
-    let macs = format!("{} for a batch of one", grouped(report.multiply_accumulates));
+    let at_least = if report.multiply_accumulates_incomplete { "at least " } else { "" };
+    let macs = format!("{at_least}{} for a batch of one", grouped(report.multiply_accumulates));
     facts.push(row(&["multiply-adds", &macs]));
     let opsets: Vec<String> =
         report.opsets.iter().map(|(domain, version)| format!("{domain} {version}")).collect();

@@ -1,9 +1,9 @@
 //! `runtime run`: a generator draws images from noise, a discriminator scores images.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
@@ -337,10 +337,21 @@ fn run_all(
     let batch = args.batch as usize;
     let chunks = examples.values.chunks(batch * inputs).zip(output.chunks_mut(batch * outputs));
     let start = Instant::now();
+    let terminal = std::io::stderr().is_terminal();
+    let (mut done, mut shown) = (0, Duration::ZERO);
     for (input, output) in chunks {
         backend
             .run(input.len() / inputs, input, output)
             .with_context(|| format!("running {}", args.model.display()))?;
+        done += input.len() / inputs;
+        // Only of use where it takes long.
+        if terminal && start.elapsed() - shown > Duration::from_secs(1) {
+            shown = start.elapsed();
+            eprint!("\r{done} of {}", examples.count);
+        }
+    }
+    if !shown.is_zero() {
+        eprintln!("\r{done} of {}", examples.count);
     }
     Ok((output, start.elapsed().as_secs_f64()))
 }

@@ -212,3 +212,71 @@ impl fmt::Display for InterfaceError {
 }
 
 impl std::error::Error for InterfaceError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec;
+
+    fn value(name: &str, shape: &[i64]) -> ValueInfo {
+        // -1 stands for the symbol N, -2 for an unknown size.
+        let dimension = |&size: &i64| match size {
+            -1 => Dimension::Symbol("N".into()),
+            -2 => Dimension::Unknown,
+            size => Dimension::Fixed(size as usize),
+        };
+        let shape = Some(shape.iter().map(dimension).collect());
+        ValueInfo { name: name.into(), data_type: DataType::Float as i32, shape }
+    }
+
+    #[test]
+    fn one_input_and_one_output_with_a_batch_axis_are_found() {
+        let image = [value("image", &[-1, 1, 28, 28])];
+        let interface = Interface::of_values(&[value("z", &[-2, 96])], &image).unwrap();
+        assert_eq!(interface.input_info().to_string(), "z (N, 96)");
+        assert_eq!(interface.output_info().to_string(), "image (N, 1, 28, 28)");
+        assert_eq!(interface.check_batch(5), Ok(()));
+        let fixed = Interface::of_values(&[value("z", &[2, 96])], &image).unwrap();
+        assert_eq!(fixed.check_batch(2), Ok(()));
+        assert_eq!(fixed.check_batch(3), Err(RunError::FixedBatch { expected: 2, found: 3 }));
+    }
+
+    #[test]
+    fn other_interfaces_are_refused_with_what_was_found() {
+        let image = vec![value("image", &[-1, 4])];
+        let half = ValueInfo { data_type: DataType::Float16 as i32, ..value("z", &[-1, 8]) };
+        let bare = ValueInfo { shape: None, ..value("z", &[]) };
+        let cases = [
+            (vec![], image.clone(), "one input is expected, but the model has 0"),
+            (vec![value("a", &[-1]), value("b", &[-1])], image.clone(), "but the model has 2 (a, b)"),
+            (vec![half], image.clone(), "a float32 input is expected, but the model has z float16 (N, 8)"),
+            (vec![bare], image.clone(), "z float32 (shape not given)"),
+            (vec![value("z", &[])], image.clone(), "a batch axis is expected"),
+            (vec![value("z", &[-1, -2])], image.clone(), "only the batch axis may be free"),
+            (vec![value("z", &[-1, 0])], image.clone(), "only the batch axis may be free or empty"),
+            (vec![value("z", &[0, 8])], image, "the batch cannot be 0"),
+            (
+                vec![value("z", &[2, 8])],
+                vec![value("image", &[3, 4])],
+                "a batch of 2 but the output one of 3",
+            ),
+        ];
+        for (inputs, outputs, expected) in cases {
+            let error = Interface::of_values(&inputs, &outputs).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn initializers_are_no_inputs() {
+        use crate::onnx::proto::TensorProto;
+        let named = |name: &str| ValueInfoProto { name: name.into(), ..Default::default() };
+        let graph = GraphProto {
+            input: vec![named("z"), named("weight")],
+            initializer: vec![TensorProto { name: "weight".into(), ..Default::default() }],
+            ..Default::default()
+        };
+        let names: Vec<String> = graph_inputs(&graph).into_iter().map(|input| input.name).collect();
+        assert_eq!(names, ["z"]);
+    }
+}

@@ -12,7 +12,7 @@ pub mod proto;
 pub use interface::{Dimension, Interface, InterfaceError, ValueInfo, graph_inputs, graph_outputs};
 pub use load::{MAX_EXTERNAL_BYTES, MAX_FILE_BYTES, OnnxError, check_file, decode, load};
 pub use metadata::{ImageShape, ModelKind, ModelMetadata};
-pub use shapes::{infer_shapes, multiply_accumulates};
+pub use shapes::{infer_shapes, multiplies, multiply_accumulates};
 
 use proto::tensor_proto::DataType;
 

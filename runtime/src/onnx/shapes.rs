@@ -158,7 +158,8 @@ fn output_shape(node: &NodeProto, inputs: &[Option<&Shape>], target: Option<&[i6
             let mut shape = first?.clone();
             let axis = int(node, "axis", 0);
             let axis = usize::try_from(if axis < 0 { axis + shape.len() as i64 } else { axis }).ok()?;
-            let sizes = inputs.iter().map(|input| size((*input)?.get(axis)?)).sum::<Option<i64>>()?;
+            let sizes =
+                inputs.iter().try_fold(0i64, |sum, input| sum.checked_add(size((*input)?.get(axis)?)?))?;
             *shape.get_mut(axis)? = Dimension::Fixed(usize::try_from(sizes).ok()?);
             Some(shape)
         }
@@ -284,8 +285,8 @@ fn spatial(node: &NodeProto, input: &[Dimension], weight: Option<&Shape>) -> Opt
         }
         let out = match (transposed, auto_pad) {
             (true, b"NOTSET") => {
-                stride.checked_mul(length.checked_sub(1)?)?.checked_add(reach)?.checked_add(extra[axis])?
-                    - padding
+                let all = stride.checked_mul(length.checked_sub(1)?)?.checked_add(reach)?;
+                all.checked_add(extra[axis])?.checked_sub(padding)?
             }
             (true, _) => stride.checked_mul(length)?,
             (false, b"SAME_UPPER" | b"SAME_LOWER") => (length.checked_add(stride - 1)?) / stride,
@@ -294,7 +295,7 @@ fn spatial(node: &NodeProto, input: &[Dimension], weight: Option<&Shape>) -> Opt
                 if room < 0 {
                     return None;
                 }
-                (if ceil { room.checked_add(stride - 1)? } else { room }) / stride + 1
+                ((if ceil { room.checked_add(stride - 1)? } else { room }) / stride).checked_add(1)?
             }
         };
         shape.push(Dimension::Fixed(usize::try_from(out).ok()?));
@@ -324,5 +325,157 @@ pub fn multiply_accumulates(node: &NodeProto, shapes: &HashMap<String, Vec<Dimen
         "Conv" => count(output?)?.checked_mul(count(weight?.get(1..)?)?),
         "ConvTranspose" => count(input?)?.checked_mul(count(weight?.get(1..)?)?),
         _ => None,
+    }
+}
+
+/// Whether an operator multiplies and accumulates: those that [`multiply_accumulates`] counts.
+pub fn multiplies(node: &NodeProto) -> bool {
+    matches!(node.op_type.as_str(), "Gemm" | "MatMul" | "Conv" | "ConvTranspose")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::onnx::proto::attribute_proto::AttributeType;
+    use std::string::ToString;
+    use std::vec;
+
+    fn shape(text: &str) -> Shape {
+        let dimension = |part: &str| match part.parse() {
+            Ok(size) => Dimension::Fixed(size),
+            Err(_) if part == "?" => Dimension::Unknown,
+            Err(_) => Dimension::Symbol(part.into()),
+        };
+        text.split_whitespace().map(dimension).collect()
+    }
+
+    fn node(op: &str, attributes: &[(&str, &[i64])]) -> NodeProto {
+        let attribute = |(name, values): &(&str, &[i64])| AttributeProto {
+            name: name.to_string(),
+            r#type: AttributeType::Ints as i32,
+            i: values.first().copied().unwrap_or(0),
+            ints: values.to_vec(),
+            ..Default::default()
+        };
+        let names = |text: &str| text.split(' ').map(ToString::to_string).collect();
+        NodeProto {
+            op_type: op.into(),
+            attribute: attributes.iter().map(attribute).collect(),
+            input: names("a b c"),
+            output: names("out"),
+            ..Default::default()
+        }
+    }
+
+    /// The expected shapes are worked out by hand from the operators' definitions.
+    #[test]
+    fn shapes_follow_from_the_operators() {
+        type Case = (
+            &'static str,
+            &'static [(&'static str, &'static [i64])],
+            &'static [&'static str],
+            Option<&'static str>,
+        );
+        let cases: &[Case] = &[
+            ("Relu", &[], &["N 3 8 8"], Some("N 3 8 8")),
+            ("Add", &[], &["N 3 8 8", "3 1 1"], Some("N 3 8 8")),
+            ("Mul", &[], &["1 5", "N 1"], Some("N 5")),
+            ("Gemm", &[("transB", &[1])], &["N 96", "1024 96", "1024"], Some("N 1024")),
+            ("Gemm", &[], &["N 96", "96 10"], Some("N 10")),
+            ("MatMul", &[], &["N 7 96", "96 10"], Some("N 7 10")),
+            ("MatMul", &[], &["N 96", "96"], None),
+            ("Flatten", &[("axis", &[1])], &["N 64 4 4"], Some("N 1024")),
+            ("Flatten", &[("axis", &[-1])], &["2 3 4"], Some("6 4")),
+            ("Transpose", &[("perm", &[0, 2, 3, 1])], &["N 3 8 9"], Some("N 8 9 3")),
+            ("Transpose", &[], &["2 3"], Some("3 2")),
+            ("Concat", &[("axis", &[1])], &["N 3 8", "N 5 8"], Some("N 8 8")),
+            ("GlobalAveragePool", &[], &["N 64 7 7"], Some("N 64 1 1")),
+            ("Conv", &[], &["N 1 28 28", "32 1 5 5"], Some("N 32 24 24")),
+            (
+                "Conv",
+                &[("strides", &[2, 2]), ("pads", &[1, 1, 1, 1])],
+                &["N 3 32 32", "8 3 3 3"],
+                Some("N 8 16 16"),
+            ),
+            ("Conv", &[("dilations", &[2, 2])], &["N 3 9 9", "8 3 3 3"], Some("N 8 5 5")),
+            (
+                "ConvTranspose",
+                &[("strides", &[2, 2]), ("pads", &[1, 1, 1, 1])],
+                &["N 128 7 7", "128 64 4 4"],
+                Some("N 64 14 14"),
+            ),
+            (
+                "ConvTranspose",
+                &[("strides", &[2, 2]), ("output_padding", &[1, 1]), ("group", &[2])],
+                &["N 8 5 5", "8 3 3 3"],
+                Some("N 6 12 12"),
+            ),
+            (
+                "MaxPool",
+                &[("kernel_shape", &[2, 2]), ("strides", &[2, 2])],
+                &["N 32 25 25"],
+                Some("N 32 12 12"),
+            ),
+            (
+                "MaxPool",
+                &[("kernel_shape", &[2, 2]), ("strides", &[2, 2]), ("ceil_mode", &[1])],
+                &["N 4 5 5"],
+                Some("N 4 3 3"),
+            ),
+            ("Conv", &[], &["N 1 3 3", "32 1 5 5"], None),
+            ("Conv", &[("strides", &[0, 0])], &["N 1 28 28", "32 1 5 5"], None),
+            ("Frobnicate", &[], &["N 1"], None),
+        ];
+        for (op, attributes, inputs, expected) in cases {
+            let inputs: Vec<Shape> = inputs.iter().map(|text| shape(text)).collect();
+            let inputs: Vec<Option<&Shape>> = inputs.iter().map(Some).collect();
+            let found = output_shape(&node(op, attributes), &inputs, None);
+            assert_eq!(found, expected.map(shape), "{op} {attributes:?}");
+        }
+    }
+
+    #[test]
+    fn reshape_finds_its_free_dimension() {
+        let cases: [(&str, &[i64], &str); 6] = [
+            ("N 6272", &[-1, 128, 7, 7], "N 128 7 7"),
+            ("N 128 7 7", &[0, -1], "N 6272"),
+            ("2 6", &[3, -1], "3 4"),
+            ("N 64", &[-1, 32], "?  32"),
+            ("N 784", &[0, 1, 28, 28], "N 1 28 28"),
+            ("N M", &[-1], "?"),
+        ];
+        for (input, target, expected) in cases {
+            assert_eq!(reshape(&shape(input), target), Some(shape(expected)), "{input} to {target:?}");
+        }
+    }
+
+    #[test]
+    fn multiply_accumulates_are_those_of_one_example() {
+        let count = |op: &str, a: &str, b: &str, out: &str| {
+            let shapes =
+                [("a", a), ("b", b), ("out", out)].map(|(name, text)| (name.to_string(), shape(text)));
+            multiply_accumulates(&node(op, &[("transB", &[1])]), &HashMap::from(shapes))
+        };
+        assert_eq!(count("Gemm", "N 96", "1024 96", "N 1024"), Some(96 * 1024));
+        assert_eq!(count("MatMul", "N 7 96", "96 10", "N 7 10"), Some(7 * 96 * 10));
+        assert_eq!(count("Conv", "N 1 28 28", "32 1 5 5", "N 32 24 24"), Some(32 * 24 * 24 * 25));
+        assert_eq!(count("ConvTranspose", "N 128 7 7", "128 64 4 4", "N 64 14 14"), Some(128 * 49 * 64 * 16));
+        assert_eq!(count("Relu", "N 1", "1", "N 1"), None);
+    }
+
+    #[test]
+    fn declared_shapes_and_constants_are_used() {
+        let mut reshape = node("Reshape", &[]);
+        reshape.input = vec!["x".into(), "target".into()];
+        let target = TensorProto {
+            name: "target".into(),
+            dims: vec![3],
+            data_type: DataType::Int64 as i32,
+            raw_data: [0i64, 2, -1].iter().flat_map(|x| x.to_le_bytes()).collect(),
+            ..Default::default()
+        };
+        let x = TensorProto { name: "x".into(), dims: vec![5, 8], ..Default::default() };
+        let graph = GraphProto { node: vec![reshape], initializer: vec![target, x], ..Default::default() };
+        assert_eq!(infer_shapes(&graph)["out"], shape("5 2 4"));
     }
 }
