@@ -1,0 +1,2 @@
+//! Walks a generator's latent space: live in a window, or recorded to a file.
+#![deny(unsafe_code)]

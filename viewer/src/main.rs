@@ -1,0 +1,3 @@
+//! The program `viewer`.
+
+fn main() {}
