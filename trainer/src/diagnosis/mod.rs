@@ -342,12 +342,17 @@ impl Monitor {
         let (d_won, g_won) = Levels::of(self.loss).won?;
         let (d, g) = (self.d_short.get(), self.g_short.get());
         let holds = age >= START && d <= d_won && g >= g_won && g >= 0.9 * self.g_long.get();
+        let other = if self.loss == LossKind::Bce {
+            ", or take the loss ls or wgan-gp, whose gradients do not vanish"
+        } else {
+            ", or take the loss wgan-gp, which wants so good a discriminator"
+        };
         match self.wins.update(iteration, holds, 150) {
             Change::Begins(since) => Some(Finding {
                 iteration,
                 kind: FindingKind::DiscriminatorWins,
                 message: format!(
-                    "the discriminator wins: since iteration {since} its loss has been near zero (now {d:.4}) and the generator's high (now {g:.2}), so that the generator learns little from it: lower the discriminator's learning rate or raise the generator's, or take the loss ls or wgan-gp, whose gradients do not vanish"
+                    "the discriminator wins: since iteration {since} its loss has been near zero (now {d:.4}) and the generator's high (now {g:.2}), so that the generator learns little from it: lower the discriminator's learning rate or raise the generator's{other}"
                 ),
             }),
             Change::Ends => {
@@ -382,6 +387,7 @@ impl Monitor {
         let fell = now <= 0.5 * peak && worth && part_of_data.is_none_or(|part| part <= 0.5);
         // Never came up: no difference to speak of, or a quarter of the data's long after it should be more.
         let never = part_of_data.is_some_and(|part| part <= 0.02 || age >= 600 && part <= 0.25);
+        let other = if self.loss == LossKind::WganGp { "" } else { ", or take the loss wgan-gp" };
         match self.collapse.update(seen.iteration, fell || never, 200) {
             Change::Begins(since) => {
                 let data = part_of_data
@@ -396,7 +402,7 @@ impl Monitor {
                     iteration: seen.iteration,
                     kind: FindingKind::ModeCollapse,
                     message: format!(
-                        "mode collapse: since iteration {since} the generator's images are nearly alike (diversity {now:.3}{data}{was}), so that it covers few kinds of image whatever its loss says: lower the generator's learning rate, use larger batches, or take the loss ls or wgan-gp"
+                        "mode collapse: since iteration {since} the generator's images are nearly alike (diversity {now:.3}{data}{was}), so that it covers few kinds of image whatever its loss says: lower the generator's learning rate or use larger batches{other}"
                     ),
                 })
             }
@@ -475,15 +481,15 @@ impl Monitor {
             LossKind::Ls => {
                 format!("its scores are {:.2} off their targets (0.50 is equilibrium), ", d.max(0.0).sqrt())
             }
-            LossKind::Hinge => String::new(),
+            LossKind::Hinge => "the discriminator is ".to_owned(),
             LossKind::WganGp => {
                 return format!("{losses}: the critic sees a distance of about {:.3}", (-d).max(0.0));
             }
         };
         let place = match d / levels.d {
             ratio if ratio >= 0.92 => "close to equilibrium",
-            ratio if ratio >= 0.7 => "which is ahead of the generator, as it should be a little",
-            _ => "which is well ahead of the generator",
+            ratio if ratio >= 0.7 => "a little ahead of the generator, as it should be",
+            _ => "well ahead of the generator",
         };
         format!("{losses}: {meaning}{place}")
     }
@@ -900,7 +906,7 @@ mod tests {
     fn verdicts_say_how_close_the_game_is() {
         let cases = [
             (LossKind::Bce, 1.36, 0.80, "close to equilibrium"),
-            (LossKind::Bce, 1.13, 0.93, "right answer 57 % (50 % is equilibrium), which is ahead"),
+            (LossKind::Bce, 1.13, 0.93, "right answer 57 % (50 % is equilibrium), a little ahead"),
             (LossKind::Bce, 0.80, 1.6, "well ahead"),
             (LossKind::Ls, 0.24, 0.15, "0.49 off their targets (0.50 is equilibrium), close to equilibrium"),
             (LossKind::Hinge, 1.6, 0.4, "D 1.600 (2.000 when it can only guess)"),

@@ -2,8 +2,10 @@
 //!
 //! Nothing here knows of tensors: numbers and bytes come in, files and lines go out.
 
+pub mod draw;
 pub mod grid;
 pub mod metrics;
+pub mod plot;
 pub mod progress;
 pub mod tensorboard;
 

@@ -1,0 +1,544 @@
+//! The picture of a run's losses.
+
+use std::fmt;
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+
+use super::at;
+use super::draw::{Anchor, Canvas, Color, Frame, Panel, Pen, Weight, palette, text_width, wrap};
+use super::metrics::{Metrics, MetricsError};
+use crate::diagnosis::Finding;
+use crate::gan::losses::LossKind;
+
+/// Width of the picture in points (twice as many pixels).
+const WIDTH: f32 = 920.0;
+/// Height of the losses' panel in points.
+const LOSSES: f32 = 330.0;
+/// Height of the diversity's panel in points.
+const DIVERSITY: f32 = 84.0;
+const LEFT: f32 = 66.0;
+const RIGHT: f32 = 96.0;
+
+/// Why a picture could not be made.
+#[derive(Debug)]
+pub enum PlotError {
+    /// The metrics could not be read.
+    Metrics(MetricsError),
+    /// The metrics have no column of this name, or no value in it.
+    NoValues {
+        /// The column.
+        column: &'static str,
+        /// The metrics file.
+        path: String,
+    },
+    /// The picture could not be encoded.
+    Encoding(String),
+    /// The picture could not be written.
+    Io(io::Error),
+}
+
+impl fmt::Display for PlotError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Metrics(error) => write!(f, "{error}"),
+            Self::NoValues { column, path } => {
+                write!(f, "{path} has no finite value in a column {column:?}, so there is nothing to plot")
+            }
+            Self::Encoding(message) => write!(f, "cannot encode the plot: {message}"),
+            Self::Io(error) => write!(f, "{error}"),
+        }
+    }
+}
+
+impl std::error::Error for PlotError {}
+
+/// What a picture of losses says beside the losses.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct LossPlot<'a> {
+    /// The title, e.g. `dcgan on mnist`.
+    pub title: &'a str,
+    /// The kind of losses: gives the levels of guessing, and their names.
+    pub loss: Option<LossKind>,
+    /// What the diagnosis found: marked, and told below the picture.
+    pub findings: &'a [Finding],
+    /// The diagnosis' verdict, told below the picture.
+    pub verdict: Option<&'a str>,
+    /// The diversity of real images, a line in the panel of diversity.
+    pub data_diversity: Option<f32>,
+}
+
+/// Draws the columns `d_loss` and `g_loss` of a metrics file over its iterations, and `diversity` below if there is such a
+/// column: single values light, their smoothed course strong, the levels of guessing dashed, findings marked. Writes a PNG
+/// of 1840 pixels' width; an existing file is replaced, in one step.
+///
+/// # Errors
+/// [`PlotError`].
+pub fn losses(
+    metrics_csv: impl AsRef<Path>,
+    out_png: impl AsRef<Path>,
+    plot: &LossPlot<'_>,
+) -> Result<(), PlotError> {
+    let (metrics_csv, out_png) = (metrics_csv.as_ref(), out_png.as_ref());
+    let metrics = Metrics::read(metrics_csv).map_err(PlotError::Metrics)?;
+    let column = |name: &'static str| {
+        let series: Vec<(u64, f64)> = metrics.series(name).unwrap_or_default();
+        if series.iter().any(|point| point.1.is_finite()) {
+            Ok(series)
+        } else {
+            Err(PlotError::NoValues { column: name, path: metrics_csv.display().to_string() })
+        }
+    };
+    let (d, g) = (column("d_loss")?, column("g_loss")?);
+    let diversity = column("diversity").unwrap_or_default();
+    let picture = draw(&d, &g, &diversity, plot).map_err(|error| PlotError::Encoding(error.to_string()))?;
+    write(out_png, &picture).map_err(PlotError::Io)
+}
+
+/// Writes a file in one step.
+fn write(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(".partial");
+    let beside = path.with_file_name(name);
+    let mut file = fs::File::create(&beside).map_err(at(&beside, "create"))?;
+    file.write_all(content).and_then(|()| file.sync_all()).map_err(at(&beside, "write"))?;
+    drop(file);
+    fs::rename(&beside, path).map_err(at(path, "replace"))
+}
+
+/// A level of guessing: which loss, its value, how it is written.
+fn levels(loss: Option<LossKind>) -> &'static [(char, f64, &'static str)] {
+    const LN_2: f64 = std::f64::consts::LN_2;
+    match loss {
+        Some(LossKind::Bce) => &[('D', 2.0 * LN_2, "2 ln 2 = 1.386"), ('G', LN_2, "ln 2 = 0.693")],
+        Some(LossKind::Ls) => &[('D', 0.25, "1/4"), ('G', 0.125, "1/8")],
+        Some(LossKind::Hinge) => &[('D', 2.0, "2")],
+        Some(LossKind::WganGp) => &[('D', 0.0, "0")],
+        None => &[],
+    }
+}
+
+fn draw(
+    d: &[(u64, f64)],
+    g: &[(u64, f64)],
+    diversity: &[(u64, f64)],
+    plot: &LossPlot<'_>,
+) -> Result<Vec<u8>, png::EncodingError> {
+    let levels = levels(plot.loss);
+    let notes = notes(plot);
+    let top = 84.0;
+    let lower = if diversity.is_empty() { 0.0 } else { DIVERSITY + 26.0 };
+    let note_lines: usize = notes.iter().map(|note| note.lines.len()).sum();
+    let notes_height =
+        if notes.is_empty() { 0.0 } else { 14.0 + 16.0 * note_lines as f32 + 5.0 * notes.len() as f32 };
+    let height = top + LOSSES + lower + 56.0 + notes_height;
+    let mut canvas = Canvas::new(WIDTH, height, palette::PAPER);
+
+    let last = d.iter().chain(g).map(|point| point.0).max().unwrap_or(1);
+    let x_range = (0.0, last.max(1) as f64);
+    let frame = Frame { left: LEFT, top, right: WIDTH - RIGHT, bottom: top + LOSSES };
+    let (smooth_d, smooth_g) = (smoothed(d), smoothed(g));
+    let main = Panel::new(frame, x_range, loss_range(&[d, g], &[&smooth_d, &smooth_g], levels));
+    let has_lower = !diversity.is_empty();
+    main.draw_y(&mut canvas, "loss", 7);
+
+    canvas.clip(Some(frame));
+    for (series, color) in [(d, palette::BLUE), (g, palette::ORANGE)] {
+        canvas.line(&course(series, &main), Pen::solid(color.faded(0.22), 0.9));
+    }
+    for (which, value, _) in levels {
+        let y = main.y.at(*value);
+        let pen = Pen::dashed(color_of(*which).mixed(palette::PAPER, 0.25), 1.1, 5.0, 4.0);
+        canvas.line(&[(frame.left, y), (frame.right, y)], pen);
+    }
+    for (series, color) in [(&smooth_d, palette::BLUE), (&smooth_g, palette::ORANGE)] {
+        canvas.line(&course(series, &main), Pen::solid(palette::PAPER.faded(0.75), 4.2));
+        canvas.line(&course(series, &main), Pen::solid(color, 2.1));
+    }
+    canvas.clip(None);
+    main.draw_x(&mut canvas, "iteration", !has_lower);
+    end_labels(&mut canvas, &main, &smooth_d, &smooth_g);
+
+    let mut bottom = frame.bottom;
+    if has_lower {
+        let frame = Frame { top: bottom + 26.0, bottom: bottom + 26.0 + DIVERSITY, ..frame };
+        diversity_panel(&mut canvas, frame, x_range, diversity, plot.data_diversity);
+        bottom = frame.bottom;
+    }
+    for (index, finding) in plot.findings.iter().enumerate() {
+        mark(&mut canvas, &main, bottom, finding.iteration, index + 1);
+    }
+    heading(&mut canvas, plot, levels, last);
+    let mut y = bottom + 56.0 + 8.0;
+    for note in &notes {
+        if let Some(number) = note.number {
+            canvas.dot(LEFT + 7.0, y - 4.0, 7.0, palette::RED);
+            let (size, weight) = (9.0, Weight::SemiBold);
+            canvas.text(
+                &number.to_string(),
+                LEFT + 7.0,
+                y - 0.8,
+                size,
+                weight,
+                Anchor::Middle,
+                palette::PAPER,
+            );
+        }
+        for line in &note.lines {
+            canvas.text(line, LEFT + note.indent, y, 11.0, Weight::Regular, Anchor::Start, palette::INK);
+            y += 16.0;
+        }
+        y += 5.0;
+    }
+    canvas.png()
+}
+
+fn color_of(which: char) -> Color {
+    if which == 'D' { palette::BLUE } else { palette::ORANGE }
+}
+
+/// Text below the picture.
+struct Note {
+    number: Option<usize>,
+    indent: f32,
+    lines: Vec<String>,
+}
+
+/// Findings that are told in full below the picture; all are marked.
+const TOLD: usize = 6;
+
+fn notes(plot: &LossPlot<'_>) -> Vec<Note> {
+    let width = WIDTH - LEFT - 28.0;
+    let mut notes = Vec::new();
+    for (index, finding) in plot.findings.iter().take(TOLD).enumerate() {
+        let text = format!("Iteration {}: {}.", finding.iteration, finding.message);
+        let lines = wrap(&typeset(&text), width - 22.0, 11.0, Weight::Regular);
+        notes.push(Note { number: Some(index + 1), indent: 22.0, lines });
+    }
+    if plot.findings.len() > TOLD {
+        let lines = vec![format!("and {} more.", plot.findings.len() - TOLD)];
+        notes.push(Note { number: None, indent: 22.0, lines });
+    }
+    if let Some(verdict) = plot.verdict {
+        let mut letters = verdict.chars();
+        let first: String = letters.next().map(|letter| letter.to_uppercase().collect()).unwrap_or_default();
+        let text = typeset(&format!("{first}{}.", letters.as_str()));
+        let lines = wrap(&text, width, 11.0, Weight::Regular);
+        notes.push(Note { number: None, indent: 0.0, lines });
+    }
+    notes
+}
+
+/// Plain text as it should be printed.
+fn typeset(text: &str) -> String {
+    text.replace(" %", "\u{a0}%").replace('\'', "’")
+}
+
+fn heading(canvas: &mut Canvas, plot: &LossPlot<'_>, levels: &[(char, f64, &str)], last: u64) {
+    let title = if plot.title.is_empty() { "Losses".to_owned() } else { format!("Losses of {}", plot.title) };
+    canvas.text(&title, LEFT, 32.0, 17.0, Weight::SemiBold, Anchor::Start, palette::INK);
+    let count = super::draw::grouped(last as f64);
+    let iterations = format!("{count} iterations");
+    canvas.text(&iterations, WIDTH - 28.0, 32.0, 11.0, Weight::Regular, Anchor::End, palette::SOFT);
+
+    let mut x = LEFT;
+    let mut entry = |text: &str, color: Color, dashed: bool| {
+        let pen = if dashed {
+            Pen::dashed(color.mixed(palette::PAPER, 0.25), 1.4, 5.0, 3.5)
+        } else {
+            Pen::solid(color, 2.6)
+        };
+        canvas.line(&[(x, 57.0), (x + 22.0, 57.0)], pen);
+        canvas.text(text, x + 29.0, 61.0, 11.5, Weight::Regular, Anchor::Start, palette::INK);
+        x += 29.0 + text_width(text, 11.5, Weight::Regular) + 22.0;
+    };
+    entry("discriminator", palette::BLUE, false);
+    entry("generator", palette::ORANGE, false);
+    for (which, _, value) in levels {
+        entry(&format!("{which} when D can only guess: {value}"), color_of(*which), true);
+    }
+}
+
+/// The last smoothed values at the right edge, moved apart where they are close.
+fn end_labels(canvas: &mut Canvas, panel: &Panel, d: &[(u64, f64)], g: &[(u64, f64)]) {
+    let end =
+        |series: &[(u64, f64)]| series.iter().rev().find(|point| point.1.is_finite()).map(|point| point.1);
+    let mut labels: Vec<(f32, String, Color)> = [('D', end(d)), ('G', end(g))]
+        .into_iter()
+        .filter_map(|(which, value)| Some((which, value?)))
+        .map(|(which, value)| {
+            let y = panel.y.at(value).clamp(panel.frame.top, panel.frame.bottom);
+            (y, format!("{which} {}", figure(value)).replace('-', "−"), color_of(which))
+        })
+        .collect();
+    labels.sort_by(|a, b| a.0.total_cmp(&b.0));
+    if let [upper, lower] = &mut labels[..]
+        && lower.0 - upper.0 < 17.0
+    {
+        let push = (17.0 - (lower.0 - upper.0)) / 2.0;
+        upper.0 -= push;
+        lower.0 += push;
+    }
+    for (y, text, color) in labels {
+        canvas.text(&text, panel.frame.right + 9.0, y + 4.4, 12.5, Weight::SemiBold, Anchor::Start, color);
+    }
+}
+
+/// About four digits.
+fn figure(value: f64) -> String {
+    let decimals = if value.abs() < 10.0 {
+        3
+    } else if value.abs() < 100.0 {
+        2
+    } else {
+        1
+    };
+    format!("{value:.decimals$}")
+}
+
+fn diversity_panel(
+    canvas: &mut Canvas,
+    frame: Frame,
+    x_range: (f64, f64),
+    series: &[(u64, f64)],
+    data: Option<f32>,
+) {
+    let data = data.map(f64::from).filter(|value| value.is_finite());
+    let most = series.iter().map(|point| point.1).chain(data).filter(|value| value.is_finite());
+    let panel = Panel::new(frame, x_range, (0.0, 1.12 * most.fold(1e-6, f64::max)));
+    panel.draw_y(canvas, "diversity", 2);
+    canvas.clip(Some(frame));
+    if let Some(data) = data {
+        let y = panel.y.at(data);
+        let pen = Pen::dashed(palette::GREEN.mixed(palette::PAPER, 0.25), 1.1, 5.0, 4.0);
+        canvas.line(&[(frame.left, y), (frame.right, y)], pen);
+    }
+    canvas.line(&course(series, &panel), Pen::solid(palette::GREEN, 1.7));
+    canvas.clip(None);
+    if let Some(data) = data {
+        let y = panel.y.at(data) + 3.8;
+        canvas.text("data", frame.right + 9.0, y, 10.5, Weight::Regular, Anchor::Start, palette::GREEN);
+    }
+    panel.draw_x(canvas, "iteration", true);
+}
+
+/// A finding's mark: a red line through the panels with its number on top.
+fn mark(canvas: &mut Canvas, panel: &Panel, bottom: f32, iteration: u64, number: usize) {
+    let x = panel.x.at(iteration as f64);
+    canvas.line(&[(x, panel.frame.top), (x, bottom)], Pen::solid(palette::RED.faded(0.55), 1.2));
+    canvas.dot(x, panel.frame.top - 2.0, 8.0, palette::RED);
+    let text = number.to_string();
+    canvas.text(&text, x, panel.frame.top + 1.4, 10.0, Weight::SemiBold, Anchor::Middle, palette::PAPER);
+}
+
+/// The points of a series in a panel. Where there are more values than the panel can show, each column of it gets the
+/// least and the greatest value, so that no spike is lost.
+fn course(series: &[(u64, f64)], panel: &Panel) -> Vec<(f32, f32)> {
+    let columns = (panel.frame.width() * 2.0) as usize;
+    if series.len() <= 3 * columns {
+        return series.iter().map(|(x, y)| nan_aware(panel, *x, *y)).collect();
+    }
+    let per = series.len().div_ceil(columns);
+    let mut points = Vec::with_capacity(2 * columns);
+    for group in series.chunks(per) {
+        let finite = || group.iter().filter(|point| point.1.is_finite());
+        let least = finite().min_by(|a, b| a.1.total_cmp(&b.1));
+        let most = finite().max_by(|a, b| a.1.total_cmp(&b.1));
+        match (least, most) {
+            (Some(a), Some(b)) => {
+                let (first, second) = if a.0 <= b.0 { (a, b) } else { (b, a) };
+                points.push(panel.at(first.0 as f64, first.1));
+                points.push(panel.at(second.0 as f64, second.1));
+            }
+            _ => points.push((f32::NAN, f32::NAN)),
+        }
+    }
+    points
+}
+
+fn nan_aware(panel: &Panel, x: u64, y: f64) -> (f32, f32) {
+    if y.is_finite() { panel.at(x as f64, y) } else { (f32::NAN, f32::NAN) }
+}
+
+/// The course of a series: a centred mean over a fortieth of it (at most 200 values), twice, which is a smooth bell. At the
+/// ends the mean is over what is there.
+fn smoothed(series: &[(u64, f64)]) -> Vec<(u64, f64)> {
+    let half = (series.len() / 80).clamp(2, 100);
+    let once = |values: &[f64]| -> Vec<f64> {
+        // Running sums of finite values and of their number.
+        let mut sums = vec![(0.0f64, 0usize)];
+        for value in values {
+            let (sum, count) = sums[sums.len() - 1];
+            let finite = value.is_finite();
+            sums.push((if finite { sum + value } else { sum }, count + usize::from(finite)));
+        }
+        (0..values.len())
+            .map(|index| {
+                let (low, high) =
+                    (sums[index.saturating_sub(half)], sums[(index + half + 1).min(values.len())]);
+                if high.1 > low.1 { (high.0 - low.0) / (high.1 - low.1) as f64 } else { f64::NAN }
+            })
+            .collect()
+    };
+    let values: Vec<f64> = series.iter().map(|point| point.1).collect();
+    let mean = once(&once(&values));
+    series.iter().zip(mean).map(|(point, mean)| (point.0, mean)).collect()
+}
+
+/// The vertical range: all of the smoothed courses and levels, and of the single values all but the rarest.
+fn loss_range(raw: &[&[(u64, f64)]], smooth: &[&[(u64, f64)]], levels: &[(char, f64, &str)]) -> (f64, f64) {
+    let mut low = f64::INFINITY;
+    let mut high = f64::NEG_INFINITY;
+    for series in raw {
+        let mut values: Vec<f64> =
+            series.iter().map(|point| point.1).filter(|value| value.is_finite()).collect();
+        values.sort_by(f64::total_cmp);
+        if let (Some(last), cut) = (values.len().checked_sub(1), values.len() / 150) {
+            low = low.min(values[cut]);
+            high = high.max(values[last - cut]);
+        }
+    }
+    let shown = smooth.iter().flat_map(|series| series.iter().map(|point| point.1));
+    for value in shown.chain(levels.iter().map(|level| level.1)).filter(|value| value.is_finite()) {
+        low = low.min(value);
+        high = high.max(value);
+    }
+    let pad = 0.05 * (high - low);
+    // Losses that come near zero are shown from zero.
+    let from_zero = low >= 0.0 && low < 0.4 * high;
+    (if from_zero { 0.0 } else { low - pad }, high + pad)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnosis::FindingKind;
+
+    struct Picture {
+        width: usize,
+        height: usize,
+        pixels: Vec<u8>,
+    }
+
+    impl Picture {
+        fn read(path: &Path) -> Self {
+            let mut reader = png::Decoder::new(io::Cursor::new(fs::read(path).unwrap())).read_info().unwrap();
+            let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
+            let info = reader.next_frame(&mut pixels).unwrap();
+            assert_eq!(info.color_type, png::ColorType::Rgb);
+            Self { width: info.width as usize, height: info.height as usize, pixels }
+        }
+
+        /// Whether there is a pixel of just this colour in a frame given in points.
+        fn has(&self, color: [u8; 3], frame: Frame) -> bool {
+            let side = |points: f32| (2.0 * points) as usize;
+            (side(frame.top)..side(frame.bottom).min(self.height)).any(|y| {
+                (side(frame.left)..side(frame.right).min(self.width)).any(|x| {
+                    let at = 3 * (y * self.width + x);
+                    self.pixels[at..at + 3] == color
+                })
+            })
+        }
+    }
+
+    const BLUE: [u8; 3] = [0x25, 0x63, 0xeb];
+    const ORANGE: [u8; 3] = [0xe8, 0x6a, 0x0c];
+    const RED: [u8; 3] = [0xd0, 0x1f, 0x2f];
+
+    fn metrics(dir: &Path, rows: impl IntoIterator<Item = (f64, f64)>) -> std::path::PathBuf {
+        let path = dir.join("metrics.csv");
+        let mut text = String::from("iteration,d_loss,g_loss\n");
+        for (index, (d, g)) in rows.into_iter().enumerate() {
+            text.push_str(&format!("{},{d:?},{g:?}\n", index + 1));
+        }
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    #[test]
+    fn both_losses_are_where_their_values_are() {
+        let dir = tempfile::tempdir().unwrap();
+        // Two constant losses: D high, G low, far apart.
+        let path = metrics(dir.path(), (0..400).map(|_| (3.0, 1.0)));
+        let out = dir.path().join("losses.png");
+        losses(&path, &out, &LossPlot::default()).unwrap();
+        let picture = Picture::read(&out);
+        assert_eq!(picture.width, 1840);
+        let upper = Frame { left: LEFT + 10.0, top: 84.0, right: WIDTH - RIGHT, bottom: 84.0 + LOSSES / 2.0 };
+        let lower = Frame { top: upper.bottom, bottom: upper.bottom + LOSSES / 2.0, ..upper };
+        assert!(picture.has(BLUE, upper) && !picture.has(BLUE, lower));
+        assert!(picture.has(ORANGE, lower) && !picture.has(ORANGE, upper));
+        assert!(!picture.has(RED, Frame { left: 0.0, top: 0.0, right: WIDTH, bottom: 2000.0 }));
+
+        // The same again gives the same bytes, and replaces the file.
+        let first = fs::read(&out).unwrap();
+        losses(&path, &out, &LossPlot::default()).unwrap();
+        assert_eq!(fs::read(&out).unwrap(), first);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn findings_are_marked_and_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = metrics(dir.path(), (0..400).map(|_| (1.3, 0.8)));
+        let (plain, marked) = (dir.path().join("plain.png"), dir.path().join("marked.png"));
+        let finding = |iteration| Finding {
+            iteration,
+            kind: FindingKind::ModeCollapse,
+            message: "mode collapse: the images are alike, ".repeat(6),
+        };
+        let findings: Vec<Finding> = [100, 200, 300, 301, 302, 303, 304].map(finding).to_vec();
+        let plot = LossPlot { title: "dcgan on mnist", loss: Some(LossKind::Bce), ..LossPlot::default() };
+        losses(&path, &plain, &plot).unwrap();
+        losses(&path, &marked, &LossPlot { findings: &findings, verdict: Some("not healthy"), ..plot })
+            .unwrap();
+        let (plain, marked) = (Picture::read(&plain), Picture::read(&marked));
+        assert!(marked.height > plain.height + 2 * 6 * 16);
+        let panel = (WIDTH - RIGHT - LEFT) / 400.0;
+        for iteration in [100.0, 200.0, 300.0] {
+            let x = LEFT + panel * iteration;
+            let at = Frame { left: x - 8.0, top: 70.0, right: x + 8.0, bottom: 90.0 };
+            assert!(marked.has(RED, at) && !plain.has(RED, at), "{iteration}");
+        }
+    }
+
+    #[test]
+    fn unusual_numbers_do_no_harm() {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("losses.png");
+        type Row = fn(u64) -> (f64, f64);
+        let cases: [(&str, u64, Row); 6] = [
+            ("one row", 1, |_| (1.0, 1.0)),
+            ("two rows", 2, |i| (i as f64, 1.0)),
+            ("not finite at the end", 100, |i| if i < 60 { (1.0, 2.0) } else { (f64::NAN, f64::INFINITY) }),
+            ("huge", 100, |i| (1e300 * i as f64, -1e300)),
+            ("zeros", 100, |_| (0.0, 0.0)),
+            ("more values than pixels", 30_000, |i| ((i as f64).sin(), 1.0 + (i as f64).cos())),
+        ];
+        for (name, count, row) in cases {
+            let path = metrics(dir.path(), (0..count).map(row));
+            for loss in [None, Some(LossKind::Ls), Some(LossKind::WganGp)] {
+                let result = losses(&path, &out, &LossPlot { loss, ..LossPlot::default() });
+                assert!(result.is_ok(), "{name}: {result:?}");
+                assert_eq!(Picture::read(&out).width, 1840, "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_plotted_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("losses.png");
+        let missing = losses(dir.path().join("none.csv"), &out, &LossPlot::default()).unwrap_err();
+        assert!(missing.to_string().contains("none.csv"), "{missing}");
+        for rows in [0, 3] {
+            let path = metrics(dir.path(), (0..rows).map(|_| (f64::NAN, 1.0)));
+            let error = losses(&path, &out, &LossPlot::default()).unwrap_err().to_string();
+            assert!(error.contains("no finite value in a column \"d_loss\""), "{error}");
+        }
+        let path = metrics(dir.path(), [(1.0, 1.0)]);
+        let error = losses(&path, dir.path().join("no/losses.png"), &LossPlot::default()).unwrap_err();
+        assert!(error.to_string().contains("cannot create"), "{error}");
+        assert!(!out.exists());
+    }
+}
