@@ -11,6 +11,7 @@ pub mod cifar;
 mod dataset;
 mod decode;
 mod error;
+pub mod fetch;
 pub mod folder;
 pub mod idx;
 mod spec;
