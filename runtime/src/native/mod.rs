@@ -7,6 +7,8 @@
 mod backend;
 mod execute;
 mod session;
+#[cfg(all(test, feature = "std"))]
+pub(crate) mod tests;
 
 #[cfg(feature = "std")]
 pub use backend::{LoadError, NativeBackend, NativeOptions, Timing};
