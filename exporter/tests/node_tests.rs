@@ -17,7 +17,7 @@ use latent_runtime::onnx::proto::{
     type_proto,
 };
 use prost::Message;
-use support::{python, run_python};
+use support::{python, read_tensor as read, run_python, tensor_file as tensor};
 
 /// The operators whose tests are run: all that the importer knows and that ONNX tests one by one.
 const OPERATORS: &[&str] = &[
@@ -108,22 +108,6 @@ const EXCLUDED: &[(&[&str], &str)] = &[
     ),
     (&["wrap_pad"], "padding that wraps around is not supported"),
 ];
-
-fn tensor(path: &Path) -> TensorProto {
-    TensorProto::decode(fs::read(path).unwrap().as_slice()).unwrap()
-}
-
-/// A graph whose one output is the tensor: what the importer makes of a tensor is what it makes of a constant.
-fn read(proto: TensorProto) -> Result<Tensor, String> {
-    let output = ValueInfoProto { name: proto.name.clone(), ..ValueInfoProto::default() };
-    let model = ModelProto {
-        opset_import: vec![OperatorSetIdProto { version: 17, ..OperatorSetIdProto::default() }],
-        graph: Some(GraphProto { initializer: vec![proto], output: vec![output], ..GraphProto::default() }),
-        ..ModelProto::default()
-    };
-    let graph = import(&model).map_err(|error| error.to_string())?;
-    graph.constant(graph.outputs[0].value).cloned().ok_or_else(|| "not a constant".to_string())
-}
 
 /// The same numbers as floats, and the declaration of an input that takes them.
 fn as_floats(integers: &TensorProto) -> (TensorProto, ValueInfoProto) {

@@ -108,6 +108,23 @@ impl Tensor {
         }
     }
 
+    /// A tensor of the given shape whose elements are those at `places`; `None` when a place is beyond the end, or their
+    /// number is not that of the shape.
+    pub fn gather(&self, shape: Vec<usize>, places: &[usize]) -> Option<Tensor> {
+        fn pick<T: Copy>(data: &[T], places: &[usize]) -> Option<Vec<T>> {
+            places.iter().map(|&place| data.get(place).copied()).collect()
+        }
+        let elements = match &self.elements {
+            Elements::F32(data) => Elements::F32(pick(data, places)?),
+            Elements::U8(data) => Elements::U8(pick(data, places)?),
+            Elements::I8(data) => Elements::I8(pick(data, places)?),
+            Elements::I32(data) => Elements::I32(pick(data, places)?),
+            Elements::I64(data) => Elements::I64(pick(data, places)?),
+            Elements::Bool(data) => Elements::Bool(pick(data, places)?),
+        };
+        Tensor::new(shape, elements)
+    }
+
     /// The floats of a float tensor.
     pub fn floats(&self) -> Option<&[f32]> {
         match &self.elements {

@@ -6,7 +6,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use latent_exporter::graph::Tensor;
+use latent_exporter::import::import;
+use latent_runtime::onnx::proto::{GraphProto, ModelProto, OperatorSetIdProto, TensorProto, ValueInfoProto};
 use latent_runtime::rng::Rng;
+use prost::Message;
 use safetensors::Dtype;
 use safetensors::tensor::{TensorView, serialize};
 
@@ -179,4 +183,21 @@ pub(crate) fn run_python(python: &Path, script: &str, args: &[&std::ffi::OsStr])
         String::from_utf8_lossy(&output.stderr)
     );
     stdout
+}
+
+/// Reads a tensor in a file of its own.
+pub(crate) fn tensor_file(path: &Path) -> TensorProto {
+    TensorProto::decode(fs::read(path).unwrap().as_slice()).unwrap()
+}
+
+/// A graph whose one output is the tensor: what the importer makes of a tensor is what it makes of a constant.
+pub(crate) fn read_tensor(proto: TensorProto) -> Result<Tensor, String> {
+    let output = ValueInfoProto { name: proto.name.clone(), ..ValueInfoProto::default() };
+    let model = ModelProto {
+        opset_import: vec![OperatorSetIdProto { version: 17, ..OperatorSetIdProto::default() }],
+        graph: Some(GraphProto { initializer: vec![proto], output: vec![output], ..GraphProto::default() }),
+        ..ModelProto::default()
+    };
+    let graph = import(&model).map_err(|error| error.to_string())?;
+    graph.constant(graph.outputs[0].value).cloned().ok_or_else(|| "not a constant".to_string())
 }

@@ -132,8 +132,11 @@ pub fn fold(op: &Op, inputs: &[&Tensor]) -> Option<Tensor> {
         Element::U8 => Elements::U8(data.iter().map(|&value| value as u8).collect()),
         Element::I8 => Elements::I8(data.iter().map(|&value| value as i8).collect()),
         Element::I32 => Elements::I32(data.iter().map(|&value| value as i32).collect()),
-        // A double does not hold every 64-bit integer.
-        Element::I64 | Element::Bool => return None,
+        // A double does not hold every 64-bit integer, but every length and place.
+        Element::I64 if data.iter().all(|value| value.abs() < (1u64 << 53) as f64) => {
+            Elements::I64(data.iter().map(|&value| value as i64).collect())
+        }
+        Element::Bool | Element::I64 => return None,
     };
     Tensor::new(shape, elements)
 }

@@ -49,6 +49,7 @@ pub(super) fn import(node: &mut NodeContext) -> Result {
         "QuantizeLinear" => quantise::quantize(node)?,
         "DequantizeLinear" => quantise::dequantize(node)?,
         "Constant" => shapes::constant(node)?,
+        "ConstantOfShape" => shapes::constant_of_shape(node)?,
         "Shape" => shapes::shape(node)?,
         "Gather" => shapes::gather(node)?,
         "Slice" => shapes::slice(node)?,

@@ -59,26 +59,90 @@ pub(super) fn gather(node: &mut NodeContext) -> Result {
     }
 }
 
-/// Inputs: data, starts, ends, [axes], [steps].
+/// Inputs: shape. A constant of that shape, all of one value.
+pub(super) fn constant_of_shape(node: &mut NodeContext) -> Result {
+    node.check_counts(1)?;
+    let value = match node.attributes.tensor("value")? {
+        Some(proto) => tensors::tensor(proto, "the value of a ConstantOfShape")?,
+        None => Tensor::vector(vec![0.0]),
+    };
+    let lengths = node.integers(0, "shape")?;
+    let shape: Option<Vec<usize>> = lengths.iter().map(|&length| usize::try_from(length).ok()).collect();
+    let count =
+        shape.as_ref().and_then(|shape| shape.iter().try_fold(1usize, |count, &n| count.checked_mul(n)));
+    match (shape, count) {
+        // Exporters make short vectors this way; a large tensor of one value is a mistake or an attack.
+        (Some(shape), Some(count @ 0..=0xff_ffff)) if value.len() == 1 => {
+            if let Some(tensor) = value.gather(shape, &vec![0; count]) {
+                node.bind_constant(tensor);
+                return Ok(());
+            }
+        }
+        _ => {}
+    }
+    Err(node.error(format!("a constant of shape {lengths:?} is not supported")))
+}
+
+/// Inputs: data, starts, ends, [axes], [steps]. Only of constants.
 pub(super) fn slice(node: &mut NodeContext) -> Result {
     node.check_counts(5)?;
-    let Some(data) = node.shape_value(0)? else {
-        return Err(node.error("only a part of a shape is supported, not a part of a tensor"));
+    let starts = node.integers(1, "starts")?;
+    let ends = node.integers(2, "ends")?;
+    let axes = match node.has(3) {
+        true => node.integers(3, "axes")?,
+        false => (0..starts.len() as i64).collect(),
     };
-    let one = |node: &NodeContext, index: usize, what: &str, default: i64| match node.has(index) {
-        false => Ok(default),
-        true => match node.integers(index, what)?.as_slice() {
-            &[value] => Ok(value),
-            other => Err(node.error(format!("its {what} has {} entries, expected one", other.len()))),
-        },
-    };
-    let (start, end) = (one(node, 1, "starts", 0)?, one(node, 2, "ends", i64::MAX)?);
-    let (axis, step) = (one(node, 3, "axes", 0)?, one(node, 4, "steps", 1)?);
-    if !matches!(axis, 0 | -1) || step != 1 {
-        return Err(node.error("only a part of a shape with step 1 is supported"));
+    let steps = if node.has(4) { node.integers(4, "steps")? } else { vec![1; starts.len()] };
+    if let (Some(data), &[start], &[end], &[0 | -1], &[1]) =
+        (node.shape_value(0)?, &*starts, &*ends, &*axes, &*steps)
+    {
+        node.bind_shape(data.slice(start, end));
+        return Ok(());
     }
-    node.bind_shape(data.slice(start, end));
-    Ok(())
+    let id = node.input(0)?;
+    if !node.is_constant(id) {
+        return Err(
+            node.error("only a part of a shape or of a constant is supported, not a part of a result")
+        );
+    }
+    if [ends.len(), axes.len(), steps.len()] != [starts.len(); 3] {
+        return Err(node.error("its starts, ends, axes and steps differ in number"));
+    }
+    let shape = node.constant(0, "data")?.shape().to_vec();
+    // The places along each axis that are taken.
+    let mut taken: Vec<Vec<usize>> = shape.iter().map(|&length| (0..length).collect()).collect();
+    for (((&start, &end), &axis), &step) in starts.iter().zip(&ends).zip(&axes).zip(&steps) {
+        let axis = node.axis(axis, shape.len())?;
+        taken[axis] =
+            places(start, end, step, shape[axis]).ok_or_else(|| node.error(format!("its step is {step}")))?;
+    }
+    let lengths: Vec<usize> = taken.iter().map(Vec::len).collect();
+    let all = taken.iter().zip(&shape).fold(vec![0], |before, (taken, &length)| {
+        before.iter().flat_map(|&place| taken.iter().map(move |&at| place * length + at)).collect()
+    });
+    match node.constant(0, "data")?.gather(lengths, &all) {
+        Some(tensor) => {
+            node.bind_constant(tensor);
+            Ok(())
+        }
+        None => Err(node.error("it reaches beyond its data")),
+    }
+}
+
+/// The places from `start` to before `end`, of which negative ones count from the end of `length` and those too far are
+/// cut off, as in NumPy. `None` for a step of 0.
+fn places(start: i64, end: i64, step: i64, length: usize) -> Option<Vec<usize>> {
+    let length = length as i64;
+    let bound =
+        |at: i64, low: i64, high: i64| (if at < 0 { at.saturating_add(length) } else { at }).clamp(low, high);
+    let (low, high) = if step > 0 { (0, length) } else { (-1, length - 1) };
+    let (mut at, end) = (bound(start, low, high), bound(end, low, high));
+    let mut places = Vec::new();
+    while step != 0 && (end - at) * step.signum() > 0 {
+        places.push(usize::try_from(at).ok()?);
+        at = at.saturating_add(step);
+    }
+    (step != 0).then_some(places)
 }
 
 pub(super) fn cast(node: &mut NodeContext) -> Result {
@@ -98,6 +162,17 @@ pub(super) fn cast(node: &mut NodeContext) -> Result {
             node.alias(input);
             Ok(())
         }
+        (Element::I32 | Element::I64, Some(Element::I64)) if node.is_constant(input) => {
+            let tensor = node.constant(0, "input")?;
+            let elements = Elements::I64(tensor.integers().unwrap_or_default());
+            match Tensor::new(tensor.shape().to_vec(), elements) {
+                Some(tensor) => {
+                    node.bind_constant(tensor);
+                    Ok(())
+                }
+                None => Err(node.error("its input is not valid")),
+            }
+        }
         (_, Some(Element::F32)) if node.is_constant(input) => {
             let tensor = node.constant(0, "input")?;
             let values = tensor.doubles().into_iter().map(|value| value as f32).collect();
@@ -114,5 +189,27 @@ pub(super) fn cast(node: &mut NodeContext) -> Result {
                 format!("asks for {} from {from}, which is not supported", tensors::type_name(to as i32));
             Err(node.attributes.error("to", what))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::places;
+
+    #[test]
+    fn slices_are_those_of_numpy() {
+        let cases = [
+            ((0, 3, 1), vec![0, 1, 2]),
+            ((1, i64::MAX, 2), vec![1, 3]),
+            ((-2, i64::MAX, 1), vec![3, 4]),
+            ((-1, i64::MIN, -1), vec![4, 3, 2, 1, 0]),
+            ((i64::MAX, 1, -2), vec![4, 2]),
+            ((3, 1, 1), vec![]),
+        ];
+        for ((start, end, step), expected) in cases {
+            assert_eq!(places(start, end, step, 5), Some(expected), "{start}:{end}:{step}");
+        }
+        assert_eq!(places(0, 1, 0, 5), None);
+        assert_eq!(places(0, 1, 1, 0), Some(vec![]));
     }
 }
