@@ -18,6 +18,8 @@ mod builder;
 mod pack;
 #[cfg(feature = "alloc")]
 mod plan;
+#[cfg(all(test, feature = "std"))]
+mod tests;
 
 #[cfg(feature = "alloc")]
 pub use builder::*;

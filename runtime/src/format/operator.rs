@@ -697,6 +697,13 @@ impl<'a> Reader<'a, '_> {
                 if input.channels != output.channels {
                     return Err(self.shapes("a pool keeps the number of channels"));
                 }
+                for (axis, (input, output)) in
+                    window.iter().zip([(input.height, output.height), (input.width, output.width)])
+                {
+                    if (output as u64 - 1) * axis.stride as u64 >= (input + axis.pad) as u64 {
+                        return Err(self.shapes("the last window of the pool lies outside the input"));
+                    }
+                }
                 if kind == PoolKind::Max && !same_quantisation(input, output) {
                     return Err(self.types());
                 }

@@ -1,0 +1,402 @@
+//! Each rule has a file that breaks it; and no change of a byte makes a model that panics or leaves its slices.
+
+use std::format;
+use std::string::String;
+use std::vec;
+use std::vec::Vec;
+
+use super::builder::seal;
+use super::layout::{header, operator, value};
+use super::*;
+use crate::AlignedBytes;
+use crate::native::Session;
+use crate::native::tests::small_generator;
+
+fn word(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap())
+}
+
+fn set(bytes: &mut [u8], at: usize, word: u32) {
+    bytes[at..at + 4].copy_from_slice(&word.to_le_bytes());
+}
+
+fn value_at(bytes: &[u8], index: usize, field: usize) -> usize {
+    word(bytes, header::VALUES) as usize + 64 * index + 4 * field
+}
+
+fn operator_at(bytes: &[u8], index: usize, field: usize) -> usize {
+    word(bytes, header::OPERATORS) as usize + 128 * index + 4 * field
+}
+
+/// What reading gives: the variant's name, or `ok`.
+fn outcome(bytes: &[u8]) -> String {
+    match Model::from_bytes(AlignedBytes::copy_of(bytes).as_slice()) {
+        Ok(_) => "ok".into(),
+        Err(error) => {
+            assert!(!format!("{error}").is_empty());
+            let text = format!("{error:?}");
+            text.split([' ', '{']).next().unwrap_or_default().into()
+        }
+    }
+}
+
+/// A model with a residual, an elementwise, a binary, a copy, a pad, a resize and a pool, beside the generator's parts.
+fn varied() -> Vec<u8> {
+    let mut builder = Builder::new(ModelInfo::default());
+    let x = builder.input("x", &[4, 4, 4], Element::F32).unwrap();
+    let weights = vec![0.1; 4 * 4 * 9];
+    let mut spec = LayerSpec::new(PlainWeights::F32(&weights), PlainBias::None);
+    let a = builder.convolution("conv", x, WindowSpec::square(3, 1, 1), 1, spec).unwrap();
+    spec.residual = Some(a);
+    let b = builder.convolution("residual", x, WindowSpec::square(3, 1, 1), 1, spec).unwrap();
+    let scale = [1.0; 4];
+    let affine = Some((&scale[..], &scale[..]));
+    let c = builder.elementwise(
+        "affine",
+        b,
+        affine,
+        Activation::Clip { low: 0.0, high: 6.0 },
+        None,
+        Element::F32,
+    );
+    let d =
+        builder.binary("add", BinaryKind::Add, c.unwrap(), a, Activation::Identity, Element::F32).unwrap();
+    let e = builder.concat("concat", &[d, x], 0, Element::F32).unwrap();
+    let f = builder.pad("pad", e, [1, 1, 1, 1], PadKind::Reflect, Element::F32).unwrap();
+    let g = builder
+        .resize(
+            "resize",
+            f,
+            [3, 3],
+            [2.0, 2.0],
+            Coordinates::HalfPixel,
+            Interpolation::Bilinear,
+            Element::F32,
+        )
+        .unwrap();
+    let h =
+        builder.pool("pool", g, PoolKind::Max, WindowSpec::square(2, 1, 0), [2, 2], Element::F32).unwrap();
+    let window = WindowSpec::square(3, 1, 1);
+    let depthwise = vec![0.1; 8 * 9];
+    let spec = LayerSpec::new(PlainWeights::F16(&depthwise), PlainBias::None);
+    let i = builder.convolution("depthwise", h, window, 8, spec).unwrap();
+    let j = builder.l2_normalise("l2", i, 1e-6, Element::F32).unwrap();
+    let k = builder.softmax("softmax", j, Element::U8 { scale: 1.0 / 255.0, zero_point: 0 }).unwrap();
+    let l = builder.reshape("reshape", k, [4, 4, 2]).unwrap();
+    builder.output(l, "y", &[32]).unwrap();
+    builder.finish().unwrap()
+}
+
+#[test]
+fn every_rule_has_a_file_that_breaks_it() {
+    type Change = fn(&mut Vec<u8>);
+    let seals: &[(&str, Change)] = &[
+        ("ok", |_| ()),
+        ("Header", |b| set(b, header::KIND, 9)),
+        ("Header", |b| set(b, header::PRECISION, 3)),
+        ("Header", |b| set(b, header::DISTRIBUTION, 3)),
+        ("Header", |b| set(b, header::DISTRIBUTION_A, f32::NAN.to_bits())),
+        ("Header", |b| set(b, header::RANGE_LOW, 1f32.to_bits())),
+        ("Header", |b| set(b, header::ACTIVATIONS, 65)),
+        ("Header", |b| set(b, header::SCRATCH, 1 << 31)),
+        ("Header", |b| set(b, header::INPUT, 99)),
+        ("Header", |b| set(b, header::OUTPUT, u32::MAX)),
+        ("Reserved", |b| set(b, 60, 1)),
+        ("Reserved", |b| b[191] = 1),
+        ("Section", |b| set(b, header::STRINGS, 64)),
+        ("Section", |b| set(b, header::DATA + 4, 1 << 30)),
+        ("TooMany", |b| set(b, header::VALUES + 4, u32::MAX)),
+        ("TooMany", |b| set(b, header::OPERATORS + 4, 5000)),
+        ("Length", |b| b.extend([0; 64])),
+        ("ExternalShape", |b| set(b, header::INPUT_SHAPE + 4, 7)),
+        ("ExternalShape", |b| set(b, header::OUTPUT_SHAPE, 5)),
+        ("ExternalShape", |b| set(b, header::INPUT_SHAPE + 8, 1)),
+        ("NameOutOfRange", |b| {
+            let at = value_at(b, 0, value::NAME);
+            set(b, at, u32::MAX);
+        }),
+        ("NameOutOfRange", |b| {
+            let at = operator_at(b, 0, operator::NAME + 1);
+            set(b, at, 1 << 20);
+        }),
+        ("NameOutOfRange", |b| {
+            let at = word(b, header::STRINGS) as usize;
+            b[at] = 0xFF;
+        }),
+        ("ValueType", |b| {
+            let at = value_at(b, 1, value::TYPE);
+            set(b, at, 2);
+        }),
+        ("ValueShape", |b| {
+            let at = value_at(b, 1, value::CHANNELS);
+            set(b, at, 0);
+        }),
+        ("ValueShape", |b| {
+            let at = value_at(b, 1, value::HEIGHT);
+            set(b, at, u32::MAX);
+        }),
+        ("ValueShape", |b| {
+            let at = value_at(b, 1, value::HALO);
+            set(b, at, 1 << 20);
+            let at = value_at(b, 1, value::WIDTH);
+            set(b, at, 1 << 20);
+        }),
+        ("ValueQuantisation", |b| {
+            let at = value_at(b, 1, value::SCALE);
+            set(b, at, 0);
+        }),
+        ("ValueQuantisation", |b| {
+            let at = value_at(b, 1, value::ZERO_POINT);
+            set(b, at, 256);
+        }),
+        ("ValueOffset", |b| {
+            let at = value_at(b, 1, value::OFFSET);
+            set(b, at, 32);
+        }),
+        ("ValueOffset", |b| {
+            let at = value_at(b, 1, value::OFFSET);
+            set(b, at, 1 << 20);
+        }),
+        ("Reserved", |b| {
+            let at = value_at(b, 1, value::RESERVED);
+            set(b, at, 1);
+        }),
+        ("Lifetime", |b| {
+            let at = value_at(b, 1, value::LAST);
+            set(b, at, 0);
+        }),
+        ("Lifetime", |b| {
+            let at = value_at(b, 2, value::FIRST);
+            set(b, at, 0);
+        }),
+        ("Overlap", |b| {
+            let from = value_at(b, 1, value::OFFSET);
+            let offset = word(b, from);
+            let at = value_at(b, 2, value::OFFSET);
+            set(b, at, offset);
+            let at = value_at(b, 1, value::LAST);
+            set(b, at, 4);
+        }),
+        ("Aliased", |b| {
+            let from = value_at(b, 1, value::OFFSET);
+            let offset = word(b, from);
+            let at = value_at(b, 2, value::OFFSET);
+            set(b, at, offset);
+        }),
+        ("NotAlive", |b| {
+            let at = operator_at(b, 1, operator::INPUT);
+            set(b, at, 3);
+            let at = operator_at(b, 1, operator::KIND);
+            set(b, at, 13);
+            let at = value_at(b, 2, value::CHANNELS);
+            set(b, at, 2);
+        }),
+        ("NoSuchValue", |b| {
+            let at = operator_at(b, 0, operator::INPUT);
+            set(b, at, 77);
+        }),
+        ("NoSuchValue", |b| {
+            let at = operator_at(b, 0, operator::SECOND);
+            set(b, at, 77);
+        }),
+        ("OperatorKind", |b| {
+            let at = operator_at(b, 0, operator::KIND);
+            set(b, at, 0);
+        }),
+        ("Types", |b| {
+            let at = operator_at(b, 0, operator::WEIGHTS_TYPE);
+            set(b, at, 0);
+        }),
+        ("Parameter", |b| {
+            let at = operator_at(b, 0, operator::WEIGHTS_TYPE);
+            set(b, at, 3);
+        }),
+        ("Parameter", |b| {
+            let at = operator_at(b, 0, operator::ACTIVATION);
+            set(b, at, 7);
+        }),
+        ("Parameter", |b| {
+            let at = operator_at(b, 0, operator::FLAGS);
+            set(b, at, 4);
+        }),
+        ("Parameter", |b| {
+            let at = operator_at(b, 3, operator::ARGUMENTS + 4);
+            set(b, at, 2);
+        }),
+        ("Parameter", |b| {
+            let at = operator_at(b, 3, operator::ARGUMENTS + 2);
+            set(b, at, 0);
+        }),
+        ("Halo", |b| {
+            let at = operator_at(b, 3, operator::ARGUMENTS + 6);
+            set(b, at, 9);
+        }),
+        ("Shapes", |b| {
+            let at = operator_at(b, 3, operator::ARGUMENTS + 8);
+            set(b, at, 3);
+        }),
+        ("DataOutOfRange", |b| {
+            let at = operator_at(b, 0, operator::WEIGHTS);
+            set(b, at, 32);
+        }),
+        ("DataOutOfRange", |b| {
+            let at = operator_at(b, 0, operator::PARAMETERS);
+            set(b, at, 1 << 30);
+        }),
+        ("DataLength", |b| {
+            let at = operator_at(b, 0, operator::WEIGHTS + 1);
+            set(b, at, 64);
+        }),
+        ("NotFinite", |b| {
+            // The scales follow the 16 biases.
+            let parameters = word(b, operator_at(b, 0, operator::PARAMETERS)) as usize;
+            let at = word(b, header::DATA) as usize + parameters + 64;
+            set(b, at, f32::INFINITY.to_bits());
+        }),
+        ("Metadata", |b| {
+            let at = word(b, header::METADATA) as usize;
+            set(b, at, 1000);
+        }),
+    ];
+    let good = small_generator(true);
+    for (index, (expected, change)) in seals.iter().enumerate() {
+        let mut bytes = good.clone();
+        change(&mut bytes);
+        seal(&mut bytes);
+        assert_eq!(outcome(&bytes), *expected, "case {index}");
+    }
+    // What comes before the checksum is not sealed again.
+    let raw: &[(&str, Change)] = &[
+        ("TooShort", |b| b.truncate(191)),
+        ("TooShort", Vec::clear),
+        ("Magic", |b| b[0] = 0),
+        ("Version", |b| set(b, header::VERSION, 2)),
+        ("Length", |b| b.truncate(1000)),
+        ("Length", |b| b.push(0)),
+        ("Checksum", |b| b[500] ^= 1),
+        ("Checksum", |b| set(b, header::CHECKSUM, 0)),
+    ];
+    for (index, (expected, change)) in raw.iter().enumerate() {
+        let mut bytes = good.clone();
+        change(&mut bytes);
+        assert_eq!(outcome(&bytes), *expected, "case {index}");
+    }
+    let mut shifted = vec![0; good.len() + 4];
+    let start = shifted.as_ptr().align_offset(4) + 1;
+    shifted[start..start + good.len()].copy_from_slice(&good);
+    assert_eq!(Model::from_bytes(&shifted[start..start + good.len()]).err(), Some(FormatError::Misaligned));
+}
+
+/// Whatever is accepted runs.
+fn survive(bytes: &[u8], aligned: &mut AlignedBytes, arena: &mut [u8]) -> bool {
+    let aligned = &mut aligned.as_mut_slice()[..bytes.len()];
+    aligned.copy_from_slice(bytes);
+    let Ok(model) = Model::from_bytes(aligned) else { return false };
+    let Ok(mut session) = Session::new(&model, arena) else { return true };
+    let values = |shape: &Shape| shape.as_slice().iter().product::<usize>();
+    let (inputs, outputs) = (values(model.input_shape()), values(model.output_shape()));
+    if inputs.max(outputs) < 1 << 16 {
+        session.run(&vec![0.5; inputs], &mut vec![0.0; outputs]).expect("an accepted model runs");
+    }
+    true
+}
+
+#[test]
+fn no_changed_byte_makes_a_model_that_panics() {
+    for good in [small_generator(true), small_generator(false), varied()] {
+        let mut aligned = AlignedBytes::zeroed(good.len());
+        let mut arena = vec![0; 1 << 16];
+        assert!(survive(&good, &mut aligned, &mut arena));
+        let data = word(&good, header::DATA) as usize;
+        let mut accepted = 0;
+        for at in header::CHECKED..good.len() {
+            // All of the structure; of weights and parameters some.
+            if at > data + 256 && at % 37 != 0 {
+                continue;
+            }
+            let values =
+                [0, 1, 2, 3, 4, 5, 6, 7, 8, 15, 16, 17, 31, 32, 63, 64, 65, 127, 128, 129, 192, 254, 255];
+            for new in values.into_iter().filter(|&new| new != good[at]) {
+                let mut bytes = good.clone();
+                bytes[at] = new;
+                seal(&mut bytes);
+                accepted += usize::from(survive(&bytes, &mut aligned, &mut arena));
+            }
+        }
+        assert!(accepted > 100, "{accepted}: the change must reach further than the checks");
+    }
+}
+
+#[test]
+fn no_truncated_file_is_a_model() {
+    for good in [small_generator(true), varied()] {
+        let mut aligned = AlignedBytes::zeroed(good.len());
+        for length in 0..good.len() {
+            let mut bytes = good[..length].to_vec();
+            assert!(!survive(&bytes, &mut aligned, &mut []));
+            if length >= super::layout::HEADER {
+                seal(&mut bytes);
+                assert!(!survive(&bytes, &mut aligned, &mut []), "{length} of {}", good.len());
+            }
+        }
+    }
+}
+
+#[test]
+fn the_builder_says_what_does_not_fit() {
+    let build = |make: fn(&mut Builder, ValueId) -> Result<ValueId, BuildError>| {
+        let mut builder = Builder::new(ModelInfo::default());
+        let x = builder.input("x", &[4, 3, 3], Element::F32).unwrap();
+        match make(&mut builder, x) {
+            Ok(_) => String::from("ok"),
+            Err(error) => format!("{error}"),
+        }
+    };
+    type Make = fn(&mut Builder, ValueId) -> Result<ValueId, BuildError>;
+    let window = WindowSpec::square;
+    let _ = window;
+    let cases: [(&str, Make); 9] = [
+        ("7 weights given, 36 needed", |b, x| {
+            b.fully_connected("fc", x, LayerSpec::new(PlainWeights::F32(&[0.0; 7]), PlainBias::None))
+        }),
+        ("2 biases given, 1 needed", |b, x| {
+            b.fully_connected(
+                "fc",
+                x,
+                LayerSpec::new(PlainWeights::F32(&[0.0; 36]), PlainBias::F32(&[0.0; 2])),
+            )
+        }),
+        ("int8 weights need a U8 input", |b, x| {
+            let weights = PlainWeights::I8 { values: &[0; 36], scales: &[1.0] };
+            b.fully_connected("fc", x, LayerSpec::new(weights, PlainBias::None))
+        }),
+        ("float weights give an F32 output", |b, x| {
+            let mut spec = LayerSpec::new(PlainWeights::F32(&[0.0; 36]), PlainBias::None);
+            spec.output = Element::U8 { scale: 1.0, zero_point: 0 };
+            b.fully_connected("fc", x, spec)
+        }),
+        ("larger than the padded input", |b, x| {
+            let spec = LayerSpec::new(PlainWeights::F32(&[0.0; 64]), PlainBias::None);
+            b.convolution("conv", x, WindowSpec::square(4, 1, 0), 1, spec)
+        }),
+        ("do not divide", |b, x| {
+            let spec = LayerSpec::new(PlainWeights::F32(&[0.0; 64]), PlainBias::None);
+            b.convolution("conv", x, WindowSpec::square(1, 1, 0), 3, spec)
+        }),
+        ("does not follow from kernel", |b, x| {
+            let spec = LayerSpec::new(PlainWeights::F32(&[0.0; 64]), PlainBias::None);
+            b.transposed("up", x, WindowSpec::square(4, 2, 1), [50, 50], 1, spec)
+        }),
+        ("keeps the number", |b, x| b.reshape("reshape", x, [5, 1, 1])),
+        ("another residual", |b, x| {
+            let mut spec = LayerSpec::new(PlainWeights::F32(&[0.0; 36]), PlainBias::None);
+            spec.residual = Some(x);
+            b.fully_connected("another residual", x, spec)
+        }),
+    ];
+    for (expected, make) in cases {
+        let found = build(make);
+        assert!(found.contains(expected), "{found}");
+    }
+    assert_eq!(Builder::new(ModelInfo::default()).finish(), Err(BuildError::Ends { what: "input" }));
+}
