@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::at;
+use crate::atomic;
 
 /// Rows reach the operating system at the latest this long after they were appended (and another row came).
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
@@ -159,7 +160,7 @@ impl MetricsLog {
         let text = fs::read(path).map_err(at(path, "read"))?;
         let parsed = parse(path, &text, Some(after))?;
         if parsed.kept_bytes < text.len() {
-            replace(path, &text[..parsed.kept_bytes])?;
+            atomic::write_file(path, &text[..parsed.kept_bytes])?;
         }
         let file = OpenOptions::new().append(true).open(path).map_err(at(path, "open"))?;
         Ok(Self {
@@ -347,23 +348,6 @@ fn parse(path: &Path, text: &[u8], after: Option<u64>) -> Result<Parsed, Metrics
 
 fn trim_return(line: &str) -> &str {
     line.strip_suffix('\r').unwrap_or(line)
-}
-
-/// Replaces a file's content in one step: whoever looks sees the old or the new content, also after a power cut.
-fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(".partial");
-    let beside = path.with_file_name(name);
-    let mut file = File::create(&beside).map_err(at(&beside, "create"))?;
-    file.write_all(content).map_err(at(&beside, "write"))?;
-    file.sync_all().map_err(at(&beside, "write"))?;
-    drop(file);
-    fs::rename(&beside, path).map_err(at(path, "replace"))?;
-    // The rename itself is durable once the folder is; where a folder cannot be opened (Windows) there is no need.
-    if let Some(Ok(folder)) = path.parent().map(File::open) {
-        let _ = folder.sync_all();
-    }
-    Ok(())
 }
 
 #[cfg(test)]

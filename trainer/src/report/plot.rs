@@ -1,13 +1,12 @@
 //! The picture of a run's losses.
 
 use std::fmt;
-use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 
-use super::at;
 use super::draw::{Anchor, Canvas, Color, Frame, Panel, Pen, Weight, palette, text_width, wrap};
 use super::metrics::{Metrics, MetricsError};
+use crate::atomic;
 use crate::diagnosis::Finding;
 use crate::gan::losses::LossKind;
 
@@ -92,18 +91,7 @@ pub fn losses(
     let (d, g) = (column("d_loss")?, column("g_loss")?);
     let diversity = column("diversity").unwrap_or_default();
     let picture = draw(&d, &g, &diversity, plot).map_err(|error| PlotError::Encoding(error.to_string()))?;
-    write(out_png, &picture).map_err(PlotError::Io)
-}
-
-/// Writes a file in one step.
-fn write(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(".partial");
-    let beside = path.with_file_name(name);
-    let mut file = fs::File::create(&beside).map_err(at(&beside, "create"))?;
-    file.write_all(content).and_then(|()| file.sync_all()).map_err(at(&beside, "write"))?;
-    drop(file);
-    fs::rename(&beside, path).map_err(at(path, "replace"))
+    atomic::write_file(out_png, &picture).map_err(PlotError::Io)
 }
 
 /// A level of guessing: which loss, its value, how it is written.
@@ -411,6 +399,8 @@ fn loss_range(raw: &[&[(u64, f64)]], smooth: &[&[(u64, f64)]], levels: &[(char, 
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::diagnosis::FindingKind;
 
