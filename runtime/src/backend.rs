@@ -191,7 +191,6 @@ mod tests {
 
     #[test]
     fn an_info_prints_its_shape() {
-        extern crate std;
         assert_eq!(std::format!("{OUTPUT}"), "image (N, 1, 2, 2)");
         assert_eq!(std::format!("{}", TensorInfo { name: "s", shape: &[] }), "s (N)");
     }

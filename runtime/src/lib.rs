@@ -40,7 +40,8 @@
 
 #[cfg(feature = "alloc")]
 extern crate alloc;
-#[cfg(feature = "std")]
+// Unit tests may use it, whatever the features.
+#[cfg(any(feature = "std", test))]
 extern crate std;
 
 mod aligned;

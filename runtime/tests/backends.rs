@@ -3,7 +3,7 @@
 
 mod support;
 
-use latent_runtime::backend::{Backend, RunError};
+use latent_runtime::backend::RunError;
 use latent_runtime::latent::Distribution;
 use latent_runtime::onnx::ModelMetadata;
 use latent_runtime::onnx::proto::ModelProto;
