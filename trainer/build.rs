@@ -17,7 +17,6 @@ fn main() {
     let Some(given) = env::var_os("DEP_TCH_LIBTORCH_LIB").map(PathBuf::from) else {
         // torch-sys tells its folder on Linux and macOS only; elsewhere PATH has to name it.
         println!("cargo:rustc-env=LATENT_LIBTORCH_LIB=");
-        println!("cargo:rustc-env=LATENT_LINKS_TORCH_CUDA=0");
         return;
     };
     println!("cargo:rerun-if-changed={}", given.display());
@@ -37,7 +36,6 @@ fn main() {
             println!("cargo:rustc-link-arg={argument}");
         }
     }
-    println!("cargo:rustc-env=LATENT_LINKS_TORCH_CUDA={}", u8::from(cuda));
 }
 
 fn has_library(folder: &Path, name: &str) -> bool {

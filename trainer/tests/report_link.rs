@@ -13,7 +13,9 @@ fn the_cuda_half_is_loaded_where_libtorch_has_one() {
     let maps = std::fs::read_to_string("/proc/self/maps").expect("/proc/self/maps");
     let path_of = |name: &str| {
         maps.lines()
-            .filter_map(|line| line.split_once('/').map(|(_, rest)| std::path::PathBuf::from(format!("/{rest}"))))
+            .filter_map(|line| {
+                line.split_once('/').map(|(_, rest)| std::path::PathBuf::from(format!("/{rest}")))
+            })
             .find(|path| path.file_name().is_some_and(|file| file == name))
     };
     let cpu = path_of("libtorch_cpu.so").expect("libtorch_cpu.so is mapped");

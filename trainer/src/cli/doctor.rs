@@ -1,7 +1,9 @@
 //! `trainer doctor`.
 
+use std::io::Write;
 use std::path::PathBuf;
 
+use anyhow::Context;
 use clap::Args;
 
 use crate::doctor;
@@ -32,10 +34,11 @@ pub struct DoctorArgs {
 /// If training cannot run, so that the exit code is 1.
 pub fn run(args: DoctorArgs) -> anyhow::Result<()> {
     let checkup = doctor::look(args.data_dir.as_deref());
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&checkup)?);
-    } else {
-        println!("{checkup}");
+    let text = if args.json { serde_json::to_string_pretty(&checkup)? } else { checkup.to_string() };
+    match writeln!(std::io::stdout(), "{text}") {
+        // A reader that has seen enough (`| head`) is no failure.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
+        result => result.context("cannot write to stdout")?,
     }
     let stops: Vec<&str> = checkup
         .problems
