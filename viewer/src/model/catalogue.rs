@@ -1,0 +1,123 @@
+//! The models one can switch between.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::format;
+use super::{GeneratorFile, ModelError};
+
+/// Model files, some of them variants of one model in other precisions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Catalogue {
+    /// The files, sorted by model, the variant to prefer first.
+    pub paths: Vec<PathBuf>,
+}
+
+impl Catalogue {
+    /// The models of a folder that this build can open, without looking into them. An unreadable folder has none.
+    pub fn of_folder(folder: &Path) -> Self {
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        Self::of_files(entries.map(|entry| entry.path()).filter(|path| path.is_file()))
+    }
+
+    /// Those of these files that this build can open.
+    pub fn of_files(paths: impl IntoIterator<Item = PathBuf>) -> Self {
+        let mut paths: Vec<PathBuf> = paths.into_iter().filter(|path| format::is_model(path)).collect();
+        paths.sort_by_cached_key(|path| (family(path), format::rank(path), precision_rank(path), path.clone()));
+        paths.dedup();
+        Self { paths }
+    }
+
+    /// The first model that is a generator, the smallest rank of format and precision first; and why those before it
+    /// are not.
+    pub fn best(&self) -> (Option<GeneratorFile>, Vec<ModelError>) {
+        let mut paths: Vec<&PathBuf> = self.paths.iter().collect();
+        paths.sort_by_cached_key(|path| (format::rank(path), precision_rank(path), family(path)));
+        let mut errors = Vec::new();
+        for path in paths {
+            match GeneratorFile::read(path) {
+                Ok(file) => return (Some(file), errors),
+                Err(error) => errors.push(error),
+            }
+        }
+        (None, errors)
+    }
+
+    /// Adds a file if it is not there.
+    pub fn add(&mut self, path: &Path) {
+        if !self.paths.iter().any(|other| other == path) {
+            let all = self.paths.drain(..).chain([path.to_owned()]).collect::<Vec<_>>();
+            *self = Self::of_files(all);
+        }
+    }
+
+    /// The files of the same model in other formats and precisions, this one among them.
+    pub fn variants<'a>(&'a self, path: &Path) -> impl Iterator<Item = &'a PathBuf> + use<'a> {
+        let family = family(path);
+        self.paths.iter().filter(move |other| self::family(other) == family)
+    }
+}
+
+/// A file's path without extension and precision: `models/mnist.int8.lat` and `models/mnist.fp32.onnx` are both
+/// `models/mnist`.
+fn family(path: &Path) -> PathBuf {
+    let stem = path.with_extension("");
+    if precision_rank(path) < PRECISIONS.len() { stem.with_extension("") } else { stem }
+}
+
+/// The precisions in file names, the one to prefer first.
+const PRECISIONS: [&str; 5] = ["int8", "f16", "fp16", "f32", "fp32"];
+
+fn precision_rank(path: &Path) -> usize {
+    let stem = path.with_extension("");
+    let precision = stem.extension().and_then(|precision| precision.to_str()).unwrap_or_default();
+    PRECISIONS.iter().position(|name| *name == precision).unwrap_or(PRECISIONS.len())
+}
+
+/// The folder `models` in the current folder or any above it, or above the program.
+pub fn models_folder() -> Option<PathBuf> {
+    let executable = env::current_exe().ok();
+    let current = env::current_dir().ok();
+    let starts = [current.as_deref(), executable.as_deref().and_then(Path::parent)];
+    starts
+        .into_iter()
+        .flatten()
+        .flat_map(Path::ancestors)
+        .map(|folder| folder.join("models"))
+        .find(|folder| folder.is_dir())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variants_belong_together() {
+        let names = ["m/b.onnx", "m/a.fp32.onnx", "m/a.int8.onnx", "m/readme.md", "m/a.fp16.onnx", "n/a.onnx"];
+        let catalogue = Catalogue::of_files(names.map(PathBuf::from));
+        let expected = ["m/a.int8.onnx", "m/a.fp16.onnx", "m/a.fp32.onnx", "m/b.onnx", "n/a.onnx"];
+        assert_eq!(catalogue.paths, expected.map(PathBuf::from));
+        let variants: Vec<_> = catalogue.variants(Path::new("m/a.int8.onnx")).collect();
+        assert_eq!(variants, expected[..3].iter().map(Path::new).collect::<Vec<_>>());
+        assert_eq!(catalogue.variants(Path::new("n/a.onnx")).count(), 1);
+    }
+
+    #[test]
+    fn files_are_added_once_and_in_order() {
+        let mut catalogue = Catalogue::of_files(["b.onnx".into()]);
+        catalogue.add(Path::new("a.onnx"));
+        catalogue.add(Path::new("b.onnx"));
+        assert_eq!(catalogue.paths, ["a.onnx", "b.onnx"].map(PathBuf::from));
+    }
+
+    #[test]
+    fn a_missing_folder_has_no_models_and_broken_ones_are_told() {
+        assert_eq!(Catalogue::of_folder(Path::new("/no/such/folder")), Catalogue::default());
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("x.onnx"), "nothing of the kind").unwrap();
+        let (best, errors) = Catalogue::of_folder(folder.path()).best();
+        assert!(best.is_none());
+        assert!(errors[0].to_string().contains("x.onnx"), "{}", errors[0]);
+    }
+}

@@ -1,0 +1,130 @@
+//! What can be wrong with a model file.
+
+use std::fmt::Write as _;
+use std::io;
+use std::path::PathBuf;
+
+use latent_runtime::backend::RunError;
+use latent_runtime::format::FormatError;
+use latent_runtime::onnx::{ImageShape, InterfaceError, OnnxError};
+
+use super::format;
+
+/// Why a model cannot be shown.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ModelError {
+    /// The file could not be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// The file's name has no extension of a model.
+    #[error("{} is not named like a model; models end in {}", path.display(), format::extensions().join(" or "))]
+    UnknownExtension {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is no ONNX model.
+    #[error("{0}")]
+    Onnx(OnnxError),
+    /// The file is no packed model.
+    #[error("{} cannot be read: {source}", path.display())]
+    Packed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: FormatError,
+    },
+    /// The model has not one input and one output.
+    #[error("{} is not a generator: {source}", path.display())]
+    Interface {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        source: InterfaceError,
+    },
+    /// The model is for something else.
+    #[error("{} is {} {kind}; the viewer shows generators", path.display(), article(kind))]
+    NotAGenerator {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        kind: &'static str,
+    },
+    /// The input is no latent vector.
+    #[error(
+        "{} is not a generator: its input {} is not a latent vector{}",
+        path.display(),
+        batch_shape(shape),
+        latent_size.map_or(String::new(), |size| format!(" of the {size} values that its metadata names"))
+    )]
+    Input {
+        /// The file.
+        path: PathBuf,
+        /// The input's shape without the batch axis.
+        shape: Vec<usize>,
+        /// The latent size that the metadata names.
+        latent_size: Option<usize>,
+    },
+    /// The output is no image.
+    #[error(
+        "{} is not a generator of images: its output {} is not an image{} (1 or 3 channels, height, width)",
+        path.display(),
+        batch_shape(shape),
+        image.map_or(String::new(), |image| format!(" of {image}, which its metadata names"))
+    )]
+    Output {
+        /// The file.
+        path: PathBuf,
+        /// The output's shape without the batch axis.
+        shape: Vec<usize>,
+        /// The shape of an image that the metadata names.
+        image: Option<ImageShape>,
+    },
+    /// No back end of this build reads such files.
+    #[error("{} needs one of the back ends {engines}, and this build of the viewer has none of them", path.display())]
+    NoEngine {
+        /// The file.
+        path: PathBuf,
+        /// The names of those that do.
+        engines: String,
+    },
+    /// A back end could not open the model.
+    #[error("{message}")]
+    Open {
+        /// What it said.
+        message: String,
+    },
+    /// A back end failed while running.
+    #[error("running {}: {source}", path.display())]
+    Run {
+        /// The file.
+        path: PathBuf,
+        /// What it said.
+        source: RunError,
+    },
+}
+
+impl From<OnnxError> for ModelError {
+    fn from(error: OnnxError) -> Self {
+        Self::Onnx(error)
+    }
+}
+
+fn article(noun: &str) -> &'static str {
+    if noun.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" }
+}
+
+fn batch_shape(shape: &[usize]) -> String {
+    let mut text = String::from("(N");
+    for size in shape {
+        // Writing to a string cannot fail.
+        let _ = write!(text, ", {size}");
+    }
+    text.push(')');
+    text
+}

@@ -1,0 +1,135 @@
+//! The kinds of model files, and which back ends read them.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use latent_runtime::format::{Model, ModelKind as PackedKind, Precision};
+use latent_runtime::onnx::proto::ModelProto;
+use latent_runtime::onnx::proto::tensor_proto::DataType;
+use latent_runtime::onnx::{self, Interface, ModelKind, ModelMetadata};
+use latent_runtime::open::BackendKind;
+
+use super::ModelError;
+
+/// The largest packed model that is read.
+const MAX_PACKED_BYTES: u64 = 4 << 30;
+
+/// What a file says about itself.
+pub(super) struct Description {
+    /// Without the batch axis.
+    pub(super) input_shape: Vec<usize>,
+    /// Without the batch axis.
+    pub(super) output_shape: Vec<usize>,
+    pub(super) precision: &'static str,
+    pub(super) metadata: ModelMetadata,
+}
+
+/// A kind of file.
+pub(super) struct FileFormat {
+    /// Without the dot.
+    extension: &'static str,
+    /// The names of the back ends that read it, the best first.
+    pub(super) engine_names: &'static [&'static str],
+    pub(super) describe: fn(&Path) -> Result<Description, ModelError>,
+}
+
+/// All of them, the one to prefer first. A back end counts once the runtime has one of that name.
+const FORMATS: &[FileFormat] = &[
+    FileFormat { extension: "lat", engine_names: &["native"], describe: describe_packed },
+    FileFormat { extension: "onnx", engine_names: &["ort", "tract"], describe: describe_onnx },
+];
+
+impl FileFormat {
+    /// The back ends of this build that read it, the best first.
+    pub(super) fn engines(&self) -> Vec<BackendKind> {
+        let named = |name: &&str| BackendKind::ALL.iter().copied().find(|kind| kind.name() == *name);
+        self.engine_names.iter().filter_map(named).filter(|kind| kind.is_built_in()).collect()
+    }
+}
+
+/// The kind of a file, by its name.
+pub(super) fn of(path: &Path) -> Result<&'static FileFormat, ModelError> {
+    let rank = rank(path).ok_or_else(|| ModelError::UnknownExtension { path: path.to_owned() })?;
+    Ok(&FORMATS[rank])
+}
+
+/// The place of a file's kind in the order of preference; `None` if its name is not that of a model.
+pub(super) fn rank(path: &Path) -> Option<usize> {
+    let extension = path.extension()?;
+    FORMATS.iter().position(|format| extension.eq_ignore_ascii_case(format.extension))
+}
+
+/// Whether a file is named like a model that some back end of this build reads.
+pub fn is_model(path: &Path) -> bool {
+    rank(path).is_some_and(|rank| !FORMATS[rank].engines().is_empty())
+}
+
+/// The extensions of models, with their dots.
+pub fn extensions() -> Vec<String> {
+    FORMATS.iter().map(|format| format!(".{}", format.extension)).collect()
+}
+
+fn describe_onnx(path: &Path) -> Result<Description, ModelError> {
+    let model = onnx::load(path)?;
+    let interface = Interface::of(&model)
+        .map_err(|source| ModelError::Interface { path: path.to_owned(), source })?;
+    Ok(Description {
+        input_shape: interface.input_shape,
+        output_shape: interface.output_shape,
+        precision: onnx_precision(&model),
+        metadata: ModelMetadata::from_model(&model),
+    })
+}
+
+/// The type that most of the weights have.
+fn onnx_precision(model: &ModelProto) -> &'static str {
+    let (mut int8, mut fp16, mut fp32) = (0, 0, 0);
+    for tensor in model.graph.iter().flat_map(|graph| &graph.initializer) {
+        let elements = tensor.dims.iter().fold(1i64, |product, &size| product.saturating_mul(size.max(0)));
+        match DataType::try_from(tensor.data_type) {
+            Ok(DataType::Int8 | DataType::Uint8) => int8 += elements,
+            Ok(DataType::Float16) => fp16 += elements,
+            Ok(DataType::Float) => fp32 += elements,
+            _ => {}
+        }
+    }
+    if int8 > fp16.max(fp32) {
+        "int8"
+    } else if fp16 > fp32 {
+        "fp16"
+    } else {
+        "fp32"
+    }
+}
+
+fn describe_packed(path: &Path) -> Result<Description, ModelError> {
+    let io = |source| ModelError::Io { path: path.to_owned(), source };
+    let mut bytes = Vec::new();
+    File::open(path).map_err(io)?.take(MAX_PACKED_BYTES).read_to_end(&mut bytes).map_err(io)?;
+    let model = Model::from_bytes(&bytes)
+        .map_err(|source| ModelError::Packed { path: path.to_owned(), source })?;
+    let kind = match model.kind() {
+        PackedKind::Generator => Some(ModelKind::Generator),
+        PackedKind::Discriminator => Some(ModelKind::Discriminator),
+        PackedKind::Encoder => Some(ModelKind::Encoder),
+        PackedKind::Other => None,
+    };
+    let said = ModelMetadata::from_entries(model.metadata());
+    Ok(Description {
+        input_shape: model.input_shape().as_slice().to_vec(),
+        output_shape: model.output_shape().as_slice().to_vec(),
+        precision: match model.precision() {
+            Precision::F32 => "fp32",
+            Precision::F16 => "fp16",
+            Precision::Int8 => "int8",
+        },
+        metadata: ModelMetadata {
+            kind: kind.or(said.kind),
+            latent_size: Some(model.latent_size()).filter(|&size| size > 0),
+            distribution: model.distribution(),
+            range: Some(model.range()),
+            ..said
+        },
+    })
+}

@@ -1,0 +1,191 @@
+//! Generator files: what they say about themselves, and what runs them.
+
+mod catalogue;
+mod error;
+mod format;
+mod generator;
+
+pub use catalogue::{Catalogue, models_folder};
+pub use error::ModelError;
+pub use format::{extensions, is_model};
+pub use generator::{Generator, Images};
+
+use std::path::{Path, PathBuf};
+
+use latent_runtime::latent::Distribution;
+use latent_runtime::onnx::ImageShape;
+use latent_runtime::open::BackendKind;
+use latent_runtime::pixels::ValueRange;
+
+use crate::walk::LatentSpace;
+use format::Description;
+
+/// The most values of one image or one latent vector.
+const MAX_VALUES: usize = 1 << 26;
+
+/// A generator's file, read but not yet opened by an engine.
+#[derive(Clone, Debug)]
+pub struct GeneratorFile {
+    /// The file.
+    pub path: PathBuf,
+    /// The file's name without its extension.
+    pub name: String,
+    /// The file's size.
+    pub bytes: u64,
+    /// The precision of its weights: `fp32`, `fp16` or `int8`.
+    pub precision: &'static str,
+    /// What its latent vectors are drawn from.
+    pub space: LatentSpace,
+    /// Whether the file says what latent values are drawn from; if not, uniform in [-1, 1] is taken.
+    pub distribution_is_known: bool,
+    /// The shape of an image.
+    pub image: ImageShape,
+    /// The values of black and white.
+    pub range: ValueRange,
+    /// The architecture, if the file says it.
+    pub architecture: Option<String>,
+    /// The data set it was trained on, if the file says it.
+    pub dataset: Option<String>,
+    /// The back ends of this build that read such files, the best first.
+    pub engines: Vec<BackendKind>,
+}
+
+impl GeneratorFile {
+    /// Reads what a file says about itself, and checks that it is a generator of images.
+    ///
+    /// # Errors
+    /// See [`ModelError`]; every message names the file.
+    pub fn read(path: &Path) -> Result<Self, ModelError> {
+        let format = format::of(path)?;
+        let bytes = path.metadata().map_err(|source| ModelError::Io { path: path.to_owned(), source })?.len();
+        let description = (format.describe)(path)?;
+        let engines = format.engines();
+        if engines.is_empty() {
+            return Err(ModelError::NoEngine { path: path.to_owned(), engines: format.engine_names.join(", ") });
+        }
+        let image = image_shape(path, &description)?;
+        let space = LatentSpace {
+            size: latent_size(path, &description)?,
+            distribution: description.metadata.distribution.unwrap_or(Distribution::REFERENCE),
+        };
+        Ok(Self {
+            path: path.to_owned(),
+            name: path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default(),
+            bytes,
+            precision: description.precision,
+            space,
+            distribution_is_known: description.metadata.distribution.is_some(),
+            image,
+            range: description.metadata.range.unwrap_or(ValueRange::SIGNED),
+            architecture: description.metadata.architecture,
+            dataset: description.metadata.dataset,
+            engines,
+        })
+    }
+
+    /// The values of one image.
+    pub fn image_values(&self) -> usize {
+        self.image.channels * self.image.height * self.image.width
+    }
+}
+
+fn product(shape: &[usize]) -> usize {
+    shape.iter().fold(1, |product: usize, &size| product.saturating_mul(size))
+}
+
+/// A generator's input has one axis that counts, e.g. (96) or (96, 1, 1).
+fn latent_size(path: &Path, description: &Description) -> Result<usize, ModelError> {
+    let shape = &description.input_shape;
+    let size = product(shape);
+    let is_vector = shape.iter().filter(|&&size| size != 1).count() <= 1;
+    let is_as_said = description.metadata.latent_size.is_none_or(|said| said == size);
+    if !is_vector || !is_as_said || size == 0 || size > MAX_VALUES {
+        let latent_size = description.metadata.latent_size;
+        return Err(ModelError::Input { path: path.to_owned(), shape: shape.clone(), latent_size });
+    }
+    Ok(size)
+}
+
+/// What the metadata says, if it fits; else the output's shape; else the square that a flat output must be.
+fn image_shape(path: &Path, description: &Description) -> Result<ImageShape, ModelError> {
+    if let Some(kind) = description.metadata.kind.filter(|kind| kind.name() != "generator") {
+        return Err(ModelError::NotAGenerator { path: path.to_owned(), kind: kind.name() });
+    }
+    let values = product(&description.output_shape);
+    let square = |channels: usize| {
+        let side = (values / channels).isqrt();
+        (side * side * channels == values && side >= 4).then_some((channels, side, side))
+    };
+    let shape = match (description.metadata.image, description.output_shape.as_slice()) {
+        (Some(image), _) => Some((image.channels, image.height, image.width)),
+        (None, &[channels, height, width]) => Some((channels, height, width)),
+        (None, &[height, width]) => Some((1, height, width)),
+        (None, &[_]) => square(1).or_else(|| square(3)),
+        _ => None,
+    };
+    match shape {
+        Some((channels @ (1 | 3), height, width))
+            if values <= MAX_VALUES && values > 0 && product(&[channels, height, width]) == values =>
+        {
+            Ok(ImageShape { channels, height, width })
+        }
+        _ => Err(ModelError::Output {
+            path: path.to_owned(),
+            shape: description.output_shape.clone(),
+            image: description.metadata.image,
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use latent_runtime::onnx::{ModelKind, ModelMetadata};
+
+    fn description(input: &[usize], output: &[usize]) -> Description {
+        Description {
+            input_shape: input.to_vec(),
+            output_shape: output.to_vec(),
+            precision: "fp32",
+            metadata: ModelMetadata::default(),
+        }
+    }
+
+    #[test]
+    fn shapes_of_generators_are_understood() {
+        let path = Path::new("g.onnx");
+        for (input, output, latent, image) in [
+            (&[96][..], &[1, 28, 28][..], 96, "1x28x28"),
+            (&[100, 1, 1], &[3, 64, 32], 100, "3x64x32"),
+            (&[96], &[784], 96, "1x28x28"),
+            (&[96], &[3072], 96, "3x32x32"),
+            (&[1], &[28, 30], 1, "1x28x30"),
+        ] {
+            let description = description(input, output);
+            assert_eq!(latent_size(path, &description).unwrap(), latent);
+            assert_eq!(image_shape(path, &description).unwrap().to_string(), image);
+        }
+        let mut described = description(&[96], &[1568]);
+        described.metadata.image = Some(ImageShape { channels: 1, height: 28, width: 56 });
+        assert_eq!(image_shape(path, &described).unwrap().to_string(), "1x28x56");
+    }
+
+    #[test]
+    fn what_is_no_generator_is_refused_in_a_sentence() {
+        let path = Path::new("g.onnx");
+        let mut discriminator = description(&[1, 28, 28], &[1]);
+        discriminator.metadata.kind = Some(ModelKind::Discriminator);
+        let error = image_shape(path, &discriminator).unwrap_err().to_string();
+        assert!(error.contains("g.onnx is a discriminator"), "{error}");
+        let error = latent_size(path, &discriminator).unwrap_err().to_string();
+        assert!(error.contains("(N, 1, 28, 28)"), "{error}");
+        for output in [&[10][..], &[2, 28, 28], &[1, 28, 28, 3], &[1, usize::MAX, 2], &[0]] {
+            let error = image_shape(path, &description(&[96], output)).unwrap_err().to_string();
+            assert!(error.contains("not an image"), "{error}");
+        }
+        let mut contradiction = description(&[96], &[1, 28, 28]);
+        contradiction.metadata.latent_size = Some(64);
+        let error = latent_size(path, &contradiction).unwrap_err().to_string();
+        assert!(error.contains("64"), "{error}");
+    }
+}
