@@ -10,4 +10,5 @@ pub mod import;
 pub mod metadata;
 pub mod network;
 pub mod onnx;
+pub mod passes;
 pub mod run;

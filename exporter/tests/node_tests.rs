@@ -13,8 +13,7 @@ use latent_exporter::import::import;
 use latent_runtime::onnx::proto::tensor_proto::DataType;
 use latent_runtime::onnx::proto::tensor_shape_proto::{Dimension, dimension};
 use latent_runtime::onnx::proto::{
-    GraphProto, ModelProto, OperatorSetIdProto, TensorProto, TensorShapeProto, TypeProto, ValueInfoProto,
-    type_proto,
+    ModelProto, TensorProto, TensorShapeProto, TypeProto, ValueInfoProto, type_proto,
 };
 use prost::Message;
 use support::{python, read_tensor as read, run_python, tensor_file as tensor};

@@ -1,0 +1,229 @@
+//! Reshape and Transpose: composed, moved, and taken into weights.
+
+use super::canonical::{first, is_canonical};
+use super::{Links, constant};
+use crate::graph::{
+    Content, Convolution, Dim, Elements, Epilogue, Graph, Node, Op, Reduce, Tensor, ValueId, Window,
+    interpret,
+};
+
+/// A Reshape to the same shape, and a Transpose that moves only axes of length 1.
+pub(super) fn needless(graph: &mut Graph) -> bool {
+    let same = first(graph, |_, node| {
+        let shape = graph.shape(node.inputs[0]);
+        let same = match &node.op {
+            Op::Reshape(target) => *target == shape,
+            Op::Transpose(permutation) => permutation.iter().enumerate().all(|(to, &from)| to == from),
+            _ => false,
+        };
+        (same && graph.constant(node.inputs[0]).is_none()).then_some(())
+    });
+    if let Some((index, ())) = same {
+        let node = graph.nodes.remove(index);
+        graph.replace(node.output, node.inputs[0]);
+        return true;
+    }
+    let moves_nothing = first(graph, |_, node| {
+        let Op::Transpose(permutation) = &node.op else { return None };
+        let shape = graph.shape(node.inputs[0]);
+        let long = permutation.iter().filter(|&&axis| shape[axis] != Dim::Size(1));
+        long.is_sorted().then(|| graph.shape(node.output))
+    });
+    let Some((index, shape)) = moves_nothing else { return false };
+    graph.nodes[index].op = Op::Reshape(shape);
+    true
+}
+
+/// Two of a kind, one after the other.
+pub(super) fn twice(graph: &mut Graph) -> bool {
+    let links = Links::of(graph);
+    let found = first(graph, |_, node| {
+        let (_, before) = links.producer(graph, *node.inputs.first()?)?;
+        let op = match (&node.op, &before.op) {
+            (Op::Reshape(target), Op::Reshape(_)) => Op::Reshape(target.clone()),
+            (Op::Transpose(second), Op::Transpose(first)) => {
+                Op::Transpose(second.iter().map(|&axis| first[axis]).collect())
+            }
+            _ => return None,
+        };
+        Some((op, before.inputs[0]))
+    });
+    let Some((index, (op, input))) = found else { return false };
+    graph.nodes[index].op = op;
+    graph.nodes[index].inputs = vec![input];
+    true
+}
+
+/// The permutation that undoes one.
+fn inverse(permutation: &[usize]) -> Vec<usize> {
+    let mut inverse = vec![0; permutation.len()];
+    for (to, &from) in permutation.iter().enumerate() {
+        inverse[from] = to;
+    }
+    inverse
+}
+
+/// What is done to a transposed tensor can be done before it is transposed: to single elements, with a constant, with
+/// another tensor transposed alike, or along axes.
+pub(super) fn transpose_past(graph: &mut Graph) -> bool {
+    let links = Links::of(graph);
+    let transposed = |id: ValueId| {
+        let (_, node) = links.producer(graph, id)?;
+        match &node.op {
+            Op::Transpose(permutation) => Some((permutation.clone(), node.inputs[0])),
+            _ => None,
+        }
+    };
+    enum Operand {
+        Value(ValueId),
+        /// A constant, with the axes of the tensor before it was transposed.
+        Constant(Tensor),
+    }
+    let found = first(graph, |_, node| {
+        let (permutation, from) = node.inputs.iter().find_map(|&id| transposed(id))?;
+        if !node.epilogue.is_empty() {
+            return None;
+        }
+        let operand = |&id: &ValueId| match (transposed(id), graph.constant(id)) {
+            (Some((other, from)), _) if other == permutation => Some(Operand::Value(from)),
+            (_, Some(tensor)) => {
+                let mut lengths = vec![1; permutation.len().checked_sub(tensor.shape().len())?];
+                lengths.extend(tensor.shape());
+                let full = Tensor::new(lengths, tensor.elements().clone())?;
+                Some(Operand::Constant(interpret::fold(&Op::Transpose(inverse(&permutation)), &[&full])?))
+            }
+            _ => None,
+        };
+        let (op, operands, after) = match &node.op {
+            Op::Activation(_) => (node.op.clone(), vec![Operand::Value(from)], permutation.clone()),
+            Op::Binary(_) => (
+                node.op.clone(),
+                node.inputs.iter().map(operand).collect::<Option<_>>()?,
+                permutation.clone(),
+            ),
+            Op::Softmax { axis } => {
+                (Op::Softmax { axis: permutation[*axis] }, vec![Operand::Value(from)], permutation.clone())
+            }
+            Op::Normalise { axis, p, epsilon } => (
+                Op::Normalise { axis: permutation[*axis], p: *p, epsilon: *epsilon },
+                vec![Operand::Value(from)],
+                permutation.clone(),
+            ),
+            Op::Reduce(reduce) => {
+                let mut axes: Vec<usize> = reduce.axes.iter().map(|&axis| permutation[axis]).collect();
+                axes.sort_unstable();
+                let after = if reduce.keep { permutation.clone() } else { without(&permutation, &axes) };
+                (Op::Reduce(Reduce { axes, ..reduce.clone() }), vec![Operand::Value(from)], after)
+            }
+            _ => return None,
+        };
+        Some((op, operands, after))
+    });
+    let Some((index, (op, operands, after))) = found else { return false };
+    let mut inputs = Vec::new();
+    for (place, operand) in operands.into_iter().enumerate() {
+        inputs.push(match operand {
+            Operand::Value(id) => id,
+            Operand::Constant(tensor) => {
+                let name = format!("{}.operand{place}", graph.nodes[index].name);
+                graph.add_constant(name, tensor)
+            }
+        });
+    }
+    let Ok((element, shape)) = graph.infer(&op, &inputs) else { return false };
+    let name = graph.nodes[index].name.clone();
+    let inner = graph.add_value(format!("{name}.transposed"), Content::Computed { element, shape });
+    let output = graph.nodes[index].output;
+    graph.nodes[index] =
+        Node { name: name.clone(), op, inputs, epilogue: Epilogue::default(), output: inner };
+    let transpose = Node {
+        name: format!("{name}.transpose"),
+        op: Op::Transpose(after),
+        inputs: vec![inner],
+        epilogue: Epilogue::default(),
+        output,
+    };
+    graph.nodes.insert(index + 1, transpose);
+    true
+}
+
+/// A permutation of the axes that are left when some of the input's are dropped.
+fn without(permutation: &[usize], dropped: &[usize]) -> Vec<usize> {
+    let left: Vec<usize> = (0..permutation.len()).filter(|axis| !dropped.contains(axis)).collect();
+    permutation.iter().filter_map(|axis| left.iter().position(|other| other == axis)).collect()
+}
+
+/// A tensor that is transposed, made a vector and multiplied with weights: the weights are permuted instead.
+pub(super) fn transpose_into_next(graph: &mut Graph) -> bool {
+    let links = Links::of(graph);
+    let found = first(graph, |_, node| {
+        let Op::Gemm(gemm) = &node.op else { return None };
+        let weight = graph.constant(node.inputs[1])?;
+        let (_, reshape) = links.producer(graph, node.inputs[0])?;
+        let (Op::Reshape(target), true) = (&reshape.op, is_canonical(gemm)) else { return None };
+        let (_, transpose) = links.producer(graph, reshape.inputs[0])?;
+        let Op::Transpose(permutation) = &transpose.op else { return None };
+        let shape = graph.shape(transpose.inputs[0]);
+        // The batch stays where it is, and everything else is one axis.
+        if permutation[0] != 0 || target.first() != shape.first() {
+            return None;
+        }
+        let lengths = shape[1..].iter().map(|dim| match dim {
+            Dim::Size(length) => Some(*length),
+            Dim::Batch => None,
+        });
+        let lengths: Vec<usize> = lengths.collect::<Option<_>>()?;
+        let (outputs, inner) = (weight.shape()[0], weight.shape()[1]);
+        if lengths.iter().product::<usize>() != inner {
+            return None;
+        }
+        // The weights as a tensor with the transposed axes, transposed back.
+        let mut permuted = vec![outputs];
+        permuted.extend(permutation[1..].iter().map(|&axis| lengths[axis - 1]));
+        let weight = Tensor::new(permuted, weight.elements().clone())?;
+        let back = interpret::fold(&Op::Transpose(inverse(permutation)), &[&weight])?;
+        let Elements::F32(values) = back.elements().clone() else { return None };
+        Some((node.inputs[0], transpose.inputs[0], target.clone(), vec![outputs, inner], values))
+    });
+    let Some((index, (old, from, target, shape, values))) = found else { return false };
+    let weight = constant(graph, index, "weight", shape, values);
+    let name = format!("{}.input", graph.nodes[index].name);
+    let flat = graph.add_value(&name, graph.value(old).content.clone());
+    let (op, epilogue) = (Op::Reshape(target), Epilogue::default());
+    graph.nodes[index].inputs[0] = flat;
+    graph.nodes[index].inputs[1] = weight;
+    graph.nodes.insert(index, Node { name, op, inputs: vec![from], epilogue, output: flat });
+    true
+}
+
+/// A product over the channels of an image whose channels are last is a convolution of single pixels.
+pub(super) fn product_of_pixels(graph: &mut Graph) -> bool {
+    let links = Links::of(graph);
+    let found = first(graph, |_, node| {
+        let weight = graph.constant(*node.inputs.get(1)?)?;
+        let (_, transpose) = links.producer(graph, node.inputs[0])?;
+        let channels_last = Op::Transpose(vec![0, 2, 3, 1]);
+        if node.op != Op::MatMul || transpose.op != channels_last || weight.shape().len() != 2 {
+            return None;
+        }
+        let turned = interpret::fold(&Op::Transpose(vec![1, 0]), &[weight])?;
+        let shape = [turned.shape(), &[1, 1]].concat();
+        Some((transpose.inputs[0], shape, turned.floats()?.to_vec()))
+    });
+    let Some((index, (image, shape, values))) = found else { return false };
+    let window = Window { kernel: [1, 1], stride: [1, 1], dilation: [1, 1], pads: [0; 4] };
+    let weight = constant(graph, index, "weight", shape, values);
+    let (op, inputs) = (Op::Conv(Convolution { window, groups: 1 }), vec![image, weight]);
+    let Ok((element, shape)) = graph.infer(&op, &inputs) else { return false };
+    let name = graph.nodes[index].name.clone();
+    let result = graph.add_value(format!("{name}.pixels"), Content::Computed { element, shape });
+    let mut transpose = graph.nodes[index].clone();
+    graph.nodes[index].op = op;
+    graph.nodes[index].inputs = inputs;
+    graph.nodes[index].output = result;
+    transpose.name = format!("{name}.transpose");
+    transpose.op = Op::Transpose(vec![0, 2, 3, 1]);
+    transpose.inputs = vec![result];
+    graph.nodes.insert(index + 1, transpose);
+    true
+}

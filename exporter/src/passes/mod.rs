@@ -1,0 +1,110 @@
+//! Rewrites of a graph that leave what it computes unchanged: towards fewer, larger operators, as the packed format
+//! has them.
+//!
+//! First everything takes one form ([`canonical`], [`layout`]): a product with constant weights is a Gemm with weights
+//! (out, in), BatchNorm and arithmetic with constants are one multiplication and addition per channel, transposes move
+//! towards the output until they meet their inverse or a layer that takes them into its weights. Then those affine maps
+//! go into the layer before or after, wherever that is exact ([`fold`]). At last activations, residual additions and
+//! what is left of the affine maps become the epilogue of the layer before ([`fuse`]).
+//!
+//! Each rewrite changes one place and says whether it did; they are repeated until none applies.
+
+mod canonical;
+mod fold;
+mod fuse;
+mod layout;
+
+use std::collections::BTreeMap;
+
+use crate::graph::{Graph, Node, Op, Tensor, ValueId};
+
+/// Changes one place of the graph, and returns whether it did.
+type Rewrite = fn(&mut Graph) -> bool;
+
+const SIMPLIFY: &[Rewrite] = &[
+    canonical::batch_norm_to_affine,
+    canonical::gemm,
+    canonical::matmul,
+    canonical::hard_swish,
+    canonical::hard_sigmoid,
+    canonical::l2_normalise,
+    canonical::needless_expand,
+    canonical::constant_operand,
+    canonical::pad_into_convolution,
+    layout::needless,
+    layout::twice,
+    layout::transpose_past,
+    layout::transpose_into_next,
+    layout::product_of_pixels,
+    fold::affine_twice,
+    fold::affine_before_reshape,
+    fold::affine_after_reshape,
+    fold::into_previous,
+    fold::into_next,
+];
+
+const FUSE: &[Rewrite] = &[fuse::residual, fuse::activation, fuse::affine];
+
+/// Rewrites the graph until nothing more can be simplified or fused.
+pub fn optimise(graph: &mut Graph) {
+    graph.remove_unread();
+    for rewrites in [SIMPLIFY, FUSE] {
+        while rewrites.iter().any(|rewrite| rewrite(graph)) {
+            graph.remove_unread();
+        }
+    }
+}
+
+/// Who computes each value, and how often it is read.
+struct Links {
+    producers: BTreeMap<ValueId, usize>,
+    uses: BTreeMap<ValueId, usize>,
+}
+
+impl Links {
+    fn of(graph: &Graph) -> Links {
+        let producers = graph.nodes.iter().enumerate().map(|(index, node)| (node.output, index)).collect();
+        Links { producers, uses: graph.uses() }
+    }
+
+    /// The node that computes `value`, with its place.
+    fn producer<'a>(&self, graph: &'a Graph, value: ValueId) -> Option<(usize, &'a Node)> {
+        let index = *self.producers.get(&value)?;
+        Some((index, graph.nodes.get(index)?))
+    }
+
+    /// The same, when `value` is read once only.
+    fn sole_producer<'a>(&self, graph: &'a Graph, value: ValueId) -> Option<(usize, &'a Node)> {
+        self.producer(graph, value).filter(|_| self.uses.get(&value) == Some(&1))
+    }
+}
+
+/// Node `index` and the node before it become one: the first, with the second's name and result.
+fn join(graph: &mut Graph, first: usize, second: usize) {
+    let second = graph.nodes.remove(second);
+    graph.nodes[first].output = second.output;
+}
+
+/// Whether a node is a layer in the form that [`canonical`] gives it: float weights (and bias) that are constant.
+fn is_layer(graph: &Graph, node: &Node) -> bool {
+    let form = match &node.op {
+        Op::Gemm(gemm) => canonical::is_canonical(gemm),
+        Op::Conv(_) | Op::ConvTranspose(_) => true,
+        _ => false,
+    };
+    let is_float = |&id: &ValueId| graph.constant(id).is_some_and(|tensor| tensor.floats().is_some());
+    form && node.inputs[1..].iter().all(is_float)
+        && node.inputs.get(2).is_none_or(|&bias| graph.shape(bias).len() == 1)
+}
+
+/// A constant of floats that is made by a rewrite. It is named after the node that it is for.
+fn constant(graph: &mut Graph, node: usize, part: &str, shape: Vec<usize>, values: Vec<f32>) -> ValueId {
+    let name = format!("{}.{part}", graph.nodes[node].name);
+    // The number of values is that of the shape by construction; an empty tensor would fail in inference.
+    let tensor =
+        Tensor::new(shape, crate::graph::Elements::F32(values)).unwrap_or_else(|| Tensor::vector(vec![]));
+    graph.add_constant(name, tensor)
+}
+
+#[cfg(test)]
+mod tests;
