@@ -1,6 +1,9 @@
 //! Walks a generator's latent space: live in a window, or recorded to a file.
 #![deny(unsafe_code)]
 
+pub mod cli;
 pub mod model;
 pub mod picture;
+pub mod record;
+pub mod text;
 pub mod walk;

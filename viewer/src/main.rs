@@ -1,3 +1,5 @@
 //! The program `viewer`.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    latent_viewer::cli::main()
+}

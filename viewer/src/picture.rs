@@ -145,7 +145,8 @@ mod tests {
     #[test]
     fn a_png_reads_back() {
         for channels in [1, 3] {
-            let picture = Picture { width: 2, height: 2, channels, pixels: (0..4 * channels as u8).collect() };
+            let picture =
+                Picture { width: 2, height: 2, channels, pixels: (0..4 * channels as u8).collect() };
             let bytes = picture.to_png().unwrap();
             let mut reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().unwrap();
             let mut pixels = vec![0; reader.output_buffer_size().unwrap()];

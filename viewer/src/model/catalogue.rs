@@ -24,7 +24,9 @@ impl Catalogue {
     /// Those of these files that this build can open.
     pub fn of_files(paths: impl IntoIterator<Item = PathBuf>) -> Self {
         let mut paths: Vec<PathBuf> = paths.into_iter().filter(|path| format::is_model(path)).collect();
-        paths.sort_by_cached_key(|path| (family(path), format::rank(path), precision_rank(path), path.clone()));
+        paths.sort_by_cached_key(|path| {
+            (family(path), format::rank(path), precision_rank(path), path.clone())
+        });
         paths.dedup();
         Self { paths }
     }
@@ -94,7 +96,8 @@ mod tests {
 
     #[test]
     fn variants_belong_together() {
-        let names = ["m/b.onnx", "m/a.fp32.onnx", "m/a.int8.onnx", "m/readme.md", "m/a.fp16.onnx", "n/a.onnx"];
+        let names =
+            ["m/b.onnx", "m/a.fp32.onnx", "m/a.int8.onnx", "m/readme.md", "m/a.fp16.onnx", "n/a.onnx"];
         let catalogue = Catalogue::of_files(names.map(PathBuf::from));
         let expected = ["m/a.int8.onnx", "m/a.fp16.onnx", "m/a.fp32.onnx", "m/b.onnx", "n/a.onnx"];
         assert_eq!(catalogue.paths, expected.map(PathBuf::from));

@@ -15,12 +15,12 @@ use super::format;
 #[non_exhaustive]
 pub enum ModelError {
     /// The file could not be read.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}: {cause}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
         /// The system's error.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The file's name has no extension of a model.
     #[error("{} is not named like a model; models end in {}", path.display(), format::extensions().join(" or "))]
@@ -32,20 +32,20 @@ pub enum ModelError {
     #[error("{0}")]
     Onnx(OnnxError),
     /// The file is no packed model.
-    #[error("{} cannot be read: {source}", path.display())]
+    #[error("{} cannot be read: {cause}", path.display())]
     Packed {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        source: FormatError,
+        cause: FormatError,
     },
     /// The model has not one input and one output.
-    #[error("{} is not a generator: {source}", path.display())]
+    #[error("{} is not a generator: {cause}", path.display())]
     Interface {
         /// The file.
         path: PathBuf,
         /// What was found.
-        source: InterfaceError,
+        cause: InterfaceError,
     },
     /// The model is for something else.
     #[error("{} is {} {kind}; the viewer shows generators", path.display(), article(kind))]
@@ -100,12 +100,12 @@ pub enum ModelError {
         message: String,
     },
     /// A back end failed while running.
-    #[error("running {}: {source}", path.display())]
+    #[error("running {}: {cause}", path.display())]
     Run {
         /// The file.
         path: PathBuf,
         /// What it said.
-        source: RunError,
+        cause: RunError,
     },
 }
 

@@ -72,8 +72,8 @@ pub fn extensions() -> Vec<String> {
 
 fn describe_onnx(path: &Path) -> Result<Description, ModelError> {
     let model = onnx::load(path)?;
-    let interface = Interface::of(&model)
-        .map_err(|source| ModelError::Interface { path: path.to_owned(), source })?;
+    let interface =
+        Interface::of(&model).map_err(|cause| ModelError::Interface { path: path.to_owned(), cause })?;
     Ok(Description {
         input_shape: interface.input_shape,
         output_shape: interface.output_shape,
@@ -104,11 +104,11 @@ fn onnx_precision(model: &ModelProto) -> &'static str {
 }
 
 fn describe_packed(path: &Path) -> Result<Description, ModelError> {
-    let io = |source| ModelError::Io { path: path.to_owned(), source };
+    let io = |cause| ModelError::Io { path: path.to_owned(), cause };
     let mut bytes = Vec::new();
     File::open(path).map_err(io)?.take(MAX_PACKED_BYTES).read_to_end(&mut bytes).map_err(io)?;
-    let model = Model::from_bytes(&bytes)
-        .map_err(|source| ModelError::Packed { path: path.to_owned(), source })?;
+    let model =
+        Model::from_bytes(&bytes).map_err(|cause| ModelError::Packed { path: path.to_owned(), cause })?;
     let kind = match model.kind() {
         PackedKind::Generator => Some(ModelKind::Generator),
         PackedKind::Discriminator => Some(ModelKind::Discriminator),

@@ -83,10 +83,12 @@ impl Generator {
         let batch = latents.len() / latent_size;
         self.values.clear();
         self.values.resize(batch * image_values, 0.0);
-        let failed = |source| ModelError::Run { path: self.file.path.clone(), source };
+        let failed = |cause| ModelError::Run { path: self.file.path.clone(), cause };
         if !self.one_by_one {
             match self.backend.run(batch, latents, &mut self.values) {
-                Err(RunError::FixedBatch { expected: 1, .. } | RunError::BatchTooLarge { .. }) if batch > 1 => {
+                Err(RunError::FixedBatch { expected: 1, .. } | RunError::BatchTooLarge { .. })
+                    if batch > 1 =>
+                {
                     self.one_by_one = true;
                 }
                 result => result.map_err(failed)?,

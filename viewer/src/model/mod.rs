@@ -57,11 +57,14 @@ impl GeneratorFile {
     /// See [`ModelError`]; every message names the file.
     pub fn read(path: &Path) -> Result<Self, ModelError> {
         let format = format::of(path)?;
-        let bytes = path.metadata().map_err(|source| ModelError::Io { path: path.to_owned(), source })?.len();
+        let bytes = path.metadata().map_err(|cause| ModelError::Io { path: path.to_owned(), cause })?.len();
         let description = (format.describe)(path)?;
         let engines = format.engines();
         if engines.is_empty() {
-            return Err(ModelError::NoEngine { path: path.to_owned(), engines: format.engine_names.join(", ") });
+            return Err(ModelError::NoEngine {
+                path: path.to_owned(),
+                engines: format.engine_names.join(", "),
+            });
         }
         let image = image_shape(path, &description)?;
         let space = LatentSpace {

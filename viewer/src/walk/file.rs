@@ -43,12 +43,12 @@ pub struct WalkFile {
 #[non_exhaustive]
 pub enum WalkFileError {
     /// The file could not be read.
-    #[error("cannot read the walk {}: {source}", path.display())]
+    #[error("cannot read the walk {}: {cause}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
         /// The system's error.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The file is too large for a walk.
     #[error("{} is too large for a walk: at most {MAX_BYTES} bytes are read", path.display())]
@@ -86,7 +86,7 @@ impl WalkFile {
     /// # Errors
     /// See [`WalkFileError`].
     pub fn load(path: &Path) -> Result<Self, WalkFileError> {
-        let io = |source| WalkFileError::Io { path: path.to_owned(), source };
+        let io = |cause| WalkFileError::Io { path: path.to_owned(), cause };
         let mut bytes = Vec::new();
         File::open(path).map_err(io)?.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(io)?;
         if bytes.len() as u64 > MAX_BYTES {

@@ -1,0 +1,61 @@
+//! Animated GIFs.
+
+use std::io::BufWriter;
+use std::path::Path;
+
+use gif::{Encoder, Frame, Repeat};
+use tempfile::NamedTempFile;
+
+use super::output::{self, Form};
+use super::{RecordError, encoding};
+use crate::picture::Picture;
+
+/// How well colours are chosen for pictures with more than 256 of them: from 1, the best, to 30, the fastest.
+const QUANTISER_SPEED: i32 = 4;
+
+/// Writes a GIF that repeats for ever. Grey pictures have a palette of all 256 greys, so every pixel is exact; so are
+/// colour pictures of at most 256 colours.
+pub(super) struct GifWriter {
+    encoder: Encoder<BufWriter<NamedTempFile>>,
+    form: Form,
+    fps: f64,
+    written: u32,
+}
+
+impl GifWriter {
+    pub(super) fn begin(path: &Path, first: &Picture, fps: f64) -> Result<Self, RecordError> {
+        let (Ok(width), Ok(height)) = (u16::try_from(first.width), u16::try_from(first.height)) else {
+            let (width, height) = (first.width, first.height);
+            let problem = format!("a GIF is at most 65535 pixels wide and high, not {width}x{height}");
+            return Err(RecordError::Encoding { path: path.to_owned(), problem });
+        };
+        let greys: Vec<u8> =
+            if first.channels == 1 { (0..=255).flat_map(|grey| [grey; 3]).collect() } else { vec![] };
+        let failed = encoding(path);
+        let mut encoder =
+            Encoder::new(output::begin(path)?, width, height, &greys).map_err(|error| failed(&error))?;
+        encoder.set_repeat(Repeat::Infinite).map_err(|error| failed(&error))?;
+        Ok(Self { encoder, form: Form::of(first), fps, written: 0 })
+    }
+
+    pub(super) fn add(&mut self, path: &Path, picture: &Picture) -> Result<(), RecordError> {
+        self.form.check(path, picture)?;
+        // The form's size was checked when the file was begun.
+        let (width, height) = (picture.width as u16, picture.height as u16);
+        let mut frame = if picture.channels == 1 {
+            Frame { width, height, buffer: picture.pixels.as_slice().into(), ..Frame::default() }
+        } else {
+            Frame::from_rgb_speed(width, height, &picture.pixels, QUANTISER_SPEED)
+        };
+        // Delays are whole hundredths of a second; rounding the times rather than the delays keeps the rate.
+        let time = |frame: u32| (f64::from(frame) * 100.0 / self.fps).round();
+        frame.delay = (time(self.written + 1) - time(self.written)) as u16;
+        self.written += 1;
+        self.encoder.write_frame(&frame).map_err(|error| encoding(path)(&error))
+    }
+
+    pub(super) fn finish(self, path: &Path, force: bool) -> Result<u64, RecordError> {
+        let writer = self.encoder.into_inner().map_err(|error| encoding(path)(&error))?;
+        output::finish(writer, path, force)
+    }
+}
