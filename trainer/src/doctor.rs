@@ -525,7 +525,9 @@ mod tests {
             "#define TORCH_VERSION_MAJOR 2\n#define TORCH_VERSION_MINOR 11\n#define TORCH_VERSION_PATCH 0\n";
         let wheel =
             |cuda: &str| format!("__version__ = '2.11.0+x'\ndebug = False\ncuda: Optional[str] = {cuda}\n");
-        let cases: [(&str, &str, String, Option<&str>, Option<&str>); 7] = [
+        // What it is, which file tells, its content; version and CUDA expected.
+        type Case = (&'static str, &'static str, String, Option<&'static str>, Option<&'static str>);
+        let cases: [Case; 7] = [
             ("wheel with CUDA", "version.py", wheel("'13.0'"), Some("2.11.0+x"), Some("13.0")),
             ("wheel without", "version.py", wheel("None"), Some("2.11.0+x"), None),
             ("zip with CUDA", "build-version", "2.11.0+cu126\n".into(), Some("2.11.0+cu126"), Some("12.6")),

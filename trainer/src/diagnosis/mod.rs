@@ -674,7 +674,8 @@ mod tests {
         use LossKind::*;
         type Figures = fn(u64) -> (f64, f64, f64);
         // (name, loss, figures, the one finding expected, found at the latest, words of its message)
-        let cases: [(&str, LossKind, Figures, FindingKind, u64, &[&str]); 15] = [
+        type Case = (&'static str, LossKind, Figures, FindingKind, u64, &'static [&'static str]);
+        let cases: [Case; 15] = [
             (
                 "D frozen, fooled at once (measured with lr 0)",
                 Bce,

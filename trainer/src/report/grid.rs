@@ -62,7 +62,7 @@ impl fmt::Display for GridError {
 
 impl std::error::Error for GridError {}
 
-/// Width and height in pixels of the sheet that [`png`] makes.
+/// Width and height in pixels of the sheet that [`png()`] makes.
 ///
 /// # Errors
 /// [`GridError::Empty`], [`GridError::TooLarge`].

@@ -267,7 +267,7 @@ mod tests {
             let length = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
             let check = |bytes: &[u8], stored: &[u8]| {
                 let crc = crc32c_plain(bytes);
-                let masked = ((crc >> 15) | (crc << 17)).wrapping_add(0xa282_ead8);
+                let masked = crc.rotate_right(15).wrapping_add(0xa282_ead8);
                 assert_eq!(masked, u32::from_le_bytes(stored.try_into().unwrap()));
             };
             check(&bytes[..8], &bytes[8..12]);
