@@ -1,8 +1,8 @@
-//! Times the CS231n generators in every precision, with random weights: only the architectures count.
+//! Times the CS231n generators, a ResNet-18 encoder and a small one in every precision, with random weights: only the architectures count.
 //!
-//! `cargo run --release -p latent-runtime --no-default-features --features std --example bench_native -- [seconds] [ops]`
+//! `cargo run --release -p latent-runtime --no-default-features --features std --example bench_native -- [seconds] [ops] [MODEL or PRECISION...]`
 //! prints, for one and two threads, the least and the median time of a run at batch 1, and the rate at which weights
-//! stream by; `ops` adds each operator's share.
+//! stream by; `ops` adds each operator's share. `ISA=scalar` (or another name) chooses the instruction set.
 
 use std::error::Error;
 use std::time::{Duration, Instant};
@@ -110,19 +110,87 @@ fn dcgan(precision: Precision) -> Result<Vec<u8>, Box<dyn Error>> {
     Ok(builder.finish()?)
 }
 
+/// A convolution with BatchNorm folded and ReLU, with a residual or without.
+fn convolution(
+    builder: &mut Builder,
+    random: &mut Random,
+    input: ValueId,
+    (outputs, kernel, stride): (usize, usize, usize),
+    residual: Option<ValueId>,
+    activation: Activation,
+) -> Result<ValueId, Box<dyn Error>> {
+    let inputs = builder.extents(input)[0];
+    let layer = random.layer(outputs * inputs * kernel * kernel, inputs * kernel * kernel, outputs);
+    let mut spec =
+        layer.spec(activation, random.quantised(0.02, if activation == Activation::Relu { 0 } else { 128 }));
+    spec.residual = residual;
+    let window = WindowSpec::square(kernel, stride, kernel / 2);
+    Ok(builder.convolution(&format!("conv{kernel} {inputs}-{outputs}"), input, window, 1, spec)?)
+}
+
+/// A residual network of basic blocks with a 3x3 stem, for 32 x 32 images: (channels, blocks) of each stage.
+fn resnet(precision: Precision, stages: &[(usize, usize)]) -> Result<Vec<u8>, Box<dyn Error>> {
+    let info = ModelInfo { kind: ModelKind::Encoder, precision, ..Default::default() };
+    let (mut builder, mut random) = (Builder::new(info), Random { rng: Rng::from_seed(1), precision });
+    let image = builder.input("image", &[3, 32, 32], random.quantised(1.0 / 64.0, 128))?;
+    let mut x = convolution(&mut builder, &mut random, image, (stages[0].0, 3, 1), None, Activation::Relu)?;
+    for (stage, &(channels, blocks)) in stages.iter().enumerate() {
+        for block in 0..blocks {
+            let stride = if stage > 0 && block == 0 { 2 } else { 1 };
+            let mut shortcut = x;
+            if stride != 1 || builder.extents(x)[0] != channels {
+                let form = (channels, 1, stride);
+                shortcut = convolution(&mut builder, &mut random, x, form, None, Activation::Identity)?;
+                // The shortcut has the type of the block's output.
+            }
+            let a = convolution(&mut builder, &mut random, x, (channels, 3, stride), None, Activation::Relu)?;
+            x = convolution(
+                &mut builder,
+                &mut random,
+                a,
+                (channels, 3, 1),
+                Some(shortcut),
+                Activation::Relu,
+            )?;
+        }
+    }
+    let h = builder.global_average_pool("pool", x, Element::F32)?;
+    let shape = [builder.extents(h)[0]];
+    builder.output(h, "h", &shape)?;
+    Ok(builder.finish()?)
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let seconds: f64 = arguments.next().map_or(Ok(0.5), |seconds| seconds.parse())?;
-    let operators = arguments.next().is_some();
+    let mut wanted: Vec<String> = arguments.collect();
+    let operators = wanted.iter().any(|word| word == "ops");
+    wanted.retain(|word| word != "ops");
     println!("{}", instruction_set());
     for precision in [Precision::Int8, Precision::F16, Precision::F32] {
-        for (name, bytes) in [("vanilla", vanilla(precision)?), ("dcgan", dcgan(precision)?)] {
+        let models = [
+            ("vanilla", vanilla(precision)?),
+            ("dcgan", dcgan(precision)?),
+            ("resnet18", resnet(precision, &[(64, 2), (128, 2), (256, 2), (512, 2)])?),
+            ("small", resnet(precision, &[(32, 1), (64, 1), (128, 1), (256, 1)])?),
+        ];
+        for (name, bytes) in models {
+            let named = |names: &[&str], name| {
+                let mut asked = wanted.iter().filter(|word| names.contains(&word.as_str())).peekable();
+                asked.peek().is_none() || asked.any(|word| word == name)
+            };
+            if !named(&["vanilla", "dcgan", "resnet18", "small"], name)
+                || !named(&["int8", "f16", "f32"], precision.name())
+            {
+                continue;
+            }
             for threads in [1, 2] {
                 let options = NativeOptions { threads, instruction_set: std::env::var("ISA").ok() };
                 let began = Instant::now();
                 let mut backend = NativeBackend::from_bytes(&bytes, &options)?;
                 let load = began.elapsed();
-                let (input, mut output) = (vec![0.5; 96], vec![0.0; 784]);
+                let (input, mut output) =
+                    (vec![0.5; backend.input().values()], vec![0.0; backend.output().values()]);
                 let mut times = Vec::new();
                 let mut shares: Vec<(String, Duration)> = Vec::new();
                 let began = Instant::now();
@@ -152,7 +220,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                     load.as_secs_f64() * 1e3,
                 );
                 for (name, least) in shares {
-                    println!("    {name:12} {:7.2} us", micros(least));
+                    println!("    {name:16} {:7.2} us", micros(least));
                 }
             }
         }

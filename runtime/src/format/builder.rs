@@ -16,7 +16,7 @@ use super::model::{Model, ModelKind, Precision};
 use super::operator::{
     Activation, BinaryKind, Coordinates, Interpolation, PadKind, PoolKind, WeightType, number,
 };
-use super::pack::Plain;
+use super::pack::{Plain, put_float};
 use super::plan::{Buffer, plan};
 use super::value::{Halo, Value, ValueType};
 use super::window::Axis;
@@ -1398,10 +1398,7 @@ impl Builder {
                 match &layer.weights {
                     Plain::Float(weights, kind) => {
                         let weight = at.map_or(0.0, |at| weights[at]);
-                        match kind {
-                            WeightType::F16 => packed.extend(crate::half::from_f32(weight).to_le_bytes()),
-                            _ => packed.extend(weight.to_le_bytes()),
-                        }
+                        put_float(weight, *kind, &mut packed);
                     }
                     Plain::Int8(weights) => packed.push(at.map_or(0, |at| weights[at] as u8)),
                 }

@@ -25,7 +25,7 @@ mod tests;
 pub use builder::*;
 pub use error::{FormatError, Name};
 pub use layout::{
-    ALIGNMENT, BLOCK, GROUP, MAGIC, MAX_ELEMENTS, MAX_EXTENT, MAX_OPERATORS, MAX_VALUES, VERSION,
+    ALIGNMENT, BLOCK, GROUP, MAGIC, MAX_ELEMENTS, MAX_EXTENT, MAX_OPERATORS, MAX_VALUES, NARROW, VERSION,
 };
 #[cfg(feature = "std")]
 pub(crate) use model::Header;

@@ -2,7 +2,7 @@
 
 use super::error::{FormatError, Name};
 use super::layout::{
-    ALIGNMENT, BLOCK, FLAG_AFTER, FLAG_BEFORE, GROUP, MAX_EXTENT, NONE, operator as field, word,
+    ALIGNMENT, BLOCK, FLAG_AFTER, FLAG_BEFORE, GROUP, MAX_EXTENT, NONE, operator as field, weight_rows, word,
 };
 use super::value::{Value, ValueType};
 use super::window::Axis;
@@ -630,21 +630,17 @@ impl<'a> Reader<'a, '_> {
                     return Err(self.shapes("a fully connected operator takes no halo"));
                 }
                 let rows = blocks(output.elements()) * block;
-                Kind::FullyConnected(self.layer(
-                    rows * input.elements() as u64,
-                    rows,
-                    input,
-                    second,
-                    output,
-                )?)
+                let weights = weight_rows(output.elements()) as u64 * input.elements() as u64;
+                Kind::FullyConnected(self.layer(weights, rows, input, second, output)?)
             }
             number::CONVOLUTION => {
                 let window = self.window()?;
                 let (groups, inputs, outputs) = self.groups(input, output)?;
                 self.covered(input, output, &window)?;
                 let rows = groups as u64 * blocks(outputs) * block;
+                let stored = (groups * weight_rows(outputs)) as u64;
                 let weights =
-                    product([rows, window[0].kernel as u64, window[1].kernel as u64, depth(inputs)]);
+                    product([stored, window[0].kernel as u64, window[1].kernel as u64, depth(inputs)]);
                 Kind::Convolution { window, groups, layer: self.layer(weights, rows, input, second, output)? }
             }
             number::DEPTHWISE => {
@@ -678,8 +674,9 @@ impl<'a> Reader<'a, '_> {
                     }
                 }
                 // Every tap belongs to exactly one phase; each phase has its own sum of weights, so its own parameters.
+                let stored = (groups * weight_rows(outputs)) as u64;
                 let weights =
-                    product([rows, window[0].kernel as u64, window[1].kernel as u64, depth(inputs)]);
+                    product([stored, window[0].kernel as u64, window[1].kernel as u64, depth(inputs)]);
                 let phases = (window[0].stride * window[1].stride) as u64;
                 Kind::Transposed {
                     window,

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::layout::{BLOCK, GROUP};
+use super::layout::{BLOCK, GROUP, NARROW};
 use super::operator::WeightType;
 
 /// Weights as the world writes them, owned until they are packed.
@@ -30,7 +30,8 @@ impl Plain {
     }
 
     /// Appends `rows` outputs of `depth` inputs each in blocks of 16 outputs: `[block][k][16]`, int8
-    /// `[block][k / 4][16][4]`. `index` gives the plain weight's place, or `None` for padding.
+    /// `[block][k / 4][16][4]`; at most four outputs one after the other. `index` gives the plain weight's place, or
+    /// `None` for padding.
     pub(super) fn pack(
         &self,
         rows: usize,
@@ -39,6 +40,17 @@ impl Plain {
         out: &mut Vec<u8>,
     ) {
         let place = |row: usize, k: usize| if row < rows { index(row, k) } else { None };
+        if rows <= NARROW {
+            for at in
+                (0..rows).flat_map(|row| (0..depth).map(move |k| (row, k))).map(|(row, k)| index(row, k))
+            {
+                match self {
+                    Self::Float(weights, kind) => put_float(at.map_or(0.0, |at| weights[at]), *kind, out),
+                    Self::Int8(weights) => out.push(at.map_or(0, |at| weights[at] as u8)),
+                }
+            }
+            return;
+        }
         let blocks = rows.div_ceil(BLOCK);
         out.reserve(blocks * BLOCK * depth * self.kind().size());
         for block in 0..blocks {
@@ -47,10 +59,7 @@ impl Plain {
                     for k in 0..depth {
                         for lane in 0..BLOCK {
                             let weight = place(block * BLOCK + lane, k).map_or(0.0, |at| weights[at]);
-                            match kind {
-                                WeightType::F16 => out.extend(crate::half::from_f32(weight).to_le_bytes()),
-                                _ => out.extend(weight.to_le_bytes()),
-                            }
+                            put_float(weight, *kind, out);
                         }
                     }
                 }
@@ -73,5 +82,13 @@ impl Plain {
             Self::Float(..) => 0,
             Self::Int8(weights) => (0..depth).filter_map(index).map(|at| i64::from(weights[at])).sum(),
         }
+    }
+}
+
+/// Appends a weight as f32 or rounded to binary16.
+pub(super) fn put_float(weight: f32, kind: WeightType, out: &mut Vec<u8>) {
+    match kind {
+        WeightType::F16 => out.extend(crate::half::from_f32(weight).to_le_bytes()),
+        _ => out.extend(weight.to_le_bytes()),
     }
 }

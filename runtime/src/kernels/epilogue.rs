@@ -125,21 +125,26 @@ impl Epilogue<'_> {
     /// Everything after the bias. `row` counts weights' rows, `at` is the residual's element.
     #[inline(always)]
     pub(crate) fn finish(&self, sum: f32, row: usize, at: usize) -> f32 {
-        let mut y = sum;
-        if let Some(residual) = &self.residual {
-            match residual.values {
-                Values::F32(values) => y += values[at],
-                Values::U8(values) => {
-                    let steps = i32::from(values[at]) - i32::from(residual.zero_point);
-                    y += steps as f32 * residual.scale;
-                }
-            }
-        }
-        y = self.activation.apply(y);
+        let mut y = self.activation.apply(self.add_residual(sum, at));
         if let Some((scale, shift)) = self.after {
             y = y * scale[row] + shift[row];
         }
         y
+    }
+
+    /// The sum with the residual's element `at`, if there is a residual.
+    #[inline(always)]
+    pub(crate) fn add_residual(&self, sum: f32, at: usize) -> f32 {
+        match &self.residual {
+            None => sum,
+            Some(residual) => match residual.values {
+                Values::F32(values) => sum + values[at],
+                Values::U8(values) => {
+                    let steps = i32::from(values[at]) - i32::from(residual.zero_point);
+                    sum + steps as f32 * residual.scale
+                }
+            },
+        }
     }
 }
 

@@ -7,6 +7,9 @@ use super::matmul::Weights;
 /// Rows of weights in one block.
 pub(crate) const BLOCK: usize = 16;
 
+/// Up to so many output channels, weights are not in blocks but row after row.
+pub(crate) const NARROW: usize = 4;
+
 /// A slice is too short for what a kernel was asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct OutOfBounds;
@@ -81,6 +84,16 @@ impl Geometry {
         self.channels.div_ceil(BLOCK)
     }
 
+    /// Rows that the weights have: the channels, filled up to whole blocks unless they are few.
+    pub(crate) fn weight_rows(&self) -> usize {
+        if self.is_narrow() { self.channels } else { self.blocks() * BLOCK }
+    }
+
+    /// Whether there are so few channels that weights lie row after row.
+    pub(crate) fn is_narrow(&self) -> bool {
+        self.channels <= NARROW
+    }
+
     /// Products per output element.
     pub(crate) fn products(&self) -> usize {
         self.taps[0] * self.taps[1] * self.depth
@@ -150,6 +163,7 @@ impl Geometry {
                 .checked_add(self.depth)?;
         }
         let rows = self.channels.checked_next_multiple_of(BLOCK)?;
+        let weight_rows = if self.is_narrow() { self.channels } else { rows };
         let parameters = match epilogue.bias {
             Bias::F32(bias) => bias.len() >= rows,
             Bias::I32 { bias, scale, sum128 } => {
@@ -169,8 +183,9 @@ impl Geometry {
         };
         Some(
             self.channels > 0
+                && self.depth > 0
                 && read <= input.len()
-                && rows.checked_mul(products)? <= weights.len()
+                && weight_rows.checked_mul(products)? <= weights.len()
                 && last(&self.output)?.checked_add(self.channels)? <= output.len()
                 && parameters
                 && after

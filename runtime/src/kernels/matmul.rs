@@ -1,12 +1,13 @@
 //! Matrix products: the check of all bounds, the division of the work among threads, and the walk over tiles. What a
 //! tile computes is the instruction set's affair.
 
-use super::epilogue::{Epilogue, Values, ValuesMut};
-use super::geometry::{Geometry, OutOfBounds};
-use super::tile::{MAX_ROWS, Pointers, Tile, TileKernel};
+use super::epilogue::{Epilogue, Values, ValuesMut, quantise};
+use super::geometry::{BLOCK, Geometry, OutOfBounds};
+use super::tile::{MAX_ROWS, OutputPointer, Pointers, Tile, TileKernel};
 use super::{Engine, Isa, scalar};
 
-/// Packed weights: blocks of 16 rows, `[block][k][16]`, int8 `[block][k / 4][16][4]`.
+/// Packed weights: blocks of 16 rows, `[block][k][16]`, int8 `[block][k / 4][16][4]`; of at most [`super::geometry::NARROW`] rows
+/// `[row][k]`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Weights<'a> {
     F32(&'a [f32]),
@@ -59,6 +60,10 @@ pub(crate) fn matmul(
 ) -> Result<(), OutOfBounds> {
     let geometry = geometry.simplified();
     geometry.check(&input, &weights, epilogue, &output)?;
+    if geometry.is_narrow() {
+        narrow(engine, &geometry, &input, &weights, epilogue, output);
+        return Ok(());
+    }
     match engine.isa() {
         Isa::Scalar => {
             scalar::matmul::matmul(&geometry, &input, &weights, epilogue, &mut output);
@@ -68,6 +73,76 @@ pub(crate) fn matmul(
         Isa::X86(isa) => drive(engine, isa, &geometry, &input, &weights, epilogue, output),
         #[cfg(target_arch = "aarch64")]
         Isa::Arm(isa) => drive(engine, isa, &geometry, &input, &weights, epilogue, output),
+    }
+}
+
+/// A checked product with few outputs.
+fn narrow(
+    engine: &mut Engine,
+    geometry: &Geometry,
+    input: &Values<'_>,
+    weights: &Weights<'_>,
+    epilogue: &Epilogue<'_>,
+    output: ValuesMut<'_>,
+) {
+    let isa = engine.isa();
+    let (pixels, zero_point) = (geometry.pixels(), epilogue.zero_point);
+    let target = Target(match output {
+        ValuesMut::F32(output) => OutputPointer::F32(output.as_mut_ptr()),
+        ValuesMut::U8(output) => OutputPointer::U8(output.as_mut_ptr()),
+    });
+    let part = |index: usize| {
+        let first = geometry.pixel(index * BLOCK);
+        let count = (pixels - index * BLOCK).min(BLOCK);
+        let at = (first, count);
+        let outputs = match isa {
+            Isa::Scalar => {
+                scalar::narrow::chunk(geometry, input, weights, epilogue, at, &scalar::narrow::Plain)
+            }
+            // SAFETY: `matmul` has checked the bounds.
+            #[cfg(target_arch = "x86_64")]
+            #[allow(unsafe_code)]
+            Isa::X86(isa) => unsafe { isa.narrow(geometry, input, weights, epilogue, at) },
+            #[cfg(target_arch = "aarch64")]
+            Isa::Arm(isa) => isa.narrow(geometry, input, weights, epilogue, at),
+        };
+        let mut pixel = first;
+        for lane in 0..count {
+            for (channel, outputs) in outputs[..geometry.channels].iter().enumerate() {
+                let to = geometry.output.at(pixel) + channel;
+                // SAFETY: `geometry.check` has shown that every channel of every pixel lies in the output slice, which
+                // this function holds exclusively; no two chunks have a pixel in common.
+                #[allow(unsafe_code)]
+                unsafe {
+                    match target.get() {
+                        OutputPointer::F32(output) => output.add(to).write(outputs[lane]),
+                        OutputPointer::U8(output) => {
+                            output.add(to).write(quantise(outputs[lane], zero_point))
+                        }
+                    }
+                }
+            }
+            pixel = geometry.next(pixel);
+        }
+    };
+    let chunks = pixels.div_ceil(BLOCK);
+    if engine.threads() == 1 || pixels * geometry.channels * geometry.products() < PARALLEL {
+        (0..chunks).for_each(part);
+    } else {
+        engine.parallel(chunks, &part);
+    }
+}
+
+/// A pointer to the output that threads share.
+struct Target(OutputPointer);
+
+// SAFETY: it stands for an exclusive borrow that outlives its use, and threads write different elements.
+#[allow(unsafe_code)]
+unsafe impl Sync for Target {}
+
+impl Target {
+    fn get(&self) -> OutputPointer {
+        self.0
     }
 }
 
@@ -84,17 +159,18 @@ fn drive<K: TileKernel>(
 ) -> Result<(), OutOfBounds> {
     let (pixels, blocks) = (geometry.pixels(), geometry.blocks());
     let (max_rows, max_blocks) = kernel.tile(weights, pixels);
-    let block_bytes = geometry.products() * super::geometry::BLOCK * weights.size();
+    let block_bytes = geometry.products() * BLOCK * weights.size();
     let pointers = Pointers::new(geometry, input, weights, epilogue, output);
 
     let part = |pixels: core::ops::Range<usize>, blocks: core::ops::Range<usize>| {
         let mut block = blocks.start;
         while block < blocks.end {
             let count = (blocks.end - block).min(max_blocks);
-            let mut done = pixels.start;
-            let mut pixel = geometry.pixel(done);
-            while done < pixels.end {
-                let rows = (pixels.end - done).min(max_rows);
+            let mut pixel = geometry.pixel(pixels.start);
+            // Tiles of nearly equal size: a last one of a single pixel would be as slow as a whole one.
+            let tiles = pixels.len().div_ceil(max_rows);
+            for index in 0..tiles {
+                let rows = pixels.len() * (index + 1) / tiles - pixels.len() * index / tiles;
                 let mut tile = Tile {
                     pointers: &pointers,
                     rows,
@@ -118,7 +194,6 @@ fn drive<K: TileKernel>(
                 unsafe {
                     kernel.run(&tile);
                 }
-                done += rows;
             }
             block += count;
         }

@@ -45,6 +45,9 @@ fn cases() -> Vec<Case> {
         (1, 1, 1, [1, 1], 1, 96, 1024),
         (1, 1, 1, [1, 1], 1, 100, 70),
         (1, 1, 1, [1, 1], 1, 4, 1),
+        (1, 5, 7, [2, 2], 1, 64, 1),
+        (2, 3, 6, [3, 3], 1, 20, 3),
+        (1, 1, 1, [1, 1], 1, 1024, 4),
         (7, 1, 1, [1, 1], 1, 36, 33),
         (1, 4, 4, [3, 3], 1, 16, 64),
         (2, 5, 3, [2, 2], 1, 8, 17),
@@ -124,7 +127,7 @@ fn compute(case: &Case, kind: Kind, isa: Isa, threads: usize) -> (Vec<f32>, Vec<
     let inputs = 8 + case.batch * input_strides.example;
     let outputs = 5 + case.batch * output_strides.example;
     let padded = case.channels.next_multiple_of(BLOCK);
-    let count = padded * geometry.products();
+    let count = geometry.weight_rows() * geometry.products();
     let mut floats =
         |n: usize, low: f32, high: f32| -> Vec<f32> { (0..n).map(|_| rng.uniform(low, high)).collect() };
     let (input, weights) = (floats(inputs, -1.0, 1.0), floats(count, -0.5, 0.5));
@@ -139,7 +142,8 @@ fn compute(case: &Case, kind: Kind, isa: Isa, threads: usize) -> (Vec<f32>, Vec<
     let mut sum128 = vec![0; padded];
     for (at, &weight) in int8.iter().enumerate() {
         let (block, rest) = (at / (16 * products), at % (16 * products));
-        sum128[block * 16 + rest % 64 / 4] += 128 * i32::from(weight);
+        let row = if geometry.is_narrow() { at / products } else { block * 16 + rest % 64 / 4 };
+        sum128[row] += 128 * i32::from(weight);
     }
     let residual_f32 = floats(outputs, -2.0, 2.0);
     let residual_u8: Vec<u8> = residual_f32.iter().map(|x| ((x + 2.0) * 63.0) as u8).collect();
@@ -212,17 +216,17 @@ fn slices_that_are_too_short_are_refused() {
         tap: [0, 0],
         depth: 4,
         input: Strides { offset: 0, example: 16, row: 8, column: 4 },
-        output: Strides { offset: 0, example: 4, row: 2, column: 1 },
+        output: Strides { offset: 0, example: 20, row: 10, column: 5 },
         residual: Strides::default(),
-        channels: 1,
+        channels: 5,
     };
     // Lengths of input, weights, bias, output; only the first has all that is needed.
     let cases = [
-        (16, 64, 16, 4, true),
-        (15, 64, 16, 4, false),
-        (16, 63, 16, 4, false),
-        (16, 64, 15, 4, false),
-        (16, 64, 16, 3, false),
+        (16, 64, 16, 20, true),
+        (15, 64, 16, 20, false),
+        (16, 63, 16, 20, false),
+        (16, 64, 15, 20, false),
+        (16, 64, 16, 19, false),
     ];
     for (inputs, weights, biases, outputs, fits) in cases {
         for isa in Isa::available() {
@@ -255,7 +259,7 @@ fn slices_that_are_too_short_are_refused() {
         after: None,
         zero_point: 0,
     };
-    let (input, weights, mut output) = ([0.0; 16], [0.0; 64], [0.0; 4]);
+    let (input, weights, mut output) = ([0.0; 16], [0.0; 64], [0.0; 20]);
     let result = matmul(
         &mut Engine::new(Isa::Scalar),
         &overflow,

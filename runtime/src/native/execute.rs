@@ -280,8 +280,9 @@ fn step(
                     residual: at_channel(residual, group * outputs),
                     channels: outputs,
                 };
-                let weights =
-                    weights(&layer.weights).from(group * rows * geometry.products()).ok_or(Broken)?;
+                let weights = weights(&layer.weights)
+                    .from(group * geometry.weight_rows() * geometry.products())
+                    .ok_or(Broken)?;
                 let epilogue = epilogue(layer, second, output, group * rows)?;
                 matmul(engine, &geometry, source.ok_or(Broken)?, weights, &epilogue, target.reborrow())?;
             }
@@ -325,7 +326,7 @@ fn step(
                         let part = weights(&layer.weights).from(weight).ok_or(Broken)?;
                         let epilogue = epilogue(layer, second, output, row)?;
                         matmul(engine, &geometry, source.ok_or(Broken)?, part, &epilogue, target.reborrow())?;
-                        weight += rows * geometry.products();
+                        weight += geometry.weight_rows() * geometry.products();
                         row += rows;
                     }
                 }

@@ -2,7 +2,11 @@
 
 mod neon;
 
+use super::epilogue::{Epilogue, Values};
+use super::geometry::{Geometry, NARROW, Pixel};
+use super::image::Block;
 use super::matmul::Weights;
+use super::scalar::narrow;
 use super::tile::{Tile, TileKernel, WeightKind};
 
 /// An Arm instruction set that this machine has: only [`Arm::available`] gives one.
@@ -39,6 +43,20 @@ impl Arm {
             Level::Neon => "NEON",
             Level::DotProduct => "NEON dotprod",
         }
+    }
+}
+
+impl Arm {
+    /// A chunk of a product with few outputs, whose bounds have been checked. The compiler's own vector code is NEON.
+    pub(crate) fn narrow(
+        self,
+        geometry: &Geometry,
+        input: &Values<'_>,
+        weights: &Weights<'_>,
+        epilogue: &Epilogue<'_>,
+        at: (Pixel, usize),
+    ) -> [Block; NARROW] {
+        narrow::chunk(geometry, input, weights, epilogue, at, &narrow::Plain)
     }
 }
 

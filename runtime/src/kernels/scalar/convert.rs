@@ -1,7 +1,7 @@
 //! Between what the caller holds (f32, channels first) and values in the arena (channels last, perhaps quantised).
 
-use crate::kernels::epilogue::{Values, ValuesMut};
-use crate::kernels::geometry::OutOfBounds;
+use crate::kernels::epilogue::{Values, ValuesMut, quantise};
+use crate::kernels::geometry::{OutOfBounds, Pixel};
 use crate::kernels::image::Image;
 
 /// Takes in a batch.
@@ -17,18 +17,40 @@ pub(crate) fn import(
         return Err(OutOfBounds);
     }
     to.check(batch, output.len())?;
-    to.pixels(batch, |pixel| {
-        let target = to.strides.at(pixel);
-        let first = pixel.example * plane * to.channels + pixel.row * to.width + pixel.column;
-        to.blocks(|channel, lanes| {
-            let mut block = [0.0; 16];
-            for (lane, x) in block[..lanes].iter_mut().enumerate() {
-                *x = outside[first + (channel + lane) * plane];
+    rows(batch, to, |inside, at| {
+        let from = &outside[at..at + to.width];
+        match output {
+            ValuesMut::F32(values) if to.strides.column == 1 => {
+                values[inside..inside + to.width].copy_from_slice(from);
             }
-            to.store(output, target + channel, lanes, &block);
-        });
+            ValuesMut::F32(values) => {
+                for (x, to) in from.iter().zip(values[inside..].iter_mut().step_by(to.strides.column)) {
+                    *to = *x;
+                }
+            }
+            ValuesMut::U8(values) => {
+                let (inverse, zero_point) = (1.0 / to.scale, to.zero_point);
+                for (x, to) in from.iter().zip(values[inside..].iter_mut().step_by(to.strides.column)) {
+                    *to = quantise(x * inverse, zero_point);
+                }
+            }
+        }
     });
     Ok(())
+}
+
+/// Calls `each(element inside, element outside)` for the beginning of every row of every channel.
+#[inline(always)]
+fn rows(batch: usize, image: &Image, mut each: impl FnMut(usize, usize)) {
+    let mut outside = 0;
+    for example in 0..batch {
+        for channel in 0..image.channels {
+            for row in 0..image.height {
+                each(image.strides.at(Pixel { example, row, column: 0 }) + channel, outside);
+                outside += image.width;
+            }
+        }
+    }
 }
 
 /// Gives out a batch.
@@ -44,15 +66,24 @@ pub(crate) fn export(
         return Err(OutOfBounds);
     }
     from.check(batch, input.len())?;
-    from.pixels(batch, |pixel| {
-        let source = from.strides.at(pixel);
-        let first = pixel.example * plane * from.channels + pixel.row * from.width + pixel.column;
-        from.blocks(|channel, lanes| {
-            let block = from.load(input, source + channel, lanes);
-            for (lane, &x) in block[..lanes].iter().enumerate() {
-                outside[first + (channel + lane) * plane] = x;
+    rows(batch, from, |inside, at| {
+        let to = &mut outside[at..at + from.width];
+        match input {
+            Values::F32(values) if from.strides.column == 1 => {
+                to.copy_from_slice(&values[inside..inside + from.width]);
             }
-        });
+            Values::F32(values) => {
+                for (to, x) in to.iter_mut().zip(values[inside..].iter().step_by(from.strides.column)) {
+                    *to = *x;
+                }
+            }
+            Values::U8(values) => {
+                let zero = i32::from(from.zero_point);
+                for (to, q) in to.iter_mut().zip(values[inside..].iter().step_by(from.strides.column)) {
+                    *to = (i32::from(*q) - zero) as f32 * from.scale;
+                }
+            }
+        }
     });
     Ok(())
 }

@@ -97,7 +97,7 @@ pub(crate) fn binary(
 
 /// The activation of every lane; the kind is decided once, so that each case is a plain vector loop.
 #[inline(always)]
-fn activate(block: &mut Block, activation: Activation) {
+pub(crate) fn activate(block: &mut Block, activation: Activation) {
     match activation {
         Activation::Identity => {}
         Activation::Relu => map(block, |x| Activation::Relu.apply(x)),

@@ -9,5 +9,6 @@ pub(crate) mod convert;
 pub(crate) mod depthwise;
 pub(crate) mod elementwise;
 pub(crate) mod matmul;
+pub(crate) mod narrow;
 pub(crate) mod normalise;
 pub(crate) mod pool;

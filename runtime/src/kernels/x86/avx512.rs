@@ -7,8 +7,12 @@
 
 use core::arch::x86_64::*;
 
-use crate::kernels::epilogue::{Activation, Bias};
+use crate::kernels::epilogue::{Activation, Bias, Epilogue, Values};
+use crate::kernels::geometry::{Geometry, NARROW, Pixel};
+use crate::kernels::image::Block;
 use crate::kernels::math::{TANH_DENOMINATOR, TANH_LIMIT, TANH_NUMERATOR};
+use crate::kernels::matmul::Weights;
+use crate::kernels::scalar::narrow::{self, Dot, Starts};
 use crate::kernels::tile::{OutputPointer, ResidualPointer, Tile};
 
 /// Pixels and blocks of a tile.
@@ -222,6 +226,187 @@ unsafe fn float_tile<const R: usize, const B: usize, const SIZE: usize>(
             unsafe { finish(tile, r, b, sums[r][b]) };
         }
     }
+}
+
+/// Dot products along k for products with few outputs. Only [`narrow`], which has the features, makes one.
+struct Dots;
+
+impl Dot for Dots {
+    #[inline(always)]
+    fn f32(&self, geometry: &Geometry, input: &[f32], from: &Starts, row: &[f32]) -> Block {
+        // SAFETY: `narrow` has the features and its bounds have been checked.
+        #[allow(unsafe_code)]
+        unsafe {
+            dot_f32(geometry, input, from, row)
+        }
+    }
+
+    #[inline(always)]
+    fn f16(&self, geometry: &Geometry, input: &[f32], from: &Starts, row: &[u16]) -> Block {
+        // SAFETY: `narrow` has the features and its bounds have been checked.
+        #[allow(unsafe_code)]
+        unsafe {
+            dot_f16(geometry, input, from, row)
+        }
+    }
+
+    #[inline(always)]
+    fn i8(&self, geometry: &Geometry, input: &[u8], from: &Starts, row: &[i8]) -> [i32; 16] {
+        // SAFETY: `narrow` has the features and its bounds have been checked.
+        #[allow(unsafe_code)]
+        unsafe {
+            dot_i8(geometry, input, from, row)
+        }
+    }
+}
+
+/// A chunk of a product with few outputs.
+///
+/// # Safety
+/// The product's bounds have been checked.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")]
+#[allow(unsafe_code)]
+pub(super) unsafe fn narrow(
+    geometry: &Geometry,
+    input: &Values<'_>,
+    weights: &Weights<'_>,
+    epilogue: &Epilogue<'_>,
+    at: (Pixel, usize),
+) -> [Block; NARROW] {
+    narrow::chunk(geometry, input, weights, epilogue, at, &Dots)
+}
+
+/// Calls `step(tap + k, weights' k, count)` for runs of at most `N` elements.
+#[inline(always)]
+fn walk<const N: usize>(geometry: &Geometry, mut step: impl FnMut(usize, usize, usize)) {
+    let mut weight = 0;
+    for y in 0..geometry.taps[0] {
+        for x in 0..geometry.taps[1] {
+            let tap = y * geometry.tap[0] + x * geometry.tap[1];
+            let mut k = 0;
+            while k < geometry.depth {
+                let count = (geometry.depth - k).min(N);
+                step(tap + k, weight + k, count);
+                k += count;
+            }
+            weight += geometry.depth;
+        }
+    }
+}
+
+/// # Safety
+/// All taps of the pixels at `from` lie in `input`, and `row` has a weight for each.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")]
+#[allow(unsafe_code)]
+unsafe fn dot_f32(geometry: &Geometry, input: &[f32], from: &Starts, row: &[f32]) -> Block {
+    let mut sums = [_mm512_setzero_ps(); 16];
+    // SAFETY: the masked loads touch the `count` elements of a run, which lie in the slices as the caller promises.
+    walk::<16>(geometry, |at, k, count| unsafe {
+        let mask = !0u16 >> (16 - count);
+        let w = _mm512_maskz_loadu_ps(mask, row.as_ptr().add(k));
+        for (sum, from) in sums.iter_mut().zip(from) {
+            let x = _mm512_maskz_loadu_ps(mask, input.as_ptr().add(from + at));
+            *sum = _mm512_fmadd_ps(x, w, *sum);
+        }
+    });
+    store(reduce_floats(&sums))
+}
+
+/// # Safety
+/// As [`dot_f32`].
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")]
+#[allow(unsafe_code)]
+unsafe fn dot_f16(geometry: &Geometry, input: &[f32], from: &Starts, row: &[u16]) -> Block {
+    let mut sums = [_mm512_setzero_ps(); 16];
+    // SAFETY: as in `dot_f32`.
+    walk::<16>(geometry, |at, k, count| unsafe {
+        let mask = !0u16 >> (16 - count);
+        let w = _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask, row.as_ptr().add(k).cast()));
+        for (sum, from) in sums.iter_mut().zip(from) {
+            let x = _mm512_maskz_loadu_ps(mask, input.as_ptr().add(from + at));
+            *sum = _mm512_fmadd_ps(x, w, *sum);
+        }
+    });
+    store(reduce_floats(&sums))
+}
+
+/// # Safety
+/// As [`dot_f32`].
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")]
+#[allow(unsafe_code)]
+unsafe fn dot_i8(geometry: &Geometry, input: &[u8], from: &Starts, row: &[i8]) -> [i32; 16] {
+    let mut sums = [_mm512_setzero_si512(); 16];
+    // SAFETY: as in `dot_f32`.
+    walk::<64>(geometry, |at, k, count| unsafe {
+        let mask = !0u64 >> (64 - count);
+        let w = _mm512_maskz_loadu_epi8(mask, row.as_ptr().add(k));
+        for (sum, from) in sums.iter_mut().zip(from) {
+            let x = _mm512_maskz_loadu_epi8(mask, input.as_ptr().add(from + at).cast());
+            *sum = _mm512_dpbusd_epi32(*sum, x, w);
+        }
+    });
+    let mut lanes = [0; 16];
+    // SAFETY: the array has 16 elements.
+    unsafe { _mm512_storeu_si512(lanes.as_mut_ptr().cast(), reduce_integers(sums)) };
+    lanes
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+#[allow(unsafe_code)]
+fn store(register: __m512) -> Block {
+    let mut lanes = [0.0; 16];
+    // SAFETY: the array has 16 elements.
+    unsafe { _mm512_storeu_ps(lanes.as_mut_ptr(), register) };
+    lanes
+}
+
+/// The sum of each of 16 registers, in their order: pairs within 128 bits, then across. Plain loops over arrays stay in
+/// registers, which closures handed to array methods do not.
+macro_rules! reduce {
+    ($sums:ident, $add:ident) => {{
+        let mut count = 16;
+        while count > 4 {
+            count /= 2;
+            for n in 0..count {
+                let (a, b) = ($sums[2 * n], $sums[2 * n + 1]);
+                $sums[n] = if count == 8 {
+                    $add(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b))
+                } else {
+                    $add(_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b))
+                };
+            }
+        }
+        let [a, b, c, d, ..] = $sums;
+        let low = $add(_mm512_shuffle_i32x4::<0x44>(a, b), _mm512_shuffle_i32x4::<0xEE>(a, b));
+        let high = $add(_mm512_shuffle_i32x4::<0x44>(c, d), _mm512_shuffle_i32x4::<0xEE>(c, d));
+        $add(_mm512_shuffle_i32x4::<0x88>(low, high), _mm512_shuffle_i32x4::<0xDD>(low, high))
+    }};
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn add_floats(a: __m512i, b: __m512i) -> __m512i {
+    _mm512_castps_si512(_mm512_add_ps(_mm512_castsi512_ps(a), _mm512_castsi512_ps(b)))
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn reduce_floats(floats: &[__m512; 16]) -> __m512 {
+    let mut sums = [_mm512_setzero_si512(); 16];
+    for n in 0..16 {
+        sums[n] = _mm512_castps_si512(floats[n]);
+    }
+    _mm512_castsi512_ps(reduce!(sums, add_floats))
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn reduce_integers(mut sums: [__m512i; 16]) -> __m512i {
+    reduce!(sums, _mm512_add_epi32)
 }
 
 /// What follows the sum, for the 16 channels of a block: the operations of `Epilogue::finish` and `quantise`, in their

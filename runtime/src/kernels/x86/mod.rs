@@ -3,10 +3,12 @@
 mod avx2;
 mod avx512;
 
-use super::epilogue::{Values, ValuesMut};
-use super::image::Image;
+use super::epilogue::{Epilogue, Values, ValuesMut};
+use super::geometry::{Geometry, NARROW, Pixel};
+use super::image::{Block, Image};
 use super::matmul::Weights;
 use super::operation::{self, Operation};
+use super::scalar::narrow;
 use super::tile::{Tile, TileKernel, WeightKind};
 
 /// An x86 instruction set that this machine has: only [`X86::available`] gives one.
@@ -82,7 +84,41 @@ macro_rules! compile {
 compile!(compute_avx2, "avx2,fma,f16c");
 compile!(compute_avx512, "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c");
 
+/// Products with few outputs in plain source, compiled for AVX2.
+#[target_feature(enable = "avx2,fma,f16c")]
+fn narrow_avx2(
+    geometry: &Geometry,
+    input: &Values<'_>,
+    weights: &Weights<'_>,
+    epilogue: &Epilogue<'_>,
+    at: (Pixel, usize),
+) -> [Block; NARROW] {
+    narrow::chunk(geometry, input, weights, epilogue, at, &narrow::Plain)
+}
+
 impl X86 {
+    /// A chunk of a product with few outputs.
+    ///
+    /// # Safety
+    /// The product's bounds have been checked.
+    #[allow(unsafe_code)]
+    pub(crate) unsafe fn narrow(
+        self,
+        geometry: &Geometry,
+        input: &Values<'_>,
+        weights: &Weights<'_>,
+        epilogue: &Epilogue<'_>,
+        at: (Pixel, usize),
+    ) -> [Block; NARROW] {
+        // SAFETY: the token proves the features that each function needs; the caller has checked the bounds.
+        unsafe {
+            match self.0 {
+                Level::Avx512Vnni => avx512::narrow(geometry, input, weights, epilogue, at),
+                _ => narrow_avx2(geometry, input, weights, epilogue, at),
+            }
+        }
+    }
+
     /// Runs an operator whose bounds have been checked.
     pub(crate) fn compute(
         self,
