@@ -127,7 +127,7 @@ pub fn save(
     }
     atomic::write_folder(&path, |temp| -> Result<(), CheckpointError> {
         for (name, tensors) in files {
-            atomic::write_synced(&temp.join(name), &to_bytes(tensors)?)?;
+            write_tensors(&temp.join(name), tensors)?;
         }
         let state = serde_json::to_vec_pretty(state).map_err(io::Error::other)?;
         Ok(atomic::write_synced(&temp.join(STATE), &state)?)
@@ -196,6 +196,11 @@ pub fn read_tensors(path: &Path) -> Result<Tensors, CheckpointError> {
         tensors.insert(name.to_owned(), Tensor::f_from_data_size(view.data(), &shape, kind)?);
     }
     Ok(tensors)
+}
+
+/// Writes a file of tensors (kinds f32 and i64) and waits until it is on the disk.
+pub fn write_tensors(path: &Path, tensors: &Tensors) -> Result<(), CheckpointError> {
+    Ok(atomic::write_synced(path, &to_bytes(tensors)?)?)
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {

@@ -216,7 +216,11 @@ impl fmt::Display for RunFolderError {
                 path.display()
             ),
             Self::Exists { path, is_run: false } => {
-                write!(f, "{} is there already and is no run folder; choose another with --out", path.display())
+                write!(
+                    f,
+                    "{} is there already and is no run folder; choose another with --out",
+                    path.display()
+                )
             }
             Self::NotOurs { path } => write!(
                 f,
@@ -383,7 +387,10 @@ mod tests {
         let other = dir.path().join("photos");
         fs::create_dir(&other).unwrap();
         fs::write(other.join("me.jpg"), "").unwrap();
-        assert!(matches!(RunFolder::create(&other, false), Err(RunFolderError::Exists { is_run: false, .. })));
+        assert!(matches!(
+            RunFolder::create(&other, false),
+            Err(RunFolderError::Exists { is_run: false, .. })
+        ));
         assert!(matches!(RunFolder::create(&other, true), Err(RunFolderError::NotOurs { .. })));
         assert!(other.join("me.jpg").exists());
         let file = other.join("me.jpg");

@@ -7,6 +7,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 
 use super::stop;
+use crate::checkpoint;
 use crate::data::{DataSpec, Dataset, LoadOptions, Split};
 use crate::device;
 use crate::gan::architecture::NetKind;
@@ -103,7 +104,7 @@ pub struct GanArgs {
     gray: bool,
 
     /// Passes over the data [default: 10; 5 for `trainer dcgan`]
-    #[arg(long, value_name = "N", value_parser = positive, conflicts_with = "iterations", help_heading = "Optimisation")]
+    #[arg(long, value_name = "N", value_parser = positive, allow_negative_numbers = true, conflicts_with = "iterations", help_heading = "Optimisation")]
     epochs: Option<f64>,
     /// Generator steps, instead of --epochs
     #[arg(long, value_name = "N", value_parser = number(1, u64::MAX), help_heading = "Optimisation")]
@@ -112,28 +113,28 @@ pub struct GanArgs {
     #[arg(long, value_name = "N", value_parser = number(1, 1 << 20), help_heading = "Optimisation")]
     batch: Option<u64>,
     /// Adam's step size for both networks [default: 0.001; 0.0001 with --loss wgan-gp]
-    #[arg(long, value_name = "X", value_parser = not_negative, help_heading = "Optimisation")]
+    #[arg(long, value_name = "X", value_parser = not_negative, allow_negative_numbers = true, help_heading = "Optimisation")]
     lr: Option<f64>,
     /// Step size for the discriminator alone
-    #[arg(long, value_name = "X", value_parser = not_negative, help_heading = "Optimisation")]
+    #[arg(long, value_name = "X", value_parser = not_negative, allow_negative_numbers = true, help_heading = "Optimisation")]
     d_lr: Option<f64>,
     /// Step size for the generator alone
-    #[arg(long, value_name = "X", value_parser = not_negative, help_heading = "Optimisation")]
+    #[arg(long, value_name = "X", value_parser = not_negative, allow_negative_numbers = true, help_heading = "Optimisation")]
     g_lr: Option<f64>,
     /// Adam's decay of the mean of gradients [default: 0.5; 0 with --loss wgan-gp]
-    #[arg(long, value_name = "X", value_parser = decay, help_heading = "Optimisation")]
+    #[arg(long, value_name = "X", value_parser = decay, allow_negative_numbers = true, help_heading = "Optimisation")]
     beta1: Option<f64>,
     /// Adam's decay of the mean of squared gradients [default: 0.999; 0.9 with --loss wgan-gp]
-    #[arg(long, value_name = "X", value_parser = decay, help_heading = "Optimisation")]
+    #[arg(long, value_name = "X", value_parser = decay, allow_negative_numbers = true, help_heading = "Optimisation")]
     beta2: Option<f64>,
     /// Discriminator steps per generator step [default: 1; 5 with --loss wgan-gp]
     #[arg(long, value_name = "N", value_parser = number(1, 1000), help_heading = "Optimisation")]
     d_steps: Option<u64>,
     /// Weight of the gradient penalty, with --loss wgan-gp [default: 10]
-    #[arg(long, value_name = "X", value_parser = not_negative, help_heading = "Optimisation")]
+    #[arg(long, value_name = "X", value_parser = not_negative, allow_negative_numbers = true, help_heading = "Optimisation")]
     gp_weight: Option<f64>,
     /// Keep a moving average of the generator with this decay, such as 0.999
-    #[arg(long, value_name = "DECAY", value_parser = decay, help_heading = "Optimisation")]
+    #[arg(long, value_name = "DECAY", value_parser = decay, allow_negative_numbers = true, help_heading = "Optimisation")]
     ema: Option<f64>,
     /// Seed of everything random [default: 0]
     #[arg(long, value_name = "N", help_heading = "Optimisation")]
@@ -203,7 +204,8 @@ fn not_negative(text: &str) -> Result<f64, String> {
 
 fn decay(text: &str) -> Result<f64, String> {
     let fits = |v: f64| (0.0..1.0).contains(&v);
-    real(text).and_then(|v| if fits(v) { Ok(v) } else { Err("must be at least 0 and less than 1".to_owned()) })
+    real(text)
+        .and_then(|v| if fits(v) { Ok(v) } else { Err("must be at least 0 and less than 1".to_owned()) })
 }
 
 fn parse_size(text: &str) -> Result<(usize, usize), String> {
@@ -282,13 +284,8 @@ fn start(preset: Preset, args: &GanArgs) -> anyhow::Result<(RunFolder, RunInfo, 
     if batch < 2 && net == NetKind::Dcgan {
         bail!("--batch 1 is too small for the dcgan networks: batch normalisation needs at least 2 images");
     }
-    let image = Image {
-        channels: data.channels,
-        height: data.height,
-        width: data.width,
-        low: -1.0,
-        high: 1.0,
-    };
+    let image =
+        Image { channels: data.channels, height: data.height, width: data.width, low: -1.0, high: 1.0 };
     net.check(image.shape()).map_err(|reason| anyhow::anyhow!("{}: {reason}", data.source))?;
 
     let mut options = Hyperparameters {
@@ -322,7 +319,8 @@ fn start(preset: Preset, args: &GanArgs) -> anyhow::Result<(RunFolder, RunInfo, 
         log_every: args.log_every.unwrap_or(if device.is_cuda() { 20 } else { 1 }),
         diversity_every: args.diversity_every.unwrap_or(50),
     };
-    options.iterations = args.iterations.unwrap_or_else(|| options.iterations_for(args.epochs.unwrap_or(epochs)));
+    options.iterations =
+        args.iterations.unwrap_or_else(|| options.iterations_for(args.epochs.unwrap_or(epochs)));
     options.save_every = args.save_every.unwrap_or_else(|| options.iterations_for(1.0));
 
     let info = RunInfo {
@@ -371,6 +369,9 @@ fn resume(preset: Preset, args: &GanArgs, run: &Path) -> anyhow::Result<(RunFold
             info.command
         );
     }
+    // What counts is what was saved; a killed run may have got further.
+    info.progress.iteration =
+        checkpoint::list(&folder.checkpoints())?.pop().map_or(0, |(iteration, _)| iteration);
     let conflicts = conflicts(args, &info.hyperparameters);
     if !conflicts.is_empty() {
         bail!(
@@ -556,7 +557,7 @@ fn conclude(preset: Preset, folder: &RunFolder, outcome: &Outcome, json: bool) -
                 Some(path) => format!("the last good checkpoint is {}", path.display()),
                 None => "no checkpoint had been saved before".to_owned(),
             };
-            bail!("training stopped in iteration {}: {}; {kept}", finding.iteration, finding.message)
+            bail!("training stopped: {}; {kept}", finding.message)
         }
     }
 }

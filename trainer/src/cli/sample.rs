@@ -123,7 +123,8 @@ pub fn run(args: SampleArgs) -> anyhow::Result<()> {
     let (columns, scale) = layout(count, h, w);
     if let Some(folder) = &args.single {
         let scale = args.scale.unwrap_or(1) as usize;
-        fs::create_dir_all(folder).with_context(|| format!("cannot create the folder {}", folder.display()))?;
+        fs::create_dir_all(folder)
+            .with_context(|| format!("cannot create the folder {}", folder.display()))?;
         for (target, image) in targets.iter().zip(pixels.chunks_exact(c * h * w)) {
             atomic::write_file(target, &single(image, c, h, w, scale)?)?;
         }

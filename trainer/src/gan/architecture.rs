@@ -88,7 +88,8 @@ impl NetKind {
                 // A 5x5 convolution without padding takes 4 pixels, the pooling halves.
                 let after = |side: i64| ((side - 4) / 2 - 4) / 2;
                 let features = 64 * after(height) * after(width);
-                let conv = |i, o, rng: &mut Rng| Conv2d::new(i, o, 5, TorchDefault, rng, device).map(Layer::Conv2d);
+                let conv =
+                    |i, o, rng: &mut Rng| Conv2d::new(i, o, 5, TorchDefault, rng, device).map(Layer::Conv2d);
                 vec![
                     Layer::Unflatten([channels, height, width]),
                     conv(channels, 32, rng)?,
@@ -115,8 +116,7 @@ impl NetKind {
         rng: &mut Rng,
         device: Device,
     ) -> Result<Network, TchError> {
-        let linear =
-            |i, o, init, rng: &mut Rng| Linear::new(i, o, init, rng, device).map(Layer::Linear);
+        let linear = |i, o, init, rng: &mut Rng| Linear::new(i, o, init, rng, device).map(Layer::Linear);
         let layers = match self {
             Self::Vanilla => vec![
                 linear(latent, 1024, TorchDefault, rng)?,
@@ -180,7 +180,8 @@ mod tests {
         let d = NetKind::Dcgan.discriminator(MNIST, &mut rng, Device::Cpu).unwrap();
         assert_eq!(names(&d), "1.bias 1.weight 10.bias 10.weight 4.bias 4.weight 8.bias 8.weight");
         let g = NetKind::Dcgan.generator(MNIST, 96, &mut rng, Device::Cpu).unwrap();
-        let norm = |i| format!("{i}.bias {i}.num_batches_tracked {i}.running_mean {i}.running_var {i}.weight");
+        let norm =
+            |i| format!("{i}.bias {i}.num_batches_tracked {i}.running_mean {i}.running_var {i}.weight");
         let expected = format!(
             "0.bias 0.weight 10.bias 10.weight {} 3.bias 3.weight {} 7.bias 7.weight {}",
             norm(2),

@@ -70,7 +70,8 @@ mod tests {
     use crate::nn::{BatchNorm, Layer, Linear};
 
     fn network(seed: u64) -> Network {
-        let linear = Linear::new(3, 2, WeightInit::TorchDefault, &mut Rng::from_seed(seed), Device::Cpu).unwrap();
+        let linear =
+            Linear::new(3, 2, WeightInit::TorchDefault, &mut Rng::from_seed(seed), Device::Cpu).unwrap();
         let norm = BatchNorm::new(2, Device::Cpu).unwrap();
         Network::new(vec![Layer::Linear(linear), Layer::BatchNorm(norm)]).unwrap()
     }
@@ -79,7 +80,9 @@ mod tests {
     fn is_the_weighted_sum_of_the_past() {
         let source = network(1);
         let mut ema = Ema::new(&source, network(2), 0.2).unwrap();
-        let value = |network: &Network, name: &str| network.state().unwrap()[name].mean(Kind::Double).double_value(&[]);
+        let value = |network: &Network, name: &str| {
+            network.state().unwrap()[name].mean(Kind::Double).double_value(&[])
+        };
         let names = ["0.weight", "0.bias", "1.running_mean", "1.running_var"];
         let mut expected = names.map(|name| value(&source, name));
         for n in 0..6 {

@@ -58,8 +58,8 @@ impl LossKind {
 
 /// mean(ln(1 + exp(s))) = mean(max(s, 0) + ln(1 + exp(-|s|))), which is `bce(s, 0)`.
 fn mean_softplus(scores: &Tensor) -> Result<Tensor, TchError> {
-    // Equal to bce with a target of zero; libtorch computes it from log-sigmoid without overflow.
-    scores.f_neg()?.f_log_sigmoid()?.f_mean(Kind::Float)?.f_neg()
+    // libtorch computes log-sigmoid without overflow. Subtracted from 0 rather than negated, for 0 and not -0.
+    scores.f_neg()?.f_log_sigmoid()?.f_mean(Kind::Float)?.f_rsub_scalar(0.0)
 }
 
 /// `mean(bce(real, 1)) + mean(bce(fake, 0))` with `bce(s, y) = max(s, 0) - s y + ln(1 + exp(-|s|))`: the discriminator of

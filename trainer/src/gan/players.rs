@@ -134,7 +134,8 @@ impl Players {
 
     /// Whether all weights and statistics are finite.
     pub fn all_finite(&self) -> Result<bool, TchError> {
-        let networks = [Some(&self.discriminator), Some(&self.generator), self.ema.as_ref().map(Ema::network)];
+        let networks =
+            [Some(&self.discriminator), Some(&self.generator), self.ema.as_ref().map(Ema::network)];
         for network in networks.into_iter().flatten() {
             for (_, tensor) in network.float_state() {
                 // The sum of absolute values is finite only if all are (barring 1e38 in total).

@@ -272,13 +272,13 @@ impl<'a> Session<'a> {
             let figures = self.players.step(self.iteration, &mut self.batches, &mut self.noise)?;
             self.iteration += 1;
             let i = self.iteration;
-            let diversity =
-                if every(i, options.diversity_every) { self.measure_diversity()? } else { None };
+            let diversity = if every(i, options.diversity_every) { self.measure_diversity()? } else { None };
             self.pending.push(Pending { iteration: i, values: figures.values, diversity });
 
             let last = i == options.iterations;
             let stop = self.job.stop.load(Ordering::Relaxed);
-            let (sample, save) = (every(i, options.sample_every), last || stop || every(i, options.save_every));
+            let (sample, save) =
+                (every(i, options.sample_every), last || stop || every(i, options.save_every));
             if sample || save || self.pending.len() as u64 >= options.log_every.max(1) {
                 if let Some(finding) = self.read_pending()? {
                     return self.not_finite(finding);

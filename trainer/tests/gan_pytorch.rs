@@ -1,0 +1,202 @@
+//! Holds networks, losses, optimizer and training steps against PyTorch, through the Python of `cargo xtask setup`.
+//! Without it the tests say so and pass.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use latent_runtime::latent::Distribution;
+use latent_runtime::rng::Rng;
+use latent_trainer::checkpoint::{self, Tensors};
+use latent_trainer::gan::architecture::{ImageShape, NetKind};
+use latent_trainer::gan::batches::Batches;
+use latent_trainer::gan::losses::LossKind;
+use latent_trainer::gan::noise::Noise;
+use latent_trainer::gan::options::{Amp, DistributionKind, Hyperparameters};
+use latent_trainer::gan::players::Players;
+use latent_trainer::nn::Pass;
+use latent_trainer::optim::{Adam, AdamOptions};
+use tch::{Device, Kind, Tensor};
+
+const MNIST: ImageShape = ImageShape { channels: 1, height: 28, width: 28 };
+
+fn python() -> Option<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.latent/venv/bin/python");
+    if path.exists() {
+        return Some(path);
+    }
+    eprintln!("skipped: {} is not there; `cargo xtask setup` makes it", path.display());
+    None
+}
+
+fn check(python: &Path, arguments: &[&str]) {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/gan_pytorch.py");
+    let output = Command::new(python).arg(script).args(arguments).output().unwrap();
+    let text =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    eprintln!("{}: {text}", arguments[0]);
+    assert!(output.status.success(), "{arguments:?}: {text}");
+}
+
+fn noise(seed: u64) -> Noise {
+    Noise::new(Rng::from_seed(seed), Distribution::REFERENCE, 96, Device::Cpu)
+}
+
+fn pixels(count: usize) -> Vec<u8> {
+    // Half of each image is background, as in digits: ties in the pooling.
+    let mut rng = Rng::from_seed(5);
+    (0..count * 784).map(|i| if i % 28 < 14 { 0 } else { rng.below(256) as u8 }).collect()
+}
+
+#[test]
+fn our_weights_give_the_same_outputs_in_pytorch() {
+    let Some(python) = python() else { return };
+    for net in [NetKind::Vanilla, NetKind::Dcgan] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut rng = Rng::from_seed(11);
+        let d = net.discriminator(MNIST, &mut rng, Device::Cpu).unwrap();
+        let g = net.generator(MNIST, 96, &mut rng, Device::Cpu).unwrap();
+        let (image, z) = tch::no_grad(|| {
+            // Give the running statistics something to differ by.
+            for seed in 0..3 {
+                let _ = g.forward(&noise(seed).draw(128).unwrap(), Pass::TRAIN).unwrap();
+            }
+            let image =
+                Batches::new(&pixels(128), 128, MNIST, 128, None, Device::Cpu).unwrap().get(0).unwrap();
+            (image, noise(9).draw(128).unwrap())
+        });
+        let write = |name: &str, tensors: &Tensors| {
+            checkpoint::write_tensors(&dir.path().join(name), tensors).unwrap();
+        };
+        write("discriminator.safetensors", &d.state().unwrap());
+        write("generator.safetensors", &g.state().unwrap());
+        let outputs = tch::no_grad(|| {
+            let score = d.forward(&image, Pass::TRAIN).unwrap();
+            let eval = g.forward(&z, Pass::EVAL).unwrap();
+            let train = g.forward(&z, Pass::TRAIN).unwrap();
+            [("image", image), ("z", z), ("score", score), ("eval", eval), ("train", train)]
+        });
+        write("io.safetensors", &outputs.into_iter().map(|(n, t)| (n.to_owned(), t)).collect());
+        write("after.safetensors", &g.state().unwrap());
+        check(&python, &["forward", dir.path().to_str().unwrap(), &net.to_string()]);
+    }
+}
+
+#[test]
+fn iterations_are_those_of_the_notebook() {
+    let Some(python) = python() else { return };
+    let cases = [
+        (NetKind::Vanilla, LossKind::Bce),
+        (NetKind::Vanilla, LossKind::Ls),
+        (NetKind::Vanilla, LossKind::WganGp),
+        (NetKind::Dcgan, LossKind::Bce),
+        (NetKind::Dcgan, LossKind::Hinge),
+        (NetKind::Dcgan, LossKind::WganGp),
+    ];
+    for (net, loss) in cases {
+        // Adam enlarges differences of rounding from step to step, batch normalisation still more.
+        let count = if net == NetKind::Dcgan { 2 } else { 4 };
+        let dir = tempfile::tempdir().unwrap();
+        let batch = 16;
+        let options = Hyperparameters {
+            net,
+            loss,
+            gp_weight: 10.0,
+            d_steps: 1,
+            batch,
+            iterations: count,
+            d_lr: 1e-3,
+            g_lr: 1e-3,
+            beta1: 0.5,
+            beta2: 0.999,
+            adam_eps: 1e-8,
+            latent_size: 96,
+            distribution: DistributionKind::Uniform,
+            seed: 0,
+            data: String::new(),
+            image_size: None,
+            gray: false,
+            train_images: 48,
+            shuffle: false,
+            ema: None,
+            amp: Amp::Off,
+            threads: 1,
+            device: "cpu".into(),
+            sample_every: 0,
+            sample_count: 1,
+            save_every: 0,
+            keep: 1,
+            log_every: 1,
+            diversity_every: 0,
+        };
+        let mut players = Players::new(&options, MNIST, &mut Rng::from_seed(3), Device::Cpu).unwrap();
+        let mut batches = Batches::new(&pixels(48), 48, MNIST, batch, None, Device::Cpu).unwrap();
+        let write = |folder: &str, players: &Players| {
+            fs::create_dir(dir.path().join(folder)).unwrap();
+            for (name, tensors) in players.tensors().unwrap() {
+                checkpoint::write_tensors(&dir.path().join(folder).join(name), &tensors).unwrap();
+            }
+        };
+        write("start", &players);
+        // The same draws, in the order in which a step makes them.
+        let (mut training, mut copy) = (noise(21), noise(21));
+        let mut given = Tensors::new();
+        for i in 0..count {
+            given.insert(format!("real.{i}"), batches.get(i).unwrap());
+            given.insert(format!("zd.{i}"), copy.draw(batch).unwrap());
+            if loss == LossKind::WganGp {
+                given.insert(format!("t.{i}"), copy.fractions(batch).unwrap());
+            }
+            given.insert(format!("zg.{i}"), copy.draw(batch).unwrap());
+            let figures = players.step(i, &mut batches, &mut training).unwrap();
+            given.insert(format!("losses.{i}"), figures.values);
+        }
+        checkpoint::write_tensors(&dir.path().join("given.safetensors"), &given).unwrap();
+        write("end", &players);
+        let folder = dir.path().to_str().unwrap();
+        eprintln!("{net} {loss}");
+        check(&python, &["steps", folder, &net.to_string(), &loss.to_string(), &count.to_string()]);
+    }
+}
+
+#[test]
+fn adam_follows_pytorchs() {
+    let Some(python) = python() else { return };
+    const STEPS: usize = 25;
+    let dir = tempfile::tempdir().unwrap();
+    let mut rng = Rng::from_seed(2);
+    let mut random = |shape: &[i64], scale: f32| {
+        let count = shape.iter().product::<i64>() as usize;
+        let values: Vec<f32> = (0..count).map(|_| scale * rng.normal()).collect();
+        Tensor::from_slice(&values).view(shape)
+    };
+    // The last is large enough to be updated in pieces.
+    let shapes: [(&str, &[i64]); 3] = [("a", &[7]), ("b", &[3, 4, 2, 2]), ("c", &[300, 500])];
+    let mut file = Tensors::new();
+    let mut parameters = Vec::new();
+    for (name, shape) in shapes {
+        let value = random(shape, 0.1);
+        file.insert(format!("start.{name}"), value.copy());
+        parameters.push((name.to_owned(), value));
+    }
+    let options = AdamOptions { lr: 1e-3, beta1: 0.5, beta2: 0.999, eps: 1e-8 };
+    let mut adam = Adam::new(parameters, options).unwrap();
+    for i in 0..STEPS {
+        let mut gradients = Vec::new();
+        for (k, (name, shape)) in shapes.into_iter().enumerate() {
+            let gradient = random(shape, [1e-6, 1.0, 1e-2][k]);
+            file.insert(format!("gradient.{name}.{i}"), gradient.copy());
+            gradients.push(gradient);
+        }
+        adam.step(&gradients).unwrap();
+        for ((name, _), value) in shapes.into_iter().zip(adam.parameters()) {
+            file.insert(format!("value.{name}.{i}"), value.copy());
+        }
+    }
+    for (name, tensor) in adam.state("state.") {
+        file.insert(name, tensor);
+    }
+    checkpoint::write_tensors(&dir.path().join("adam.safetensors"), &file).unwrap();
+    assert_eq!(file["value.a.0"].kind(), Kind::Float);
+    check(&python, &["adam", dir.path().to_str().unwrap(), &STEPS.to_string()]);
+}

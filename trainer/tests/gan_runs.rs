@@ -1,0 +1,362 @@
+//! Runs the `trainer` program: resume after Ctrl-C and after a kill, runs that fail in each of the diagnosed ways, samples,
+//! and what it says to wrong input.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Small enough for a test; one thread, so that tests beside each other do not wait for each other's threads.
+const SMALL: [&str; 9] =
+    ["--data", "synth-digits:192", "--batch", "8", "--threads", "1", "--device", "cpu", "--quiet"];
+
+fn trainer(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_trainer"));
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn finish(child: Child) -> (Option<i32>, String) {
+    let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
+    (status.code(), format!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr)))
+}
+
+fn run(arguments: &[&str]) -> (Option<i32>, String) {
+    finish(trainer(arguments).spawn().unwrap())
+}
+
+fn succeed(arguments: &[&str]) -> String {
+    let (code, text) = run(arguments);
+    assert_eq!(code, Some(0), "{arguments:?}: {text}");
+    text
+}
+
+/// Everything about a run that must not depend on interruptions: the metrics, the newest checkpoint, the last samples.
+fn results(run: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut checkpoints: Vec<PathBuf> =
+        fs::read_dir(run.join("checkpoints")).unwrap().map(|e| e.unwrap().path()).collect();
+    checkpoints.sort();
+    let newest = checkpoints.pop().unwrap();
+    let mut files = vec![run.join("metrics.csv"), run.join("samples/final.png")];
+    files.extend(
+        fs::read_dir(&newest).unwrap().map(|e| e.unwrap().path()).filter(|p| !p.ends_with("state.json")),
+    );
+    files.sort();
+    let name = |path: &Path| path.strip_prefix(run).unwrap().display().to_string();
+    let mut found: Vec<(String, Vec<u8>)> =
+        files.iter().map(|path| (name(path), fs::read(path).unwrap())).collect();
+    // All of the state but the time.
+    let mut state: serde_json::Value =
+        serde_json::from_slice(&fs::read(newest.join("state.json")).unwrap()).unwrap();
+    state["seconds"] = 0.into();
+    found.push((name(&newest.join("state.json")), state.to_string().into_bytes()));
+    found
+}
+
+fn assert_same(a: &Path, b: &Path) {
+    let (a, b) = (results(a), results(b));
+    let names = |r: &[(String, Vec<u8>)]| r.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&a), names(&b));
+    for ((name, a), (_, b)) in a.iter().zip(&b) {
+        assert!(a == b, "{name} differs");
+    }
+}
+
+fn wait_for(what: &str, child: &mut Child, mut there: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !there() {
+        assert!(child.try_wait().unwrap().is_none(), "the trainer ended before {what}");
+        assert!(start.elapsed() < Duration::from_secs(120), "no {what} after two minutes");
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[cfg(unix)]
+fn signal(child: &Child, name: &str) {
+    let id = child.id().to_string();
+    assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_saves_and_resume_goes_on_bit_for_bit() {
+    for (command, iterations, more) in [
+        ("vanilla", "60", &["--shuffle", "--loss", "wgan-gp", "--d-steps", "2"][..]),
+        ("dcgan", "24", &["--ema", "0.9", "--distribution", "normal"]),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let (whole, parts) = (dir.path().join("whole"), dir.path().join("parts"));
+        let common =
+            [&[command], &SMALL[..], more, &["--save-every", "7", "--diversity-every", "5"]].concat();
+        let new = |out: &Path| {
+            [&common[..], &["--iterations", iterations, "--out"], &[out.to_str().unwrap()]]
+                .concat()
+                .join("\n")
+        };
+        let text = new(&whole);
+        succeed(&text.split('\n').collect::<Vec<_>>());
+
+        let text = new(&parts);
+        let mut child = trainer(&text.split('\n').collect::<Vec<_>>()).spawn().unwrap();
+        wait_for("the first checkpoint", &mut child, || {
+            fs::read_dir(parts.join("checkpoints"))
+                .is_ok_and(|mut d| d.any(|e| e.unwrap().file_name() == "00000007"))
+        });
+        signal(&child, "INT");
+        let (code, text) = finish(child);
+        assert_eq!(code, Some(130), "{text}");
+        let advice = format!("`trainer {command} --resume {}`", parts.display());
+        assert!(text.contains("saved") && text.contains(&advice), "{text}");
+        let info = info(&parts);
+        assert_eq!(info["progress"]["stopped_by"], "interrupted");
+        assert!(info["progress"]["iteration"].as_u64() >= Some(7), "{info}");
+
+        succeed(&[command, "--resume", parts.to_str().unwrap(), "--quiet"]);
+        assert_same(&whole, &parts);
+        assert_eq!(self::info(&parts)["progress"]["finished"], true);
+
+        // A finished run can be made longer, and is then what a longer run would have been.
+        let (code, text) = run(&[command, "--resume", parts.to_str().unwrap()]);
+        assert!(code == Some(1) && text.contains("is finished") && text.contains("--iterations"), "{text}");
+        succeed(&[command, "--resume", parts.to_str().unwrap(), "--quiet", "--iterations", "66"]);
+        assert_eq!(self::info(&parts)["progress"]["iteration"], 66);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_kill_at_any_moment_leaves_a_run_that_goes_on_bit_for_bit() {
+    let dir = tempfile::tempdir().unwrap();
+    let (whole, parts) = (dir.path().join("whole"), dir.path().join("parts"));
+    // A checkpoint after every iteration: most of the time is spent saving.
+    let new = |out: &Path| {
+        let path = out.to_str().unwrap().to_owned();
+        let options = ["--iterations", "40", "--save-every", "1", "--diversity-every", "5", "--out"];
+        [&["vanilla"], &SMALL[..], &options]
+            .concat()
+            .iter()
+            .map(|s| (*s).to_owned())
+            .chain([path])
+            .collect::<Vec<_>>()
+    };
+    let start = |arguments: &[String]| {
+        trainer(&arguments.iter().map(String::as_str).collect::<Vec<_>>()).spawn().unwrap()
+    };
+    assert_eq!(finish(start(&new(&whole))).0, Some(0));
+
+    let newest = |run: &Path| {
+        let names = fs::read_dir(run.join("checkpoints")).into_iter().flatten();
+        names.filter_map(|e| e.ok()?.file_name().to_str()?.parse::<u64>().ok()).max()
+    };
+    let mut child = start(&new(&parts));
+    let mut half_written = 0;
+    for kill in 0..8 {
+        let seen = newest(&parts).unwrap_or(0);
+        wait_for("a checkpoint", &mut child, || newest(&parts).unwrap_or(0) > seen);
+        // Somewhere in the next iterations and saves.
+        thread::sleep(Duration::from_millis(kill * 9));
+        signal(&child, "KILL");
+        child.wait().unwrap();
+        let leftovers = fs::read_dir(parts.join("checkpoints")).unwrap();
+        half_written += leftovers
+            .filter(|e| e.as_ref().unwrap().file_name().to_string_lossy().starts_with(".tmp-"))
+            .count();
+        if info(&parts)["progress"]["finished"] == true || newest(&parts) >= Some(38) {
+            break;
+        }
+        child = start(&["vanilla", "--resume", parts.to_str().unwrap(), "--quiet"].map(str::to_owned));
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+    eprintln!("half-written checkpoints left by the kills: {half_written}");
+    if info(&parts)["progress"]["finished"] == false {
+        succeed(&["vanilla", "--resume", parts.to_str().unwrap(), "--quiet"]);
+    }
+    assert_same(&whole, &parts);
+    for folder in [parts.clone(), parts.join("checkpoints"), parts.join("samples")] {
+        for entry in fs::read_dir(folder).unwrap() {
+            let name = entry.unwrap().file_name();
+            assert!(!name.to_string_lossy().starts_with(".tmp-"), "{name:?} was left");
+        }
+    }
+}
+
+fn info(run: &Path) -> serde_json::Value {
+    serde_json::from_slice(&fs::read(run.join("run.json")).unwrap()).unwrap()
+}
+
+/// Trains badly; returns the kinds of the findings and everything that was printed.
+fn fail(command: &str, iterations: &str, options: &[&str]) -> (Option<i32>, Vec<String>, String) {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("run");
+    let arguments =
+        [&[command], &SMALL[..8], options, &["--iterations", iterations, "--out", out.to_str().unwrap()]]
+            .concat();
+    let (code, text) = run(&arguments);
+    let info = info(&out);
+    let findings = info["diagnosis"].as_array().unwrap();
+    let kinds = findings.iter().map(|f| f["kind"].as_str().unwrap().to_owned()).collect();
+    for finding in findings {
+        let message = finding["message"].as_str().unwrap();
+        assert!(text.contains(message), "not said live: {message}\n{text}");
+    }
+    if code != Some(0) {
+        let left = fs::read_dir(out.join("checkpoints")).unwrap().count();
+        let kept = text.contains("the last good checkpoint is");
+        assert_eq!(left > 0, kept, "{text}");
+    }
+    (code, kinds, text)
+}
+
+#[test]
+fn a_discriminator_that_never_learns_is_recognised() {
+    let (code, kinds, text) = fail("vanilla", "260", &["--d-lr", "0"]);
+    assert_eq!((code, kinds[0].as_str()), (Some(0), "discriminator-never-learned"), "{text}");
+}
+
+#[test]
+fn a_discriminator_that_wins_is_recognised() {
+    let (code, kinds, text) = fail("vanilla", "260", &["--g-lr", "0"]);
+    assert_eq!((code, kinds), (Some(0), vec!["discriminator-wins".to_owned()]), "{text}");
+}
+
+#[test]
+fn mode_collapse_is_recognised() {
+    let (code, kinds, text) = fail("vanilla", "600", &["--g-lr", "0.02", "--beta1", "0.9"]);
+    assert!(code == Some(0) && kinds.contains(&"mode-collapse".to_owned()), "{kinds:?} {text}");
+}
+
+#[test]
+fn losses_that_are_not_finite_stop_the_run_and_keep_the_last_good_checkpoint() {
+    let (code, kinds, text) = fail("lsgan", "200", &["--lr", "1e3", "--save-every", "1"]);
+    assert_eq!((code, kinds), (Some(1), vec!["not-finite".to_owned()]), "{text}");
+    assert!(text.contains("training stopped"), "{text}");
+}
+
+#[test]
+fn a_resumed_run_keeps_its_options() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("run");
+    let out = out.to_str().unwrap();
+    let new = [&["vanilla"], &SMALL[..], &["--iterations", "4", "--out", out]].concat();
+    succeed(&new);
+    let (code, text) = run(&new);
+    assert!(code == Some(1) && text.contains("--resume") && text.contains("--force"), "{text}");
+    succeed(&[&new[..], &["--force"]].concat());
+
+    let cases: [(&[&str], &str); 9] = [
+        (&["--batch", "16"], "--batch 16 is given and the run has 8"),
+        (&["--lr", "0.1"], "--lr 0.1"),
+        (&["--net", "dcgan", "--seed", "3"], "--net dcgan is given and the run has vanilla and --seed 3"),
+        (&["--ema", "0.9"], "--ema 0.9 is given and the run has none"),
+        (&["--shuffle"], "--shuffle"),
+        (&["--iterations", "3"], "has done 4 iterations already"),
+        (&["--data", "synth-digits:100"], "does not hold the images"),
+        (&["--amp", "bf16"], "--amp bf16"),
+        (&["--image-size", "32"], "--image-size"),
+    ];
+    for (options, expected) in cases {
+        let longer: &[&str] = if options[0] == "--iterations" { &[] } else { &["--iterations", "9"] };
+        let (code, text) = run(&[&["vanilla", "--resume", out], options, longer].concat());
+        assert!(code == Some(1) && text.contains(expected), "{options:?}: {text}");
+    }
+    let (code, text) = run(&["dcgan", "--resume", out]);
+    assert!(code == Some(1) && text.contains("`trainer vanilla --resume"), "{text}");
+    // The same values may be repeated.
+    succeed(&["vanilla", "--resume", out, "--batch", "8", "--lr", "0.001", "--iterations", "5", "--quiet"]);
+    let (code, text) = run(&["vanilla", "--resume", dir.path().to_str().unwrap()]);
+    assert!(code == Some(1) && text.contains("no run folder"), "{text}");
+}
+
+#[test]
+fn samples_are_the_same_for_a_seed_and_nothing_is_overwritten() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("run");
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let run_folder = out.to_str().unwrap();
+    succeed(
+        &[&["dcgan"], &SMALL[..], &["--iterations", "6", "--ema", "0.5", "--out", run_folder, "--json"]]
+            .concat(),
+    );
+    assert!(out.join("losses.png").is_file() && out.join("samples/final.png").is_file());
+
+    let sample = |options: &[&str]| run(&[&["sample", run_folder], options].concat());
+    let grid = |name: &str, options: &[&str]| {
+        let file = path(name);
+        let (code, text) = sample(&[options, &["--out", &file]].concat());
+        assert_eq!(code, Some(0), "{text}");
+        fs::read(file).unwrap()
+    };
+    let first = grid("a.png", &["--count", "5", "--seed", "3"]);
+    assert_eq!(first, grid("b.png", &["--count", "5", "--seed", "3", "--weights", "ema"]));
+    assert_ne!(first, grid("c.png", &["--count", "5", "--seed", "4"]));
+    assert_ne!(first, grid("d.png", &["--count", "5", "--seed", "3", "--weights", "raw"]));
+    let (code, text) = sample(&["--out", &path("a.png")]);
+    assert!(code == Some(1) && text.contains("--force"), "{text}");
+    grid("a.png", &["--force", "--columns", "9", "--scale", "2", "--count", "300"]);
+
+    let (code, text) = sample(&["--single", &path("single"), "--count", "3"]);
+    assert_eq!(code, Some(0), "{text}");
+    assert_eq!(fs::read_dir(path("single")).unwrap().count(), 3);
+    let (code, text) = sample(&["--single", &path("single"), "--count", "4"]);
+    assert!(code == Some(1) && text.contains("00000.png"), "{text}");
+
+    let cases: [(&[&str], &str, i32); 4] = [
+        (&["--checkpoint", "5"], "no checkpoint of iteration 5", 1),
+        (&["--count", "0"], "--count", 2),
+        (&["--out", "/proc/none/x.png"], "/proc/none", 1),
+        (&["--device", "tpu"], "unknown device", 1),
+    ];
+    for (options, expected, expected_code) in cases {
+        let (code, text) = sample(options);
+        assert!(code == Some(expected_code) && text.contains(expected), "{options:?}: {text}");
+    }
+    // A weight file that is cut off.
+    let weights = out.join("checkpoints/00000006/generator_ema.safetensors");
+    let bytes = fs::read(&weights).unwrap();
+    fs::write(&weights, &bytes[..bytes.len() / 2]).unwrap();
+    let (code, text) = sample(&["--out", &path("e.png")]);
+    assert!(
+        code == Some(1) && text.contains("generator_ema.safetensors") && !text.contains("panicked"),
+        "{text}"
+    );
+    assert!(!Path::new(&path("e.png")).exists());
+}
+
+#[test]
+fn wrong_input_gets_a_sentence_and_an_exit_code() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out").to_str().unwrap().to_owned();
+    let cases: [(&[&str], i32, &str); 14] = [
+        (&["vanilla", "--threads", "0"], 2, "--threads"),
+        (&["vanilla", "--batch", "0"], 2, "--batch"),
+        (&["vanilla", "--loss", "mse"], 2, "wgan-gp"),
+        (&["vanilla", "--lr", "-1"], 2, "must not be negative"),
+        (&["vanilla", "--lr", "nan"], 2, "finite"),
+        (&["vanilla", "--beta2", "1"], 2, "less than 1"),
+        (&["vanilla", "--resume", "x", "--force"], 2, "cannot be used with"),
+        (&["vanilla", "--data", "synth-digits:100"], 1, "--batch 128 is more than the 100 training images"),
+        (&["vanilla", "--data", "mnist:/no/such/folder"], 1, "/no/such/folder"),
+        (&["vanilla", "--data", "synth-digits:200", "--gp-weight", "1"], 1, "--loss wgan-gp"),
+        (&["dcgan", "--data", "synth-digits:200", "--image-size", "30"], 1, "multiples of 4"),
+        (&["dcgan", "--data", "synth-digits:200", "--batch", "1"], 1, "at least 2"),
+        (&["vanilla", "--data", "synth-digits:200", "--device", "cuda:99"], 1, "cuda:99"),
+        (&["vanilla", "--data", "synth-digits:200", "--train-images", "201"], 1, "more than the 200 images"),
+    ];
+    for (arguments, expected_code, expected) in cases {
+        let mut arguments = arguments.to_vec();
+        if !arguments.contains(&"--resume") {
+            arguments.extend(["--out", &out]);
+        }
+        let (code, text) = run(&arguments);
+        assert!(code == Some(expected_code) && text.contains(expected), "{arguments:?}: {code:?} {text}");
+        assert!(!text.contains("panicked"), "{text}");
+        assert!(!Path::new(&out).exists(), "{arguments:?} left a folder");
+    }
+    let file = dir.path().join("file");
+    fs::write(&file, "").unwrap();
+    let inside = file.join("run");
+    let (code, text) = run(&["vanilla", "--data", "synth-digits:200", "--out", inside.to_str().unwrap()]);
+    assert!(code == Some(1) && text.contains("file/run"), "{text}");
+}
