@@ -10,5 +10,6 @@ pub mod import;
 pub mod metadata;
 pub mod network;
 pub mod onnx;
+pub mod pack;
 pub mod passes;
 pub mod run;

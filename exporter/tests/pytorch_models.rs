@@ -1,4 +1,4 @@
-//! Models written by PyTorch's exporters: taken in, evaluated, and optimised, they give what PyTorch gave.
+//! Models written by PyTorch's exporters: taken in, evaluated, optimised, and packed for the native engine, they give what PyTorch gave.
 
 mod support;
 
@@ -8,7 +8,11 @@ use std::path::Path;
 use latent_exporter::graph::interpret::{self, Array, Real};
 use latent_exporter::graph::{Graph, Tensor};
 use latent_exporter::import::import_file;
+use latent_exporter::pack::{FloatPrecision, pack_graph};
 use latent_exporter::passes::optimise;
+use latent_runtime::backend::Backend;
+use latent_runtime::native::{NativeBackend, NativeOptions};
+use latent_runtime::onnx::ModelMetadata;
 use support::{python, read_tensor, run_python, tensor_file};
 
 /// The operators that are left of each model when it is optimised, whatever exporter and opset wrote it.
@@ -43,13 +47,25 @@ const LEFT: &[(&str, &[&str])] = &[
 fn difference<T: Real>(graph: &Graph, input: &Tensor, expected: &Tensor) -> f64 {
     let found = interpret::run(graph, vec![Array::<T>::from_tensor(input)]).unwrap().swap_remove(0);
     assert_eq!(found.shape, expected.shape());
+    error_of(found.data.iter().map(|value| value.to_f64()), expected)
+}
+
+fn error_of(found: impl Iterator<Item = f64>, expected: &Tensor) -> f64 {
     let expected = expected.doubles();
     let range = expected.iter().fold(f64::NEG_INFINITY, |a, &b| a.max(b))
         - expected.iter().fold(f64::INFINITY, |a, &b| a.min(b));
     // An output that hardly varies would hide every error.
     assert!(range > 1e-4, "the output is almost constant");
-    let errors = found.data.iter().zip(&expected).map(|(found, expected)| (found.to_f64() - expected).abs());
+    let errors = found.zip(&expected).map(|(found, expected)| (found - expected).abs());
     errors.fold(0.0, f64::max) / range
+}
+
+/// The same for a packed model in the native engine.
+fn packed_difference(packed: &[u8], input: &Tensor, expected: &Tensor) -> f64 {
+    let mut backend = NativeBackend::from_bytes(packed, &NativeOptions::default()).unwrap();
+    let mut output = vec![0.0; expected.len()];
+    backend.run(input.shape()[0], input.floats().unwrap(), &mut output).unwrap();
+    error_of(output.iter().map(|&value| f64::from(value)), expected)
 }
 
 /// Checks one model.
@@ -67,6 +83,14 @@ fn check(folder: &Path, left: &[&str]) -> Result<(), String> {
     ];
     if let Some((way, error)) = ways.iter().find(|(_, error)| *error > 1e-5) {
         return Err(format!("{way} it differs by {error:e} of the range"));
+    }
+    for (precision, tolerance) in [(FloatPrecision::F32, 1e-5), (FloatPrecision::F16, 5e-3)] {
+        let packed = pack_graph(&optimised, &ModelMetadata::default(), precision)
+            .map_err(|error| error.to_string())?;
+        let error = packed_difference(&packed, &input, &output);
+        if error > tolerance {
+            return Err(format!("packed in {precision:?} it differs by {error:e} of the range"));
+        }
     }
     let found: Vec<&str> = optimised.nodes.iter().map(|node| node.op.name()).collect();
     if found != left { Err(format!("{found:?} are left, expected {left:?}")) } else { Ok(()) }

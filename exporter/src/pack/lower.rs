@@ -1,0 +1,438 @@
+//! The nodes of an optimised graph as operators of a packed model.
+
+use std::collections::HashMap;
+
+use latent_runtime::format::{
+    self, BinaryKind, Builder, Element, LayerSpec, ModelInfo, PadKind, PlainBias, PlainWeights, WindowSpec,
+};
+
+use super::{FloatPrecision, PackError};
+use crate::graph::{
+    self, Activation, Binary, Coordinates, Dim, Graph, Interpolation, Node, Op, PadFill, Pool, PoolKind,
+    Reduce, ReduceKind, ValueId, Window, shape_text,
+};
+
+/// The greatest finite 16-bit float.
+const F16_MAX: f32 = 65504.0;
+
+/// Packs `graph`.
+pub(super) fn lower(graph: &Graph, info: ModelInfo, precision: FloatPrecision) -> Result<Vec<u8>, PackError> {
+    let (&[input], [output]) = (&*graph.inputs, &*graph.outputs) else {
+        let (role, count) = match graph.inputs.len() {
+            1 => ("output", graph.outputs.len()),
+            count => ("input", count),
+        };
+        return Err(PackError::Ends { role, what: format!("is not one but {count}") });
+    };
+    let mut lowering = Lowering { graph, builder: Builder::new(info), values: HashMap::new(), precision };
+    let port = |role, id| {
+        per_example(&graph.shape(id)).map_err(|what| PackError::Ends { role, what }).and_then(|shape| {
+            match graph.element(id) {
+                graph::Element::F32 => Ok(shape),
+                other => Err(PackError::Ends { role, what: format!("is of type {other}, expected float32") }),
+            }
+        })
+    };
+    let shape = port("input", input)?;
+    let value = lowering.builder.input(&graph.value(input).name, &shape, Element::F32)?;
+    lowering.values.insert(input, value);
+    for node in &graph.nodes {
+        let value = lowering.node(node)?;
+        lowering.values.insert(node.output, value);
+    }
+    let shape = port("output", output.value)?;
+    let Some(&value) = lowering.values.get(&output.value) else {
+        return Err(PackError::Ends { role: "output", what: "does not depend on its input".into() });
+    };
+    lowering.builder.output(value, &output.name, &shape)?;
+    Ok(lowering.builder.finish()?)
+}
+
+/// The shape without the batch, which is the first axis: the symbol, or a fixed batch of 1.
+fn per_example(shape: &[Dim]) -> Result<Vec<usize>, String> {
+    let text = || shape_text(shape);
+    match shape.split_first() {
+        Some((Dim::Batch | Dim::Size(1), rest)) => rest
+            .iter()
+            .map(|dim| match dim {
+                Dim::Size(length) => Ok(*length),
+                Dim::Batch => Err(format!("has the batch on two axes: {}", text())),
+            })
+            .collect(),
+        Some((Dim::Size(batch), _)) => Err(format!(
+            "has a fixed batch of {batch} (shape {}); export the model with a free batch, or one of 1",
+            text()
+        )),
+        None => Err("has no batch axis".into()),
+    }
+}
+
+struct Lowering<'g> {
+    graph: &'g Graph,
+    builder: Builder,
+    /// What each computed value is in the packed model.
+    values: HashMap<ValueId, format::ValueId>,
+    precision: FloatPrecision,
+}
+
+impl<'g> Lowering<'g> {
+    fn error(&self, node: &Node, what: impl Into<String>) -> PackError {
+        PackError::Node { node: node.name.clone(), operator: node.op.name(), what: what.into() }
+    }
+
+    fn input(&self, node: &Node, index: usize) -> Result<format::ValueId, PackError> {
+        let id = node.inputs[index];
+        self.values.get(&id).copied().ok_or_else(|| {
+            self.error(
+                node,
+                format!(
+                    "its input \"{}\" is a constant of shape {}; only one number, or one for each channel, is supported",
+                    self.graph.value(id).name,
+                    shape_text(&self.graph.shape(id))
+                ),
+            )
+        })
+    }
+
+    /// Channels, rows and columns of the node's result.
+    fn result(&self, node: &Node) -> Result<[usize; 3], PackError> {
+        self.extents(node, node.output)
+    }
+
+    fn extents(&self, node: &Node, id: ValueId) -> Result<[usize; 3], PackError> {
+        let shape = self.graph.shape(id);
+        let per_example =
+            per_example(&shape).map_err(|what| self.error(node, format!("its value {what}")))?;
+        match *per_example {
+            [] => Ok([1, 1, 1]),
+            [channels] => Ok([channels, 1, 1]),
+            [channels, columns] => Ok([channels, 1, columns]),
+            [channels, rows, columns] => Ok([channels, rows, columns]),
+            _ => {
+                Err(self
+                    .error(node, format!("its value has the shape {}, beyond four axes", shape_text(&shape))))
+            }
+        }
+    }
+
+    fn floats(&self, node: &Node, index: usize) -> Result<&'g [f32], PackError> {
+        let tensor = self.graph.constant(node.inputs[index]);
+        tensor.and_then(|tensor| tensor.floats()).ok_or_else(|| {
+            self.error(node, format!("its input {index} is computed; only constant weights are supported"))
+        })
+    }
+
+    fn node(&mut self, node: &'g Node) -> Result<format::ValueId, PackError> {
+        let name = node.name.as_str();
+        match &node.op {
+            Op::Gemm(_) | Op::Conv(_) | Op::ConvTranspose(_) => self.layer(node),
+            Op::Affine => {
+                let [scale, shift] = [1, 2].map(|index| self.floats(node, index).map(<[f32]>::to_vec));
+                self.elementwise(node, Some((scale?, shift?)), node.epilogue.activation)
+            }
+            Op::Activation(activation) => self.elementwise(node, None, Some(*activation)),
+            Op::Binary(binary) => self.binary(node, *binary),
+            Op::Pool(pool) => self.pool(node, pool),
+            Op::Reduce(reduce) => self.reduce(node, reduce),
+            Op::Reshape(_) => {
+                let (input, extents) = (self.input(node, 0)?, self.result(node)?);
+                Ok(self.builder.reshape(name, input, extents)?)
+            }
+            Op::Concat { axis } => {
+                let inputs = (0..node.inputs.len()).map(|index| self.input(node, index));
+                let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
+                // A tensor of three axes has one row, so its last axis is the columns.
+                let axis = match (axis, self.graph.shape(node.output).len()) {
+                    (0, _) => return Err(self.error(node, "it joins along the batch")),
+                    (2, 3) => 2,
+                    (axis, _) => axis - 1,
+                };
+                Ok(self.builder.concat(name, &inputs, axis, Element::F32)?)
+            }
+            Op::Pad(pad) => {
+                let ([0, 0, top, left], [0, 0, bottom, right]) = (&*pad.before, &*pad.after) else {
+                    return Err(self.error(node, "only the rows and columns of images can be padded"));
+                };
+                let kind = match pad.fill {
+                    PadFill::Constant(value) => PadKind::Constant(value),
+                    PadFill::Edge => PadKind::Edge,
+                    PadFill::Reflect => PadKind::Reflect,
+                };
+                let input = self.input(node, 0)?;
+                Ok(self.builder.pad(name, input, [*top, *left, *bottom, *right], kind, Element::F32)?)
+            }
+            Op::Resize(resize) => {
+                let coordinates = match resize.coordinates {
+                    Coordinates::HalfPixel => format::Coordinates::HalfPixel,
+                    Coordinates::PytorchHalfPixel => format::Coordinates::HalfPixelPytorch,
+                    Coordinates::Asymmetric => format::Coordinates::Asymmetric,
+                    Coordinates::AlignCorners => format::Coordinates::AlignCorners,
+                };
+                let interpolation = match resize.interpolation {
+                    Interpolation::RoundPreferFloor => format::Interpolation::NearestPreferFloor,
+                    Interpolation::RoundPreferCeil => format::Interpolation::NearestPreferCeil,
+                    Interpolation::Floor => format::Interpolation::Floor,
+                    Interpolation::Ceil => format::Interpolation::Ceil,
+                    Interpolation::Linear => format::Interpolation::Bilinear,
+                };
+                let scale = resize.scale.map(|scale| 1.0 / scale);
+                let input = self.input(node, 0)?;
+                let element = Element::F32;
+                Ok(self.builder.resize(
+                    name,
+                    input,
+                    resize.output,
+                    scale,
+                    coordinates,
+                    interpolation,
+                    element,
+                )?)
+            }
+            Op::Softmax { axis: 1 } => {
+                let input = self.input(node, 0)?;
+                Ok(self.builder.softmax(name, input, Element::F32)?)
+            }
+            Op::Normalise { axis: 1, p: 2, epsilon } => {
+                let input = self.input(node, 0)?;
+                Ok(self.builder.l2_normalise(name, input, *epsilon, Element::F32)?)
+            }
+            Op::Softmax { .. } | Op::Normalise { .. } => Err(self
+                .error(node, "only the Euclidean norm, and only along the channels (axis 1), is supported")),
+            Op::Quantize { .. } | Op::Dequantize { .. } => {
+                Err(self.error(node, "the model is quantised; pack the float model that it was made from"))
+            }
+            Op::Transpose(permutation) => {
+                let what = format!("perm {permutation:?} cannot be taken into the layers around it");
+                Err(self.error(node, what))
+            }
+            Op::MatMul => Err(self.error(
+                node,
+                "only a product of vectors, or of each pixel, with constant weights is supported",
+            )),
+            Op::BatchNorm { .. } => Err(self.error(node, "only constant parameters are supported")),
+            Op::Expand(_) => Err(self.error(node, "it is supported only as an operand of Add, Sub and Mul")),
+        }
+    }
+
+    /// A fully connected layer or a convolution, with its epilogue.
+    fn layer(&mut self, node: &'g Node) -> Result<format::ValueId, PackError> {
+        let name = node.name.as_str();
+        let input = self.input(node, 0)?;
+        let residual = match node.epilogue.residual {
+            Some(id) => Some(*self.values.get(&id).ok_or_else(|| self.error(node, "it adds a constant"))?),
+            None => None,
+        };
+        let activation = self.activation(node, node.epilogue.activation)?;
+        let weights = self.floats(node, 1)?;
+        let bias = match node.inputs.len() {
+            2 => PlainBias::None,
+            _ => PlainBias::F32(self.floats(node, 2)?),
+        };
+        let after = node.epilogue.affine.as_ref().map(|affine| (&*affine.scale, &*affine.shift));
+        let spread;
+        let (weights, window) = match &node.op {
+            Op::Conv(conv) => (weights, Some(conv.window)),
+            Op::ConvTranspose(conv) if conv.window.dilation != [1, 1] => {
+                // The format has no dilation here: a kernel with zeros between its elements is the same.
+                spread = dilate(weights, &conv.window);
+                let kernel = [0, 1].map(|axis| conv.window.extent(axis));
+                (&*spread, Some(Window { kernel, dilation: [1, 1], ..conv.window }))
+            }
+            Op::ConvTranspose(conv) => (weights, Some(conv.window)),
+            _ => (weights, None),
+        };
+        let fits_f16 = weights.iter().all(|weight| weight.abs() <= F16_MAX);
+        let spec = LayerSpec {
+            weights: match self.precision {
+                FloatPrecision::F16 if fits_f16 => PlainWeights::F16(weights),
+                _ => PlainWeights::F32(weights),
+            },
+            residual,
+            activation,
+            after,
+            ..LayerSpec::new(PlainWeights::F32(&[]), bias)
+        };
+        let output = self.result(node)?;
+        Ok(match (&node.op, window) {
+            (Op::Conv(conv), Some(window)) => {
+                self.builder.convolution(name, input, spec_of(&window), conv.groups, spec)?
+            }
+            (Op::ConvTranspose(conv), Some(window)) => {
+                let size = [output[1], output[2]];
+                self.builder.transposed(name, input, spec_of(&window), size, conv.groups, spec)?
+            }
+            _ => self.builder.fully_connected(name, input, spec)?,
+        })
+    }
+
+    fn activation(
+        &self,
+        node: &Node,
+        activation: Option<Activation>,
+    ) -> Result<format::Activation, PackError> {
+        Ok(match activation {
+            None | Some(Activation::Identity) => format::Activation::Identity,
+            Some(Activation::Relu) => format::Activation::Relu,
+            Some(Activation::LeakyRelu { slope }) => format::Activation::LeakyRelu { slope },
+            Some(Activation::Clip { low, high }) if low <= high => format::Activation::Clip { low, high },
+            // ONNX: everything becomes the greatest value then.
+            Some(Activation::Clip { high, .. }) => format::Activation::Clip { low: high, high },
+            Some(Activation::Sigmoid) => format::Activation::Sigmoid,
+            Some(Activation::Tanh) => format::Activation::Tanh,
+            Some(Activation::HardSwish) => format::Activation::HardSwish,
+            Some(Activation::HardSigmoid { .. }) => {
+                return Err(self.error(node, "HardSigmoid of a value without channels is not supported"));
+            }
+        })
+    }
+
+    fn elementwise(
+        &mut self,
+        node: &Node,
+        before: Option<(Vec<f32>, Vec<f32>)>,
+        activation: Option<Activation>,
+    ) -> Result<format::ValueId, PackError> {
+        let input = self.input(node, 0)?;
+        let activation = self.activation(node, activation)?;
+        let before = before.as_ref().map(|(scale, shift)| (&**scale, &**shift));
+        let after = node.epilogue.affine.as_ref().map(|affine| (&*affine.scale, &*affine.shift));
+        Ok(self.builder.elementwise(&node.name, input, before, activation, after, Element::F32)?)
+    }
+
+    /// The second operand may be one pixel for the whole image; the first one may not.
+    fn binary(&mut self, node: &Node, binary: Binary) -> Result<format::ValueId, PackError> {
+        let activation = self.activation(node, node.epilogue.activation)?;
+        let (mut a, mut b) = (self.input(node, 0)?, self.input(node, 1)?);
+        let whole = self.result(node)?;
+        let mut kind = match binary {
+            Binary::Add => BinaryKind::Add,
+            Binary::Subtract => BinaryKind::Subtract,
+            Binary::Multiply => BinaryKind::Multiply,
+            Binary::Divide => return Err(self.error(node, "only a division by a constant is supported")),
+        };
+        if self.extents(node, node.inputs[0])? != whole {
+            if kind == BinaryKind::Subtract {
+                // a - b = -b + a.
+                let channels = self.builder.extents(b)[0];
+                let (minus, zero) = (vec![-1.0; channels], vec![0.0; channels]);
+                let (identity, name) = (format::Activation::Identity, format!("{}.negative", node.name));
+                b = self.builder.elementwise(
+                    &name,
+                    b,
+                    Some((&minus, &zero)),
+                    identity,
+                    None,
+                    Element::F32,
+                )?;
+                kind = BinaryKind::Add;
+            }
+            (a, b) = (b, a);
+        }
+        let (first, second) = (self.builder.extents(a), self.builder.extents(b));
+        if first != whole || (second != whole && second != [whole[0], 1, 1]) {
+            let shapes = [0, 1].map(|index| shape_text(&self.graph.shape(node.inputs[index])));
+            return Err(self.error(
+                node,
+                format!(
+                    "operands of shape {} and {} cannot be combined in a packed model",
+                    shapes[0], shapes[1]
+                ),
+            ));
+        }
+        Ok(self.builder.binary(&node.name, kind, a, b, activation, Element::F32)?)
+    }
+
+    fn pool(&mut self, node: &Node, pool: &Pool) -> Result<format::ValueId, PackError> {
+        let [_, rows, columns] = self.result(node)?;
+        let [_, height, width] = self.extents(node, node.inputs[0])?;
+        let overhangs = |axis: usize, count: usize, length: usize| {
+            let window = &pool.window;
+            (count - 1) * window.stride[axis] + window.extent(axis)
+                > length + window.pads[axis] + window.pads[axis + 2]
+        };
+        if pool.kind == PoolKind::AverageWithPadding
+            && (overhangs(0, rows, height) || overhangs(1, columns, width))
+        {
+            return Err(self.error(
+                node,
+                "an average that counts padding, with windows that overhang it (ceil_mode), is not supported",
+            ));
+        }
+        let kind = match pool.kind {
+            PoolKind::Max => format::PoolKind::Max,
+            PoolKind::Average => format::PoolKind::Average,
+            PoolKind::AverageWithPadding => format::PoolKind::AverageWithPadding,
+        };
+        let input = self.input(node, 0)?;
+        Ok(self.builder.pool(
+            &node.name,
+            input,
+            kind,
+            spec_of(&pool.window),
+            [rows, columns],
+            Element::F32,
+        )?)
+    }
+
+    /// A mean over rows, columns or both.
+    fn reduce(&mut self, node: &Node, reduce: &Reduce) -> Result<format::ValueId, PackError> {
+        let rank = self.graph.shape(node.inputs[0]).len();
+        let spatial = rank == 4 && reduce.axes.iter().all(|axis| matches!(axis, 2 | 3));
+        if reduce.kind != ReduceKind::Mean || !spatial {
+            return Err(self.error(
+                node,
+                "only a mean over the rows and columns of images, and a norm that divides what it is of, are supported",
+            ));
+        }
+        let input = self.input(node, 0)?;
+        let [_, height, width] = self.builder.extents(input);
+        let over = |axis: usize, length: usize| if reduce.axes.contains(&axis) { length } else { 1 };
+        let (rows, columns) = (over(2, height), over(3, width));
+        let window =
+            WindowSpec { kernel: [rows, columns], stride: [rows, columns], dilation: [1, 1], pads: [0; 4] };
+        let size = [height / rows, width / columns];
+        let mean =
+            self.builder.pool(&node.name, input, format::PoolKind::Average, window, size, Element::F32)?;
+        let result = self.result(node)?;
+        Ok(self.builder.reshape(&format!("{}.reshape", node.name), mean, result)?)
+    }
+}
+
+fn spec_of(window: &Window) -> WindowSpec {
+    WindowSpec { kernel: window.kernel, stride: window.stride, dilation: window.dilation, pads: window.pads }
+}
+
+/// Kernels with zeros between their elements.
+fn dilate(weights: &[f32], window: &Window) -> Vec<f32> {
+    let ([rows, columns], [wide_rows, wide_columns]) =
+        (window.kernel, [0, 1].map(|axis| window.extent(axis)));
+    let mut wide = vec![0.0; weights.len() / (rows * columns) * wide_rows * wide_columns];
+    for (at, &weight) in weights.iter().enumerate() {
+        let (kernel, row, column) = (at / (rows * columns), at / columns % rows, at % columns);
+        let to = (kernel * wide_rows + row * window.dilation[0]) * wide_columns + column * window.dilation[1];
+        wide[to] = weight;
+    }
+    wide
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dilated_kernels_have_zeros_between() {
+        let window = Window { kernel: [2, 2], stride: [1, 1], dilation: [1, 2], pads: [0; 4] };
+        let wide = dilate(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0], &window);
+        assert_eq!(wide, [1.0, 0.0, 2.0, 3.0, 0.0, 4.0, 5.0, 0.0, 6.0, 7.0, 0.0, 8.0]);
+    }
+
+    #[test]
+    fn the_batch_is_the_first_axis() {
+        use Dim::{Batch, Size};
+        assert_eq!(per_example(&[Batch, Size(3)]), Ok(vec![3]));
+        assert_eq!(per_example(&[Size(1), Size(3)]), Ok(vec![3]));
+        assert!(per_example(&[Size(8), Size(3)]).unwrap_err().contains("fixed batch of 8"));
+        assert!(per_example(&[Batch, Batch]).is_err());
+        assert!(per_example(&[]).is_err());
+    }
+}

@@ -1,0 +1,101 @@
+//! Packed models: from ONNX to the bytes of a `.lat` file.
+
+mod lower;
+
+use std::path::Path;
+
+use latent_runtime::format::{BuildError, ModelInfo, ModelKind, Precision};
+use latent_runtime::onnx::proto::ModelProto;
+use latent_runtime::onnx::{self, ModelMetadata};
+use latent_runtime::pixels::ValueRange;
+
+use crate::graph::Graph;
+use crate::import::{ImportError, import};
+use crate::passes::optimise;
+
+/// Why a model cannot be packed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PackError {
+    /// The ONNX model cannot be taken in.
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    /// The model does not have one input and one output of a known size for each example.
+    #[error("the model's {role} {what}")]
+    Ends {
+        /// `input` or `output`.
+        role: &'static str,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// An operator that is understood, but has no counterpart in a packed model.
+    #[error("node \"{node}\" ({operator}): {what}")]
+    Node {
+        /// The node.
+        node: String,
+        /// Its operator.
+        operator: &'static str,
+        /// Why it cannot be packed.
+        what: String,
+    },
+    /// The packed format refuses it.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+}
+
+/// Packs the ONNX file `path`, with floats of the given precision as weights.
+///
+/// # Errors
+/// When the file cannot be read, or the model uses what a packed model does not have.
+pub fn pack_file(path: &Path, precision: FloatPrecision) -> Result<Vec<u8>, PackError> {
+    pack(&onnx::load(path).map_err(ImportError::from)?, precision)
+}
+
+/// Packs a model whose data is all in memory, with floats of the given precision as weights.
+///
+/// # Errors
+/// When the model uses what a packed model does not have.
+pub fn pack(model: &ModelProto, precision: FloatPrecision) -> Result<Vec<u8>, PackError> {
+    let mut graph = import(model)?;
+    optimise(&mut graph);
+    pack_graph(&graph, &ModelMetadata::from_model(model), precision)
+}
+
+/// Packs a graph that [`optimise`] has rewritten.
+///
+/// # Errors
+/// When the graph uses what a packed model does not have.
+pub fn pack_graph(
+    graph: &Graph,
+    metadata: &ModelMetadata,
+    precision: FloatPrecision,
+) -> Result<Vec<u8>, PackError> {
+    let kind = match metadata.kind {
+        Some(onnx::ModelKind::Generator) => ModelKind::Generator,
+        Some(onnx::ModelKind::Discriminator) => ModelKind::Discriminator,
+        Some(onnx::ModelKind::Encoder) => ModelKind::Encoder,
+        None => ModelKind::Other,
+    };
+    let info = ModelInfo {
+        kind,
+        precision: match precision {
+            FloatPrecision::F32 => Precision::F32,
+            FloatPrecision::F16 => Precision::F16,
+        },
+        // A discriminator takes no latent vector, whatever its file says of the generator's.
+        latent_size: if kind == ModelKind::Generator { metadata.latent_size.unwrap_or(0) } else { 0 },
+        distribution: metadata.distribution,
+        range: metadata.range.unwrap_or(ValueRange::SIGNED),
+        metadata: metadata.to_entries().into_iter().map(|entry| (entry.key, entry.value)).collect(),
+    };
+    lower::lower(graph, info, precision)
+}
+
+/// How the weights of a packed model are stored; arithmetic is in 32 bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FloatPrecision {
+    /// 32-bit floats.
+    F32,
+    /// 16-bit floats.
+    F16,
+}
