@@ -47,19 +47,21 @@ pub(crate) fn run(args: &DemoArgs) -> Result<()> {
     let run = out.join("run");
     let iterations = args.iterations.to_string();
     shell::run(
-        tool("trainer")
+        shell::program("trainer")
             .args([&args.gan, "--data", "synth-digits", "--iterations", &iterations, "--out"])
             .arg(&run),
     )?;
-    shell::run(tool("trainer").arg("sample").arg(&run).arg("--out").arg(out.join("trainer.png")))?;
-    shell::run(tool("exporter").arg("export").arg(&run).arg("--out").arg(&out).args(["--name", &args.gan]))?;
+    shell::run(shell::program("trainer").arg("sample").arg(&run).arg("--out").arg(out.join("trainer.png")))?;
+    shell::run(
+        shell::program("exporter").arg("export").arg(&run).arg("--out").arg(&out).args(["--name", &args.gan]),
+    )?;
     let model = out.join(format!("{}.fp32.onnx", args.gan));
-    shell::run(tool("runtime").arg("inspect").arg(&model))?;
+    shell::run(shell::program("runtime").arg("inspect").arg(&model))?;
     let back_ends: &[&str] = if args.tract { &["ort", "tract"] } else { &["ort"] };
     for back_end in back_ends {
         let picture = out.join(format!("{back_end}.png"));
         shell::run(
-            tool("runtime")
+            shell::program("runtime")
                 .arg("run")
                 .arg(&model)
                 .args(["--backend", back_end, "--seed", "7", "--count", "64", "--out"])
@@ -77,13 +79,6 @@ pub(crate) fn run(args: &DemoArgs) -> Result<()> {
         println!("  {:40} {what}", relative(&out.join(file)));
     }
     Ok(())
-}
-
-/// A program just built, as the user would start it.
-fn tool(name: &str) -> std::process::Command {
-    let target =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| crate::root().join("target"), PathBuf::from);
-    shell::command(target.join("release").join(name))
 }
 
 /// The first of out/demo, out/demo-2, ... that is not there: an earlier demo's pictures stay.

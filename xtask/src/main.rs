@@ -1,6 +1,7 @@
 //! `cargo xtask`: the project's own commands, everything a fresh machine needs.
 
 mod bare_metal;
+mod bench;
 mod demo;
 mod setup;
 mod shell;
@@ -29,6 +30,8 @@ enum Command {
     Setup(setup::SetupArgs),
     /// Train, export, run and make pictures, on data drawn by the program itself
     Demo(demo::DemoArgs),
+    /// Measure our speed beside the others'
+    Bench(bench::BenchArgs),
     /// Run every check and every test
     Test(test::TestArgs),
     /// Build the runtime's core for a Cortex-M4F/M7 without an operating system
@@ -39,6 +42,7 @@ fn main() -> Result<()> {
     match Cli::parse().command {
         Command::Setup(args) => setup::run(&args),
         Command::Demo(args) => demo::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Test(args) => test::run(&args),
         Command::BareMetal => {
             if let bare_metal::Outcome::Skipped(why) = bare_metal::check()? {

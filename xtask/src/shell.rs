@@ -1,7 +1,7 @@
 //! Running other programs: shown before they run, their failure an error that names them.
 
 use std::ffi::OsStr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -16,6 +16,13 @@ pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
 /// The `cargo` that runs this program.
 pub(crate) fn cargo() -> Command {
     command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+/// One of the project's programs, as the release build left it.
+pub(crate) fn program(name: &str) -> Command {
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| crate::root().join("target"), PathBuf::from);
+    command(target.join("release").join(name))
 }
 
 /// Prints the command line, runs it, and fails unless it succeeds.
