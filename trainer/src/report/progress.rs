@@ -50,7 +50,7 @@ impl Progress {
             let style = "{wide_bar:.cyan/black.bright} {pos}/{len} {msg}";
             // The template is a constant; were it wrong, the default style would do.
             if let Ok(style) = ProgressStyle::with_template(style) {
-                bar.set_style(style.progress_chars("━╸━"));
+                bar.set_style(style.progress_chars("━╸─"));
             }
             bar.set_position(start);
             bar
