@@ -10,6 +10,9 @@ use std::path::Path;
 use latent_exporter::graph::interpret::{self, Array, Real};
 use latent_exporter::graph::{Graph, Tensor};
 use latent_exporter::import::import;
+use latent_exporter::pack::{FloatPrecision, pack};
+use latent_runtime::backend::Backend;
+use latent_runtime::native::{NativeBackend, NativeOptions};
 use latent_runtime::onnx::proto::tensor_proto::DataType;
 use latent_runtime::onnx::proto::tensor_shape_proto::{Dimension, dimension};
 use latent_runtime::onnx::proto::{
@@ -153,6 +156,35 @@ fn run_case(folder: &Path, free: &[usize]) -> Result<(), String> {
     Ok(())
 }
 
+/// Runs one test in the native engine, with the first input's first axis as the batch. Returns why it cannot be packed.
+fn run_packed(folder: &Path) -> Result<Result<(), String>, String> {
+    let mut model = ModelProto::decode(fs::read(folder.join("model.onnx")).unwrap().as_slice()).unwrap();
+    let proto = model.graph.as_mut().unwrap();
+    let [first, others @ ..] = proto.input.as_mut_slice() else { return Err("it has no input".into()) };
+    for (index, _) in others.iter().enumerate() {
+        proto.initializer.push(tensor(&folder.join(format!("input_{}.pb", index + 1))));
+    }
+    let shape = match first.r#type.as_mut().and_then(|kind| kind.value.as_mut()) {
+        Some(type_proto::Value::TensorType(tensor)) => tensor.shape.as_mut(),
+        _ => None,
+    };
+    let Some(axis) = shape.and_then(|shape| shape.dim.first_mut()) else {
+        return Err("its input is a scalar".into());
+    };
+    if axis.value != Some(dimension::Value::DimValue(1)) {
+        axis.value = Some(dimension::Value::DimParam("N".into()));
+    }
+    let packed = pack(&model, FloatPrecision::F32).map_err(|error| error.to_string())?;
+    let [input, expected] = ["input_0.pb", "output_0.pb"].map(|file| read(tensor(&folder.join(file))));
+    let (input, expected) = (input?, expected?);
+    let mut backend = NativeBackend::from_bytes(&packed, &NativeOptions::default()).unwrap();
+    let mut output = vec![0.0; expected.len()];
+    let values = input.floats().ok_or("its input is not of floats")?;
+    backend.run(input.shape()[0], values, &mut output).map_err(|error| error.to_string())?;
+    let name = &model.graph.as_ref().unwrap().name;
+    Ok(check_values(name, output.iter().map(|&value| value.into()), &expected))
+}
+
 fn compare<T: Real>(
     graph: &Graph,
     inputs: &[Tensor],
@@ -164,10 +196,13 @@ fn compare<T: Real>(
     if found.shape != expected.shape() {
         return Err(format!("WRONG shape {:?}, expected {:?}", found.shape, expected.shape()));
     }
+    check_values(&graph.name, found.data.iter().map(|value| value.to_f64()), expected)
+}
+
+fn check_values(name: &str, found: impl Iterator<Item = f64>, expected: &Tensor) -> Result<(), String> {
     // Two orders stricter than ONNX's own tolerance, but for a test whose expectation is written with four digits.
-    let tolerance = if graph.name.contains("ceil_last_window_starts_on_pad") { 1e-3 } else { 1e-5 };
-    for (at, (found, expected)) in found.data.iter().zip(expected.doubles()).enumerate() {
-        let found = found.to_f64();
+    let tolerance = if name.contains("ceil_last_window_starts_on_pad") { 1e-3 } else { 1e-5 };
+    for (at, (found, expected)) in found.zip(expected.doubles()).enumerate() {
         if found != expected && (found - expected).abs() > tolerance * expected.abs() + 1e-6 {
             return Err(format!("WRONG at {at}: {found}, expected {expected}"));
         }
@@ -190,7 +225,7 @@ fn onnx_node_tests() {
         .collect();
     names.sort();
     assert_eq!(names.len(), total);
-    let (mut passed, mut failures) = (0, Vec::new());
+    let (mut passed, mut packed, mut not_packed, mut failures) = (0, 0, Vec::new(), Vec::new());
     let mut excluded: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for name in &names {
         let case = folder.path().join(name);
@@ -208,13 +243,27 @@ fn onnx_node_tests() {
             false => result,
         };
         match (result, reason) {
-            (Ok(()), None) => passed += 1,
+            (Ok(()), None) => {
+                passed += 1;
+                match run_packed(&case) {
+                    Ok(Ok(())) => packed += 1,
+                    Ok(Err(error)) => failures.push(format!("{name}, packed: {error}")),
+                    Err(error) => not_packed.push(format!("{name}: {error}")),
+                }
+            }
             (Err(_), Some(reason)) => excluded.entry(reason).or_default().push(name),
             (Ok(()), Some(_)) => failures.push(format!("{name}: is excluded, but passes")),
             (Err(error), None) => failures.push(format!("{name}: {error}")),
         }
     }
     eprintln!("ONNX node tests: {passed} of {total} pass");
+    eprintln!(
+        "of these {packed} run in the native engine as well; {} have no packed form:",
+        not_packed.len()
+    );
+    for line in &not_packed {
+        eprintln!("  {line}");
+    }
     for (reason, names) in &excluded {
         eprintln!("excluded, {reason} ({}): {}", names.len(), names.join(", "));
     }

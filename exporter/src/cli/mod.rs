@@ -1,13 +1,14 @@
 //! The command line: one module for each subcommand.
 
 mod export;
+mod pack;
 mod table;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Turn a training run into ONNX files.
+/// Turn a training run into ONNX files, and ONNX files into packed models.
 #[derive(Debug, Parser)]
 #[command(name = "exporter", version, about, propagate_version = true)]
 struct Cli {
@@ -19,12 +20,15 @@ struct Cli {
 enum Command {
     /// Write the networks of a run as fp32 ONNX
     Export(export::ExportArgs),
+    /// Pack an ONNX model for the native engine
+    Pack(pack::PackArgs),
 }
 
 /// Runs the program: 0 when all went well, 1 on an error, 2 on wrong usage.
 pub(crate) fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Export(args) => export::run(args),
+        Command::Pack(args) => pack::run(args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

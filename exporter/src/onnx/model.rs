@@ -190,3 +190,103 @@ fn reshape(graph: &mut GraphBuilder, name: &str, layer: &str, input: &str, shape
     let target = graph.ints(format!("{layer}.shape"), &target);
     graph.node("Reshape", name, &[input, &target], shape, vec![])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::Step;
+    use crate::run::Tensor;
+
+    fn tensor(shape: &[usize]) -> Tensor {
+        Tensor {
+            shape: shape.to_vec(),
+            data: (1..=shape.iter().product()).map(|value: usize| value as f32).collect(),
+        }
+    }
+
+    fn norm(channels: usize) -> Layer {
+        let part = || tensor(&[channels]);
+        let (scale, shift, mean, variance) = (part(), part(), part(), part());
+        Layer::BatchNorm(BatchNorm { scale, shift, mean, variance, epsilon: 0.0 })
+    }
+
+    fn chain(input: &[usize], steps: Vec<(&str, Layer, &[usize])>) -> Network {
+        let step = |(name, layer, output): (&str, Layer, &[usize])| Step {
+            name: name.into(),
+            layer,
+            output: output.to_vec(),
+        };
+        Network { input: input.to_vec(), layers: steps.into_iter().map(step).collect() }
+    }
+
+    fn linear(outputs: usize, inputs: usize) -> Layer {
+        Layer::Linear(Linear { weight: tensor(&[outputs, inputs]), bias: tensor(&[outputs]) })
+    }
+
+    fn build(network: &Network, folding: Folding) -> ModelProto {
+        let (input, output) = (Port { name: "in", doc: "" }, Port { name: "out", doc: "" });
+        model(network, "net", "a net", input, output, folding, &ModelMetadata::default())
+    }
+
+    /// Name, operator and inputs of each node.
+    fn nodes(model: &ModelProto) -> Vec<String> {
+        let nodes = &model.graph.as_ref().unwrap().node;
+        nodes.iter().map(|node| format!("{} {} {}", node.name, node.op_type, node.input.join(","))).collect()
+    }
+
+    fn initializer(model: &ModelProto, name: &str) -> Vec<f32> {
+        let found =
+            model.graph.as_ref().unwrap().initializer.iter().find(|tensor| tensor.name == name).unwrap();
+        found.raw_data.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect()
+    }
+
+    #[test]
+    fn the_last_node_gives_the_output() {
+        let network = chain(&[2], vec![("fc1", linear(3, 2), &[3]), ("relu1", Layer::Relu, &[3])]);
+        let model = build(&network, Folding::On);
+        assert_eq!(nodes(&model), ["fc1 Gemm in,fc1.weight,fc1.bias", "out Relu fc1"]);
+        let graph = model.graph.as_ref().unwrap();
+        let names = |values: &[latent_runtime::onnx::proto::ValueInfoProto]| {
+            values.iter().map(|value| value.name.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!((names(&graph.input), names(&graph.output)), (vec!["in".into()], vec!["out".into()]));
+        assert_eq!(names(&graph.value_info), ["fc1"]);
+    }
+
+    #[test]
+    fn batch_norm_before_a_linear_layer_folds() {
+        let steps = vec![("bn1", norm(2), &[2][..]), ("fc1", linear(1, 2), &[1])];
+        let network = chain(&[2], steps);
+        let model = build(&network, Folding::On);
+        assert_eq!(nodes(&model), ["out Gemm in,fc1.weight,fc1.bias"]);
+        // y = sqrt(c) x + c - c sqrt(c) for channel c of variance c; weights 1 and 2, bias 1.
+        let root = 2f64.sqrt();
+        let expected = [1.0, (2.0 * root) as f32];
+        assert_eq!(initializer(&model, "fc1.weight"), expected);
+        assert_eq!(initializer(&model, "fc1.bias"), [(1.0 + 2.0 * (2.0 - 2.0 * root)) as f32]);
+        let kept = build(&network, Folding::Off);
+        assert_eq!(
+            nodes(&kept),
+            [
+                "bn1 BatchNormalization in,bn1.weight,bn1.bias,bn1.running_mean,bn1.running_var",
+                "out Gemm bn1,fc1.weight,fc1.bias"
+            ]
+        );
+    }
+
+    #[test]
+    fn batch_norm_elsewhere_is_a_product_and_a_sum() {
+        let network =
+            chain(&[2, 3, 3], vec![("bn1", norm(2), &[2, 3, 3]), ("tanh", Layer::Tanh, &[2, 3, 3])]);
+        let model = build(&network, Folding::On);
+        assert_eq!(nodes(&model), ["bn1_mul Mul in,bn1.scale", "bn1 Add bn1_mul,bn1.shift", "out Tanh bn1"]);
+        let graph = model.graph.as_ref().unwrap();
+        assert!(graph.initializer.iter().all(|tensor| tensor.dims == [2, 1, 1]));
+        // At the end, too, the output has its name.
+        let network = chain(&[2], vec![("bn1", norm(2), &[2])]);
+        assert_eq!(
+            nodes(&build(&network, Folding::On)),
+            ["out_mul Mul in,out.scale", "out Add out_mul,out.shift"]
+        );
+    }
+}

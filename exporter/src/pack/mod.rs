@@ -1,13 +1,14 @@
 //! Packed models: from ONNX to the bytes of a `.lat` file.
 
+mod difference;
 mod lower;
-
-use std::path::Path;
 
 use latent_runtime::format::{BuildError, ModelInfo, ModelKind, Precision};
 use latent_runtime::onnx::proto::ModelProto;
 use latent_runtime::onnx::{self, ModelMetadata};
 use latent_runtime::pixels::ValueRange;
+
+pub use difference::{Difference, difference};
 
 use crate::graph::Graph;
 use crate::import::{ImportError, import};
@@ -38,17 +39,12 @@ pub enum PackError {
         /// Why it cannot be packed.
         what: String,
     },
+    /// The packed model does not run: a fault of this project.
+    #[error("the packed model cannot be compared with the ONNX model: {0}; please report this")]
+    Check(String),
     /// The packed format refuses it.
     #[error(transparent)]
     Build(#[from] BuildError),
-}
-
-/// Packs the ONNX file `path`, with floats of the given precision as weights.
-///
-/// # Errors
-/// When the file cannot be read, or the model uses what a packed model does not have.
-pub fn pack_file(path: &Path, precision: FloatPrecision) -> Result<Vec<u8>, PackError> {
-    pack(&onnx::load(path).map_err(ImportError::from)?, precision)
 }
 
 /// Packs a model whose data is all in memory, with floats of the given precision as weights.

@@ -1,0 +1,134 @@
+//! `exporter pack`.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use latent_exporter::atomic::{self, Existing};
+use latent_exporter::import::import;
+use latent_exporter::pack::{Difference, FloatPrecision, difference, pack_graph};
+use latent_exporter::passes::optimise;
+use latent_runtime::format::Model;
+use latent_runtime::onnx::{self, ModelMetadata};
+use sha2::{Digest, Sha256};
+
+use super::table::grouped;
+
+const EXAMPLES: &str = "\
+Examples:
+  exporter pack models/dcgan.fp32.onnx --out models/dcgan.f32.lat
+      the same network, fused and laid out for the native engine
+  exporter pack models/dcgan.fp32.onnx --precision f16 --out models/dcgan.f16.lat
+      with weights of half the size";
+
+/// Inputs that the packed model is compared with the ONNX model on.
+const COMPARED: usize = 2;
+
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct PackArgs {
+    /// ONNX model: ours, PyTorch's, or another's in the supported operators
+    model: PathBuf,
+    /// The packed model to write
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// How weights are stored
+    #[arg(long, value_enum, default_value_t = Precision::F32)]
+    precision: Precision,
+    /// Replace a file that is there already
+    #[arg(long)]
+    force: bool,
+    /// Print what was written as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Precision {
+    /// 32-bit floats
+    F32,
+    /// 16-bit floats; arithmetic stays in 32 bits
+    F16,
+}
+
+pub(crate) fn run(args: PackArgs) -> anyhow::Result<()> {
+    let existing = if args.force { Existing::Replace } else { Existing::Keep };
+    atomic::check(&args.out, existing)?;
+    // What is wrong with the file names it already; what is wrong with its contents does not.
+    let model = onnx::load(&args.model)?;
+    let context = || args.model.display().to_string();
+    let metadata = ModelMetadata::from_model(&model);
+    let graph = import(&model).with_context(context)?;
+    let mut optimised = graph.clone();
+    optimise(&mut optimised);
+    let precision = match args.precision {
+        Precision::F32 => FloatPrecision::F32,
+        Precision::F16 => FloatPrecision::F16,
+    };
+    let packed = pack_graph(&optimised, &metadata, precision).with_context(context)?;
+    let difference = difference(&graph, &metadata, &packed, COMPARED, 0).with_context(context)?;
+    atomic::write(&args.out, &packed, existing)?;
+    let text =
+        if args.json { json(&args, &packed, &difference)? } else { summary(&args, &packed, &difference)? };
+    // Not println: a reader that closes the pipe early is no reason to panic.
+    Ok(std::io::stdout().lock().write_all(text.as_bytes())?)
+}
+
+/// What is said of the packed bytes. They must lie aligned to be read.
+struct Facts {
+    operators: usize,
+    data: usize,
+    arena: usize,
+    sha256: String,
+}
+
+fn facts(packed: &[u8]) -> anyhow::Result<Facts> {
+    let aligned = latent_runtime::AlignedBytes::copy_of(packed);
+    let model = Model::from_bytes(aligned.as_slice())?;
+    Ok(Facts {
+        operators: model.operators_len(),
+        data: model.data_len(),
+        arena: model.arena_len(1).unwrap_or(usize::MAX),
+        sha256: Sha256::digest(packed).iter().map(|byte| format!("{byte:02x}")).collect(),
+    })
+}
+
+fn json(args: &PackArgs, packed: &[u8], difference: &Difference) -> anyhow::Result<String> {
+    let facts = facts(packed)?;
+    let value = serde_json::json!({
+        "model": args.model,
+        "path": args.out,
+        "bytes": packed.len(),
+        "operators": facts.operators,
+        "parameter_bytes": facts.data,
+        "arena_bytes": facts.arena,
+        "sha256": facts.sha256,
+        "difference": difference,
+    });
+    Ok(serde_json::to_string_pretty(&value)? + "\n")
+}
+
+fn summary(args: &PackArgs, packed: &[u8], difference: &Difference) -> anyhow::Result<String> {
+    let facts = facts(packed)?;
+    let lines = [
+        ("file", args.out.display().to_string()),
+        ("bytes", grouped(packed.len() as u64)),
+        ("operators", grouped(facts.operators as u64)),
+        ("parameter bytes", grouped(facts.data as u64)),
+        ("arena bytes", grouped(facts.arena as u64)),
+        ("sha256", facts.sha256),
+        (
+            "against the ONNX model",
+            format!(
+                "largest difference {:.1e} in a range of {:.3}, {:.0} dB ({} random inputs)",
+                difference.largest,
+                difference.range,
+                difference.psnr(),
+                difference.examples
+            ),
+        ),
+    ];
+    let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    Ok(lines.iter().map(|(name, value)| format!("{name:<width$}  {value}\n")).collect())
+}

@@ -1,0 +1,82 @@
+//! How far a packed model is from the ONNX model that it was made from.
+
+use latent_runtime::backend::Backend;
+use latent_runtime::latent::Distribution;
+use latent_runtime::native::{NativeBackend, NativeOptions};
+use latent_runtime::onnx::ModelMetadata;
+use latent_runtime::rng::Rng;
+use serde::Serialize;
+
+use super::PackError;
+use crate::graph::interpret::{self, Array};
+use crate::graph::{Dim, Graph};
+
+/// How far a packed model's outputs are from the ONNX model's.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Difference {
+    /// Inputs that were tried.
+    pub examples: usize,
+    /// Greatest value of the ONNX model's outputs less the least.
+    pub range: f64,
+    /// The largest difference of two values.
+    pub largest: f64,
+    /// The square root of the mean of the squared differences.
+    pub rms: f64,
+}
+
+impl Difference {
+    /// The signal-to-noise ratio with the range as the peak, in dB; infinite when nothing differs.
+    pub fn psnr(&self) -> f64 {
+        20.0 * (self.range / self.rms).log10()
+    }
+}
+
+/// Runs `packed` in the native engine and `graph`, as it was taken in, by definition in f64, on `examples` random
+/// inputs: latent vectors of the model's distribution, or values from U(-1, 1).
+///
+/// # Errors
+/// When either cannot be run: the engine does not load what the exporter packed, a fault of this project.
+pub fn difference(
+    graph: &Graph,
+    metadata: &ModelMetadata,
+    packed: &[u8],
+    examples: usize,
+    seed: u64,
+) -> Result<Difference, PackError> {
+    let fault = |what: String| PackError::Check(what);
+    let mut backend = NativeBackend::from_bytes(packed, &NativeOptions::default())
+        .map_err(|error| fault(error.to_string()))?;
+    // A model with a fixed batch takes its inputs one by one.
+    let shape = graph.inputs.first().map(|&id| graph.shape(id)).unwrap_or_default();
+    let (calls, batch) = if shape.first() == Some(&Dim::Batch) { (1, examples) } else { (examples, 1) };
+    let lengths = shape.iter().map(|dim| match dim {
+        Dim::Batch => batch,
+        Dim::Size(length) => *length,
+    });
+    let lengths: Vec<usize> = lengths.collect();
+    let distribution = metadata.distribution.filter(|_| shape.len() == 2);
+    let distribution = distribution.unwrap_or(Distribution::Uniform { low: -1.0, high: 1.0 });
+    let mut rng = Rng::from_seed(seed);
+    let (mut low, mut high, mut largest, mut squares, mut count) =
+        (f64::INFINITY, f64::NEG_INFINITY, 0.0f64, 0.0, 0.0);
+    for _ in 0..calls {
+        let mut input = vec![0.0; lengths.iter().product()];
+        distribution.fill(&mut rng, &mut input);
+        let wide =
+            Array { shape: lengths.clone(), data: input.iter().map(|&value| f64::from(value)).collect() };
+        let expected =
+            interpret::run(graph, vec![wide]).map_err(|error| fault(error.to_string()))?.swap_remove(0);
+        let mut found = vec![0.0; expected.data.len()];
+        backend.run(batch, &input, &mut found).map_err(|error| fault(error.to_string()))?;
+        for (&found, &expected) in found.iter().zip(&expected.data) {
+            (low, high) = (low.min(expected), high.max(expected));
+            let error = (f64::from(found) - expected).abs();
+            // A NaN on one side alone would vanish in a maximum.
+            let error = if error.is_nan() { f64::INFINITY } else { error };
+            largest = largest.max(error);
+            squares += error * error;
+            count += 1.0;
+        }
+    }
+    Ok(Difference { examples, range: high - low, largest, rms: (squares / f64::max(count, 1.0)).sqrt() })
+}
