@@ -2,8 +2,12 @@
 #![deny(unsafe_code)]
 
 pub mod cli;
+pub mod directions;
+pub mod inference;
 pub mod model;
 pub mod picture;
 pub mod record;
+pub mod seed_map;
+pub mod stats;
 pub mod text;
 pub mod walk;

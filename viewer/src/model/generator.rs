@@ -1,5 +1,7 @@
 //! A generator opened by a back end.
 
+use std::time::Instant;
+
 use latent_runtime::backend::{Backend, RunError};
 use latent_runtime::open::{BackendKind, OpenError, OpenOptions, open};
 
@@ -23,6 +25,8 @@ pub struct Images {
     pub pictures: Vec<Picture>,
     /// The values they were made of, planar, one image after the other.
     pub values: Vec<f32>,
+    /// The seconds that the back end took for all of them.
+    pub seconds: f64,
 }
 
 impl Generator {
@@ -84,6 +88,7 @@ impl Generator {
         self.values.clear();
         self.values.resize(batch * image_values, 0.0);
         let failed = |cause| ModelError::Run { path: self.file.path.clone(), cause };
+        let start = Instant::now();
         if !self.one_by_one {
             match self.backend.run(batch, latents, &mut self.values) {
                 Err(RunError::FixedBatch { expected: 1, .. } | RunError::BatchTooLarge { .. })
@@ -100,6 +105,7 @@ impl Generator {
                 self.backend.run(1, latent, image).map_err(failed)?;
             }
         }
+        let seconds = start.elapsed().as_secs_f64();
         let pictures = self
             .values
             .chunks_exact(image_values)
@@ -107,6 +113,6 @@ impl Generator {
             // The lengths fit by construction.
             .collect::<Result<_, _>>()
             .map_err(|error| ModelError::Open { message: error.to_string() })?;
-        Ok(Images { pictures, values: self.values.clone() })
+        Ok(Images { pictures, values: self.values.clone(), seconds })
     }
 }

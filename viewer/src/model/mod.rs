@@ -140,6 +140,24 @@ fn image_shape(path: &Path, description: &Description) -> Result<ImageShape, Mod
     }
 }
 
+/// A file for tests of what does not open it: 4 latent values, a grey image of 4 by 4.
+#[cfg(test)]
+pub(crate) fn test_file() -> GeneratorFile {
+    GeneratorFile {
+        path: "models/test.fp32.onnx".into(),
+        name: "test.fp32".into(),
+        bytes: 26_762_800,
+        precision: "fp32",
+        space: LatentSpace { size: 4, distribution: Distribution::REFERENCE },
+        distribution_is_known: true,
+        image: ImageShape { channels: 1, height: 4, width: 4 },
+        range: ValueRange::SIGNED,
+        architecture: Some("dcgan".into()),
+        dataset: Some("mnist".into()),
+        engines: vec![BackendKind::Ort],
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
