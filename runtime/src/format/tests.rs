@@ -343,6 +343,24 @@ fn no_truncated_file_is_a_model() {
 }
 
 #[test]
+fn the_fuzzer_begins_with_these_models() {
+    let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/lat");
+    let models = [
+        ("generator.int8", small_generator(true)),
+        ("generator.f32", small_generator(false)),
+        ("varied", varied()),
+    ];
+    for (name, bytes) in models {
+        let path = corpus.join(format!("{name}.lat"));
+        // After a change of the format: `LATENT_BLESS=1 cargo test`.
+        if std::env::var_os("LATENT_BLESS").is_some() {
+            std::fs::write(&path, &bytes).unwrap();
+        }
+        assert!(std::fs::read(&path).unwrap() == bytes, "{name} is not what the builder writes today");
+    }
+}
+
+#[test]
 fn the_builder_says_what_does_not_fit() {
     let build = |make: fn(&mut Builder, ValueId) -> Result<ValueId, BuildError>| {
         let mut builder = Builder::new(ModelInfo::default());

@@ -14,6 +14,8 @@
 pub(crate) mod epilogue;
 pub(crate) mod geometry;
 pub(crate) mod image;
+#[cfg(feature = "std")]
+pub(crate) mod mapping;
 pub(crate) mod math;
 pub(crate) mod matmul;
 pub(crate) mod operation;

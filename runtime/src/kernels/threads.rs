@@ -14,7 +14,7 @@ use std::thread::{self, JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
 /// How long a thread looks for new work before it sleeps.
-const SPIN: Duration = Duration::from_micros(100);
+const SPIN: Duration = Duration::from_micros(200);
 
 /// In `Shared::state`: whether threads may still join the current piece of work.
 const OPEN: u64 = 1 << 31;
@@ -184,34 +184,28 @@ fn wait(shared: &Shared, seen: &mut u64) -> bool {
         joined
     };
     let stopped = || shared.stop.load(Ordering::SeqCst);
-    let began = Instant::now();
     loop {
-        for _ in 0..500 {
-            if join() {
-                return true;
+        let began = Instant::now();
+        while began.elapsed() < SPIN {
+            for _ in 0..200 {
+                if join() {
+                    return true;
+                }
+                core::hint::spin_loop();
             }
-            core::hint::spin_loop();
+            if stopped() {
+                return false;
+            }
         }
-        if stopped() {
-            return false;
+        let before = shared.state.load(Ordering::SeqCst) >> 32;
+        shared.asleep.fetch_add(1, Ordering::SeqCst);
+        // `run` opens the work before it looks at `asleep`, this thread does the reverse: one of them sees the other.
+        // Work may be over before this thread is awake; then more is likely to follow, so it looks out for a while.
+        while shared.state.load(Ordering::SeqCst) >> 32 == before && !stopped() {
+            thread::park();
         }
-        if began.elapsed() > SPIN {
-            break;
-        }
+        shared.asleep.fetch_sub(1, Ordering::SeqCst);
     }
-    shared.asleep.fetch_add(1, Ordering::SeqCst);
-    // `run` opens the work before it looks at `asleep`, this thread does the reverse: one of them sees the other.
-    let joined = loop {
-        if join() {
-            break true;
-        }
-        if stopped() {
-            break false;
-        }
-        thread::park();
-    };
-    shared.asleep.fetch_sub(1, Ordering::SeqCst);
-    joined
 }
 
 #[cfg(test)]

@@ -5,7 +5,6 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -13,6 +12,7 @@ use super::execute::execute;
 use crate::aligned::AlignedBytes;
 use crate::backend::{Backend, RunError, TensorInfo, check_run};
 use crate::format::{FormatError, Header, Model};
+use crate::kernels::mapping::Mapping;
 use crate::kernels::{Engine, Isa};
 
 /// Why a packed model cannot be loaded.
@@ -82,9 +82,24 @@ pub struct Timing {
     pub weights: usize,
 }
 
+/// Where the model lies.
+enum Bytes {
+    Owned(AlignedBytes),
+    Mapped(Mapping),
+}
+
+impl Bytes {
+    fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Owned(bytes) => bytes.as_slice(),
+            Self::Mapped(mapping) => mapping.as_slice(),
+        }
+    }
+}
+
 /// The native back end: a packed model, its working memory and its threads.
 pub struct NativeBackend {
-    bytes: AlignedBytes,
+    bytes: Bytes,
     header: Header,
     arena: AlignedBytes,
     /// Examples that the arena holds.
@@ -99,25 +114,23 @@ pub struct NativeBackend {
 const MAX_BATCH: usize = 64;
 
 impl NativeBackend {
-    /// Loads a packed model from a file.
+    /// Loads a packed model from a file. The file is mapped, not copied: it may be replaced by a rename, but must not be
+    /// changed or cut while the model is in use.
     ///
     /// # Errors
     /// If the file cannot be read or is no valid model, or the options ask for what this machine does not have.
     pub fn load(path: impl AsRef<Path>, options: &NativeOptions) -> Result<Self, LoadError> {
         let path = path.as_ref();
         let io = |source| LoadError::Io { path: path.to_path_buf(), source };
-        let mut file = File::open(path).map_err(io)?;
+        let file = File::open(path).map_err(io)?;
         let length = file.metadata().map_err(io)?.len();
-        // The format ends at 4 GiB; do not allocate for what cannot be one.
-        let length = u32::try_from(length).map_err(|_| LoadError::Format {
-            path: path.to_path_buf(),
-            source: FormatError::Length {
-                expected: u32::MAX,
-                found: usize::try_from(length).unwrap_or(usize::MAX),
-            },
-        })?;
-        let mut bytes = AlignedBytes::zeroed(length as usize);
-        file.read_exact(bytes.as_mut_slice()).map_err(io)?;
+        let found = usize::try_from(length).unwrap_or(usize::MAX);
+        if found == 0 {
+            // An empty file cannot be mapped.
+            let source = FormatError::TooShort { found };
+            return Err(LoadError::Format { path: path.to_path_buf(), source });
+        }
+        let bytes = Bytes::Mapped(Mapping::new(&file).map_err(io)?);
         Self::new(bytes, options).map_err(|error| match error {
             LoadError::Format { source, .. } => LoadError::Format { path: path.to_path_buf(), source },
             other => other,
@@ -129,10 +142,10 @@ impl NativeBackend {
     /// # Errors
     /// If the bytes are no valid model, or the options ask for what this machine does not have.
     pub fn from_bytes(bytes: &[u8], options: &NativeOptions) -> Result<Self, LoadError> {
-        Self::new(AlignedBytes::copy_of(bytes), options)
+        Self::new(Bytes::Owned(AlignedBytes::copy_of(bytes)), options)
     }
 
-    fn new(bytes: AlignedBytes, options: &NativeOptions) -> Result<Self, LoadError> {
+    fn new(bytes: Bytes, options: &NativeOptions) -> Result<Self, LoadError> {
         let isa = match &options.instruction_set {
             None => Isa::best(),
             Some(asked) => {
