@@ -1,7 +1,13 @@
 //! Turns what the trainer wrote into files that other programs run.
 //!
-//! [`run`] reads a run folder, [`network`] gives its weights a structure, [`onnx`] writes that as an ONNX model, and
-//! [`export`] does all of it. The program `exporter` is a command line around this library.
+//! From a training run to ONNX: [`run`] reads a run folder, [`network`] gives its weights a structure, [`onnx`] writes
+//! that as an ONNX model, and [`export`] does all of it.
+//!
+//! From ONNX, ours or another's, to a packed model: [`import`] makes it a [`graph`], [`passes`] simplify and fuse that,
+//! and [`pack`] gives the bytes of a `.lat` file, whose [`plan`] can be shown. [`graph::interpret`] evaluates graphs by
+//! definition: everything else is held against it.
+//!
+//! The program `exporter` is a command line around this library.
 
 pub mod atomic;
 pub mod export;
@@ -12,4 +18,5 @@ pub mod network;
 pub mod onnx;
 pub mod pack;
 pub mod passes;
+pub mod plan;
 pub mod run;

@@ -46,7 +46,8 @@ fn training(run: &RunJson, iteration: u64) -> Value {
     }
     if iteration == run.progress.iteration {
         figures.insert("epoch".into(), json!(run.progress.epoch));
-        for (name, value) in &run.figures {
+        // A figure that was not measured is null.
+        for (name, value) in run.figures.iter().filter(|(_, value)| !value.is_null()) {
             figures.entry(name.clone()).or_insert_with(|| value.clone());
         }
     }

@@ -55,6 +55,14 @@ fn exported_models_are_packed() {
                 assert!(exporter(args.into_iter().chain(["--force"])).status.success());
                 assert_eq!(fs::read(&packed).unwrap(), first);
             }
+            // The plan is the same from the ONNX model as from the packed one, and says what is fused.
+            let plans = [model.clone(), model.with_extension("f32.lat")].map(|file| {
+                let output = exporter(["inspect", text(&file)]);
+                assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+                String::from_utf8(output.stdout).unwrap()
+            });
+            assert_eq!(plans[0], plans[1]);
+            assert!(plans[0].contains("fully connected") && plans[0].contains("relu"), "{}", plans[0]);
             assert!(sizes[1] < 0.6 * sizes[0], "{model:?}: {sizes:?}");
         }
     }

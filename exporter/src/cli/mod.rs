@@ -1,6 +1,7 @@
 //! The command line: one module for each subcommand.
 
 mod export;
+mod inspect;
 mod pack;
 mod table;
 
@@ -22,6 +23,8 @@ enum Command {
     Export(export::ExportArgs),
     /// Pack an ONNX model for the native engine
     Pack(pack::PackArgs),
+    /// Show what a packed model does, and where its memory goes
+    Inspect(inspect::InspectArgs),
 }
 
 /// Runs the program: 0 when all went well, 1 on an error, 2 on wrong usage.
@@ -29,6 +32,7 @@ pub(crate) fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Export(args) => export::run(args),
         Command::Pack(args) => pack::run(args),
+        Command::Inspect(args) => inspect::run(args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

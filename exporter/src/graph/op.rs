@@ -8,11 +8,11 @@ use super::{Dim, Element};
 pub enum Op {
     /// a, b: the matrix product over the last two axes, those before them broadcast.
     MatMul,
-    /// a, b, [c]: alpha A B + beta C.
+    /// a, b, \[c\]: alpha A B + beta C.
     Gemm(Gemm),
-    /// x, weight (out, in / groups, height, width), [bias (out)].
+    /// x, weight (out, in / groups, height, width), \[bias (out)\].
     Conv(Convolution),
-    /// x, weight (in, out / groups, height, width), [bias (out)].
+    /// x, weight (in, out / groups, height, width), \[bias (out)\].
     ConvTranspose(TransposedConvolution),
     /// x, scale, shift, mean, variance: each per channel (axis 1).
     BatchNorm {
@@ -56,14 +56,14 @@ pub enum Op {
         /// The norm counts as at least this.
         epsilon: f32,
     },
-    /// x, scale, [zero point]: saturate(round half to even(x / scale) + zero point).
+    /// x, scale, \[zero point\]: saturate(round half to even(x / scale) + zero point).
     Quantize {
         /// The axis along which scale and zero point vary, when they are not scalars.
         axis: usize,
         /// The result's type: U8 or I8.
         element: Element,
     },
-    /// x (U8, I8 or I32), scale, [zero point]: (x - zero point) * scale.
+    /// x (U8, I8 or I32), scale, \[zero point\]: (x - zero point) * scale.
     Dequantize {
         /// The axis along which scale and zero point vary, when they are not scalars.
         axis: usize,

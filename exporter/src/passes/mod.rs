@@ -1,11 +1,11 @@
 //! Rewrites of a graph that leave what it computes unchanged: towards fewer, larger operators, as the packed format
 //! has them.
 //!
-//! First everything takes one form ([`canonical`], [`layout`]): a product with constant weights is a Gemm with weights
+//! First everything takes one form (`canonical`, `layout`): a product with constant weights is a Gemm with weights
 //! (out, in), BatchNorm and arithmetic with constants are one multiplication and addition per channel, transposes move
 //! towards the output until they meet their inverse or a layer that takes them into its weights. Then those affine maps
-//! go into the layer before or after, wherever that is exact ([`fold`]). At last activations, residual additions and
-//! what is left of the affine maps become the epilogue of the layer before ([`fuse`]).
+//! go into the layer before or after, wherever that is exact (`fold`). At last activations, residual additions and
+//! what is left of the affine maps become the epilogue of the layer before (`fuse`).
 //!
 //! Each rewrite changes one place and says whether it did; they are repeated until none applies.
 

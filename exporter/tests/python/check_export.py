@@ -1,7 +1,8 @@
-"""Checks exported models against PyTorch: python check_export.py NET KIND WEIGHTS.safetensors MODEL.onnx
+"""Checks exported models against PyTorch: python check_export.py [NET KIND WEIGHTS.safetensors MODEL.onnx]...
 
 The network is the reference notebook's, written down again here; the weights are loaded with load_state_dict as they
-are. Prints the largest difference over batches of 1 and 5. Exits with 1 when it is above 1e-5 or a check fails.
+are. Prints the largest difference over batches of 1 and 5 for each model. Exits with 1 when one is above 1e-5 or a
+check fails.
 """
 
 import sys
@@ -33,8 +34,7 @@ def network(net, kind):
         nn.Linear(1024, 1))
 
 
-def main():
-    net, kind, weights, path = sys.argv[1:]
+def check(net, kind, weights, path):
     model = onnx.load(path)
     onnx.checker.check_model(model, full_check=True)
     inferred = onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
@@ -73,8 +73,14 @@ def main():
         # An output that hardly varies would hide every error.
         assert batch == 1 or expected.std(axis=0).max() > 1e-3, "the reference's output is almost constant"
         worst = max(worst, float(np.abs(found - expected).max()))
-    print(worst)
-    sys.exit(worst > 1e-5)
+    print(f"{path}: largest difference {worst}")
+    return worst
+
+
+def main():
+    arguments = sys.argv[1:]
+    worst = [check(*arguments[at:at + 4]) for at in range(0, len(arguments), 4)]
+    sys.exit(not worst or max(worst) > 1e-5)
 
 
 main()

@@ -45,9 +45,10 @@ impl<T: Real> Array<T> {
             step *= length;
         }
         let mut result = Array::zeros(shape.to_vec());
-        for (value, index) in result.data.iter_mut().zip(Indices::new(shape)) {
-            *value = self.data[index.iter().zip(&steps).map(|(&at, &step)| at * step).sum::<usize>()];
-        }
+        each_index(shape, |place, index| {
+            let from: usize = index.iter().zip(&steps).map(|(&at, &step)| at * step).sum();
+            result.data[place] = self.data[from];
+        });
         result
     }
 
@@ -59,34 +60,20 @@ impl<T: Real> Array<T> {
     }
 }
 
-/// Every index of a shape, the last axis fastest.
-pub(super) struct Indices<'a> {
-    shape: &'a [usize],
-    next: Option<Vec<usize>>,
-}
-
-impl<'a> Indices<'a> {
-    pub(super) fn new(shape: &'a [usize]) -> Indices<'a> {
-        let next = (!shape.contains(&0)).then(|| vec![0; shape.len()]);
-        Indices { shape, next }
+/// Calls `visit` with every index of a shape, the last axis fastest, and its place in memory.
+pub(super) fn each_index(shape: &[usize], mut visit: impl FnMut(usize, &[usize])) {
+    if shape.contains(&0) {
+        return;
     }
-}
-
-impl Iterator for Indices<'_> {
-    type Item = Vec<usize>;
-
-    fn next(&mut self) -> Option<Vec<usize>> {
-        let current = self.next.take()?;
-        let mut following = current.clone();
-        for axis in (0..self.shape.len()).rev() {
-            following[axis] += 1;
-            if following[axis] < self.shape[axis] {
-                self.next = Some(following);
-                break;
-            }
-            following[axis] = 0;
-        }
-        Some(current)
+    let mut index = vec![0; shape.len()];
+    let mut place = 0;
+    loop {
+        visit(place, &index);
+        place += 1;
+        // The last axis that is not at its end moves on; those after it begin again.
+        let Some(axis) = (0..shape.len()).rev().find(|&axis| index[axis] + 1 < shape[axis]) else { return };
+        index[axis] += 1;
+        index[axis + 1..].fill(0);
     }
 }
 
@@ -106,9 +93,13 @@ mod tests {
 
     #[test]
     fn indices_count_up() {
-        let all: Vec<_> = Indices::new(&[2, 2]).collect();
-        assert_eq!(all, [[0, 0], [0, 1], [1, 0], [1, 1]]);
-        assert_eq!(Indices::new(&[]).count(), 1);
-        assert_eq!(Indices::new(&[2, 0]).count(), 0);
+        let all = |shape: &[usize]| {
+            let mut all = Vec::new();
+            each_index(shape, |place, index| all.push((place, index.to_vec())));
+            all
+        };
+        assert_eq!(all(&[2, 2]), [(0, vec![0, 0]), (1, vec![0, 1]), (2, vec![1, 0]), (3, vec![1, 1])]);
+        assert_eq!(all(&[]), [(0, vec![])]);
+        assert_eq!(all(&[2, 0]), []);
     }
 }

@@ -1,6 +1,6 @@
 //! Moving elements about.
 
-use super::array::Indices;
+use super::array::each_index;
 use super::{Array, Real};
 use crate::graph::{Pad, PadFill};
 
@@ -11,9 +11,10 @@ pub(super) fn transpose<T: Real>(permutation: &[usize], x: &Array<T>) -> Array<T
     }
     let mut result = Array::zeros(permutation.iter().map(|&axis| x.shape[axis]).collect());
     let shape = result.shape.clone();
-    for (value, index) in result.data.iter_mut().zip(Indices::new(&shape)) {
-        *value = x.data[index.iter().zip(permutation).map(|(&at, &axis)| at * steps[axis]).sum::<usize>()];
-    }
+    each_index(&shape, |place, index| {
+        let from: usize = index.iter().zip(permutation).map(|(&at, &axis)| at * steps[axis]).sum();
+        result.data[place] = x.data[from];
+    });
     result
 }
 
@@ -35,17 +36,17 @@ pub(super) fn pad<T: Real>(pad: &Pad, x: &Array<T>) -> Array<T> {
     let lengths = x.shape.iter().zip(pad.before.iter().zip(&pad.after));
     let shape: Vec<usize> = lengths.map(|(&length, (&before, &after))| length + before + after).collect();
     let mut result = Array::zeros(shape.clone());
-    for (value, index) in result.data.iter_mut().zip(Indices::new(&shape)) {
+    each_index(&shape, |place, index| {
         // The place in x along each axis; `None` where there is only the constant.
         let axes = index.iter().zip(&pad.before).zip(&x.shape);
         let from = axes.map(|((&at, &before), &length)| source(pad.fill, at, before, length));
-        let place = from.zip(&x.shape).try_fold(0, |place, (at, &length)| Some(place * length + at?));
-        *value = match (place, pad.fill) {
-            (Some(place), _) => x.data[place],
+        let from = from.zip(&x.shape).try_fold(0, |from, (at, &length)| Some(from * length + at?));
+        result.data[place] = match (from, pad.fill) {
+            (Some(from), _) => x.data[from],
             (None, PadFill::Constant(constant)) => T::from_f64(constant.into()),
             (None, _) => T::default(),
         };
-    }
+    });
     result
 }
 

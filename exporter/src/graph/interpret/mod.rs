@@ -118,13 +118,23 @@ fn constant<T: Real>(graph: &Graph, id: ValueId) -> Array<T> {
     }
 }
 
+/// The most elements that [`fold`] makes: a few bytes of a file must not fill the memory.
+const MAX_FOLDED: usize = 1 << 27;
+
 /// What an operator computes from constants, or `None` when that cannot be said.
 pub fn fold(op: &Op, inputs: &[&Tensor]) -> Option<Tensor> {
     let typed: Vec<_> = inputs
         .iter()
         .map(|tensor| (tensor.element(), tensor.shape().iter().map(|&length| Dim::Size(length)).collect()))
         .collect();
-    let (element, _) = super::infer(op, &typed).ok()?;
+    let (element, shape) = super::infer(op, &typed).ok()?;
+    let count = shape.iter().try_fold(1usize, |count, dim| match dim {
+        Dim::Size(length) => count.checked_mul(*length),
+        Dim::Batch => None,
+    });
+    if count.is_none_or(|count| count > MAX_FOLDED) {
+        return None;
+    }
     let arrays: Vec<Array<f64>> = inputs.iter().map(|tensor| Array::from_tensor(tensor)).collect();
     let Array { shape, data } = evaluate(op, &arrays, None);
     let elements = match element {

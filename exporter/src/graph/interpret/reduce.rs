@@ -1,6 +1,6 @@
 //! Sums along axes, and what is divided by them.
 
-use super::array::Indices;
+use super::array::each_index;
 use super::{Array, Real};
 use crate::graph::{Reduce, ReduceKind};
 
@@ -9,15 +9,15 @@ pub(super) fn reduce<T: Real>(reduce: &Reduce, x: &Array<T>) -> Array<T> {
     let kept: Vec<usize> =
         x.shape.iter().enumerate().map(|(axis, &length)| if reduced(axis) { 1 } else { length }).collect();
     let mut sums: Array<T> = Array::zeros(kept.clone());
-    for (&value, index) in x.data.iter().zip(Indices::new(&x.shape)) {
+    each_index(&x.shape, |place, index| {
         let axes = index.iter().enumerate().zip(&kept);
-        let place =
-            axes.fold(0, |place, ((axis, &at), &length)| place * length + if reduced(axis) { 0 } else { at });
-        sums.data[place] += match reduce.kind {
+        let to = axes.fold(0, |to, ((axis, &at), &length)| to * length + if reduced(axis) { 0 } else { at });
+        let value = x.data[place];
+        sums.data[to] += match reduce.kind {
             ReduceKind::Mean => value,
             ReduceKind::L2 => value * value,
         };
-    }
+    });
     let count: usize = reduce.axes.iter().map(|&axis| x.shape[axis]).product();
     let result = sums.map(|sum| match reduce.kind {
         ReduceKind::Mean => sum / T::from_f64(count as f64),

@@ -1,0 +1,115 @@
+//! `exporter inspect`.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Args;
+use latent_exporter::pack::{FloatPrecision, pack};
+use latent_exporter::plan::{Plan, letter};
+use latent_runtime::AlignedBytes;
+use latent_runtime::format::{MAGIC, Model};
+use latent_runtime::onnx;
+
+use super::table::{grouped, table};
+
+const EXAMPLES: &str = "\
+Examples:
+  exporter inspect models/dcgan.f16.lat
+      the plan of a packed model
+  exporter inspect models/dcgan.fp32.onnx
+      the plan that this model would have, packed in f32";
+
+/// Letters in a line of the arena's picture.
+const PICTURE: usize = 64;
+
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct InspectArgs {
+    /// A packed model, or an ONNX model that can be packed
+    model: PathBuf,
+    /// Print the plan as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: InspectArgs) -> anyhow::Result<()> {
+    let context = || args.model.display().to_string();
+    let packed = packed(&args).with_context(context)?;
+    let bytes = AlignedBytes::copy_of(&packed);
+    let model = Model::from_bytes(bytes.as_slice()).with_context(context)?;
+    let plan = Plan::of(&model);
+    let text = match args.json {
+        true => serde_json::to_string_pretty(&plan)? + "\n",
+        false => summary(&plan),
+    };
+    // Not println: a reader that closes the pipe early is no reason to panic.
+    Ok(std::io::stdout().lock().write_all(text.as_bytes())?)
+}
+
+/// The bytes of a packed model: the file's, or those that its ONNX model gives.
+fn packed(args: &InspectArgs) -> anyhow::Result<Vec<u8>> {
+    let mut start = [0; MAGIC.len()];
+    let is_packed = std::fs::File::open(&args.model)
+        .and_then(|mut file| std::io::Read::read_exact(&mut file, &mut start))
+        .is_ok_and(|()| start == MAGIC);
+    if is_packed {
+        return Ok(std::fs::read(&args.model)?);
+    }
+    Ok(pack(&onnx::load(&args.model)?, FloatPrecision::F32)?)
+}
+
+fn summary(plan: &Plan) -> String {
+    let shape = |[channels, rows, columns]: [usize; 3]| match (rows, columns) {
+        (1, 1) => channels.to_string(),
+        _ => format!("{channels}x{rows}x{columns}"),
+    };
+    let head =
+        ["operator", "does", "then", "from", "to", "MACs", "weight bytes", "as"].map(String::from).to_vec();
+    let mut rows = vec![head];
+    rows.extend(plan.operators.iter().map(|operator| {
+        let mut fused = operator.fused.clone();
+        fused.extend(operator.in_place.then(|| "in place".to_string()));
+        vec![
+            operator.name.clone(),
+            operator.kind.clone(),
+            fused.join(", "),
+            shape(operator.input),
+            shape(operator.output),
+            grouped(operator.macs),
+            grouped(operator.weight_bytes as u64),
+            operator.weight_type.unwrap_or_default().to_string(),
+        ]
+    }));
+    let (macs, weights) = plan.operators.iter().fold((0, 0), |(macs, weights), operator| {
+        (macs + operator.macs, weights + operator.weight_bytes as u64)
+    });
+    let mut text = table(&rows);
+    text += &format!(
+        "\n{} operators, {} MACs, {} bytes of weights, {} of parameters in all\n\n",
+        plan.operators.len(),
+        grouped(macs),
+        grouped(weights),
+        grouped(plan.parameter_bytes as u64)
+    );
+    let head = ["", "activation", "shape", "element", "offset", "bytes"].map(String::from).to_vec();
+    let mut rows = vec![head];
+    rows.extend(plan.values.iter().enumerate().map(|(index, value)| {
+        vec![
+            letter(index).to_string(),
+            value.name.clone(),
+            shape(value.shape),
+            value.element.to_string(),
+            grouped(value.offset as u64),
+            grouped(value.bytes as u64),
+        ]
+    }));
+    text += &table(&rows);
+    text += &format!(
+        "\narena: {} bytes of activations (below), {} of scratch memory; a batch multiplies the first\n\n{}",
+        grouped(plan.activation_bytes as u64),
+        grouped(plan.scratch_bytes as u64),
+        plan.arena(PICTURE)
+    );
+    text
+}

@@ -1,0 +1,288 @@
+//! What a packed model does when it runs: its operators with what is fused into them, their cost, and where its
+//! activations lie in the arena.
+
+use latent_runtime::format::{
+    Activation, BinaryKind, Kind, Layer, Model, PoolKind, Value, ValueType, WeightType,
+};
+use serde::Serialize;
+
+/// A packed model's plan.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Plan {
+    /// The operators in the order of evaluation.
+    pub operators: Vec<PlannedOperator>,
+    /// The activations.
+    pub values: Vec<PlannedValue>,
+    /// Bytes of the arena that activations take, for a batch of one.
+    pub activation_bytes: usize,
+    /// Bytes of the arena that kernels work in.
+    pub scratch_bytes: usize,
+    /// Bytes of weights, biases and other parameters.
+    pub parameter_bytes: usize,
+}
+
+/// One operator.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PlannedOperator {
+    /// Its name.
+    pub name: String,
+    /// What it does.
+    pub kind: String,
+    /// What is fused into it, in the order in which it is done.
+    pub fused: Vec<String>,
+    /// Channels, rows and columns of its input.
+    pub input: [usize; 3],
+    /// Channels, rows and columns of its output.
+    pub output: [usize; 3],
+    /// Whether the output takes the input's place.
+    pub in_place: bool,
+    /// Multiply-accumulates for one example, taps on padding included.
+    pub macs: u64,
+    /// How its weights are stored: `f32`, `f16` or `int8`.
+    pub weight_type: Option<&'static str>,
+    /// Bytes of its weights.
+    pub weight_bytes: usize,
+}
+
+/// One activation.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PlannedValue {
+    /// Its name.
+    pub name: String,
+    /// Channels, rows and columns.
+    pub shape: [usize; 3],
+    /// `f32` or `u8`.
+    pub element: &'static str,
+    /// Where it lies in the arena.
+    pub offset: usize,
+    /// Its length, border included.
+    pub bytes: usize,
+    /// When it is written: 0 is the input, n + 1 operator n.
+    pub first: usize,
+    /// When it is last read.
+    pub last: usize,
+}
+
+fn extents(value: &Value) -> [usize; 3] {
+    [value.channels, value.height, value.width]
+}
+
+impl Plan {
+    /// The plan of a model.
+    pub fn of(model: &Model) -> Plan {
+        let operators =
+            (0..model.operators_len()).filter_map(|index| model.operator(index)).map(|operator| {
+                let layer = operator.kind.layer();
+                PlannedOperator {
+                    name: operator.name.into(),
+                    kind: describe(&operator.kind),
+                    fused: fused(&operator.kind),
+                    input: extents(&operator.input),
+                    output: extents(&operator.output),
+                    in_place: operator.in_place,
+                    macs: macs(&operator.kind, &operator.input, &operator.output),
+                    weight_type: layer.map(|layer| match layer.weights.kind() {
+                        WeightType::F32 => "f32",
+                        WeightType::F16 => "f16",
+                        WeightType::I8 => "int8",
+                    }),
+                    weight_bytes: layer.map_or(0, |layer| layer.weights.bytes()),
+                }
+            });
+        let values =
+            (0..model.values_len()).filter_map(|index| model.value(index)).map(|value| PlannedValue {
+                name: value.name.into(),
+                shape: extents(&value),
+                element: match value.kind {
+                    ValueType::F32 => "f32",
+                    ValueType::U8 => "u8",
+                },
+                offset: value.offset,
+                bytes: value.bytes(),
+                first: value.first,
+                last: value.last,
+            });
+        Plan {
+            operators: operators.collect(),
+            values: values.collect(),
+            activation_bytes: model.activations_len(),
+            scratch_bytes: model.scratch_len(),
+            parameter_bytes: model.data_len(),
+        }
+    }
+
+    /// The arena as a picture: a line for each step, `width` letters for the activations' bytes. Each activation has
+    /// its letter wherever it is in use; a dot is memory that is free.
+    pub fn arena(&self, width: usize) -> String {
+        let total = self.values.iter().map(|value| value.offset + value.bytes).max().unwrap_or(0).max(1);
+        let steps = self.values.iter().map(|value| value.last).max().unwrap_or(0);
+        let name_of = |step: usize| match step.checked_sub(1) {
+            None => "input",
+            Some(index) => self.operators.get(index).map_or("output", |operator| &operator.name),
+        };
+        let names = (0..=steps).map(|step| name_of(step).chars().count()).max().unwrap_or(0);
+        let mut text = String::new();
+        for step in 0..=steps {
+            let mut line = vec!['.'; width];
+            for (index, value) in self.values.iter().enumerate() {
+                if (value.first..=value.last).contains(&step) {
+                    let from = value.offset * width / total;
+                    // However small, it is seen.
+                    let to = ((value.offset + value.bytes) * width)
+                        .div_ceil(total)
+                        .clamp(from + 1, width.max(from + 1));
+                    if let Some(cells) = line.get_mut(from..to) {
+                        cells.fill(letter(index));
+                    }
+                }
+            }
+            let line: String = line.into_iter().collect();
+            text += &format!("{:<names$}  {line}\n", name_of(step));
+        }
+        text
+    }
+}
+
+/// The letter that stands for an activation.
+pub fn letter(index: usize) -> char {
+    const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    LETTERS[index % LETTERS.len()].into()
+}
+
+fn macs(kind: &Kind, input: &Value, output: &Value) -> u64 {
+    let taps = |window: &[latent_runtime::format::Axis; 2]| {
+        window.iter().map(|axis| axis.kernel as u64).product::<u64>()
+    };
+    let (inputs, outputs) = (input.logical() as u64, output.logical() as u64);
+    match kind {
+        Kind::FullyConnected(_) => inputs * outputs,
+        Kind::Convolution { window, groups, .. } => {
+            outputs * (input.channels / groups.max(&1)) as u64 * taps(window)
+        }
+        Kind::Depthwise { window, .. } => outputs * taps(window),
+        Kind::Transposed { window, groups, .. } => {
+            inputs * (output.channels / groups.max(&1)) as u64 * taps(window)
+        }
+        _ => 0,
+    }
+}
+
+/// The kind with its geometry.
+fn describe(kind: &Kind) -> String {
+    let geometry = |window: &[latent_runtime::format::Axis; 2], groups: usize| {
+        let pair = |get: fn(&latent_runtime::format::Axis) -> usize| (get(&window[0]), get(&window[1]));
+        let mut text = format!(" {}x{}", window[0].kernel, window[1].kernel);
+        for (letter, (rows, columns), usual) in [
+            ('s', pair(|axis| axis.stride), 1),
+            ('d', pair(|axis| axis.dilation), 1),
+            ('p', pair(|axis| axis.pad), 0),
+        ] {
+            match (rows, columns) {
+                (rows, columns) if (rows, columns) == (usual, usual) => {}
+                (rows, columns) if rows == columns => text += &format!(" {letter}{rows}"),
+                (rows, columns) => text += &format!(" {letter}{rows},{columns}"),
+            }
+        }
+        if groups > 1 {
+            text += &format!(" g{groups}");
+        }
+        text
+    };
+    let name = kind.name();
+    match kind {
+        Kind::Convolution { window, groups, .. } | Kind::Transposed { window, groups, .. } => {
+            name.to_string() + &geometry(window, *groups)
+        }
+        Kind::Depthwise { window, .. } => name.to_string() + &geometry(window, 1),
+        Kind::Pool { window, kind } => {
+            let name = match kind {
+                PoolKind::Max => "max pool",
+                PoolKind::Average | PoolKind::AverageWithPadding => "average pool",
+            };
+            name.to_string() + &geometry(window, 1)
+        }
+        Kind::Binary { kind, .. } => match kind {
+            BinaryKind::Add => "add".into(),
+            BinaryKind::Subtract => "subtract".into(),
+            BinaryKind::Multiply => "multiply".into(),
+        },
+        _ => name.into(),
+    }
+}
+
+/// What is fused into an operator.
+fn fused(kind: &Kind) -> Vec<String> {
+    let function = |activation: &Activation| match activation {
+        Activation::Identity => None,
+        Activation::Relu => Some("relu".to_string()),
+        Activation::LeakyRelu { slope } => Some(format!("leaky relu {slope}")),
+        Activation::Clip { low, high } => Some(format!("clip {low}..{high}")),
+        Activation::Sigmoid => Some("sigmoid".into()),
+        Activation::Tanh => Some("tanh".into()),
+        Activation::HardSwish => Some("hard swish".into()),
+    };
+    let affine = |is: bool| is.then(|| "affine".to_string());
+    let of_layer = |layer: &Layer| {
+        [
+            layer.residual.map(|residual| format!("+ {}", residual.value.name)),
+            function(&layer.activation),
+            affine(layer.after.is_some()),
+        ]
+    };
+    let parts = match kind {
+        Kind::FullyConnected(layer)
+        | Kind::Convolution { layer, .. }
+        | Kind::Depthwise { layer, .. }
+        | Kind::Transposed { layer, .. } => of_layer(layer),
+        Kind::Elementwise { before, activation, after } => {
+            [affine(before.is_some()), function(activation), affine(after.is_some())]
+        }
+        Kind::Binary { activation, .. } => [function(activation), None, None],
+        _ => [None, None, None],
+    };
+    parts.into_iter().flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use latent_runtime::AlignedBytes;
+    use latent_runtime::format::{
+        Builder, Element, LayerSpec, ModelInfo, PlainBias, PlainWeights, WindowSpec,
+    };
+
+    #[test]
+    fn a_plan_says_what_is_fused_and_what_it_costs() {
+        let mut builder = Builder::new(ModelInfo::default());
+        let x = builder.input("x", &[2, 4, 4], Element::F32).unwrap();
+        let weights = [0.5; 3 * 2 * 9];
+        let spec = LayerSpec {
+            activation: Activation::LeakyRelu { slope: 0.2 },
+            after: Some((&[1.0; 3], &[2.0; 3])),
+            ..LayerSpec::new(PlainWeights::F16(&weights), PlainBias::None)
+        };
+        let y = builder.convolution("conv", x, WindowSpec::square(3, 1, 1), 1, spec).unwrap();
+        let y = builder.global_average_pool("mean", y, Element::F32).unwrap();
+        builder.output(y, "y", &[3]).unwrap();
+        let packed = AlignedBytes::copy_of(&builder.finish().unwrap());
+        let plan = Plan::of(&Model::from_bytes(packed.as_slice()).unwrap());
+
+        let [conv, mean] = &*plan.operators else { panic!("{plan:?}") };
+        assert_eq!((conv.name.as_str(), conv.kind.as_str()), ("conv", "convolution 3x3 p1"));
+        assert_eq!(conv.fused, ["leaky relu 0.2", "affine"]);
+        assert_eq!((conv.macs, conv.weight_type), (16 * 3 * 2 * 9, Some("f16")));
+        assert_eq!((mean.kind.as_str(), mean.macs, mean.output), ("average pool 4x4", 0, [3, 1, 1]));
+
+        let arena = plan.arena(40);
+        let lines: Vec<&str> = arena.lines().collect();
+        // Input, two operators, and the output: the first value is in use when the model is given its input and when
+        // the convolution reads it, but not after.
+        assert_eq!(lines.len(), 4, "{arena}");
+        assert!(
+            lines[0].starts_with("input   ") && lines[0].contains('A') && !lines[0].contains('B'),
+            "{arena}"
+        );
+        assert!(lines[1].contains('A') && lines[1].contains('B'), "{arena}");
+        assert!(!lines[2].contains('A') && lines[2].contains('B') && lines[2].contains('C'), "{arena}");
+    }
+}
