@@ -24,6 +24,7 @@ mod tests;
 #[cfg(feature = "alloc")]
 pub use builder::*;
 pub use error::{FormatError, Name};
+pub(crate) use layout::weight_rows;
 pub use layout::{
     ALIGNMENT, BLOCK, GROUP, MAGIC, MAX_ELEMENTS, MAX_EXTENT, MAX_OPERATORS, MAX_VALUES, NARROW, VERSION,
 };

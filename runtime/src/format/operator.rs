@@ -665,7 +665,7 @@ impl<'a> Reader<'a, '_> {
                     (input.width, output.width, input.halo.left, input.halo.right),
                 ]) {
                     // A phase beyond the output's end would have weights that nothing uses.
-                    if axis.stride > output || axis.stride > 4096 {
+                    if axis.stride > output || axis.stride > 64 {
                         return Err(self.parameter("stride"));
                     }
                     let reach = axis.transposed_reach(input, output);

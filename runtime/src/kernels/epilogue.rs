@@ -87,13 +87,6 @@ impl ValuesMut<'_> {
             Self::U8(values) => values.len(),
         }
     }
-
-    pub(crate) fn reborrow(&mut self) -> ValuesMut<'_> {
-        match self {
-            Self::F32(values) => ValuesMut::F32(values),
-            Self::U8(values) => ValuesMut::U8(values),
-        }
-    }
 }
 
 /// Bias and, for integer sums, the way back to real (or output) units; one entry per row of weights.

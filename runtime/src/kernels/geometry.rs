@@ -14,6 +14,32 @@ pub(crate) const NARROW: usize = 4;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct OutOfBounds;
 
+/// The type and the length of an output.
+pub(crate) trait OutputShape {
+    fn is_u8(&self) -> bool;
+    fn length(&self) -> usize;
+}
+
+impl OutputShape for ValuesMut<'_> {
+    fn is_u8(&self) -> bool {
+        matches!(self, Self::U8(_))
+    }
+
+    fn length(&self) -> usize {
+        self.len()
+    }
+}
+
+impl OutputShape for (bool, usize) {
+    fn is_u8(&self) -> bool {
+        self.0
+    }
+
+    fn length(&self) -> usize {
+        self.1
+    }
+}
+
 /// Where pixels lie, in elements.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Strides {
@@ -141,9 +167,12 @@ impl Geometry {
         input: &Values<'_>,
         weights: &Weights<'_>,
         epilogue: &Epilogue<'_>,
-        output: &ValuesMut<'_>,
+        output: &impl OutputShape,
     ) -> Result<(), OutOfBounds> {
-        self.fits(input, weights, epilogue, output).filter(|&fits| fits).map(|_| ()).ok_or(OutOfBounds)
+        self.fits(input, weights, epilogue, (output.is_u8(), output.length()))
+            .filter(|&fits| fits)
+            .map(|_| ())
+            .ok_or(OutOfBounds)
     }
 
     fn fits(
@@ -151,7 +180,7 @@ impl Geometry {
         input: &Values<'_>,
         weights: &Weights<'_>,
         epilogue: &Epilogue<'_>,
-        output: &ValuesMut<'_>,
+        (is_u8, length): (bool, usize),
     ) -> Option<bool> {
         let last = |strides: &Strides| strides.last(self.batch, self.height, self.width);
         let products = self.taps[0].checked_mul(self.taps[1])?.checked_mul(self.depth)?;
@@ -175,10 +204,7 @@ impl Geometry {
             None => true,
             Some(residual) => {
                 last(&self.residual)?.checked_add(self.channels)? <= residual.values.len()
-                    && matches!(
-                        (&residual.values, output),
-                        (Values::F32(_), ValuesMut::F32(_)) | (Values::U8(_), ValuesMut::U8(_))
-                    )
+                    && matches!(residual.values, Values::U8(_)) == is_u8
             }
         };
         Some(
@@ -186,7 +212,7 @@ impl Geometry {
                 && self.depth > 0
                 && read <= input.len()
                 && weight_rows.checked_mul(products)? <= weights.len()
-                && last(&self.output)?.checked_add(self.channels)? <= output.len()
+                && last(&self.output)?.checked_add(self.channels)? <= length
                 && parameters
                 && after
                 && residual,

@@ -1,13 +1,15 @@
 //! Matrix products: the check of all bounds, the division of the work among threads, and the walk over tiles. What a
 //! tile computes is the instruction set's affair.
 
+use core::ops::Range;
+
 use super::epilogue::{Epilogue, Values, ValuesMut, quantise};
-use super::geometry::{BLOCK, Geometry, OutOfBounds};
+use super::geometry::{BLOCK, Geometry, OutOfBounds, Strides};
 use super::tile::{MAX_ROWS, OutputPointer, Pointers, Tile, TileKernel};
 use super::{Engine, Isa, scalar};
 
-/// Packed weights: blocks of 16 rows, `[block][k][16]`, int8 `[block][k / 4][16][4]`; of at most [`super::geometry::NARROW`] rows
-/// `[row][k]`.
+/// Packed weights: blocks of 16 rows, `[block][k][16]`, int8 `[block][k / 4][16][4]`; of at most
+/// [`super::geometry::NARROW`] rows `[row][k]`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Weights<'a> {
     F32(&'a [f32]),
@@ -42,58 +44,236 @@ impl Weights<'_> {
     }
 }
 
-/// Fewer products than this are not worth waking another thread for.
-const PARALLEL: usize = 1 << 16;
-/// Chunks that each thread gets, so that one that is late does not hold up the others.
-const CHUNKS: usize = 8;
-/// Weights of so many bytes stay in one core's cache while pixels stream by.
-const CACHED: usize = 256 << 10;
+/// The output of a layer and how its parts divide it: part (y, x, group) computes pixels (y + n * steps[0],
+/// x + m * steps[1]) and the group's channels.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Layout {
+    pub(crate) batch: usize,
+    /// Output rows.
+    pub(crate) height: usize,
+    /// Output columns.
+    pub(crate) width: usize,
+    /// Output channels of a group.
+    pub(crate) channels: usize,
+    /// The phases along rows and columns: 1 but for transposed convolutions.
+    pub(crate) steps: [usize; 2],
+    pub(crate) groups: usize,
+    /// Where output pixels lie.
+    pub(crate) output: Strides,
+    /// Where the residual's lie.
+    pub(crate) residual: Strides,
+}
 
-/// Computes a matrix product.
-pub(crate) fn matmul(
-    engine: &mut Engine,
-    geometry: &Geometry,
-    input: Values<'_>,
-    weights: Weights<'_>,
-    epilogue: &Epilogue<'_>,
-    mut output: ValuesMut<'_>,
-) -> Result<(), OutOfBounds> {
-    let geometry = geometry.simplified();
-    geometry.check(&input, &weights, epilogue, &output)?;
-    if geometry.is_narrow() {
-        narrow(engine, &geometry, &input, &weights, epilogue, output);
-        return Ok(());
+/// Which part of a layer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    /// Row phase and column phase.
+    pub(crate) phase: [usize; 2],
+    pub(crate) group: usize,
+}
+
+/// One of the products that a layer consists of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Part<'a> {
+    /// Taps, depth and where they lie.
+    pub(crate) taps: [usize; 2],
+    pub(crate) tap: [usize; 2],
+    pub(crate) depth: usize,
+    pub(crate) input: Strides,
+    pub(crate) weights: Weights<'a>,
+    pub(crate) epilogue: Epilogue<'a>,
+}
+
+impl Layout {
+    fn parts(&self) -> usize {
+        self.steps[0] * self.steps[1] * self.groups
     }
-    match engine.isa() {
-        Isa::Scalar => {
-            scalar::matmul::matmul(&geometry, &input, &weights, epilogue, &mut output);
-            Ok(())
+
+    fn place(&self, index: usize) -> Place {
+        let (phases, group) = (index / self.groups, index % self.groups);
+        Place { phase: [phases / self.steps[1], phases % self.steps[1]], group }
+    }
+
+    /// Whether no two pixels share memory; then no two parts do.
+    fn is_disjoint(&self) -> Option<bool> {
+        let Strides { example, row, column, .. } = self.output;
+        let pixel = self.groups.checked_mul(self.channels)?;
+        let line = (self.width.checked_sub(1)?).checked_mul(column)?.checked_add(pixel)?;
+        let image = (self.height.checked_sub(1)?).checked_mul(row)?.checked_add(line)?;
+        Some(
+            (self.width == 1 || pixel <= column)
+                && (self.height == 1 || line <= row)
+                && (self.batch == 1 || image <= example),
+        )
+    }
+
+    /// The geometry of a part.
+    fn geometry(&self, place: Place, part: &Part<'_>) -> Geometry {
+        let [y, x] = place.phase;
+        let within = |mut strides: Strides| {
+            strides.offset += y * strides.row + x * strides.column + place.group * self.channels;
+            strides.row *= self.steps[0];
+            strides.column *= self.steps[1];
+            strides
+        };
+        Geometry {
+            batch: self.batch,
+            height: self.height.saturating_sub(y).div_ceil(self.steps[0]),
+            width: self.width.saturating_sub(x).div_ceil(self.steps[1]),
+            taps: part.taps,
+            tap: part.tap,
+            depth: part.depth,
+            input: part.input,
+            output: within(self.output),
+            residual: within(self.residual),
+            channels: self.channels,
         }
-        #[cfg(target_arch = "x86_64")]
-        Isa::X86(isa) => drive(engine, isa, &geometry, &input, &weights, epilogue, output),
-        #[cfg(target_arch = "aarch64")]
-        Isa::Arm(isa) => drive(engine, isa, &geometry, &input, &weights, epilogue, output),
+        .simplified()
     }
 }
 
-/// A checked product with few outputs.
-fn narrow(
+/// Fewer products than this are not worth another thread.
+const PARALLEL: usize = 1 << 16;
+/// Chunks that each thread gets, so that one that is late does not hold up the others.
+const CHUNKS: usize = 4;
+/// Weights of so many bytes stay in one core's cache while pixels stream by.
+const CACHED: usize = 256 << 10;
+
+/// Computes a layer: all its parts, which `part` describes.
+pub(crate) fn matmul<'a>(
     engine: &mut Engine,
+    layout: &Layout,
+    part: &(dyn Fn(Place) -> Result<Part<'a>, OutOfBounds> + Sync),
+    input: Values<'_>,
+    mut output: ValuesMut<'_>,
+) -> Result<(), OutOfBounds> {
+    if layout.parts() == 0 || layout.is_disjoint() != Some(true) {
+        return Err(OutOfBounds);
+    }
+    let isa = engine.isa();
+    // An error that a part would meet comes before anything is written.
+    let mut work = 0usize;
+    for index in 0..layout.parts() {
+        let place = layout.place(index);
+        let part = part(place)?;
+        let geometry = layout.geometry(place, &part);
+        geometry.check(&input, &part.weights, &part.epilogue, &output)?;
+        work = work.saturating_add(geometry.pixels() * geometry.weight_rows() * geometry.products());
+    }
+    let target = Target::new(&mut output);
+    let threads = if work < PARALLEL { 1 } else { engine.threads() };
+    let chunks = if threads == 1 { 1 } else { (threads * CHUNKS).div_ceil(layout.parts()) };
+    let run = |index: usize| {
+        let place = layout.place(index / chunks);
+        // Checked again: nothing that is unsafe below relies on `part` giving the same each time.
+        let Ok(part) = part(place) else { return };
+        let geometry = layout.geometry(place, &part);
+        if geometry.check(&input, &part.weights, &part.epilogue, &target.shape()).is_err() {
+            return;
+        }
+        let share = Share { index: index % chunks, count: chunks, threads: threads.min(chunks) };
+        if geometry.is_narrow() {
+            narrow(isa, &geometry, &input, &part, &target, share);
+            return;
+        }
+        match isa {
+            Isa::Scalar => scalar::matmul::matmul(
+                &geometry,
+                &input,
+                &part.weights,
+                &part.epilogue,
+                share.of(geometry.pixels(), 1),
+                &mut |at, y| target.write(at, y, part.epilogue.zero_point),
+            ),
+            #[cfg(target_arch = "x86_64")]
+            Isa::X86(isa) => drive(isa, &geometry, &input, &part, &target, share),
+            #[cfg(target_arch = "aarch64")]
+            Isa::Arm(isa) => drive(isa, &geometry, &input, &part, &target, share),
+        }
+    };
+    if threads == 1 {
+        (0..layout.parts()).for_each(run);
+    } else {
+        engine.parallel(layout.parts() * chunks, &run);
+    }
+    Ok(())
+}
+
+/// One of several equal shares of something.
+#[derive(Clone, Copy)]
+struct Share {
+    index: usize,
+    count: usize,
+    threads: usize,
+}
+
+impl Share {
+    /// This share of `total`, in whole units unless they are too few for all threads. May be empty.
+    fn of(&self, total: usize, unit: usize) -> Range<usize> {
+        let unit = unit.min(total.div_ceil(self.threads)).max(1);
+        let units = total.div_ceil(unit);
+        let at = |index: usize| (units * index / self.count * unit).min(total);
+        at(self.index)..at(self.index + 1)
+    }
+}
+
+/// The output, which threads share: a pointer and what it points to.
+struct Target<'a> {
+    pointer: OutputPointer,
+    length: usize,
+    slice: core::marker::PhantomData<&'a mut ()>,
+}
+
+// SAFETY: it stands for an exclusive borrow; threads write different elements (`Layout::is_disjoint`).
+#[allow(unsafe_code)]
+unsafe impl Sync for Target<'_> {}
+
+impl<'a> Target<'a> {
+    fn new(output: &'a mut ValuesMut<'_>) -> Self {
+        let length = output.len();
+        let pointer = match output {
+            ValuesMut::F32(output) => OutputPointer::F32(output.as_mut_ptr()),
+            ValuesMut::U8(output) => OutputPointer::U8(output.as_mut_ptr()),
+        };
+        Self { pointer, length, slice: core::marker::PhantomData }
+    }
+
+    /// The output's type and length.
+    fn shape(&self) -> (bool, usize) {
+        (matches!(self.pointer, OutputPointer::U8(_)), self.length)
+    }
+
+    /// Writes an element; nothing if it lies outside.
+    #[inline(always)]
+    fn write(&self, at: usize, y: f32, zero_point: u8) {
+        if at >= self.length {
+            return;
+        }
+        // SAFETY: the element lies in the slice that this stands for, and only this thread writes it.
+        #[allow(unsafe_code)]
+        unsafe {
+            match self.pointer {
+                OutputPointer::F32(output) => output.add(at).write(y),
+                OutputPointer::U8(output) => output.add(at).write(quantise(y, zero_point)),
+            }
+        }
+    }
+}
+
+/// A share of a checked product with few outputs.
+fn narrow(
+    isa: Isa,
     geometry: &Geometry,
     input: &Values<'_>,
-    weights: &Weights<'_>,
-    epilogue: &Epilogue<'_>,
-    output: ValuesMut<'_>,
+    part: &Part<'_>,
+    target: &Target<'_>,
+    share: Share,
 ) {
-    let isa = engine.isa();
-    let (pixels, zero_point) = (geometry.pixels(), epilogue.zero_point);
-    let target = Target(match output {
-        ValuesMut::F32(output) => OutputPointer::F32(output.as_mut_ptr()),
-        ValuesMut::U8(output) => OutputPointer::U8(output.as_mut_ptr()),
-    });
-    let part = |index: usize| {
-        let first = geometry.pixel(index * BLOCK);
-        let count = (pixels - index * BLOCK).min(BLOCK);
+    let pixels = geometry.pixels();
+    let (weights, epilogue) = (&part.weights, &part.epilogue);
+    for chunk in share.of(pixels.div_ceil(BLOCK), 1) {
+        let first = geometry.pixel(chunk * BLOCK);
+        let count = (pixels - chunk * BLOCK).min(BLOCK);
         let at = (first, count);
         let outputs = match isa {
             Isa::Scalar => {
@@ -108,116 +288,70 @@ fn narrow(
         };
         let mut pixel = first;
         for lane in 0..count {
+            let to = geometry.output.at(pixel);
             for (channel, outputs) in outputs[..geometry.channels].iter().enumerate() {
-                let to = geometry.output.at(pixel) + channel;
-                // SAFETY: `geometry.check` has shown that every channel of every pixel lies in the output slice, which
-                // this function holds exclusively; no two chunks have a pixel in common.
-                #[allow(unsafe_code)]
-                unsafe {
-                    match target.get() {
-                        OutputPointer::F32(output) => output.add(to).write(outputs[lane]),
-                        OutputPointer::U8(output) => {
-                            output.add(to).write(quantise(outputs[lane], zero_point))
-                        }
-                    }
-                }
+                target.write(to + channel, outputs[lane], epilogue.zero_point);
             }
             pixel = geometry.next(pixel);
         }
-    };
-    let chunks = pixels.div_ceil(BLOCK);
-    if engine.threads() == 1 || pixels * geometry.channels * geometry.products() < PARALLEL {
-        (0..chunks).for_each(part);
-    } else {
-        engine.parallel(chunks, &part);
     }
 }
 
-/// A pointer to the output that threads share.
-struct Target(OutputPointer);
-
-// SAFETY: it stands for an exclusive borrow that outlives its use, and threads write different elements.
-#[allow(unsafe_code)]
-unsafe impl Sync for Target {}
-
-impl Target {
-    fn get(&self) -> OutputPointer {
-        self.0
-    }
-}
-
-/// Walks over all tiles of a checked product.
+/// Walks over the tiles of a share of a checked product.
 #[cfg_attr(not(any(target_arch = "x86_64", target_arch = "aarch64")), allow(dead_code))]
 fn drive<K: TileKernel>(
-    engine: &mut Engine,
     kernel: K,
     geometry: &Geometry,
     input: &Values<'_>,
-    weights: &Weights<'_>,
-    epilogue: &Epilogue<'_>,
-    output: ValuesMut<'_>,
-) -> Result<(), OutOfBounds> {
-    let (pixels, blocks) = (geometry.pixels(), geometry.blocks());
-    let (max_rows, max_blocks) = kernel.tile(weights, pixels);
-    let block_bytes = geometry.products() * BLOCK * weights.size();
-    let pointers = Pointers::new(geometry, input, weights, epilogue, output);
-
-    let part = |pixels: core::ops::Range<usize>, blocks: core::ops::Range<usize>| {
-        let mut block = blocks.start;
-        while block < blocks.end {
-            let count = (blocks.end - block).min(max_blocks);
-            let mut pixel = geometry.pixel(pixels.start);
-            // Tiles of nearly equal size: a last one of a single pixel would be as slow as a whole one.
-            let tiles = pixels.len().div_ceil(max_rows);
-            for index in 0..tiles {
-                let rows = pixels.len() * (index + 1) / tiles - pixels.len() * index / tiles;
-                let mut tile = Tile {
-                    pointers: &pointers,
-                    rows,
-                    block,
-                    blocks: count,
-                    block_bytes,
-                    input: [0; MAX_ROWS],
-                    output: [0; MAX_ROWS],
-                    residual: [0; MAX_ROWS],
-                };
-                for row in 0..rows {
-                    tile.input[row] = geometry.input.at(pixel);
-                    tile.output[row] = geometry.output.at(pixel);
-                    tile.residual[row] = geometry.residual.at(pixel);
-                    pixel = geometry.next(pixel);
-                }
-                // SAFETY: `geometry.check` has shown that all offsets of all pixels and blocks lie in the slices behind
-                // `pointers`, which live as long as this function; no two tiles write the same element, since their
-                // pixels or blocks differ.
-                #[allow(unsafe_code)]
-                unsafe {
-                    kernel.run(&tile);
-                }
-            }
-            block += count;
-        }
-    };
-
-    let threads = engine.threads();
-    if threads == 1 || pixels * blocks * 16 * geometry.products() < PARALLEL {
-        part(0..pixels, 0..blocks);
-        return Ok(());
-    }
+    part: &Part<'_>,
+    target: &Target<'_>,
+    share: Share,
+) {
+    let (mut pixels, mut blocks) = (0..geometry.pixels(), 0..geometry.blocks());
+    let (max_rows, max_blocks) = kernel.tile(&part.weights, pixels.len());
+    let block_bytes = geometry.products() * BLOCK * part.weights.size();
     // Dividing the blocks reads every weight once; dividing the pixels, every input. Pixels only where the weights are
     // small or there are too few blocks.
-    let by_pixels = pixels >= threads * max_rows && (blocks < threads || blocks * block_bytes <= CACHED);
-    let (total, tile) = if by_pixels { (pixels, max_rows) } else { (blocks, max_blocks) };
-    // A few chunks for each thread, of whole tiles if there are enough.
-    let least = total.div_ceil(threads * CHUNKS);
-    let size = if total >= threads * tile { least.next_multiple_of(tile) } else { least };
-    engine.parallel(total.div_ceil(size), &|index| {
-        let chunk = index * size..((index + 1) * size).min(total);
-        if by_pixels {
-            part(chunk, 0..blocks);
-        } else {
-            part(0..pixels, chunk);
+    let by_pixels = pixels.len() >= 2 * share.threads * max_rows
+        && (blocks.len() < share.threads || blocks.len() * block_bytes <= CACHED);
+    if by_pixels {
+        pixels = share.of(pixels.len(), max_rows);
+    } else {
+        blocks = share.of(blocks.len(), max_blocks);
+    }
+    let pointers = Pointers::new(geometry, input, &part.weights, &part.epilogue, target.pointer);
+    let mut block = blocks.start;
+    while block < blocks.end {
+        let count = (blocks.end - block).min(max_blocks);
+        let mut pixel = geometry.pixel(pixels.start);
+        // Tiles of nearly equal size: a last one of a single pixel would be as slow as a whole one.
+        let tiles = pixels.len().div_ceil(max_rows);
+        for index in 0..tiles {
+            let rows = pixels.len() * (index + 1) / tiles - pixels.len() * index / tiles;
+            let mut tile = Tile {
+                pointers: &pointers,
+                rows,
+                block,
+                blocks: count,
+                block_bytes,
+                input: [0; MAX_ROWS],
+                output: [0; MAX_ROWS],
+                residual: [0; MAX_ROWS],
+            };
+            for row in 0..rows {
+                tile.input[row] = geometry.input.at(pixel);
+                tile.output[row] = geometry.output.at(pixel);
+                tile.residual[row] = geometry.residual.at(pixel);
+                pixel = geometry.next(pixel);
+            }
+            // SAFETY: `geometry.check` has shown that all offsets of all pixels and blocks lie in the slices behind
+            // `pointers`, which outlive this function; no two tiles write the same element, since their pixels or blocks
+            // differ and `Layout::is_disjoint` holds.
+            #[allow(unsafe_code)]
+            unsafe {
+                kernel.run(&tile);
+            }
         }
-    });
-    Ok(())
+        block += count;
+    }
 }

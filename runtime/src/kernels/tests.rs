@@ -7,8 +7,8 @@ use std::vec;
 use std::vec::Vec;
 
 use super::epilogue::{Activation, Bias, Epilogue, Residual, Values, ValuesMut};
-use super::geometry::{BLOCK, Geometry, Strides};
-use super::matmul::{Weights, matmul};
+use super::geometry::{BLOCK, Geometry, OutOfBounds, Strides};
+use super::matmul::{Layout, Part, Weights, matmul};
 use super::{Engine, Isa};
 use crate::half;
 use crate::rng::Rng;
@@ -93,6 +93,29 @@ fn cases() -> Vec<Case> {
     cases
 }
 
+/// A layer of a single part.
+fn product(
+    engine: &mut Engine,
+    g: &Geometry,
+    input: Values<'_>,
+    weights: Weights<'_>,
+    epilogue: Epilogue<'_>,
+    output: ValuesMut<'_>,
+) -> Result<(), OutOfBounds> {
+    let layout = Layout {
+        batch: g.batch,
+        height: g.height,
+        width: g.width,
+        channels: g.channels,
+        steps: [1, 1],
+        groups: 1,
+        output: g.output,
+        residual: g.residual,
+    };
+    let part = Part { taps: g.taps, tap: g.tap, depth: g.depth, input: g.input, weights, epilogue };
+    matmul(engine, &layout, &|_| Ok(part), input, output)
+}
+
 fn compute(case: &Case, kind: Kind, isa: Isa, threads: usize) -> (Vec<f32>, Vec<u8>) {
     let mut rng = Rng::from_seed(1);
     let (rows, columns) = (
@@ -172,11 +195,8 @@ fn compute(case: &Case, kind: Kind, isa: Isa, threads: usize) -> (Vec<f32>, Vec<
     let (mut out_f32, mut out_u8) = (vec![9.0; outputs], vec![9; outputs]);
     let output =
         if kind == Kind::Int8ToU8 { ValuesMut::U8(&mut out_u8) } else { ValuesMut::F32(&mut out_f32) };
-    assert_eq!(
-        matmul(&mut engine, &geometry, input, weights, &epilogue, output),
-        Ok(()),
-        "{case:?} {kind:?}"
-    );
+    let result = product(&mut engine, &geometry, input, weights, epilogue, output);
+    assert_eq!(result, Ok(()), "{case:?} {kind:?}");
     (out_f32, out_u8)
 }
 
@@ -239,12 +259,12 @@ fn slices_that_are_too_short_are_refused() {
                 after: None,
                 zero_point: 0,
             };
-            let result = matmul(
+            let result = product(
                 &mut Engine::new(isa),
                 &geometry,
                 Values::F32(&input),
                 Weights::F32(&weights),
-                &epilogue,
+                epilogue,
                 ValuesMut::F32(&mut output),
             );
             assert_eq!(result.is_ok(), fits, "{inputs} {biases} {outputs}");
@@ -260,12 +280,12 @@ fn slices_that_are_too_short_are_refused() {
         zero_point: 0,
     };
     let (input, weights, mut output) = ([0.0; 16], [0.0; 64], [0.0; 20]);
-    let result = matmul(
+    let result = product(
         &mut Engine::new(Isa::Scalar),
         &overflow,
         Values::F32(&input),
         Weights::F32(&weights),
-        &epilogue,
+        epilogue,
         ValuesMut::F32(&mut output),
     );
     assert!(result.is_err());

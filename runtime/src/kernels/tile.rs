@@ -1,6 +1,6 @@
 //! What a vector kernel is given: some output pixels times some blocks of output channels, as raw pointers.
 
-use super::epilogue::{Activation, Bias, Epilogue, Values, ValuesMut};
+use super::epilogue::{Activation, Bias, Epilogue, Values};
 use super::geometry::Geometry;
 use super::matmul::Weights;
 
@@ -38,7 +38,6 @@ pub(crate) struct Pointers<'a> {
     pub(crate) taps: [usize; 2],
     pub(crate) tap: [usize; 2],
     pub(crate) depth: usize,
-    slices: core::marker::PhantomData<&'a mut ()>,
 }
 
 /// The type of the weights.
@@ -49,18 +48,13 @@ pub(crate) enum WeightKind {
     I8,
 }
 
-// SAFETY: the pointers stand for a shared borrow of the inputs and an exclusive one of the output, which `'a` keeps
-// alive; tiles on different threads write different elements (see `matmul::drive`).
-#[allow(unsafe_code)]
-unsafe impl Sync for Pointers<'_> {}
-
 impl<'a> Pointers<'a> {
     pub(crate) fn new(
         geometry: &Geometry,
         input: &Values<'a>,
         weights: &Weights<'a>,
         epilogue: &Epilogue<'a>,
-        output: ValuesMut<'a>,
+        output: OutputPointer,
     ) -> Self {
         let (pointer, kind) = match weights {
             Weights::F32(weights) => (weights.as_ptr().cast(), WeightKind::F32),
@@ -78,10 +72,7 @@ impl<'a> Pointers<'a> {
             activation: epilogue.activation,
             after: epilogue.after,
             zero_point: epilogue.zero_point,
-            output: match output {
-                ValuesMut::F32(values) => OutputPointer::F32(values.as_mut_ptr()),
-                ValuesMut::U8(values) => OutputPointer::U8(values.as_mut_ptr()),
-            },
+            output,
             residual: match &epilogue.residual {
                 None => ResidualPointer::None,
                 Some(residual) => match residual.values {
@@ -97,7 +88,6 @@ impl<'a> Pointers<'a> {
             taps: geometry.taps,
             tap: geometry.tap,
             depth: geometry.depth,
-            slices: core::marker::PhantomData,
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::kernels::Engine;
 use crate::kernels::epilogue::{self, Activation, Epilogue, Residual, Values, ValuesMut};
 use crate::kernels::geometry::{Geometry, OutOfBounds, Strides};
 use crate::kernels::image::Image;
-use crate::kernels::matmul::{self, matmul};
+use crate::kernels::matmul::{self, Layout, Part, Place, matmul};
 use crate::kernels::operation::{self, Operation};
 use crate::kernels::scalar::{arrange, convert, elementwise, pool};
 
@@ -166,9 +166,9 @@ fn epilogue<'a>(
     second: Option<&'a [u8]>,
     output: &Value<'_>,
     row: usize,
-) -> Result<Epilogue<'a>, Broken> {
-    fn from<T>(array: &[T], row: usize) -> Result<&[T], Broken> {
-        array.get(row..).ok_or(Broken)
+) -> Result<Epilogue<'a>, OutOfBounds> {
+    fn from<T>(array: &[T], row: usize) -> Result<&[T], OutOfBounds> {
+        array.get(row..).ok_or(OutOfBounds)
     }
     let bias = match layer.bias {
         Bias::F32(bias) => epilogue::Bias::F32(from(bias, row)?),
@@ -180,12 +180,12 @@ fn epilogue<'a>(
     };
     let residual = match (&layer.residual, second) {
         (Some(residual), Some(bytes)) => Some(Residual {
-            values: values(&residual.value, bytes)?,
+            values: values(&residual.value, bytes).map_err(|_| OutOfBounds)?,
             scale: residual.scale,
             zero_point: residual.value.zero_point,
         }),
         (None, _) => None,
-        (Some(_), None) => return Err(Broken),
+        (Some(_), None) => return Err(OutOfBounds),
     };
     let after = match layer.after {
         Some(after) => Some((from(after.scale, row)?, from(after.shift, row)?)),
@@ -216,6 +216,20 @@ fn window(value: &Value<'_>, window: &[Axis; 2]) -> Result<(Strides, [usize; 2])
     Ok((strides, [rows.dilation * value.row(), columns.dilation * value.stride()]))
 }
 
+/// A layer's output and how its parts divide it.
+fn layout(batch: usize, output: &Value<'_>, residual: Strides, steps: [usize; 2], groups: usize) -> Layout {
+    Layout {
+        batch,
+        height: output.height,
+        width: output.width,
+        channels: output.channels / groups,
+        steps,
+        groups,
+        output: strides(output),
+        residual,
+    }
+}
+
 fn at_channel(mut strides: Strides, channel: usize) -> Strides {
     strides.offset += channel;
     strides
@@ -241,97 +255,82 @@ fn step(
     };
     let operation = match &operator.kind {
         Kind::FullyConnected(layer) => {
-            let geometry = Geometry {
+            let layout = Layout {
                 batch,
                 height: 1,
                 width: 1,
-                taps: [1, 1],
-                tap: [0, 0],
-                depth: input.elements(),
-                input: Strides { example: input.example(), ..Strides::default() },
+                channels: output.elements(),
+                steps: [1, 1],
+                groups: 1,
                 output: Strides { example: output.example(), ..Strides::default() },
                 residual,
-                channels: output.elements(),
             };
-            let epilogue = epilogue(layer, second, output, 0)?;
-            return Ok(matmul(
-                engine,
-                &geometry,
-                source.ok_or(Broken)?,
-                weights(&layer.weights),
-                &epilogue,
-                target,
-            )?);
+            let part = |_: Place| {
+                Ok(Part {
+                    taps: [1, 1],
+                    tap: [0, 0],
+                    depth: input.elements(),
+                    input: Strides { example: input.example(), ..Strides::default() },
+                    weights: weights(&layer.weights),
+                    epilogue: epilogue(layer, second, output, 0)?,
+                })
+            };
+            return Ok(matmul(engine, &layout, &part, source.ok_or(Broken)?, target)?);
         }
         Kind::Convolution { window: axes, groups, layer } => {
             let (first, tap) = window(input, axes)?;
             let (inputs, outputs) = (input.channels / groups, output.channels / groups);
-            let rows = outputs.next_multiple_of(BLOCK);
-            for group in 0..*groups {
-                let geometry = Geometry {
-                    batch,
-                    height: output.height,
-                    width: output.width,
-                    taps: [axes[0].kernel, axes[1].kernel],
+            let taps = [axes[0].kernel, axes[1].kernel];
+            let depth = depth(input, inputs);
+            let stored = format::weight_rows(outputs) * taps[0] * taps[1] * depth;
+            let part = |place: Place| {
+                Ok(Part {
+                    taps,
                     tap,
-                    depth: depth(input, inputs),
-                    input: at_channel(first, group * inputs),
-                    output: at_channel(strides(output), group * outputs),
-                    residual: at_channel(residual, group * outputs),
-                    channels: outputs,
-                };
-                let weights = weights(&layer.weights)
-                    .from(group * geometry.weight_rows() * geometry.products())
-                    .ok_or(Broken)?;
-                let epilogue = epilogue(layer, second, output, group * rows)?;
-                matmul(engine, &geometry, source.ok_or(Broken)?, weights, &epilogue, target.reborrow())?;
-            }
-            return Ok(());
+                    depth,
+                    input: at_channel(first, place.group * inputs),
+                    weights: weights(&layer.weights).from(place.group * stored).ok_or(OutOfBounds)?,
+                    epilogue: epilogue(layer, second, output, place.group * outputs.next_multiple_of(BLOCK))?,
+                })
+            };
+            let layout = layout(batch, output, residual, [1, 1], *groups);
+            return Ok(matmul(engine, &layout, &part, source.ok_or(Broken)?, target)?);
         }
         Kind::Transposed { window: axes, groups, layer } => {
             let (inputs, outputs) = (input.channels / groups, output.channels / groups);
-            let rows = outputs.next_multiple_of(BLOCK);
             let [vertical, horizontal] = axes;
-            let (mut weight, mut row) = (0, 0);
-            for y in 0..vertical.stride {
-                let above = vertical.phase(output.height, y);
-                for x in 0..horizontal.stride {
-                    let beside = horizontal.phase(output.width, x);
-                    // In the halo this is before the first pixel, but never before the value's beginning.
-                    let first = input.origin() as isize
-                        + above.first_input * input.row() as isize
-                        + beside.first_input * input.stride() as isize;
-                    let taps = [above.taps, beside.taps];
-                    let empty = above.taps * beside.taps == 0;
-                    let offset = if empty { 0 } else { usize::try_from(first).map_err(|_| Broken)? };
-                    let place = |mut strides: Strides| {
-                        strides.offset += y * strides.row + x * strides.column;
-                        strides.row *= vertical.stride;
-                        strides.column *= horizontal.stride;
-                        strides
-                    };
-                    for group in 0..*groups {
-                        let geometry = Geometry {
-                            batch,
-                            height: above.outputs,
-                            width: beside.outputs,
-                            taps,
-                            tap: [input.row(), input.stride()],
-                            depth: depth(input, inputs),
-                            input: at_channel(Strides { offset, ..strides(input) }, group * inputs),
-                            output: at_channel(place(strides(output)), group * outputs),
-                            residual: at_channel(place(residual), group * outputs),
-                            channels: outputs,
-                        };
-                        let part = weights(&layer.weights).from(weight).ok_or(Broken)?;
-                        let epilogue = epilogue(layer, second, output, row)?;
-                        matmul(engine, &geometry, source.ok_or(Broken)?, part, &epilogue, target.reborrow())?;
-                        weight += geometry.weight_rows() * geometry.products();
-                        row += rows;
-                    }
-                }
-            }
-            return Ok(());
+            let depth = depth(input, inputs);
+            let part = |place: Place| {
+                let [y, x] = place.phase;
+                let (above, beside) = (vertical.phase(output.height, y), horizontal.phase(output.width, x));
+                // In the halo this is before the first pixel, but never before the value's beginning.
+                let first = input.origin() as isize
+                    + above.first_input * input.row() as isize
+                    + beside.first_input * input.stride() as isize;
+                let taps = [above.taps, beside.taps];
+                let empty = above.taps * beside.taps == 0;
+                let offset = if empty { 0 } else { usize::try_from(first).map_err(|_| OutOfBounds)? };
+                // Taps of all phases before this one; the phases of an axis share its taps.
+                let taps_before = |axis: &Axis, extent, phase| -> usize {
+                    (0..phase).map(|phase| axis.phase(extent, phase).taps).sum()
+                };
+                let before = taps_before(vertical, output.height, y) * horizontal.kernel
+                    + above.taps * taps_before(horizontal, output.width, x);
+                let stored = format::weight_rows(outputs) * depth;
+                let start = (before * groups + taps[0] * taps[1] * place.group) * stored;
+                let row =
+                    ((y * horizontal.stride + x) * groups + place.group) * outputs.next_multiple_of(BLOCK);
+                Ok(Part {
+                    taps,
+                    tap: [input.row(), input.stride()],
+                    depth,
+                    input: at_channel(Strides { offset, ..strides(input) }, place.group * inputs),
+                    weights: weights(&layer.weights).from(start).ok_or(OutOfBounds)?,
+                    epilogue: epilogue(layer, second, output, row)?,
+                })
+            };
+            let layout = layout(batch, output, residual, [vertical.stride, horizontal.stride], *groups);
+            return Ok(matmul(engine, &layout, &part, source.ok_or(Broken)?, target)?);
         }
         Kind::Depthwise { window: axes, layer } => {
             let (first, tap) = window(input, axes)?;

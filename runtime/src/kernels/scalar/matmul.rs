@@ -1,22 +1,25 @@
 //! The matrix product, written to be read: the reference for every vector kernel.
 
+use core::ops::Range;
+
 use crate::half;
-use crate::kernels::epilogue::{Bias, Epilogue, Values, ValuesMut, quantise};
+use crate::kernels::epilogue::{Bias, Epilogue, Values};
 use crate::kernels::geometry::{BLOCK, Geometry};
 use crate::kernels::matmul::Weights;
 
-/// Computes a product whose bounds have been checked.
+/// Computes some pixels of a product whose bounds have been checked, and hands each element to `write`.
 pub(crate) fn matmul(
     geometry: &Geometry,
     input: &Values<'_>,
     weights: &Weights<'_>,
     epilogue: &Epilogue<'_>,
-    output: &mut ValuesMut<'_>,
+    pixels: Range<usize>,
+    write: &mut dyn FnMut(usize, f32),
 ) {
     let g = geometry;
     let products = g.products();
-    let mut pixel = g.pixel(0);
-    for _ in 0..g.pixels() {
+    let mut pixel = g.pixel(pixels.start);
+    for _ in pixels {
         let (from, to, residual) = (g.input.at(pixel), g.output.at(pixel), g.residual.at(pixel));
         for block in 0..g.blocks() {
             let base = block * products * BLOCK;
@@ -68,11 +71,7 @@ pub(crate) fn matmul(
                     Bias::F32(bias) => float + bias[channel],
                     Bias::I32 { .. } => float,
                 };
-                let y = epilogue.finish(biased, channel, residual + channel);
-                match output {
-                    ValuesMut::F32(output) => output[to + channel] = y,
-                    ValuesMut::U8(output) => output[to + channel] = quantise(y, epilogue.zero_point),
-                }
+                write(to + channel, epilogue.finish(biased, channel, residual + channel));
             }
         }
         pixel = g.next(pixel);
