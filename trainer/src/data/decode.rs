@@ -32,10 +32,10 @@ pub(super) struct Picture {
 /// over white.
 pub(super) fn decode(file: &str, bytes: &[u8]) -> Result<Picture, DataError> {
     let image = if bytes.starts_with(&PNG_SIGNATURE) {
-        walk_png(bytes).map_err(|fault| fault.into_error(file))?;
+        let size = walk_png(bytes).map_err(|fault| fault.into_error(file))?;
+        check_size(file, 16, size)?;
         let mut decoder = PngDecoder::with_limits(Cursor::new(bytes), limits())
             .map_err(|e| undecodable(file, bytes, "a PNG image", &e))?;
-        check_size(file, 16, decoder.dimensions())?;
         decoder.set_limits(limits()).map_err(|e| undecodable(file, bytes, "a PNG image", &e))?;
         orient(decoder).map_err(|e| undecodable(file, bytes, "a PNG image", &e))?
     } else if bytes.starts_with(&[0xff, 0xd8]) {
@@ -134,10 +134,12 @@ impl Fault {
     }
 }
 
-/// Checks that the chunks of a PNG file follow one another up to IEND. CRCs are the decoder's business.
-fn walk_png(bytes: &[u8]) -> Result<(), Fault> {
+/// Checks that the chunks of a PNG file follow one another up to IEND, and returns width and height. CRCs are the decoder's
+/// business.
+fn walk_png(bytes: &[u8]) -> Result<(u32, u32), Fault> {
     const END: &str = "the end of the file";
     let mut at = PNG_SIGNATURE.len();
+    let mut size = (0, 0);
     loop {
         let Some((head, rest)) = bytes[at..].split_first_chunk::<8>() else {
             return Err(Fault::new(bytes.len(), END, "another PNG chunk (the file is cut off)"));
@@ -147,11 +149,17 @@ fn walk_png(bytes: &[u8]) -> Result<(), Fault> {
         if at == PNG_SIGNATURE.len() && kind != b"IHDR" {
             return Err(Fault::new(at + 4, format!("the bytes {}", hex(kind)), "the PNG chunk IHDR"));
         }
+        if kind == b"IHDR" {
+            let Some(&[a, b, c, d, e, f, g, h]) = rest.first_chunk::<8>() else {
+                return Err(Fault::new(bytes.len(), END, "the rest of the PNG header (the file is cut off)"));
+            };
+            size = (u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h]));
+        }
         if rest.len() < 4 || rest.len() - 4 < len {
             return Err(Fault::new(bytes.len(), END, "the rest of a PNG chunk (the file is cut off)"));
         }
         if kind == b"IEND" {
-            return Ok(());
+            return Ok(size);
         }
         at += 12 + len;
     }

@@ -233,6 +233,7 @@ fn explain(error: &ureq::Error) -> String {
     match error {
         ureq::Error::HostNotFound => "the host is not known (is there a network?)".to_owned(),
         ureq::Error::Timeout(_) => format!("no answer in time ({error})"),
+        ureq::Error::Io(error) => error.to_string(),
         other => other.to_string(),
     }
 }

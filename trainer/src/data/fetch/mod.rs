@@ -194,6 +194,20 @@ pub fn fetch(
     watch: &mut dyn FnMut(Event),
 ) -> Result<(), FetchError> {
     fs::create_dir_all(folder).map_err(io_error("create", folder))?;
+    let outcome = fetch_files(source, folder, options, watch);
+    if outcome.is_err() {
+        // Leave no empty folder behind, which would look like a data set. This fails if anything is in it.
+        let _ = fs::remove_dir(folder);
+    }
+    outcome
+}
+
+fn fetch_files(
+    source: &Source<'_>,
+    folder: &Path,
+    options: &FetchOptions,
+    watch: &mut dyn FnMut(Event),
+) -> Result<(), FetchError> {
     let mut mirrors: Vec<String> = if options.mirrors.is_empty() {
         source.mirrors.iter().map(|&m| m.to_owned()).collect()
     } else {

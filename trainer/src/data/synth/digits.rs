@@ -53,7 +53,7 @@ fn draw(rng: &mut Rng, digit: usize, image: &mut [u8]) {
     let mut path = skeleton(rng, family);
     deform(rng, digit, &mut path);
     // Ink: MNIST's strokes are about 2.5 pixels wide, from hairlines to 5.
-    let radius = (1.22 * expf(0.27 * rng.normal())).clamp(0.62, 2.3);
+    let radius = (1.24 * expf(0.25 * rng.normal())).clamp(0.78, 2.3);
     fit(&mut path, EXTENT - 2.0 * radius);
     let segments = ink(rng, &path, radius);
     render(rng, &segments, image);
@@ -81,7 +81,7 @@ fn skeleton(rng: &mut Rng, family: &Family) -> Path {
     let width = rng.uniform(family.width.0, family.width.1);
     // Some write with care and some do not.
     let care = rng.next_f32();
-    let sloppiness = 0.010 + 0.036 * care * care;
+    let sloppiness = 0.012 + 0.044 * care * care;
     let mut path = Path::new();
     for (stroke, corners) in family.corners.iter().enumerate() {
         let points: Vec<(f32, f32)> = (0..family.shapes[0][stroke].len())
@@ -148,9 +148,9 @@ fn tangent(p: (f32, f32), q: (f32, f32), r: (f32, f32), before: f32, after: f32)
 /// Slant, rotation, and a smooth field of displacements: a sum of a few plane waves.
 fn deform(rng: &mut Rng, digit: usize, path: &mut Path) {
     // People slant to the right, a one most of all.
-    let (mean, spread) = if digit == 1 { (0.28, 0.28) } else { (0.16, 0.24) };
+    let (mean, spread) = if digit == 1 { (0.26, 0.30) } else { (0.16, 0.27) };
     let slant = (mean + spread * rng.normal()).clamp(-0.5, 0.85);
-    let angle = (0.09 * rng.normal()).clamp(-0.25, 0.25);
+    let angle = (0.12 * rng.normal()).clamp(-0.35, 0.35);
     let (sin, cos) = (sinf(angle), cosf(angle));
     struct Wave {
         kx: f32,
@@ -162,7 +162,7 @@ fn deform(rng: &mut Rng, digit: usize, path: &mut Path) {
     let waves: [Wave; 3] = core::array::from_fn(|i| {
         let frequency = (0.5 + 0.5 * i as f32) * TAU * rng.uniform(0.7, 1.3);
         let direction = TAU * rng.next_f32();
-        let strength = 0.044 / (1.0 + i as f32);
+        let strength = 0.058 / (1.0 + i as f32);
         Wave {
             kx: frequency * cosf(direction),
             ky: frequency * sinf(direction),
@@ -245,7 +245,7 @@ fn render(rng: &mut Rng, segments: &[Segment], image: &mut [u8]) {
     let shift_x = middle - at_x / mass + rng.uniform(-0.5, 0.5);
     let shift_y = middle - at_y / mass + rng.uniform(-0.5, 0.5);
     // Width of the grey edge: MNIST's comes from resampling black-and-white scans.
-    let edge = rng.uniform(0.85, 1.35);
+    let edge = rng.uniform(0.9, 1.25);
     let mut coverage = [0f32; SIDE * SIDE];
     for Segment { from, to } in segments {
         let (ax, ay) = (from.x + shift_x, from.y + shift_y);

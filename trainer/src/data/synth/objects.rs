@@ -224,9 +224,9 @@ struct Background {
 impl Background {
     fn new(rng: &mut Rng) -> Self {
         let first = any_color(rng);
-        let mut paint = Paint::new(rng, first, 0.4, (0.05, 0.22), 1.0);
+        let mut paint = Paint::new(rng, first, 0.5, (0.05, 0.22), 1.0);
         // Backgrounds are quieter than objects, as a rule.
-        paint.second = mix(paint.first, paint.second, rng.uniform(0.2, 0.75));
+        paint.second = mix(paint.first, paint.second, rng.uniform(0.1, 0.6));
         let angle = TAU * rng.next_f32();
         let ground = (rng.below(4) == 0).then(|| {
             let color = any_color(rng);
@@ -234,7 +234,7 @@ impl Background {
             ground.second = mix(ground.first, ground.second, 0.5);
             (rng.uniform(14.0, 27.0), rng.uniform(-0.2, 0.2), ground)
         });
-        let blobs = (0..rng.below(4))
+        let blobs = (0..rng.below(3))
             .map(|_| {
                 let (x, y) = (rng.uniform(0.0, 32.0), rng.uniform(0.0, 32.0));
                 let form = match rng.below(3) {
@@ -333,7 +333,7 @@ struct Object {
 impl Object {
     fn new(rng: &mut Rng, kind: usize, behind: Color) -> Self {
         let parts = shapes::build(rng, kind);
-        let size = rng.uniform(8.5, 15.0);
+        let size = rng.uniform(10.0, 15.5);
         // Large objects may reach over the edge a little.
         let room = (16.0 - size).max(0.0) + 2.0;
         let (x, y) = (16.0 + rng.uniform(-room, room), 16.0 + rng.uniform(-room, room));
@@ -348,7 +348,7 @@ impl Object {
         let (sx, sy) = (flip / (size * narrow), 1.0 / (size * low));
         let inverse = [(cos + shear * sin) * sx, (sin - shear * cos) * sx, -sin * sy, cos * sy];
         let first = color_against(rng, behind, 0.75);
-        let main = Paint::new(rng, first, 0.5, (0.9, 2.4), size * narrow);
+        let main = Paint::new(rng, first, 0.6, (0.9, 2.4), size * narrow);
         let other = color_against(rng, first, 0.6);
         let other = if difference(other, behind) < 0.3 { scale(other, 0.6) } else { other };
         let second = Paint::new(rng, other, 0.75, (0.9, 2.4), size * narrow);
