@@ -2,6 +2,7 @@
 //! shapes, packs the weights, plans the memory and gives the bytes.
 
 use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -441,7 +442,7 @@ impl Builder {
         let inputs: usize = self.extents(input).iter().product();
         let given = weights_len(&spec.weights);
         let outputs = given / inputs;
-        if given == 0 || given % inputs != 0 {
+        if given == 0 || !given.is_multiple_of(inputs) {
             return Err(length_error(name, "weights", given, inputs.max(1)));
         }
         let layer = self.layer(name, input, &spec, given, outputs)?;
@@ -465,7 +466,7 @@ impl Builder {
         let per_output = self.per_output(name, channels, groups, &window)?;
         let given = weights_len(&spec.weights);
         let outputs = given / per_output;
-        if outputs == 0 || given % per_output != 0 || outputs % groups != 0 {
+        if outputs == 0 || !given.is_multiple_of(per_output) || !outputs.is_multiple_of(groups) {
             return Err(length_error(name, "weights", given, per_output * groups));
         }
         let (rows, columns) = match (slide(height, &window, 0), slide(width, &window, 1)) {
@@ -478,7 +479,10 @@ impl Builder {
             NodeKind::Depthwise { window: axes, layer }
         } else {
             let mut groups = groups;
-            if groups > 1 && layer.weights.kind() == WeightType::I8 && (channels / groups) % GROUP != 0 {
+            if groups > 1
+                && layer.weights.kind() == WeightType::I8
+                && !(channels / groups).is_multiple_of(GROUP)
+            {
                 let taps = window.kernel[0] * window.kernel[1];
                 expand_groups(&mut layer.weights, groups, outputs, channels / groups, taps);
                 groups = 1;
@@ -510,7 +514,7 @@ impl Builder {
         self.per_output(name, channels, groups, &window)?;
         let given = weights_len(&spec.weights);
         let outputs = given / (channels * taps) * groups;
-        if outputs == 0 || given % (channels * taps) != 0 {
+        if outputs == 0 || !given.is_multiple_of(channels * taps) {
             return Err(length_error(name, "weights", given, channels * taps));
         }
         for (n, input) in [height, width].into_iter().enumerate() {
@@ -526,7 +530,8 @@ impl Builder {
         }
         let mut layer = self.layer(name, input, &spec, given, outputs)?;
         let mut groups = groups;
-        if groups > 1 && layer.weights.kind() == WeightType::I8 && (channels / groups) % GROUP != 0 {
+        if groups > 1 && layer.weights.kind() == WeightType::I8 && !(channels / groups).is_multiple_of(GROUP)
+        {
             expand_transposed_groups(&mut layer.weights, groups, outputs, channels, taps);
             groups = 1;
         }
@@ -806,7 +811,7 @@ impl Builder {
         groups: usize,
         window: &WindowSpec,
     ) -> Result<usize, BuildError> {
-        if groups == 0 || channels % groups != 0 {
+        if groups == 0 || !channels.is_multiple_of(groups) {
             return Err(shape_error(name, "the groups do not divide the input channels"));
         }
         let sizes = [window.kernel, window.stride, window.dilation];
@@ -1258,17 +1263,16 @@ impl Builder {
                 let (inputs, outputs) = (in_channels / groups, out_channels / groups);
                 let deep = depth(inputs);
                 let [rows, columns] = window;
-                let mut channels: Vec<alloc::boxed::Box<dyn Fn(usize) -> Option<usize>>> = Vec::new();
-                let mut indices: Vec<alloc::boxed::Box<dyn Fn(usize, usize) -> Option<usize> + '_>> =
-                    Vec::new();
+                let mut channels: Vec<Box<Channel<'_>>> = Vec::new();
+                let mut indices: Vec<Box<Index<'_>>> = Vec::new();
                 let mut depths = Vec::new();
                 for row_phase in 0..rows.stride {
                     let vertical = rows.phase(output.height, row_phase);
                     for column_phase in 0..columns.stride {
                         let horizontal = columns.phase(output.width, column_phase);
                         for group in 0..*groups {
-                            channels.push(alloc::boxed::Box::new(move |row| Some(group * outputs + row)));
-                            indices.push(alloc::boxed::Box::new(move |row, k| {
+                            channels.push(Box::new(move |row| Some(group * outputs + row)));
+                            indices.push(Box::new(move |row, k| {
                                 let (tap, channel) = (k / deep, k % deep);
                                 if channel >= inputs {
                                     return None;
@@ -1513,14 +1517,19 @@ impl Builder {
     }
 }
 
+/// The output channel of a row.
+type Channel<'a> = dyn Fn(usize) -> Option<usize> + 'a;
+/// The plain weight at a row and depth.
+type Index<'a> = dyn Fn(usize, usize) -> Option<usize> + 'a;
+
 /// Rows of weights that are packed together: a group, or a phase's group.
 struct Part<'a> {
     rows: usize,
     depth: usize,
     /// The output channel of a row (in the plain order); `None` for padding.
-    channel: &'a dyn Fn(usize) -> Option<usize>,
+    channel: &'a Channel<'a>,
     /// The plain weight at a row and depth; `None` for padding.
-    index: &'a dyn Fn(usize, usize) -> Option<usize>,
+    index: &'a Index<'a>,
 }
 
 /// The channel-first index of the element at `position` in memory (no halo); `None` for padding between pixels.

@@ -233,7 +233,7 @@ impl<'a> Model<'a> {
         // Half the address space, so that sums below cannot overflow on a 32-bit target either.
         let arena = get(header::ACTIVATIONS);
         for (field, at) in [("arena length", header::ACTIVATIONS), ("scratch length", header::SCRATCH)] {
-            if get(at) as usize % layout::ALIGNMENT != 0 || get(at) > 1 << 30 {
+            if !(get(at) as usize).is_multiple_of(layout::ALIGNMENT) || get(at) > 1 << 30 {
                 return Err(bad(field, at));
             }
         }

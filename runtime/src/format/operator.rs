@@ -598,11 +598,11 @@ impl<'a> Reader<'a, '_> {
     /// Checks that a grouped convolution's channels divide, and gives input and output channels per group.
     fn groups(&self, input: &Value<'_>, output: &Value<'_>) -> Result<(usize, usize, usize), FormatError> {
         let groups = self.extent(8, 1, "number of groups")?;
-        if input.channels % groups != 0 || output.channels % groups != 0 {
+        if !input.channels.is_multiple_of(groups) || !output.channels.is_multiple_of(groups) {
             return Err(self.shapes("the groups do not divide the channels"));
         }
         let channels = input.channels / groups;
-        if groups > 1 && input.kind == ValueType::U8 && channels % GROUP != 0 {
+        if groups > 1 && input.kind == ValueType::U8 && !channels.is_multiple_of(GROUP) {
             return Err(self.shapes("groups of an int8 convolution must have a multiple of 4 input channels"));
         }
         Ok((groups, channels, output.channels / groups))

@@ -174,7 +174,7 @@ impl<'a> Value<'a> {
         }
         let offset = get(field::OFFSET);
         let end = u64::from(offset) + align(elements * kind.size() as u64);
-        if offset as usize % ALIGNMENT != 0 || end > u64::from(arena) {
+        if !(offset as usize).is_multiple_of(ALIGNMENT) || end > u64::from(arena) {
             return Err(FormatError::ValueOffset { name: error_name(), found: offset, arena });
         }
         let (first, last) = (get(field::FIRST) as usize, get(field::LAST) as usize);

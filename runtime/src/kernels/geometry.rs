@@ -196,7 +196,10 @@ impl Geometry {
         let parameters = match epilogue.bias {
             Bias::F32(bias) => bias.len() >= rows,
             Bias::I32 { bias, scale, sum128 } => {
-                bias.len() >= rows && scale.len() >= rows && sum128.len() >= rows && self.depth % 4 == 0
+                bias.len() >= rows
+                    && scale.len() >= rows
+                    && sum128.len() >= rows
+                    && self.depth.is_multiple_of(4)
             }
         };
         let after = epilogue.after.is_none_or(|(scale, shift)| scale.len() >= rows && shift.len() >= rows);

@@ -21,7 +21,7 @@ pub(crate) const TANH_LIMIT: f32 = 9.0;
 /// (minimax on -9..9), the highest power first.
 pub(crate) const TANH_NUMERATOR: [f32; 7] = [
     -2.760_768_4e-16,
-    2.000_187_9e-13,
+    2.000_188e-13,
     -8.604_672e-11,
     5.122_297e-8,
     1.485_722_4e-5,

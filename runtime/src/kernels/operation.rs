@@ -13,6 +13,10 @@ use super::{Engine, Isa};
 
 /// An operator and its parameters.
 #[derive(Clone, Copy, Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "one at a time, on the stack: there is no allocator to box with"
+)]
 pub(crate) enum Operation<'a> {
     Depthwise { geometry: Geometry, weights: Weights<'a>, epilogue: Epilogue<'a> },
     Pool { window: [Axis; 2], combine: Combine },

@@ -111,7 +111,7 @@ impl Pool {
                 while self.0.state.load(Ordering::SeqCst) & ACTIVE != 0 {
                     turns += 1;
                     // A thread that the system does not run cannot finish; let it have this core.
-                    if turns % 4096 == 0 { thread::yield_now() } else { core::hint::spin_loop() }
+                    if turns.is_multiple_of(4096) { thread::yield_now() } else { core::hint::spin_loop() }
                 }
             }
         }

@@ -136,6 +136,17 @@ fn transposed(
     result
 }
 
+/// Whether two numbers differ by more than a bound, or one is not a number.
+fn far(a: f64, b: f64, bound: f64) -> bool {
+    let distance = (a - b).abs();
+    distance.is_nan() || distance > bound
+}
+
+/// The greater error; not a number is the greatest.
+fn worse(a: f64, b: f64) -> f64 {
+    if a.is_nan() || a > b { a } else { b }
+}
+
 /// Runs a packed model on an instruction set and several threads.
 fn run(bytes: &[u8], input: &[f32], outputs: usize, batch: usize, isa: Isa, threads: usize) -> Vec<f32> {
     let bytes = AlignedBytes::copy_of(bytes);
@@ -380,8 +391,8 @@ fn layers_follow_the_definition_in_every_precision() {
                 .iter()
                 .zip(&built.expected)
                 .map(|(found, expected)| (f64::from(*found) - expected).abs() / (1.0 + expected.abs() * 0.01))
-                .fold(0.0, f64::max);
-            if !(worst <= built.tolerance) {
+                .fold(0.0, worse);
+            if far(worst, 0.0, built.tolerance) {
                 failures.push(format!("scalar is off by {worst:.2e}: {mode:?} {case:?}"));
             }
             // Three different examples at once give what they give alone.
@@ -395,7 +406,9 @@ fn layers_follow_the_definition_in_every_precision() {
                 for threads in [1, 2] {
                     let found = run(&built.bytes, &batch, single.len(), 3, isa, threads);
                     let bound = if matches!(mode, Mode::F32 | Mode::F16) { 2e-5 } else { 0.0 };
-                    if let Some(at) = single.iter().zip(&found).position(|(a, b)| !((a - b).abs() <= bound)) {
+                    if let Some(at) =
+                        single.iter().zip(&found).position(|(&a, &b)| far(a.into(), b.into(), bound))
+                    {
                         failures.push(format!("{} {threads} threads at {at}: {mode:?} {case:?}", isa.name()));
                     }
                 }
@@ -703,8 +716,8 @@ fn operators_follow_the_definition_in_both_element_types() {
                 .iter()
                 .zip(&expected.data)
                 .map(|(found, expected)| (f64::from(*found) - expected.clamp(limits.0, limits.1)).abs());
-            let worst = off.fold(0.0, f64::max);
-            if !(worst <= tolerance) {
+            let worst = off.fold(0.0, worse);
+            if far(worst, 0.0, tolerance) {
                 failures.push(format!("{name} {from:?} to {to:?}: off by {worst:.2e}"));
             }
             let batch: Vec<f32> = [1.0, -0.5].iter().flat_map(|n| input.iter().map(move |x| x * n)).collect();

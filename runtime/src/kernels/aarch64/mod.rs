@@ -1,5 +1,6 @@
 //! Vector code for 64-bit Arm.
 
+#[expect(clippy::needless_range_loop, reason = "the indices name registers of a tile")]
 mod neon;
 
 use super::epilogue::{Epilogue, Values};

@@ -1,6 +1,8 @@
 //! Vector code for x86-64.
 
+#[expect(clippy::needless_range_loop, reason = "the indices name registers of a tile")]
 mod avx2;
+#[expect(clippy::needless_range_loop, reason = "the indices name registers of a tile")]
 mod avx512;
 
 use super::epilogue::{Epilogue, Values, ValuesMut};
