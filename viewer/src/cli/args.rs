@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Parser;
 use latent_runtime::open::BackendKind;
 
+use crate::app::Mode;
 use crate::walk::Interpolation;
 
 const EXAMPLES: &str = "\
@@ -49,6 +50,33 @@ pub(super) struct Args {
     /// Move latents towards their mean: 1 not at all, 0 wholly
     #[arg(long, default_value_t = 1.0, value_name = "PSI", value_parser = fraction)]
     pub(super) truncation: f32,
+    /// What the window shows first
+    #[arg(long, value_name = "MODE", value_parser = mode, default_value = "image", conflicts_with = "record",
+        help_heading = "Window")]
+    pub(super) mode: Mode,
+    /// Do not play yet
+    #[arg(long, conflicts_with = "record", help_heading = "Window")]
+    pub(super) paused: bool,
+    /// The window's size
+    #[arg(long, value_name = "WIDTHxHEIGHT", value_parser = size, default_value = "1280x800",
+        conflicts_with = "record", help_heading = "Window")]
+    pub(super) size: (usize, usize),
+    /// The enlargement of text and buttons
+    #[arg(long, value_name = "FACTOR", value_parser = ui_scale, default_value_t = 1.0, conflicts_with = "record",
+        help_heading = "Window")]
+    pub(super) ui_scale: f32,
+    /// The folder for what the window saves: pictures, GIFs, walks
+    #[arg(
+        long,
+        value_name = "FOLDER",
+        default_value = ".",
+        conflicts_with = "record",
+        help_heading = "Window"
+    )]
+    pub(super) out_dir: PathBuf,
+    /// Print the times from picture to picture when the window is closed
+    #[arg(long, conflicts_with = "record", help_heading = "Window")]
+    pub(super) frame_times: bool,
     /// Record the walk to this file or folder instead of opening a window
     #[arg(long, value_name = "PATH", help_heading = "Recording")]
     pub(super) record: Option<PathBuf>,
@@ -82,6 +110,27 @@ fn fraction(text: &str) -> Result<f32, String> {
     match text.parse() {
         Ok(value) if (0.0..=1.0).contains(&value) => Ok(value),
         _ => Err("a number from 0 to 1 is expected".into()),
+    }
+}
+
+fn mode(text: &str) -> Result<Mode, String> {
+    let names = Mode::ALL.map(|mode| mode.name().to_lowercase());
+    let found = Mode::ALL.into_iter().zip(&names).find(|(_, name)| *name == text).map(|(mode, _)| mode);
+    found.ok_or_else(|| format!("one of {} is expected", names.join(", ")))
+}
+
+fn size(text: &str) -> Result<(usize, usize), String> {
+    let sides = text.split_once('x').and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)));
+    match sides {
+        Some((w @ 64..=16384, h @ 64..=16384)) => Ok((w, h)),
+        _ => Err("width and height from 64 to 16384 are expected, such as 1280x800".into()),
+    }
+}
+
+fn ui_scale(text: &str) -> Result<f32, String> {
+    match text.parse() {
+        Ok(value) if (0.5..=4.0).contains(&value) => Ok(value),
+        _ => Err("a number from 0.5 to 4 is expected".into()),
     }
 }
 

@@ -3,14 +3,16 @@
 mod args;
 mod record;
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::Parser;
 
-use crate::model::{Catalogue, GeneratorFile, extensions, models_folder};
+use crate::app::{Action, App};
+use crate::model::{Catalogue, Generator, GeneratorFile, extensions, models_folder};
 use crate::walk::{Walk, WalkFile};
+use crate::window::{self, WindowOptions};
 use args::Args;
 
 /// Runs the program. The exit code is 0, 1 for what went wrong, or 2 for a wrong command line.
@@ -28,8 +30,48 @@ pub fn main() -> ExitCode {
 fn run(args: &Args) -> anyhow::Result<()> {
     match &args.record {
         Some(path) => record::record(args, path),
-        None => bail!("windows"),
+        None => show(args),
     }
+}
+
+fn show(args: &Args) -> anyhow::Result<()> {
+    let (file, catalogue) = choose_model(args)?;
+    let (walk, speed) = choose_walk(args, &file)?;
+    let threads = usize::from(args.threads);
+    // Opened again by the thread that runs it; here, so that what cannot be opened is said before a window comes.
+    let engine = match args.backend {
+        Some(engine) => Generator::open(&file, engine, threads).map(|_| engine)?,
+        None => Generator::open_with_any(&file, threads)?.1,
+    };
+    if !args.out_dir.is_dir() {
+        bail!("there is no folder {} for what the window saves", args.out_dir.display());
+    }
+    let is_known = file.distribution_is_known;
+    let mut app = App::new(catalogue, file, engine, walk, args.seed);
+    app.lane.threads = threads;
+    app.truncation = args.truncation;
+    app.player.playing = !args.paused;
+    if let Some(speed) = speed {
+        app.player.set_speed(speed);
+    }
+    app.apply(Action::SetMode(args.mode));
+    if !is_known {
+        app.say("the model does not say what its latents are drawn from; uniform in [−1, 1] is taken", false);
+    }
+    let options = WindowOptions {
+        size: args.size,
+        scale: args.ui_scale,
+        out_dir: args.out_dir.clone(),
+        walk: args.walk.clone(),
+    };
+    let times = window::run(app, &options)?;
+    if args.frame_times {
+        match times.summary() {
+            Some(summary) => writeln!(std::io::stdout(), "{summary}")?,
+            None => bail!("nothing moved, so there are no frame times"),
+        }
+    }
+    Ok(())
 }
 
 /// The model to open, and the models to switch between.

@@ -11,14 +11,11 @@ use super::args::Args;
 use super::{choose_model, choose_walk, note};
 use crate::model::Generator;
 use crate::picture::Picture;
-use crate::record::{RecordOptions, Recording, check};
+use crate::record::{RecordOptions, Recording, check, enlargement};
 use crate::walk::Walk;
 
 /// The images made at once.
 const BATCH: usize = 16;
-
-/// The least width of a picture in a recording, unless `--scale` says otherwise.
-const LEAST_WIDTH: usize = 224;
 
 pub(super) fn record(args: &Args, path: &Path) -> anyhow::Result<()> {
     check(path, args.force)?;
@@ -45,7 +42,7 @@ pub(super) fn record(args: &Args, path: &Path) -> anyhow::Result<()> {
         })
         .collect();
     let width = columns * file.image.width;
-    let scale = args.scale.map_or_else(|| LEAST_WIDTH.div_ceil(width), usize::from);
+    let scale = args.scale.map_or_else(|| enlargement(width), usize::from);
     let frames = args.frames as usize;
     let options = RecordOptions { fps: args.fps, force: args.force };
 

@@ -37,6 +37,14 @@ impl RecordFormat {
     }
 }
 
+/// The least width of a saved picture, unless one asks for another.
+const LEAST_WIDTH: usize = 224;
+
+/// The whole number by which pictures of this width are enlarged to be large enough to look at.
+pub fn enlargement(width: usize) -> usize {
+    LEAST_WIDTH.div_ceil(width.max(1))
+}
+
 /// Why a recording could not be written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -1,0 +1,437 @@
+//! The window: brings input to the app, its requests to the inference thread, and its pictures to the screen.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
+
+use minifb::{InputCallback, Key, MouseButton, MouseMode, ScaleMode, Window};
+
+use crate::app::{App, DIRECTIONS, Effect, KeyEvent, Keyboard, PointerEvent, SliderSet};
+use crate::directions::{Directions, first_layer, pca, sefa};
+use crate::draw::{Canvas, Fonts};
+use crate::inference::Inference;
+use crate::model::GeneratorFile;
+use crate::picture::Picture;
+use crate::record::{RecordOptions, Recording, enlargement, free_name, write_file};
+use crate::ui;
+use crate::walk::WalkFile;
+
+/// Pictures per second while something moves.
+const RATE: f64 = 60.0;
+/// Seconds between two looks at the input when nothing has happened for a while, and when the window has not the
+/// keyboard besides.
+const IDLE: (f64, f64) = (0.025, 0.1);
+/// Seconds after the last input until it counts as a while.
+const ATTENTION: f64 = 1.0;
+/// Seconds after which an unchanged picture is brought to the screen again: where no compositor keeps what a window
+/// shows, what lay under another window is empty, and minifb does not tell.
+const REFRESH: f64 = 0.5;
+
+/// How the window is opened.
+#[derive(Clone, Debug)]
+pub struct WindowOptions {
+    /// Width and height in pixels.
+    pub size: (usize, usize),
+    /// The enlargement of text and buttons.
+    pub scale: f32,
+    /// Where pictures, GIFs and walks are saved.
+    pub out_dir: PathBuf,
+    /// The file that the walk came from.
+    pub walk: Option<PathBuf>,
+}
+
+/// Why there is no window.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WindowError {
+    /// The system gives none.
+    #[error(
+        "cannot open a window: {problem}. Without a display, `viewer MODEL --record walk.gif` writes the walk to a file"
+    )]
+    NoWindow {
+        /// What it said.
+        problem: String,
+    },
+    /// A picture could not be brought to the screen.
+    #[error("cannot draw in the window: {problem}")]
+    Draw {
+        /// What went wrong.
+        problem: String,
+    },
+    /// The system gives no thread.
+    #[error("cannot start the inference thread: {0}")]
+    Thread(std::io::Error),
+}
+
+/// The times from picture to picture while something moved, in seconds.
+#[derive(Clone, Debug, Default)]
+pub struct FrameTimes {
+    seconds: Vec<f64>,
+    /// What drawing took, without waiting for the next picture's time.
+    work: Vec<f64>,
+}
+
+impl FrameTimes {
+    /// Their distribution in a line, if there are any.
+    pub fn summary(&self) -> Option<impl fmt::Display + use<>> {
+        let percentiles = |seconds: &[f64]| {
+            let mut sorted = seconds.to_vec();
+            sorted.sort_by(f64::total_cmp);
+            let at = |p: f64| sorted.get(((sorted.len() as f64 * p).ceil() as usize).max(1) - 1).copied();
+            Some((at(0.5)?, at(0.99)?, at(1.0)?))
+        };
+        let (p50, p99, longest) = percentiles(&self.seconds)?;
+        let (work50, work99, _) = percentiles(&self.work)?;
+        Some(format!(
+            "{} pictures; from one to the next p50 {:.2} ms, p99 {:.2} ms, longest {:.2} ms; drawing p50 {:.2} ms, \
+             p99 {:.2} ms",
+            self.seconds.len(),
+            p50 * 1e3,
+            p99 * 1e3,
+            longest * 1e3,
+            work50 * 1e3,
+            work99 * 1e3
+        ))
+    }
+}
+
+/// What came of work in the background.
+enum Outcome {
+    Model(Result<GeneratorFile, String>),
+    Variants(Vec<GeneratorFile>),
+    Directions(SliderSet, Box<GeneratorFile>, Result<Directions, String>),
+    Saved(Result<PathBuf, String>),
+    Walk(PathBuf, Result<WalkFile, String>),
+}
+
+struct Keys(Sender<KeyEvent>);
+
+impl InputCallback for Keys {
+    fn add_char(&mut self, character: u32) {
+        if let Some(character) = char::from_u32(character).filter(|character| !character.is_control()) {
+            // The receiver lives as long as the window.
+            let _ = self.0.send(KeyEvent::Char(character));
+        }
+    }
+
+    fn set_key_state(&mut self, key: Key, down: bool) {
+        let _ = self.0.send(if down { KeyEvent::Down(key) } else { KeyEvent::Up(key) });
+    }
+}
+
+/// Opens a window and shows the app until it is closed. Returns the times from picture to picture.
+///
+/// # Errors
+/// See [`WindowError`].
+pub fn run(mut app: App, options: &WindowOptions) -> Result<FrameTimes, WindowError> {
+    let mut screen = Screen::open(&app, options)?;
+    let inference = Inference::start().map_err(WindowError::Thread)?;
+    let (outcome_sender, outcomes) = channel();
+    let mut helper =
+        Helper { outcomes: outcome_sender, out_dir: options.out_dir.clone(), walk: options.walk.clone() };
+    let start = Instant::now();
+    let mut deadline = start;
+    let mut attention = 0.0;
+    loop {
+        let now = start.elapsed().as_secs_f64();
+        if screen.input(&mut app, now) {
+            attention = now;
+        }
+        for outcome in outcomes.try_iter() {
+            helper.outcome(&mut app, outcome);
+            attention = now;
+        }
+        if let Some(frame) = inference.take_frame() {
+            app.receive(frame);
+        }
+        for (id, images) in inference.take_done() {
+            app.receive_job(id, images);
+        }
+        app.tick(now);
+        for effect in app.take_effects() {
+            match effect {
+                Effect::Submit(request) => inference.submit(request),
+                Effect::Enqueue(job) => inference.enqueue(job),
+                Effect::ForgetJobs => inference.retain_jobs(|_| false),
+                Effect::Quit => return Ok(screen.times),
+                effect => helper.begin(&mut app, effect),
+            }
+        }
+        screen.show(&mut app, start)?;
+        if !screen.window.is_open() {
+            return Ok(screen.times);
+        }
+        let moves = app.is_moving() || inference.is_busy() || screen.keyboard.is_repeating();
+        let period = if moves || now - attention < ATTENTION {
+            1.0 / RATE
+        } else if screen.was_active || app.pointer.at.is_some() {
+            IDLE.0
+        } else {
+            IDLE.1
+        };
+        // Deadlines that follow one another do not drift; after a late one the rhythm starts anew.
+        deadline += Duration::from_secs_f64(period);
+        match deadline.checked_duration_since(Instant::now()) {
+            Some(rest) => std::thread::sleep(rest),
+            None => deadline = Instant::now(),
+        }
+    }
+}
+
+/// The window with what is drawn in it.
+struct Screen {
+    window: Window,
+    keys: Receiver<KeyEvent>,
+    keyboard: Keyboard,
+    canvas: Canvas,
+    fonts: Fonts,
+    items: Vec<ui::Item>,
+    scale: f32,
+    /// What is on the screen: the app's version and the window's size.
+    drawn: Option<(u64, (usize, usize))>,
+    drawn_at: f64,
+    title: String,
+    was_active: bool,
+    at: Option<(f32, f32)>,
+    buttons: (bool, bool),
+    times: FrameTimes,
+}
+
+impl Screen {
+    fn open(app: &App, options: &WindowOptions) -> Result<Self, WindowError> {
+        #[cfg(all(unix, not(target_os = "macos")))]
+        if ["DISPLAY", "WAYLAND_DISPLAY", "WAYLAND_SOCKET"]
+            .iter()
+            .all(|name| std::env::var_os(name).is_none_or(|value| value.is_empty()))
+        {
+            let problem = "there is no display (neither DISPLAY nor WAYLAND_DISPLAY is set)".into();
+            return Err(WindowError::NoWindow { problem });
+        }
+        let title = title(app);
+        let settings = minifb::WindowOptions {
+            resize: true,
+            // The canvas has the window's size; this is for the moment after a change.
+            scale_mode: ScaleMode::UpperLeft,
+            ..minifb::WindowOptions::default()
+        };
+        let (width, height) = options.size;
+        let mut window = Window::new(&title, width, height, settings).map_err(|error| {
+            let text = error.to_string();
+            let problem = text.strip_prefix("Failed to create window: ").unwrap_or(&text).to_owned();
+            WindowError::NoWindow { problem }
+        })?;
+        // The rhythm is kept here.
+        window.set_target_fps(0);
+        window.set_background_color(13, 15, 19);
+        let (sender, keys) = channel();
+        window.set_input_callback(Box::new(Keys(sender)));
+        Ok(Self {
+            window,
+            keys,
+            keyboard: Keyboard::default(),
+            canvas: Canvas::default(),
+            fonts: Fonts::new(),
+            items: Vec::new(),
+            scale: options.scale,
+            drawn: None,
+            drawn_at: 0.0,
+            title,
+            was_active: false,
+            at: None,
+            buttons: (false, false),
+            times: FrameTimes::default(),
+        })
+    }
+
+    /// Brings what happened to the app. Returns whether anything did.
+    fn input(&mut self, app: &mut App, now: f64) -> bool {
+        let active = self.window.is_active();
+        if self.was_active && !active {
+            self.keyboard.release_all();
+            app.release_pointer();
+        }
+        self.was_active = active;
+        let mut any = false;
+        let events: Vec<KeyEvent> = self.keys.try_iter().collect();
+        for event in events {
+            any = true;
+            if let Some(action) = self.keyboard.event(event, now) {
+                app.apply(action);
+            }
+        }
+        if let Some(action) = self.keyboard.repeated(now) {
+            app.apply(action);
+        }
+        // What is dragged follows the pointer out of the window.
+        let mode = if app.pointer.is_dragging() { MouseMode::Pass } else { MouseMode::Discard };
+        let mut pointer = |event: PointerEvent| {
+            any = true;
+            app.pointer_event(event, &self.items);
+        };
+        let at = self.window.get_unscaled_mouse_pos(mode);
+        if at != self.at {
+            self.at = at;
+            pointer(at.map_or(PointerEvent::Leave, |(x, y)| PointerEvent::Move(x, y)));
+        }
+        let buttons =
+            (self.window.get_mouse_down(MouseButton::Left), self.window.get_mouse_down(MouseButton::Right));
+        match (self.buttons.0, buttons.0) {
+            (false, true) => pointer(PointerEvent::Press),
+            (true, false) => pointer(PointerEvent::Release),
+            _ => {}
+        }
+        if !self.buttons.1 && buttons.1 {
+            pointer(PointerEvent::RightPress);
+        }
+        self.buttons = buttons;
+        if let Some((_, y)) = self.window.get_scroll_wheel() {
+            pointer(PointerEvent::Wheel(y));
+        }
+        any
+    }
+
+    /// Draws what has changed, and lets the window take its events.
+    fn show(&mut self, app: &mut App, start: Instant) -> Result<(), WindowError> {
+        let now = start.elapsed().as_secs_f64();
+        let size = self.window.get_size();
+        let state = (app.version, size);
+        if size.0 == 0 || size.1 == 0 || (self.drawn == Some(state) && now - self.drawn_at < REFRESH) {
+            self.window.update();
+            return Ok(());
+        }
+        if self.drawn != Some(state) {
+            if (self.canvas.width(), self.canvas.height()) != size {
+                self.canvas.resize(size.0, size.1);
+            }
+            self.items = ui::lay_out(app, &self.fonts, size.0, size.1, self.scale);
+            ui::paint(app, &self.items, &mut self.canvas, &mut self.fonts, self.scale);
+            let title = title(app);
+            if title != self.title {
+                self.window.set_title(&title);
+                self.title = title;
+            }
+            self.drawn = Some((app.version, size));
+            let passed = now - self.drawn_at;
+            if app.is_moving() && passed < 0.25 {
+                app.frames.push(now, passed);
+                self.times.seconds.push(passed);
+            }
+        }
+        self.drawn_at = now;
+        let shown = self.window.update_with_buffer(self.canvas.pixels(), size.0, size.1);
+        self.times.work.push(start.elapsed().as_secs_f64() - now);
+        shown.map_err(|error| WindowError::Draw { problem: error.to_string() })
+    }
+}
+
+fn title(app: &App) -> String {
+    // A NUL would end the title early, or not at all.
+    format!("{} – latent", app.lane.file.name.replace(char::is_control, " "))
+}
+
+/// Does what takes time or touches files, on threads that end by themselves.
+struct Helper {
+    outcomes: Sender<Outcome>,
+    out_dir: PathBuf,
+    /// The walk last written or read.
+    walk: Option<PathBuf>,
+}
+
+impl Helper {
+    fn begin(&mut self, app: &mut App, effect: Effect) {
+        let out_dir = self.out_dir.clone();
+        match effect {
+            Effect::Open(path) => self.spawn(app, move || {
+                Outcome::Model(GeneratorFile::read(&path).map_err(|error| error.to_string()))
+            }),
+            Effect::ReadVariants(paths) => self.spawn(app, move || {
+                // What cannot be read is no variant.
+                Outcome::Variants(paths.iter().filter_map(|path| GeneratorFile::read(path).ok()).collect())
+            }),
+            Effect::Sefa(file) => self.spawn(app, move || {
+                let weight = first_layer(&file.path, file.space.size).map_err(|error| error.to_string());
+                let found = weight.map(|weight| sefa(&weight, file.space.size, DIRECTIONS));
+                Outcome::Directions(SliderSet::Sefa, Box::new((*file).clone()), found)
+            }),
+            Effect::Pca { file, latents, images } => self.spawn(app, move || {
+                let found = pca(&latents, file.space.size, &images, file.image_values(), DIRECTIONS);
+                Outcome::Directions(SliderSet::Pca, Box::new((*file).clone()), Ok(found))
+            }),
+            Effect::SavePicture(picture) => self.spawn(app, move || {
+                let path = free_name(&out_dir, "latent", "png");
+                Outcome::Saved(save_picture(&path, &picture).map(|()| path))
+            }),
+            Effect::SaveClip(clip, fps) => {
+                app.say(format!("writing {} pictures …", clip.len()), false);
+                self.spawn(app, move || {
+                    let path = free_name(&out_dir, "latent", "gif");
+                    Outcome::Saved(save_clip(&path, &clip, fps).map(|()| path))
+                });
+            }
+            Effect::SaveWalk(walk) => {
+                let path = free_name(&out_dir, "walk", "txt");
+                let result = write_file(&path, walk.to_text().as_bytes()).map_err(|error| error.to_string());
+                if result.is_ok() {
+                    self.walk = Some(path.clone());
+                }
+                self.outcome(app, Outcome::Saved(result.map(|()| path)));
+            }
+            Effect::LoadWalk => match self.walk.clone() {
+                Some(path) => self.spawn(app, move || {
+                    let walk = WalkFile::load(&path).map_err(|error| error.to_string());
+                    Outcome::Walk(path, walk)
+                }),
+                None => app.say("no walk was saved yet; Ctrl+S saves this one", false),
+            },
+            // The loop's own.
+            Effect::Submit(_) | Effect::Enqueue(_) | Effect::ForgetJobs | Effect::Quit => {}
+        }
+    }
+
+    fn spawn(&self, app: &mut App, work: impl FnOnce() -> Outcome + Send + 'static) {
+        let outcomes = self.outcomes.clone();
+        let spawned = std::thread::Builder::new().name("helper".into()).spawn(move || {
+            // Nobody listens when the window was closed meanwhile.
+            let _ = outcomes.send(work());
+        });
+        if let Err(error) = spawned {
+            app.say(format!("cannot start a thread: {error}"), true);
+        }
+    }
+
+    fn outcome(&mut self, app: &mut App, outcome: Outcome) {
+        match outcome {
+            Outcome::Model(Ok(file)) => app.set_model(file),
+            Outcome::Variants(files) => app.set_variants(files),
+            Outcome::Directions(set, file, found) => app.set_directions(set, &file, found),
+            Outcome::Saved(Ok(path)) => app.say(format!("saved {}", path.display()), false),
+            Outcome::Walk(path, Ok(walk)) => {
+                app.set_walk(&walk);
+                app.say(format!("walking along {}", path.display()), false);
+            }
+            Outcome::Model(Err(error)) | Outcome::Saved(Err(error)) | Outcome::Walk(_, Err(error)) => {
+                app.say(error, true);
+            }
+        }
+    }
+}
+
+fn save_picture(path: &Path, picture: &Picture) -> Result<(), String> {
+    let png = picture.enlarged(enlargement(picture.width)).to_png().map_err(|error| error.to_string())?;
+    write_file(path, &png).map_err(|error| error.to_string())
+}
+
+fn save_clip(path: &Path, clip: &[Picture], fps: f64) -> Result<(), String> {
+    let Some(first) = clip.first() else { return Err("nothing was recorded".into()) };
+    let scale = enlargement(first.width);
+    let options = RecordOptions { fps, force: false };
+    let write = || {
+        let mut recording = Recording::begin(path, &first.enlarged(scale), clip.len(), &options)?;
+        for picture in clip {
+            recording.add(&picture.enlarged(scale))?;
+        }
+        recording.finish()
+    };
+    write().map(|_| ()).map_err(|error| error.to_string())
+}
