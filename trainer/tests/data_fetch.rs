@@ -206,9 +206,10 @@ fn fetch_one(
 fn every_way_that_ends_well() {
     let content = content();
     let half = content.len() / 2;
-    // (case, what is there before, answers of one server, Range headers it must have seen)
     let wrong_part: Vec<u8> = vec![9; half];
-    let cases: Vec<(&str, &[u8], Vec<Answer>, Vec<&str>)> = vec![
+    /// Case, what is there before, answers of one server, Range headers it must have seen.
+    type Case<'a> = (&'a str, &'a [u8], Vec<Answer>, Vec<&'a str>);
+    let cases: Vec<Case<'_>> = vec![
         ("good", b"", vec![Answer::Good], vec![""]),
         ("slow", b"", vec![Answer::Slow], vec![""]),
         ("continued", &content[..half], vec![Answer::Good], vec!["bytes=150000-"]),

@@ -147,8 +147,9 @@ fn bad_idx_files() {
     let mut packed_tail = packed.clone();
     packed_tail.extend(b"tail");
     let extra = [&images[..], &[0]].concat();
-    // (case, images, labels, parts of the message)
-    let table: Vec<(&str, Vec<u8>, Vec<u8>, Vec<&str>)> = vec![
+    /// Case, images, labels, parts of the message.
+    type Case = (&'static str, Vec<u8>, Vec<u8>, Vec<&'static str>);
+    let table: Vec<Case> = vec![
         ("empty", vec![], labels.clone(), vec!["train-images", "byte 0", "end of the file", "2051"]),
         ("cut in the header", images[..6].to_vec(), labels.clone(), vec!["byte 6", "number of images"]),
         (

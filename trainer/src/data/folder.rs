@@ -45,7 +45,7 @@ pub fn load(root: &Path, split: Split, options: &LoadOptions) -> Result<Dataset,
         });
     }
     source.keep(&wanted);
-    let (channels, (height, width), pixels) = decode_all(&source, &wanted, options)?;
+    let Pictures { channels, height, width, pixels } = decode_all(&source, &wanted, options)?;
     Ok(Dataset {
         name: root_name(root),
         source: format!("folder:{}", root.display()),
@@ -278,12 +278,17 @@ fn split_of(folder: &str) -> Option<Split> {
     }
 }
 
-/// Decodes every wanted picture: channels, (height, width), planar pixels.
-fn decode_all(
-    source: &Source,
-    wanted: &[&Member],
-    options: &LoadOptions,
-) -> Result<(usize, (usize, usize), Vec<u8>), DataError> {
+/// Every picture of a split.
+struct Pictures {
+    channels: usize,
+    height: usize,
+    width: usize,
+    /// N x channels x height x width.
+    pixels: Vec<u8>,
+}
+
+/// Decodes every wanted picture.
+fn decode_all(source: &Source, wanted: &[&Member], options: &LoadOptions) -> Result<Pictures, DataError> {
     let first = source.with(wanted[0], |name, bytes| {
         let image = decode(name, bytes)?.image;
         Ok((name.to_owned(), image.height() as usize, image.width() as usize))
@@ -333,14 +338,14 @@ fn decode_all(
         all_gray &= outcome?;
     }
     if !all_gray {
-        return Ok((3, (height, width), pixels));
+        return Ok(Pictures { channels: 3, height, width, pixels });
     }
     for i in 0..wanted.len() {
         pixels.copy_within(i * 3 * plane..(i * 3 + 1) * plane, i * plane);
     }
     pixels.truncate(wanted.len() * plane);
     pixels.shrink_to_fit();
-    Ok((1, (height, width), pixels))
+    Ok(Pictures { channels: 1, height, width, pixels })
 }
 
 fn root_name(root: &Path) -> String {

@@ -77,3 +77,30 @@ pub fn stats(data: &Dataset) -> Stats {
 pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_and_counts_by_hand() {
+        let data = Dataset {
+            name: "test".to_owned(),
+            source: "test".to_owned(),
+            channels: 2,
+            height: 1,
+            width: 2,
+            // Channel 0: 0, 255, 255, 0. Channel 1: 51 throughout.
+            pixels: vec![0, 255, 51, 51, 255, 0, 51, 51],
+            labels: vec![1, 1],
+            class_names: vec!["a".to_owned(), "b".to_owned()],
+        };
+        let figures = stats(&data);
+        assert_eq!((figures.images, figures.shape), (2, [2, 1, 2]));
+        assert_eq!(figures.mean, [0.5, 0.2]);
+        assert_eq!(figures.std, [0.5, 0.0]);
+        assert_eq!(figures.classes.iter().map(|c| c.images).collect::<Vec<_>>(), [0, 2]);
+        assert_eq!(hex(&[0x0f, 0xa0]), "0fa0");
+        assert_eq!(figures.sha256.len(), 64);
+    }
+}
