@@ -87,7 +87,10 @@ impl Runner for Generator {
     }
 }
 
-type Open = dyn FnMut(&Lane) -> Result<Box<dyn Runner>, String> + Send;
+/// An opened lane, or why it could not be opened.
+type Opening = Result<Box<dyn Runner>, String>;
+
+type Open = dyn FnMut(&Lane) -> Opening + Send;
 
 #[derive(Default)]
 struct Slots {
@@ -247,11 +250,11 @@ fn next(shared: &Shared, job_is_due: &mut bool) -> Option<Task> {
 
 /// The lanes in use, the last used last; also those that failed, so that they are not tried for every frame.
 struct Opened {
-    lanes: Vec<(Lane, Result<Box<dyn Runner>, String>)>,
+    lanes: Vec<(Lane, Opening)>,
 }
 
 impl Opened {
-    fn get(&mut self, lane: &Lane, open: &mut Open) -> &mut Result<Box<dyn Runner>, String> {
+    fn get(&mut self, lane: &Lane, open: &mut Open) -> &mut Opening {
         let entry = match self.lanes.iter().position(|(other, _)| other == lane) {
             Some(index) => self.lanes.remove(index),
             None => (lane.clone(), open(lane)),

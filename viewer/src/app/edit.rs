@@ -54,9 +54,6 @@ pub enum SliderTarget {
 /// How far a direction's slider goes to either side; 3 is as far as a latent vector typically is from the mean.
 const REACH: f32 = 3.0;
 
-/// The sliders on one page.
-pub const PAGE: usize = 12;
-
 /// The sliders' positions.
 #[derive(Clone, Debug, Default)]
 pub struct Sliders {
@@ -64,6 +61,8 @@ pub struct Sliders {
     pub set: SliderSet,
     /// The page of them.
     pub page: usize,
+    /// How many of them are on one page; 0 before the first layout.
+    pub rows: usize,
     sefa: Option<Directions>,
     pca: Option<Directions>,
     sefa_ways: Vec<f32>,
@@ -88,10 +87,15 @@ impl Sliders {
         }
     }
 
-    /// The targets on the page, at most `room` of them.
-    pub fn targets(&self, latent_size: usize, room: usize) -> impl Iterator<Item = SliderTarget> + use<> {
-        let (set, first) = (self.set, self.page * PAGE);
-        (first..self.count(latent_size)).take(room.min(PAGE)).map(move |index| match set {
+    /// The number of pages.
+    pub fn pages(&self, latent_size: usize) -> usize {
+        self.count(latent_size).div_ceil(self.rows.max(1))
+    }
+
+    /// The targets on the page.
+    pub fn targets(&self, latent_size: usize) -> impl Iterator<Item = SliderTarget> + use<> {
+        let (set, first) = (self.set, self.page * self.rows);
+        (first..self.count(latent_size)).take(self.rows).map(move |index| match set {
             SliderSet::Latent => SliderTarget::Latent(index),
             _ => SliderTarget::Direction(index),
         })
@@ -99,7 +103,7 @@ impl Sliders {
 
     /// Turns pages.
     pub fn turn(&mut self, pages: i32, latent_size: usize) {
-        let last = self.count(latent_size).div_ceil(PAGE).saturating_sub(1) as i64;
+        let last = self.pages(latent_size).saturating_sub(1) as i64;
         self.page = (self.page as i64 + i64::from(pages)).clamp(0, last) as usize;
     }
 
@@ -257,15 +261,15 @@ mod tests {
 
     #[test]
     fn pages_have_ends() {
-        let mut sliders = Sliders { set: SliderSet::Latent, ..Sliders::default() };
+        let mut sliders = Sliders { set: SliderSet::Latent, rows: 12, ..Sliders::default() };
         for (turn, expected) in [(1, 1), (5, 2), (-1, 1), (-7, 0)] {
             sliders.turn(turn, 30);
             assert_eq!(sliders.page, expected);
         }
         sliders.page = 2;
-        let targets: Vec<_> = sliders.targets(30, 99).collect();
+        let targets: Vec<_> = sliders.targets(30).collect();
         assert_eq!((targets.len(), targets[0]), (6, SliderTarget::Latent(24)));
         sliders.set = SliderSet::Off;
-        assert_eq!(sliders.targets(30, 99).count(), 0);
+        assert_eq!(sliders.targets(30).count(), 0);
     }
 }

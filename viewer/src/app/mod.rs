@@ -7,7 +7,7 @@ mod map;
 mod pointer;
 
 pub use action::{Action, BINDINGS, Binding, HELP, KeyEvent, Keyboard, Trigger};
-pub use edit::{PAGE, SliderSet, SliderTarget, Sliders};
+pub use edit::{SliderSet, SliderTarget, Sliders};
 pub use map::{Map, Tile};
 pub use pointer::{Pointer, PointerEvent};
 
@@ -547,6 +547,12 @@ impl App {
         self.changed();
     }
 
+    /// The lane of the shown frame that is the chosen model: the first, but in the comparison.
+    pub fn own_lane(&self) -> usize {
+        let lanes = self.shown.as_ref().map_or(&[][..], |shown| &shown.request.lanes);
+        lanes.iter().position(|lane| *lane == self.lane).unwrap_or(0)
+    }
+
     /// What went wrong with the last frame.
     pub fn shown_error(&self) -> Option<&str> {
         self.shown.as_ref()?.results.first()?.images.as_ref().err().map(String::as_str)
@@ -566,7 +572,9 @@ impl App {
             self.walk = self.walk.in_space(space);
         }
         if !is_variant {
+            let rows = self.sliders.rows;
             self.sliders = Sliders::new(self.sliders.set);
+            self.sliders.rows = rows;
             self.compared.clear();
         }
         self.lane_changed();

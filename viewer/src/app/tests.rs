@@ -1,1 +1,402 @@
+use super::*;
+use crate::inference::LaneResult;
+use crate::model::test_file;
+use crate::ui::{self, Item, Kind};
+use crate::walk::Interpolation;
 
+fn app() -> App {
+    let file = test_file();
+    let catalogue = Catalogue { paths: vec!["models/other.onnx".into(), file.path.clone()] };
+    let walk = Walk::random(file.space, 7, 4, Interpolation::Slerp);
+    let mut app = App::new(catalogue, file, BackendKind::Ort, walk, 7);
+    app.tick(0.0);
+    app
+}
+
+/// Images whose pixels say which latent they are of.
+fn images(latents: &[f32]) -> Images {
+    let pictures = latents
+        .chunks_exact(4)
+        .map(|latent| Picture {
+            pixels: vec![(latent[0] * 100.0 + 128.0) as u8; 16],
+            ..Picture::black(4, 4, 1)
+        })
+        .collect();
+    let values = latents.chunks_exact(4).flat_map(|latent| [latent[0]; 16]).collect();
+    Images { pictures, values, seconds: 0.001 }
+}
+
+/// Answers what the app asked for; returns the other effects.
+fn answer(app: &mut App) -> Vec<Effect> {
+    let mut others = Vec::new();
+    loop {
+        let effects = app.take_effects();
+        if effects.is_empty() {
+            return others;
+        }
+        // Answers have effects of their own.
+        for effect in effects {
+            match effect {
+                Effect::Submit(request) => {
+                    let images = images(&request.latents);
+                    let result = LaneResult { engine: "test".into(), images: Ok(images) };
+                    let results = vec![result; request.lanes.len()];
+                    app.receive(Frame { request, results });
+                }
+                Effect::Enqueue(job) => app.receive_job(job.id, Ok(images(&job.latents))),
+                effect => others.push(effect),
+            }
+        }
+    }
+}
+
+fn step(app: &mut App, seconds: f64) -> Vec<Effect> {
+    app.tick(app.now + seconds);
+    answer(app)
+}
+
+fn items(app: &mut App) -> Vec<Item> {
+    ui::lay_out(app, &crate::draw::Fonts::new(), 1280, 800, 1.0)
+}
+
+fn centre(item: &Item) -> (f32, f32) {
+    (item.rect.x + item.rect.w / 2.0, item.rect.y + item.rect.h / 2.0)
+}
+
+fn click(app: &mut App, find: impl Fn(&Kind) -> bool) {
+    let items = items(app);
+    let (x, y) = centre(items.iter().find(|item| find(&item.kind)).expect("it is on the screen"));
+    for event in [PointerEvent::Move(x, y), PointerEvent::Press, PointerEvent::Release] {
+        app.pointer_event(event, &items);
+    }
+}
+
+fn button(name: &'static str) -> impl Fn(&Kind) -> bool {
+    move |kind| matches!(kind, Kind::Button { label, .. } if label == name)
+}
+
+#[test]
+fn a_walk_asks_for_each_picture_once_and_a_paused_one_for_none() {
+    let mut app = app();
+    answer(&mut app);
+    assert!(app.thumbnails.iter().all(Option::is_some));
+    for _ in 0..3 {
+        app.tick(app.now + 1.0 / 60.0);
+        let submits = app.take_effects().iter().filter(|effect| matches!(effect, Effect::Submit(_))).count();
+        assert_eq!(submits, 1);
+    }
+    app.apply(Action::TogglePlay);
+    step(&mut app, 0.02);
+    // Until the figures of the last second are gone.
+    (0..90).for_each(|_| drop(step(&mut app, 0.02)));
+    let version = app.version;
+    for _ in 0..200 {
+        assert!(step(&mut app, 0.05).is_empty());
+    }
+    assert_eq!(app.version, version, "nothing is drawn while nothing changes");
+    assert!(!app.is_moving());
+}
+
+#[test]
+fn what_was_asked_before_a_switch_is_not_shown() {
+    let mut app = app();
+    let stale = app.take_effects();
+    app.apply(Action::SetMode(Mode::Grid));
+    items(&mut app);
+    app.tick(0.1);
+    for effect in stale {
+        if let Effect::Submit(request) = effect {
+            app.receive(Frame { results: Vec::new(), request });
+        }
+    }
+    assert!(app.shown.is_none());
+    answer(&mut app);
+    let (rows, columns) = app.grid_shape();
+    let shown = app.shown.as_ref().unwrap();
+    assert_eq!(shown.request.latents.len(), rows * columns * 4);
+    assert!(rows > 1 && columns == 8, "{rows} rows");
+    assert_eq!(app.picture().unwrap().width, 8 * 4);
+}
+
+#[test]
+fn key_frames_are_edited_where_the_walk_is() {
+    let mut app = app();
+    app.player.playing = false;
+    app.seek(0.3);
+    step(&mut app, 0.1);
+    let here = app.current_latent();
+    app.apply(Action::AddKey);
+    assert_eq!((app.walk.len(), app.player.position()), (5, 2.0));
+    assert_eq!(app.walk.key_latent(2), Some(&here[..]));
+    app.apply(Action::MoveKey(true));
+    assert_eq!(app.walk.key_latent(3), Some(&here[..]));
+    assert_eq!(app.player.position(), 3.0);
+    app.apply(Action::DeleteKey);
+    assert_eq!(app.walk.len(), 4);
+    app.apply(Action::AddRandomKey);
+    assert!(matches!(app.walk.keys().last(), Some(KeyFrame::Seed(_))));
+    assert_eq!(app.thumbnails.len(), app.walk.len());
+    (0..9).for_each(|_| app.apply(Action::DeleteKey));
+    assert_eq!(app.walk.len(), 1);
+    assert!(app.message.is_some());
+    step(&mut app, 0.1);
+}
+
+#[test]
+fn a_walk_saved_is_the_walk_loaded() {
+    let mut app = app();
+    app.apply(Action::NextInterpolation);
+    app.apply(Action::ToggleClosed);
+    app.apply(Action::Faster(2));
+    app.apply(Action::SaveWalk);
+    let effects = answer(&mut app);
+    let Some(Effect::SaveWalk(file)) = effects.into_iter().find(|e| matches!(e, Effect::SaveWalk(_))) else {
+        panic!("nothing was saved");
+    };
+    let (walk, speed) = (app.walk.clone(), app.player.speed());
+    app.apply(Action::NewWalk);
+    app.apply(Action::Faster(-5));
+    assert_ne!(app.walk, walk);
+    app.set_walk(&WalkFile::parse(&file.to_text(), std::path::Path::new("w")).unwrap());
+    assert_eq!((app.walk, app.player.speed()), (walk, speed));
+}
+
+#[test]
+fn recordings_are_of_what_is_shown_at_their_own_rate() {
+    let mut app = app();
+    step(&mut app, 0.1);
+    app.apply(Action::ToggleRecording);
+    (0..60).for_each(|_| drop(step(&mut app, 1.0 / 60.0)));
+    let frames = app.recording.as_ref().unwrap().len();
+    assert!((29..=31).contains(&frames), "{frames} pictures in a second");
+    app.apply(Action::ToggleRecording);
+    let effects = answer(&mut app);
+    assert!(
+        matches!(&effects[..], [Effect::SaveClip(clip, fps)] if clip.len() == frames && *fps == RECORDING_FPS)
+    );
+    // Another size ends a recording.
+    app.apply(Action::ToggleRecording);
+    step(&mut app, 0.1);
+    app.apply(Action::SetMode(Mode::Grid));
+    items(&mut app);
+    let effects = step(&mut app, 0.1);
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::SaveClip(..))));
+    assert!(app.recording.is_none());
+}
+
+#[test]
+fn models_engines_and_precisions_are_switched() {
+    let mut app = app();
+    step(&mut app, 0.1);
+    app.apply(Action::NextModel(1));
+    let effects = answer(&mut app);
+    assert!(matches!(&effects[..], [Effect::Open(path)] if path.ends_with("other.onnx")));
+    let mut other = test_file();
+    other.path = "models/other.onnx".into();
+    other.space.size = 8;
+    app.set_model(other);
+    assert_eq!(app.walk.space().size, 8);
+    assert!(app.shown.is_none());
+    app.apply(Action::Threads(2));
+    app.tick(1.0);
+    let effects = app.take_effects();
+    let submitted = effects.iter().find_map(|effect| match effect {
+        Effect::Submit(request) => Some(request),
+        _ => None,
+    });
+    let submitted = submitted.unwrap();
+    assert_eq!((submitted.lanes[0].threads, submitted.latents.len()), (2, 8));
+    app.apply(Action::NextEngine);
+    app.apply(Action::NextPrecision);
+    assert!(app.take_effects().is_empty(), "there is one of each");
+}
+
+#[test]
+fn the_comparison_has_the_reference_first() {
+    let mut app = app();
+    app.catalogue.add(std::path::Path::new("models/test.int8.onnx"));
+    app.apply(Action::SetMode(Mode::Compare));
+    let effects = answer(&mut app);
+    assert!(matches!(&effects[..], [Effect::ReadVariants(paths)] if paths.len() == 1));
+    let mut int8 = test_file();
+    (int8.path, int8.precision) = ("models/test.int8.onnx".into(), "int8");
+    let mut other_size = test_file();
+    other_size.space.size = 5;
+    app.set_variants(vec![int8, other_size]);
+    step(&mut app, 0.1);
+    let shown = app.shown.as_ref().unwrap();
+    let precisions: Vec<&str> = shown.request.lanes.iter().map(|lane| lane.file.precision).collect();
+    assert_eq!(precisions, ["fp32", "int8"]);
+    assert_eq!((shown.results.len(), app.own_lane(), app.latencies.len()), (2, 0, 2));
+}
+
+#[test]
+fn sliders_are_dragged_and_put_back() {
+    let mut app = app();
+    app.player.playing = false;
+    app.apply(Action::Sliders(SliderSet::Latent));
+    step(&mut app, 0.1);
+    let slider =
+        |target| move |item: &&Item| matches!(item.kind, Kind::Slider { target: own, .. } if own == target);
+    let items = items(&mut app);
+    let target = SliderTarget::Latent(2);
+    let item = items.iter().find(slider(target)).unwrap();
+    let (track, (_, y)) = (item.track(), centre(item));
+    for (event, expected) in [
+        (PointerEvent::Move(track.x + track.w * 0.75, y), false),
+        (PointerEvent::Press, true),
+        (PointerEvent::Move(track.x + track.w * 5.0, y + 300.0), true),
+        (PointerEvent::Release, true),
+    ] {
+        app.pointer_event(event, &items);
+        assert_eq!(app.slider(target).1, expected, "{event:?}");
+    }
+    step(&mut app, 0.1);
+    assert_eq!(app.shown.as_ref().unwrap().request.latents[2], 1.0);
+    app.pointer_event(PointerEvent::Move(track.x, y), &items);
+    app.pointer_event(PointerEvent::RightPress, &items);
+    assert!(!app.slider(target).1);
+    app.apply(Action::Truncate(-20));
+    step(&mut app, 0.1);
+    assert_eq!(app.shown.as_ref().unwrap().request.latents, [0.0; 4]);
+}
+
+#[test]
+fn directions_are_looked_for_once_they_are_wanted() {
+    let mut app = app();
+    step(&mut app, 0.1);
+    app.apply(Action::Sliders(SliderSet::Sefa));
+    assert!(matches!(&answer(&mut app)[..], [Effect::Sefa(_)]));
+    let file = test_file();
+    app.set_directions(SliderSet::Sefa, &file, Err("there are none".into()));
+    assert!(app.message.as_ref().unwrap().is_error);
+    app.apply(Action::Sliders(SliderSet::Pca));
+    let effects = answer(&mut app);
+    let [Effect::Pca { latents, images, .. }] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!((latents.len(), images.len()), (384 * 4, 384 * 16));
+    app.set_directions(SliderSet::Pca, &file, Ok(vec![vec![1.0, 0.0, 0.0, 0.0]]));
+    items(&mut app);
+    assert_eq!(app.sliders.targets(4).collect::<Vec<_>>(), [SliderTarget::Direction(0)]);
+    // Those of another model are of no use.
+    app.set_directions(
+        SliderSet::Pca,
+        &GeneratorFile { path: "x".into(), ..file },
+        Ok(vec![vec![0.0; 4]; 9]),
+    );
+    assert_eq!(app.sliders.count(4), 1);
+}
+
+#[test]
+fn buttons_do_what_they_say() {
+    let mut app = app();
+    items(&mut app);
+    click(&mut app, button("lerp"));
+    assert_eq!(app.walk.interpolation, Interpolation::Lerp);
+    click(&mut app, button("loop"));
+    assert!(!app.walk.closed);
+    click(&mut app, button("Map"));
+    assert_eq!(app.mode, Mode::Map);
+    click(&mut app, |kind| matches!(kind, Kind::Icon { action: Action::TogglePlay, .. }));
+    assert!(!app.player.playing);
+    app.apply(Action::ToggleHelp);
+    click(&mut app, button("Grid"));
+    assert_eq!((app.help, app.mode), (false, Mode::Map), "a click closes the help and does no more");
+}
+
+#[test]
+fn the_timeline_is_dragged() {
+    let mut app = app();
+    let items = items(&mut app);
+    let item = items.iter().find(|item| item.kind == Kind::Timeline).unwrap();
+    let (track, (_, y)) = (item.track(), centre(item));
+    for (fraction, expected) in [(0.5, 2.0), (0.25, 1.0), (-3.0, 0.0)] {
+        app.pointer_event(PointerEvent::Move(track.x + track.w * fraction, y), &items);
+        if fraction == 0.5 {
+            app.pointer_event(PointerEvent::Press, &items);
+        }
+        assert!((app.player.position() - expected).abs() < 0.01, "{}", app.player.position());
+    }
+    app.pointer_event(PointerEvent::Move(track.x + track.w * 2.0, y), &items);
+    assert!(app.player.position() > 3.99, "the end of a loop is not its beginning");
+    assert!(!app.player.playing);
+}
+
+#[test]
+fn the_map_is_dragged_and_gives_key_frames() {
+    let mut app = app();
+    app.apply(Action::SetMode(Mode::Map));
+    let items = items(&mut app);
+    (0..300).for_each(|_| drop(step(&mut app, 0.01)));
+    let view = app.viewport;
+    let visible = app.map.visible(view, app.lane.file.image);
+    assert!(visible.iter().all(|(tile, ..)| app.map.picture(tile).is_some()), "all tiles come");
+    let (x, y) = (view.x + view.w / 2.0, view.y + view.h / 2.0);
+    app.pointer_event(PointerEvent::Move(x, y), &items);
+    assert_eq!(app.map.point(), (0.0, 0.0));
+    app.pointer_event(PointerEvent::RightPress, &items);
+    assert!(app.walk.keys().any(|key| *key == KeyFrame::Seed(0)), "an integer point is a seed");
+    app.pointer_event(PointerEvent::Press, &items);
+    app.pointer_event(PointerEvent::Move(x - 112.0, y), &items);
+    app.pointer_event(PointerEvent::Release, &items);
+    assert!((app.map.centre.0 - 0.5).abs() < 1e-9, "{:?}", app.map.centre);
+    app.pointer_event(PointerEvent::Wheel(1.0), &items);
+    assert_eq!(app.map.per_seed, 8);
+    app.pointer_event(PointerEvent::Leave, &items);
+    assert_eq!(app.map.point(), app.map.centre);
+}
+
+#[test]
+fn the_strip_grows_with_the_walk() {
+    let mut app = app();
+    app.player.set_speed(1.0);
+    (0..100).for_each(|_| drop(step(&mut app, 0.02)));
+    assert!((16..=18).contains(&app.strip.len()), "{}", app.strip.len());
+}
+
+#[test]
+fn escape_goes_back_step_by_step() {
+    let mut app = app();
+    answer(&mut app);
+    app.apply(Action::TogglePanels);
+    app.apply(Action::ToggleHelp);
+    for expected in [(false, false, 0), (false, true, 0), (false, true, 1)] {
+        app.apply(Action::Back);
+        let quits = answer(&mut app).iter().filter(|effect| matches!(effect, Effect::Quit)).count();
+        assert_eq!((app.help, app.panels, quits), expected);
+    }
+}
+
+#[test]
+fn errors_stop_the_walk_and_are_shown() {
+    let mut app = app();
+    let Some(Effect::Submit(request)) =
+        app.take_effects().into_iter().find(|effect| matches!(effect, Effect::Submit(_)))
+    else {
+        panic!("nothing was asked for");
+    };
+    let results = vec![LaneResult { engine: String::new(), images: Err("no such library".into()) }];
+    app.receive(Frame { request, results });
+    assert_eq!(app.shown_error(), Some("no such library"));
+    assert!(!app.is_moving());
+    app.apply(Action::SavePicture);
+    assert!(app.message.as_ref().unwrap().is_error);
+}
+
+#[test]
+fn every_size_of_window_can_be_laid_out() {
+    let mut app = app();
+    answer(&mut app);
+    for mode in Mode::ALL {
+        app.apply(Action::SetMode(mode));
+        for (width, height) in [(1, 1), (64, 64), (300, 900), (900, 300), (760, 480), (3840, 2160)] {
+            for scale in [0.5, 1.0, 4.0] {
+                let items = ui::lay_out(&mut app, &crate::draw::Fonts::new(), width, height, scale);
+                step(&mut app, 0.02);
+                if width < 1000 {
+                    let mut canvas = crate::draw::Canvas::new(width, height);
+                    ui::paint(&app, &items, &mut canvas, &mut crate::draw::Fonts::new(), scale);
+                }
+            }
+        }
+    }
+}

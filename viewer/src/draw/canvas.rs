@@ -407,7 +407,7 @@ mod tests {
         canvas.line(&[(-50.0, 3.0), (50.0, 4.0)], 2.0, RED);
         canvas.frame(Rect::new(-2.0, -2.0, 40.0, 5.0), RED);
         canvas.disc(0.0, 100.0, 3.0, RED);
-        assert!(reds(&canvas).iter().any(|&red| red == 255));
+        assert!(reds(&canvas).contains(&255));
         Canvas::new(0, 0).disc(0.0, 0.0, 3.0, RED);
     }
 

@@ -118,15 +118,14 @@ impl Layout<'_> {
         self.text(text, x, y, style(11.0, Weight::SemiBold, FAINT));
     }
 
-    #[allow(clippy::too_many_lines)]
-    fn side(&mut self, app: &App, rect: Rect) {
+    fn side(&mut self, app: &mut App, rect: Rect) {
         let s = self.scale;
         self.push(rect, Kind::Fill(PANEL));
         self.push(Rect::new(rect.x, rect.y, 1.0, rect.h), Kind::Fill(LINE));
         let (x, right) = (rect.x + MARGIN * s, rect.x + rect.w - MARGIN * s);
         let width = right - x;
         let bottom = rect.y + rect.h;
-        let file = &app.lane.file;
+        let file = std::sync::Arc::clone(&app.lane.file);
 
         // The model.
         let mut y = rect.y + 28.0 * s;
@@ -188,7 +187,7 @@ impl Layout<'_> {
         let per = if app.mode == Mode::Grid { "per image, last second" } else { "last second" };
         self.right(per, right, y, style(12.0, Weight::Regular, FAINT));
         y += 30.0 * s;
-        let figures = app.figures.latencies.first().copied().flatten();
+        let figures = app.figures.latencies.get(app.own_lane()).copied().flatten();
         let (p50, p99) = match figures {
             Some((p50, p99)) => (text::duration(p50), text::duration(p99)),
             None => ("idle".into(), String::new()),
@@ -219,7 +218,7 @@ impl Layout<'_> {
 
         // The walk.
         y += 34.0 * s;
-        if y + 60.0 * s > bottom {
+        if y + 76.0 * s > bottom {
             return;
         }
         self.heading("WALK", x, y);
@@ -239,17 +238,23 @@ impl Layout<'_> {
         let speed = format!("{:.2} /s", app.player.speed());
         slider(self, y, SliderTarget::Speed, "Speed", speed, 0.0);
         y += 26.0 * s;
+        if y + 26.0 * s > bottom {
+            return;
+        }
         let psi = format!("ψ {:.2}", app.truncation);
         slider(self, y, SliderTarget::Truncation, "Truncation", psi, 0.0);
 
         // Directions.
         y += 52.0 * s;
+        app.sliders.rows = 0;
         if y + 40.0 * s > bottom {
             return;
         }
         self.heading("SLIDERS", x, y);
-        let count = app.sliders.count(file.space.size);
-        let pages = count.div_ceil(crate::app::PAGE);
+        // Below the heading and the buttons.
+        app.sliders.rows = ((bottom - y - 56.0 * s) / (24.0 * s)).max(0.0) as usize;
+        app.sliders.turn(0, file.space.size);
+        let pages = app.sliders.pages(file.space.size);
         if pages > 1 {
             let place = format!("{} of {pages}", app.sliders.page + 1);
             self.right(place, right - 56.0 * s, y, style(12.0, Weight::Regular, FAINT));
@@ -264,12 +269,11 @@ impl Layout<'_> {
             left = self.button(set.name(), left, y, app.sliders.set == set, Action::Sliders(set));
         }
         y += 36.0 * s;
-        let room = ((bottom - y - 8.0 * s) / (24.0 * s)).max(0.0) as usize;
-        if app.sliders.lacks_directions() && room > 0 {
+        if app.sliders.lacks_directions() && app.sliders.rows > 0 {
             self.text("looking for directions …", x, y + 16.0 * s, style(13.0, Weight::Regular, DIM));
         }
         let latent = app.shown.as_ref().map_or(&[][..], |shown| &shown.request.latents);
-        for target in app.sliders.targets(file.space.size, room) {
+        for target in app.sliders.targets(file.space.size) {
             let (SliderTarget::Direction(index) | SliderTarget::Latent(index)) = target else { continue };
             let label = match target {
                 SliderTarget::Latent(_) => format!("z {index}"),

@@ -34,7 +34,15 @@ struct Painter<'a> {
 }
 
 impl Painter<'_> {
-    fn text(&mut self, text: &str, x: f32, y: f32, size: f32, weight: Weight, colour: Colour, align: Align) {
+    fn text(
+        &mut self,
+        text: &str,
+        (x, y): (f32, f32),
+        size: f32,
+        weight: Weight,
+        colour: Colour,
+        align: Align,
+    ) {
         let style = TextStyle { size: size * self.s, weight, colour, align };
         self.canvas.text(self.fonts, text, x, y, style);
     }
@@ -52,7 +60,7 @@ impl Painter<'_> {
                 };
                 self.canvas.round(rect, 7.0 * s, back);
                 let baseline = rect.y + rect.h / 2.0 + 4.6 * s;
-                self.text(label, rect.x + rect.w / 2.0, baseline, 13.0, weight, front, Align::Centre);
+                self.text(label, (rect.x + rect.w / 2.0, baseline), 13.0, weight, front, Align::Centre);
             }
             Kind::Icon { sign, on, .. } => self.icon(rect, *sign, *on, hover),
             Kind::Slider { target, label, value, origin, .. } => {
@@ -61,8 +69,8 @@ impl Painter<'_> {
                 let track = item.track();
                 let baseline = rect.y + rect.h / 2.0 + 4.6 * s;
                 let colour = if moved || hover || held { TEXT } else { DIM };
-                self.text(label, rect.x, baseline, 13.0, Weight::Regular, colour, Align::Left);
-                self.text(value, rect.x + rect.w, baseline, 13.0, Weight::Regular, colour, Align::Right);
+                self.text(label, (rect.x, baseline), 13.0, Weight::Regular, colour, Align::Left);
+                self.text(value, (rect.x + rect.w, baseline), 13.0, Weight::Regular, colour, Align::Right);
                 self.canvas.round(track, 2.0 * s, CONTROL_HOVER);
                 let (from, to) =
                     (track.x + track.w * origin.min(fraction), track.x + track.w * origin.max(fraction));
@@ -146,7 +154,7 @@ impl Painter<'_> {
     fn sparkline(&mut self, rect: Rect) {
         let s = self.s;
         self.canvas.round(rect, 6.0 * s, BACKGROUND);
-        let Some(latency) = self.app.latencies.first() else { return };
+        let Some(latency) = self.app.latencies.get(self.app.own_lane()) else { return };
         let samples: Vec<f64> = latency.curve().collect();
         if samples.len() < 2 {
             return;
@@ -212,7 +220,7 @@ impl Painter<'_> {
                 let label = if place == keys { "1".into() } else { format!("{}", key + 1) };
                 let colour = if chosen { ACCENT } else { FAINT };
                 let y = item.rect.y + item.rect.h - 10.0 * s;
-                self.text(&label, x, y, 11.0, Weight::SemiBold, colour, Align::Centre);
+                self.text(&label, (x, y), 11.0, Weight::SemiBold, colour, Align::Centre);
             } else {
                 self.canvas.disc(
                     x,
@@ -395,13 +403,12 @@ impl Painter<'_> {
         let (x, y) = app.map.point();
         let label = format!("{x:.2},  {y:.2}").replace('-', "−");
         let baseline = card.y + card.h - 12.0 * s;
-        self.text(&label, card.x + 10.0 * s, baseline, 13.0, Weight::SemiBold, TEXT, Align::Left);
+        self.text(&label, (card.x + 10.0 * s, baseline), 13.0, Weight::SemiBold, TEXT, Align::Left);
         let zoom = format!("{} per seed", app.map.per_seed);
         if card.w > 190.0 * s {
             self.text(
                 &zoom,
-                card.x + card.w - 10.0 * s,
-                baseline,
+                (card.x + card.w - 10.0 * s, baseline),
                 12.0,
                 Weight::Regular,
                 FAINT,
@@ -441,13 +448,13 @@ impl Painter<'_> {
                     .floor();
             let middle = x + w / 2.0;
             let title = format!("{} · {}", lane.file.precision, lane.engine);
-            self.text(&title, middle, top + 16.0 * s, 15.0, Weight::SemiBold, TEXT, Align::Centre);
+            self.text(&title, (middle, top + 16.0 * s), 15.0, Weight::SemiBold, TEXT, Align::Centre);
             let latency = app.figures.latencies.get(index).copied().flatten();
             let figures = match latency {
                 Some((p50, p99)) => format!("{}   p99 {}", text::duration(p50), text::duration(p99)),
                 None => "idle".into(),
             };
-            self.text(&figures, middle, top + 36.0 * s, 12.0, Weight::Regular, DIM, Align::Centre);
+            self.text(&figures, (middle, top + 36.0 * s), 12.0, Weight::Regular, DIM, Align::Centre);
             let y = top + 48.0 * s;
             let place = Rect::new(x, y, w, h);
             self.canvas.frame(place.grown(1.0), LINE);
@@ -462,8 +469,7 @@ impl Painter<'_> {
                             if count == 1 { "no other precision or back end" } else { "the reference" };
                         self.text(
                             label,
-                            middle,
-                            below + 16.0 * s,
+                            (middle, below + 16.0 * s),
                             12.0,
                             Weight::Regular,
                             FAINT,
@@ -485,8 +491,7 @@ impl Painter<'_> {
                         let label = format!("difference ×{}   {psnr}", app.amplification);
                         self.text(
                             &label,
-                            middle,
-                            below + h + 18.0 * s,
+                            (middle, below + h + 18.0 * s),
                             12.0,
                             Weight::Regular,
                             FAINT,
@@ -505,7 +510,7 @@ impl Painter<'_> {
         let lines = self.wrapped(error, 14.0, width);
         let mut y = area.y + area.h / 2.0 - 10.0 * s * lines.len() as f32;
         for line in lines {
-            self.text(&line, area.x + area.w / 2.0, y, 14.0, Weight::Regular, ALERT, Align::Centre);
+            self.text(&line, (area.x + area.w / 2.0, y), 14.0, Weight::Regular, ALERT, Align::Centre);
             y += 21.0 * s;
         }
     }
@@ -541,7 +546,7 @@ impl Painter<'_> {
         let colour = if message.is_error { ALERT } else { TEXT };
         for (index, line) in lines.iter().enumerate() {
             let y = rect.y + 23.5 * s + 20.0 * s * index as f32;
-            self.text(line, rect.x + w / 2.0, y, 14.0, Weight::Regular, colour, Align::Centre);
+            self.text(line, (rect.x + w / 2.0, y), 14.0, Weight::Regular, colour, Align::Centre);
         }
     }
 
@@ -557,17 +562,17 @@ impl Painter<'_> {
         self.canvas.round(card.grown(1.0), 15.0 * s, LINE);
         self.canvas.round(card, 14.0 * s, PANEL);
         let (left, top) = (card.x + 36.0 * s, card.y + 46.0 * s);
-        self.text("Keys and mouse", left, top, 20.0, Weight::SemiBold, TEXT, Align::Left);
+        self.text("Keys and mouse", (left, top), 20.0, Weight::SemiBold, TEXT, Align::Left);
         let columns: [&[usize]; 2] = [&[0, 1, 4], &[2, 3, 5]];
         for (column, sections) in columns.iter().enumerate() {
             let x = left + 410.0 * s * column as f32;
             let mut y = top + 38.0 * s;
             for &(title, lines) in sections.iter().filter_map(|&index| HELP.get(index)) {
-                self.text(title, x, y, 12.0, Weight::SemiBold, ACCENT, Align::Left);
+                self.text(title, (x, y), 12.0, Weight::SemiBold, ACCENT, Align::Left);
                 y += 21.0 * s;
                 for &(keys, what) in lines {
-                    self.text(keys, x, y, 13.0, Weight::SemiBold, TEXT, Align::Left);
-                    self.text(what, x + 104.0 * s, y, 13.0, Weight::Regular, DIM, Align::Left);
+                    self.text(keys, (x, y), 13.0, Weight::SemiBold, TEXT, Align::Left);
+                    self.text(what, (x + 104.0 * s, y), 13.0, Weight::Regular, DIM, Align::Left);
                     y += 19.5 * s;
                 }
                 y += 13.0 * s;

@@ -112,9 +112,9 @@ mod tests {
     fn the_spline_has_no_kink_at_a_key_frame() {
         let next = [POINTS[1], POINTS[2], POINTS[3], [3.0, 2.0]];
         let h = 1e-3;
-        for axis in 0..2 {
-            let before = (POINTS[2][axis] - at(Interpolation::Spline, POINTS, 1.0 - h)[axis]) / h;
-            let after = (at(Interpolation::Spline, next, h)[axis] - POINTS[2][axis]) / h;
+        for (axis, at_key) in POINTS[2].into_iter().enumerate() {
+            let before = (at_key - at(Interpolation::Spline, POINTS, 1.0 - h)[axis]) / h;
+            let after = (at(Interpolation::Spline, next, h)[axis] - at_key) / h;
             assert!((before - after).abs() < 0.01, "axis {axis}: slope {before} then {after}");
         }
     }

@@ -1,0 +1,170 @@
+//! The program itself: recording, and what it says when something is wrong.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use latent_runtime::onnx::proto::tensor_proto::DataType;
+use latent_runtime::onnx::proto::tensor_shape_proto::{Dimension, dimension};
+use latent_runtime::onnx::proto::{
+    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto,
+    TensorProto, TensorShapeProto, TypeProto, ValueInfoProto, type_proto,
+};
+use latent_runtime::ort::{Library, find_library};
+use prost::Message;
+
+/// image = tanh(z W), 4 latent values, a grey image of 2 by 3.
+fn generator(kind: &str) -> Vec<u8> {
+    let value = |name: &str, size: i64| {
+        let dim = |value| Dimension { value: Some(value), ..Default::default() };
+        let shape = TensorShapeProto {
+            dim: vec![dim(dimension::Value::DimParam("N".into())), dim(dimension::Value::DimValue(size))],
+        };
+        let tensor = type_proto::Tensor { elem_type: DataType::Float as i32, shape: Some(shape) };
+        let r#type = TypeProto { value: Some(type_proto::Value::TensorType(tensor)), ..Default::default() };
+        ValueInfoProto { name: name.into(), r#type: Some(r#type), ..Default::default() }
+    };
+    let node = |op: &str, inputs: &[&str], output: &str| NodeProto {
+        op_type: op.into(),
+        name: op.to_lowercase(),
+        input: inputs.iter().map(|&name| name.into()).collect(),
+        output: vec![output.into()],
+        attribute: Vec::<AttributeProto>::new(),
+        ..Default::default()
+    };
+    let weights = TensorProto {
+        name: "W".into(),
+        dims: vec![4, 6],
+        data_type: DataType::Float as i32,
+        float_data: (0..24).map(|i| ((i * 7) % 11) as f32 / 5.0 - 1.0).collect(),
+        ..Default::default()
+    };
+    let entry = |key: &str, value: &str| StringStringEntryProto { key: key.into(), value: value.into() };
+    ModelProto {
+        ir_version: 8,
+        opset_import: vec![OperatorSetIdProto { version: 17, ..Default::default() }],
+        graph: Some(GraphProto {
+            name: "generator".into(),
+            node: vec![node("MatMul", &["z", "W"], "y"), node("Tanh", &["y"], "image")],
+            initializer: vec![weights],
+            input: vec![value("z", 4)],
+            output: vec![value("image", 6)],
+            ..Default::default()
+        }),
+        metadata_props: vec![
+            entry("latent.kind", kind),
+            entry("latent.image", "1x2x3"),
+            entry("latent.distribution", "normal"),
+            entry("latent.distribution.a", "0"),
+            entry("latent.distribution.b", "1"),
+        ],
+        ..Default::default()
+    }
+    .encode_to_vec()
+}
+
+fn viewer(folder: &Path, args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_viewer"));
+    command.args(args).current_dir(folder);
+    for name in ["DISPLAY", "WAYLAND_DISPLAY", "WAYLAND_SOCKET"] {
+        command.env_remove(name);
+    }
+    // The program looks for ONNX Runtime above itself, which need not be above the build's folder.
+    if let Some(library) = library() {
+        command.env("ORT_DYLIB_PATH", library);
+    }
+    command.output().unwrap()
+}
+
+fn library() -> Option<PathBuf> {
+    match find_library() {
+        Library::System(_) => None,
+        library => library.path().canonicalize().ok(),
+    }
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn a_walk_is_recorded_without_a_display_and_the_same_seed_gives_the_same_bytes() {
+    if library().is_none() {
+        eprintln!("skipped: ONNX Runtime is not here (`cargo xtask setup` installs it)");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fs::write(folder.join("g.onnx"), generator("generator")).unwrap();
+    let record = |name: &str, more: &[&str]| {
+        let args = ["g.onnx", "--record", name, "--frames", "6", "--scale", "2", "--interpolation", "slerp"];
+        viewer(folder, &[&args, more].concat())
+    };
+    for (name, seed) in [("a.gif", "7"), ("b.gif", "7"), ("c.gif", "8")] {
+        let output = record(name, &["--seed", seed, "--json"]);
+        assert!(output.status.success(), "{}", stderr(&output));
+        let result: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(
+            (&result["frames"], &result["width"], &result["height"]),
+            (&6.into(), &6.into(), &4.into())
+        );
+    }
+    let bytes = |name: &str| fs::read(folder.join(name)).unwrap();
+    assert_eq!(bytes("a.gif"), bytes("b.gif"));
+    assert_ne!(bytes("a.gif"), bytes("c.gif"));
+    let recorded = bytes("a.gif");
+    let mut decoder = gif::DecodeOptions::new().read_info(&recorded[..]).unwrap();
+    let mut frames = 0;
+    while decoder.read_next_frame().unwrap().is_some() {
+        frames += 1;
+    }
+    assert_eq!((decoder.width(), decoder.height(), frames), (6, 4, 6));
+
+    let output = record("a.gif", &[]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("a.gif is there already; --force"), "{}", stderr(&output));
+    for (name, more) in [("a.gif", &["--force"][..]), ("d.png", &["--grid", "2x3"]), ("frames", &["--open"])]
+    {
+        let output = record(name, more);
+        assert!(output.status.success(), "{name}: {}", stderr(&output));
+    }
+    assert_eq!(fs::read_dir(folder.join("frames")).unwrap().count(), 6);
+
+    fs::write(folder.join("w.txt"), "latent-walk 1\nkey seed 7\nkey values 1 2 3\n").unwrap();
+    let output = record("e.gif", &["--walk", "w.txt"]);
+    assert!(
+        stderr(&output).contains("w.txt has a key frame of another size than the 4 values"),
+        "{}",
+        stderr(&output)
+    );
+
+    let output = viewer(folder, &["g.onnx"]);
+    assert_eq!(output.status.code(), Some(1));
+    let error = stderr(&output);
+    assert!(error.contains("there is no display") && error.contains("--record walk.gif"), "{error}");
+}
+
+#[test]
+fn what_cannot_be_shown_is_told_in_a_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fs::write(folder.join("d.onnx"), generator("discriminator")).unwrap();
+    fs::write(folder.join("broken.onnx"), &generator("generator")[..200]).unwrap();
+    fs::write(folder.join("model.bin"), "?").unwrap();
+    fs::create_dir(folder.join("empty")).unwrap();
+    for (model, expected) in [
+        ("d.onnx", "d.onnx is a discriminator; the viewer shows generators"),
+        ("broken.onnx", "broken.onnx is truncated or damaged"),
+        ("model.bin", "models end in .lat or .onnx"),
+        ("missing.onnx", "missing.onnx"),
+        ("empty", "has no model. Give a generator's file"),
+    ] {
+        let output = viewer(folder, &[model, "--record", "x.gif"]);
+        let error = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{model}");
+        assert!(error.contains(expected), "{model}: {error}");
+        assert!(error.starts_with("viewer: ") && error.lines().count() == 1, "{model}: {error}");
+    }
+    assert!(!folder.join("x.gif").exists());
+    assert_eq!(viewer(folder, &["--frames", "9"]).status.code(), Some(2));
+}
