@@ -22,6 +22,11 @@ pub const MAX_EXTENT: u32 = 1 << 20;
 /// The most elements an activation may have.
 pub const MAX_ELEMENTS: u64 = 1 << 28;
 
+/// Bytes of scratch memory that a convolution with transformed weights needs for each thread.
+pub(crate) const WINOGRAD_SCRATCH: usize = 526_336;
+/// The most channels, in and out, that it may have.
+pub(crate) const WINOGRAD_MAX_CHANNELS: usize = 4096;
+
 /// "No value" where an operator's second input may be absent.
 pub(crate) const NONE: u32 = u32::MAX;
 

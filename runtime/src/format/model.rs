@@ -366,6 +366,7 @@ impl<'a> Model<'a> {
             strings: self.header.strings.of(self.bytes),
             data: self.header.data.of(self.bytes),
             value: &value,
+            scratch: self.scratch_len(),
             thorough,
         };
         Operator::decode(record, index, &context).map(Some)

@@ -2,7 +2,8 @@
 
 use super::error::{FormatError, Name};
 use super::layout::{
-    ALIGNMENT, BLOCK, FLAG_AFTER, FLAG_BEFORE, GROUP, MAX_EXTENT, NONE, operator as field, weight_rows, word,
+    ALIGNMENT, BLOCK, FLAG_AFTER, FLAG_BEFORE, GROUP, MAX_EXTENT, NARROW, NONE, WINOGRAD_MAX_CHANNELS,
+    WINOGRAD_SCRATCH, operator as field, weight_rows, word,
 };
 use super::value::{Value, ValueType};
 use super::window::Axis;
@@ -247,6 +248,8 @@ pub enum Kind<'a> {
         window: [Axis; 2],
         /// Groups of channels that see only each other.
         groups: usize,
+        /// Whether the weights are transformed for Winograd's F(2x2, 3x3).
+        winograd: bool,
         /// Weights and what is fused.
         layer: Layer<'a>,
     },
@@ -392,6 +395,8 @@ pub(super) struct Context<'a, 'v> {
     pub(super) strings: &'a [u8],
     pub(super) data: &'a [u8],
     pub(super) value: &'v dyn Fn(usize) -> Option<Value<'a>>,
+    /// The bytes of scratch memory.
+    pub(super) scratch: usize,
     /// Also read names and check what is too slow for every run and only concerns results: that all parameters are
     /// finite.
     pub(super) thorough: bool,
@@ -637,11 +642,22 @@ impl<'a> Reader<'a, '_> {
                 let window = self.window()?;
                 let (groups, inputs, outputs) = self.groups(input, output)?;
                 self.covered(input, output, &window)?;
+                let winograd = self.argument(9, 0..2, "weight transform")? == 1;
                 let rows = groups as u64 * blocks(outputs) * block;
                 let stored = (groups * weight_rows(outputs)) as u64;
-                let weights =
-                    product([stored, window[0].kernel as u64, window[1].kernel as u64, depth(inputs)]);
-                Kind::Convolution { window, groups, layer: self.layer(weights, rows, input, second, output)? }
+                let [kernel_rows, kernel_columns] = [0, 1].map(|n| window[n].kernel as u64);
+                let mut weights = product([stored, kernel_rows, kernel_columns, depth(inputs)]);
+                if winograd {
+                    if !can_be_winograd(input, output, &window, groups)
+                        || self.word(field::WEIGHTS_TYPE) != 0
+                        || self.context.scratch < WINOGRAD_SCRATCH
+                    {
+                        return Err(self.parameter("weight transform"));
+                    }
+                    weights = product([stored, 4, 4, depth(inputs)]);
+                }
+                let layer = self.layer(weights, rows, input, second, output)?;
+                Kind::Convolution { window, groups, winograd, layer }
             }
             number::DEPTHWISE => {
                 let window = self.window()?;
@@ -847,6 +863,22 @@ fn product(factors: [u64; 4]) -> u64 {
         .try_fold(1u64, u64::checked_mul)
         .filter(|&product| product < 1 << 40)
         .unwrap_or(1 << 40)
+}
+
+/// Whether the runtime can compute a convolution by Winograd's F(2x2, 3x3).
+pub(super) fn can_be_winograd(
+    input: &Value<'_>,
+    output: &Value<'_>,
+    window: &[Axis; 2],
+    groups: usize,
+) -> bool {
+    groups == 1
+        && window.iter().all(|axis| axis.kernel == 3 && axis.stride == 1 && axis.dilation == 1)
+        && output.height.is_multiple_of(2)
+        && output.width.is_multiple_of(2)
+        && input.channels <= WINOGRAD_MAX_CHANNELS
+        && (NARROW + 1..=WINOGRAD_MAX_CHANNELS).contains(&output.channels)
+        && input.kind == ValueType::F32
 }
 
 fn same_quantisation(a: &Value<'_>, b: &Value<'_>) -> bool {

@@ -87,6 +87,17 @@ fn varied() -> Vec<u8> {
     builder.finish().unwrap()
 }
 
+/// A convolution with transformed weights.
+fn winograd() -> Vec<u8> {
+    let mut builder = Builder::new(ModelInfo::default());
+    let x = builder.input("x", &[16, 8, 8], Element::F32).unwrap();
+    let weights = vec![0.1; 16 * 16 * 9];
+    let spec = LayerSpec::new(PlainWeights::F32(&weights), PlainBias::None);
+    let y = builder.convolution("conv", x, WindowSpec::square(3, 1, 1), 1, spec).unwrap();
+    builder.output(y, "y", &[16, 8, 8]).unwrap();
+    builder.finish().unwrap()
+}
+
 #[test]
 fn every_rule_has_a_file_that_breaks_it() {
     type Change = fn(&mut Vec<u8>);
@@ -265,6 +276,26 @@ fn every_rule_has_a_file_that_breaks_it() {
         seal(&mut bytes);
         assert_eq!(outcome(&bytes), *expected, "case {index}");
     }
+    let good = winograd();
+    assert_eq!(outcome(&good), "ok");
+    let transformed: &[Change] = &[
+        |b| set(b, header::SCRATCH, 64),
+        |b| {
+            let at = operator_at(b, 0, operator::ARGUMENTS + 9);
+            set(b, at, 2);
+        },
+        |b| {
+            let at = operator_at(b, 0, operator::WEIGHTS_TYPE);
+            set(b, at, 1);
+        },
+    ];
+    for (index, change) in transformed.iter().enumerate() {
+        let mut bytes = good.clone();
+        change(&mut bytes);
+        seal(&mut bytes);
+        assert_eq!(outcome(&bytes), "Parameter", "case {index}");
+    }
+    let good = small_generator(true);
     // What comes before the checksum is not sealed again.
     let raw: &[(&str, Change)] = &[
         ("TooShort", |b| b.truncate(191)),
@@ -303,15 +334,15 @@ fn survive(bytes: &[u8], aligned: &mut AlignedBytes, arena: &mut [u8]) -> bool {
 
 #[test]
 fn no_changed_byte_makes_a_model_that_panics() {
-    for good in [small_generator(true), small_generator(false), varied()] {
+    for good in [small_generator(true), small_generator(false), varied(), winograd()] {
         let mut aligned = AlignedBytes::zeroed(good.len());
-        let mut arena = vec![0; 1 << 16];
+        let mut arena = vec![0; 1 << 20];
         assert!(survive(&good, &mut aligned, &mut arena));
         let data = word(&good, header::DATA) as usize;
         let mut accepted = 0;
         for at in header::CHECKED..good.len() {
             // All of the structure; of weights and parameters some.
-            if at > data + 256 && at % 37 != 0 {
+            if at > data + 256 && at % 37 != 0 || at > data + (1 << 13) {
                 continue;
             }
             let values =

@@ -107,8 +107,20 @@ impl Layout {
         )
     }
 
-    /// The geometry of a part.
+    /// The geometry of the only part of a layer, as it is.
+    pub(crate) fn direct(&self, place: Place, part: &Part<'_>) -> Result<Geometry, OutOfBounds> {
+        if self.parts() != 1 || self.is_disjoint() != Some(true) {
+            return Err(OutOfBounds);
+        }
+        Ok(self.divided(place, part))
+    }
+
+    /// The geometry of a part, taps joined where they can be.
     fn geometry(&self, place: Place, part: &Part<'_>) -> Geometry {
+        self.divided(place, part).simplified()
+    }
+
+    fn divided(&self, place: Place, part: &Part<'_>) -> Geometry {
         let [y, x] = place.phase;
         let within = |mut strides: Strides| {
             strides.offset += y * strides.row + x * strides.column + place.group * self.channels;
@@ -128,7 +140,6 @@ impl Layout {
             residual: within(self.residual),
             channels: self.channels,
         }
-        .simplified()
     }
 }
 
@@ -218,7 +229,7 @@ impl Share {
 }
 
 /// The output, which threads share: a pointer and what it points to.
-struct Target<'a> {
+pub(crate) struct Target<'a> {
     pointer: OutputPointer,
     length: usize,
     slice: core::marker::PhantomData<&'a mut ()>,
@@ -229,13 +240,33 @@ struct Target<'a> {
 unsafe impl Sync for Target<'_> {}
 
 impl<'a> Target<'a> {
-    fn new(output: &'a mut ValuesMut<'_>) -> Self {
+    pub(crate) fn new(output: &'a mut ValuesMut<'_>) -> Self {
         let length = output.len();
         let pointer = match output {
             ValuesMut::F32(output) => OutputPointer::F32(output.as_mut_ptr()),
             ValuesMut::U8(output) => OutputPointer::U8(output.as_mut_ptr()),
         };
         Self { pointer, length, slice: core::marker::PhantomData }
+    }
+
+    /// Where the output begins.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn pointer(&self) -> OutputPointer {
+        self.pointer
+    }
+
+    /// Writes some channels of a float output; nothing if they lie outside.
+    #[inline(always)]
+    pub(crate) fn write_floats(&self, at: usize, block: &[f32; BLOCK], lanes: usize) {
+        let OutputPointer::F32(output) = self.pointer else { return };
+        if lanes > BLOCK || at.checked_add(lanes).is_none_or(|end| end > self.length) {
+            return;
+        }
+        // SAFETY: the elements lie in the slice that this stands for, and only this thread writes them.
+        #[allow(unsafe_code)]
+        unsafe {
+            core::ptr::copy_nonoverlapping(block.as_ptr(), output.add(at), lanes);
+        }
     }
 
     /// The output's type and length.

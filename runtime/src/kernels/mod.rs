@@ -24,6 +24,7 @@ pub(crate) mod scalar;
 mod threads;
 #[cfg_attr(not(any(target_arch = "x86_64", target_arch = "aarch64")), allow(dead_code))]
 mod tile;
+pub(crate) mod winograd;
 
 #[cfg(target_arch = "aarch64")]
 mod aarch64;
@@ -108,13 +109,17 @@ impl Engine {
     }
 
     /// Calls `job` once for each chunk.
-    #[cfg_attr(not(any(target_arch = "x86_64", target_arch = "aarch64")), allow(dead_code))]
     fn parallel(&mut self, chunks: usize, job: &(dyn Fn(usize) + Sync)) {
+        self.parallel_with_index(chunks, &|_, chunk| job(chunk));
+    }
+
+    /// Calls `job` once for each chunk, with the index of the thread that it runs on.
+    fn parallel_with_index(&mut self, chunks: usize, job: &(dyn Fn(usize, usize) + Sync)) {
         #[cfg(feature = "std")]
         if let Some(pool) = &mut self.pool {
             return pool.run(chunks, job);
         }
-        (0..chunks).for_each(job);
+        (0..chunks).for_each(|chunk| job(0, chunk));
     }
 }
 

@@ -21,8 +21,8 @@ const OPEN: u64 = 1 << 31;
 /// In `Shared::state`: how many threads (beside the caller) take part in it.
 const ACTIVE: u64 = OPEN - 1;
 
-/// The work on one chunk.
-type Job<'a> = &'a (dyn Fn(usize) + Sync);
+/// The work on one chunk: called with the index of the thread and the chunk.
+type Job<'a> = &'a (dyn Fn(usize, usize) + Sync);
 
 /// A counter in a cache line of its own.
 #[repr(align(128))]
@@ -61,7 +61,7 @@ impl Shared {
                 if chunk >= end {
                     break;
                 }
-                job(chunk);
+                job(index, chunk);
             }
         }
     }
@@ -99,7 +99,7 @@ impl Pool {
         self.workers.len() + 1
     }
 
-    /// Calls `job(chunk)` once for every chunk below `chunks`, on any thread, and returns when all are done.
+    /// Calls `job(thread, chunk)` once for every chunk below `chunks`, on any thread, and returns when all are done.
     pub(crate) fn run(&mut self, chunks: usize, job: Job<'_>) {
         /// Lets no thread join any more and waits for those that have; even if this thread's part panics, since they
         /// use what the caller has borrowed.
@@ -224,7 +224,8 @@ mod tests {
                         // Long enough that the threads fall asleep.
                         thread::sleep(Duration::from_millis(1));
                     }
-                    pool.run(chunks, &|chunk| {
+                    pool.run(chunks, &|thread, chunk| {
+                        assert!(thread < threads);
                         counts[chunk].fetch_add(1, Ordering::Relaxed);
                     });
                     assert!(counts.iter().all(|count| count.load(Ordering::Relaxed) == round));

@@ -110,6 +110,12 @@ pub struct NativeBackend {
     description: String,
 }
 
+/// Working memory for a batch, with scratch memory for every thread.
+fn arena(model: &Model<'_>, batch: usize, engine: &Engine) -> Option<AlignedBytes> {
+    let more = model.scratch_len().checked_mul(engine.threads() - 1)?;
+    Some(AlignedBytes::zeroed(model.arena_len(batch)?.checked_add(more)?))
+}
+
 /// The most examples computed at once; larger batches are divided, so that memory stays bounded.
 const MAX_BATCH: usize = 64;
 
@@ -159,7 +165,7 @@ impl NativeBackend {
             .map_err(|source| LoadError::Format { path: PathBuf::new(), source })?;
         let mut engine = Engine::new(isa);
         engine.set_threads(options.threads);
-        let arena = AlignedBytes::zeroed(model.arena_len(1).ok_or(LoadError::TooLarge)?);
+        let arena = arena(&model, 1, &engine).ok_or(LoadError::TooLarge)?;
         let name = |value: Option<crate::format::Value<'_>>| value.map_or("", |value| value.name).to_string();
         let description = format!(
             "native {}, {}, {} {}",
@@ -228,7 +234,7 @@ impl NativeBackend {
         if wanted > self.limit {
             // Only ever grows: runs of a batch size seen before allocate nothing.
             let limit = RunError::BatchTooLarge { batch, limit: self.limit };
-            self.arena = AlignedBytes::zeroed(model.arena_len(wanted).ok_or(limit)?);
+            self.arena = arena(&model, wanted, &self.engine).ok_or(limit)?;
             self.limit = wanted;
         }
         let (inputs, outputs) = (input.len() / batch, output.len() / batch);

@@ -2,8 +2,8 @@
 
 use crate::backend::RunError;
 use crate::format::{
-    self, Axis, BLOCK, Bias, BinaryKind, Coordinates, Interpolation, Kind, Layer, Model, Operator, PadKind,
-    PoolKind, Value, ValueType, Weights,
+    self, ALIGNMENT, Axis, BLOCK, Bias, BinaryKind, Coordinates, Interpolation, Kind, Layer, Model, Operator,
+    PadKind, PoolKind, Value, ValueType, Weights,
 };
 use crate::kernels::Engine;
 use crate::kernels::epilogue::{self, Activation, Epilogue, Residual, Values, ValuesMut};
@@ -12,6 +12,7 @@ use crate::kernels::image::Image;
 use crate::kernels::matmul::{self, Layout, Part, Place, matmul};
 use crate::kernels::operation::{self, Operation};
 use crate::kernels::scalar::{arrange, convert, elementwise, pool};
+use crate::kernels::winograd::winograd;
 
 /// The model is not what it was when it was checked, or a kernel has found an index out of bounds.
 struct Broken;
@@ -22,7 +23,8 @@ impl From<OutOfBounds> for Broken {
     }
 }
 
-/// Runs a batch in an arena that begins at a multiple of 64 and holds it. `observe` is told before each operator and
+/// Runs a batch in an arena that begins at a multiple of 64 and holds it; behind the activations comes scratch memory, as
+/// many times the model's as threads may use. `observe` is told before each operator and
 /// once at the end.
 pub(super) fn execute(
     model: &Model<'_>,
@@ -34,11 +36,16 @@ pub(super) fn execute(
 ) -> Result<(), RunError> {
     let (input, output) = outside;
     let broken = |operator| move |Broken| RunError::Damaged { operator };
+    let activations = model.activations_len().checked_mul(batch).filter(|&length| length <= arena.len());
+    let (arena, scratch) = arena.split_at_mut(activations.ok_or(RunError::Damaged { operator: 0 })?);
+    let whole = scratch.len() / ALIGNMENT * ALIGNMENT;
+    let scratch =
+        bytemuck::try_cast_slice_mut(scratch.get_mut(..whole).unwrap_or(&mut [])).unwrap_or(&mut []);
     import(model, arena, batch, input).map_err(broken(0))?;
     for index in 0..model.operators_len() {
         observe(index);
         let operator = model.operator_to_run(index).ok_or(RunError::Damaged { operator: index })?;
-        step(engine, arena, batch, index, &operator).map_err(broken(index))?;
+        step(engine, (arena, scratch), batch, index, &operator).map_err(broken(index))?;
     }
     observe(model.operators_len());
     export(model, arena, batch, output).map_err(broken(model.operators_len()))
@@ -237,7 +244,7 @@ fn at_channel(mut strides: Strides, channel: usize) -> Strides {
 
 fn step(
     engine: &mut Engine,
-    arena: &mut [u8],
+    (arena, scratch): (&mut [u8], &mut [f32]),
     batch: usize,
     index: usize,
     operator: &Operator<'_>,
@@ -277,7 +284,7 @@ fn step(
             };
             return Ok(matmul(engine, &layout, &part, source.ok_or(Broken)?, target)?);
         }
-        Kind::Convolution { window: axes, groups, layer } => {
+        Kind::Convolution { window: axes, groups, winograd: transformed, layer } => {
             let (first, tap) = window(input, axes)?;
             let (inputs, outputs) = (input.channels / groups, output.channels / groups);
             let taps = [axes[0].kernel, axes[1].kernel];
@@ -294,6 +301,10 @@ fn step(
                 })
             };
             let layout = layout(batch, output, residual, [1, 1], *groups);
+            if *transformed {
+                let part = part(Place { phase: [0, 0], group: 0 })?;
+                return Ok(winograd(engine, &layout, &part, source.ok_or(Broken)?, target, scratch)?);
+            }
             return Ok(matmul(engine, &layout, &part, source.ok_or(Broken)?, target)?);
         }
         Kind::Transposed { window: axes, groups, layer } => {

@@ -151,7 +151,7 @@ fn worse(a: f64, b: f64) -> f64 {
 fn run(bytes: &[u8], input: &[f32], outputs: usize, batch: usize, isa: Isa, threads: usize) -> Vec<f32> {
     let bytes = AlignedBytes::copy_of(bytes);
     let model = Model::from_bytes(bytes.as_slice()).expect("a valid model");
-    let mut arena = AlignedBytes::zeroed(model.arena_len(batch).expect("small"));
+    let mut arena = AlignedBytes::zeroed(model.arena_len(batch).expect("small") + model.scratch_len());
     // What an arena held before must not matter.
     arena.as_mut_slice().fill(0xA5);
     let mut engine = Engine::new(isa);
@@ -209,6 +209,9 @@ fn layer_cases() -> Vec<LayerCase> {
         ([8, 6, 6], Convolution(square(1, 1, 0), 33, 1)),
         ([1, 9, 9], Convolution(square(5, 1, 0), 4, 1)),
         ([4, 9, 6], Convolution(window([3, 2], [2, 1], [2, 3], [0, 1, 3, 2]), 6, 1)),
+        // Large enough for Winograd; the first also for several chunks, the last with a broken block in and out.
+        ([16, 16, 20], Convolution(square(3, 1, 1), 80, 1)),
+        ([20, 10, 8], Convolution(window([3, 3], [1, 1], [1, 1], [0, 2, 2, 0]), 33, 1)),
         ([8, 5, 5], Convolution(square(3, 1, 1), 12, 2)),
         ([6, 5, 5], Convolution(square(3, 1, 1), 9, 3)),
         ([20, 6, 6], Convolution(square(3, 1, 1), 20, 20)),

@@ -12,3 +12,5 @@ pub(crate) mod matmul;
 pub(crate) mod narrow;
 pub(crate) mod normalise;
 pub(crate) mod pool;
+#[expect(clippy::needless_range_loop, reason = "rows and columns of small matrices")]
+pub(crate) mod winograd;

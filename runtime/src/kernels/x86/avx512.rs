@@ -13,7 +13,8 @@ use crate::kernels::image::Block;
 use crate::kernels::math::{TANH_DENOMINATOR, TANH_LIMIT, TANH_NUMERATOR};
 use crate::kernels::matmul::Weights;
 use crate::kernels::scalar::narrow::{self, Dot, Starts};
-use crate::kernels::tile::{OutputPointer, ResidualPointer, Tile};
+use crate::kernels::scalar::winograd::Chunk;
+use crate::kernels::tile::{MAX_ROWS, OutputPointer, Pointers, ResidualPointer, Tile};
 
 /// Pixels and blocks of a tile.
 pub(super) fn tile(pixels: usize) -> (usize, usize) {
@@ -407,6 +408,117 @@ fn reduce_floats(floats: &[__m512; 16]) -> __m512 {
 #[target_feature(enable = "avx512f")]
 fn reduce_integers(mut sums: [__m512i; 16]) -> __m512i {
     reduce!(sums, _mm512_add_epi32)
+}
+
+/// B^T applied to four registers.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn forward(d: [__m512; 4]) -> [__m512; 4] {
+    [
+        _mm512_sub_ps(d[0], d[2]),
+        _mm512_add_ps(d[1], d[2]),
+        _mm512_sub_ps(d[2], d[1]),
+        _mm512_sub_ps(d[1], d[3]),
+    ]
+}
+
+/// A^T applied to four registers.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn back(m: [__m512; 4]) -> [__m512; 2] {
+    [_mm512_add_ps(_mm512_add_ps(m[0], m[1]), m[2]), _mm512_sub_ps(_mm512_sub_ps(m[1], m[2]), m[3])]
+}
+
+/// `winograd::into`.
+///
+/// # Safety
+/// The tiles of `chunk` lie in `input`, and `transformed` has room for them.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")]
+#[allow(unsafe_code)]
+pub(super) unsafe fn winograd_into(chunk: &Chunk<'_>, input: &[f32], transformed: &mut [f32]) {
+    let g = chunk.geometry;
+    let matrix = chunk.matrix(g.depth);
+    for tile in 0..chunk.count {
+        let from = g.input.at(chunk.pixel(tile));
+        for channel in (0..g.depth).step_by(16) {
+            let mask = !0u16 >> (16 - (g.depth - channel).min(16));
+            let mut d = [[_mm512_setzero_ps(); 4]; 4];
+            for y in 0..4 {
+                for x in 0..4 {
+                    let at = from + y * g.tap[0] + x * g.tap[1] + channel;
+                    // SAFETY: the masked load touches the channels that exist of a pixel under the tile.
+                    d[y][x] = unsafe { _mm512_maskz_loadu_ps(mask, input.as_ptr().add(at)) };
+                }
+                d[y] = forward(d[y]);
+            }
+            for x in 0..4 {
+                let column = forward([d[0][x], d[1][x], d[2][x], d[3][x]]);
+                for y in 0..4 {
+                    let at = (4 * y + x) * matrix + tile * g.depth + channel;
+                    // SAFETY: `transformed` has room for these channels of each of the 16 matrices.
+                    unsafe { _mm512_mask_storeu_ps(transformed.as_mut_ptr().add(at), mask, column[y]) };
+                }
+            }
+        }
+    }
+}
+
+/// `winograd::out_of`.
+///
+/// # Safety
+/// The tiles of `chunk` lie in the slices behind `pointers`, whose weights are floats, and `products` holds them.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")]
+#[allow(unsafe_code)]
+pub(super) unsafe fn winograd_out_of(
+    chunk: &Chunk<'_>,
+    products: &[f32],
+    (first, blocks): (usize, usize),
+    pointers: &Pointers<'_>,
+) {
+    let Bias::F32(bias) = pointers.bias else { return };
+    let g = chunk.geometry;
+    let matrix = chunk.matrix(blocks * 16);
+    let mut tile = Tile {
+        pointers,
+        rows: 4,
+        block: first,
+        blocks,
+        block_bytes: 0,
+        input: [0; MAX_ROWS],
+        output: [0; MAX_ROWS],
+        residual: [0; MAX_ROWS],
+    };
+    for index in 0..chunk.count {
+        let pixel = chunk.pixel(index);
+        let (output, residual) = (g.output.at(pixel), g.residual.at(pixel));
+        for y in 0..2 {
+            for x in 0..2 {
+                tile.output[2 * y + x] = output + y * g.output.row + x * g.output.column;
+                tile.residual[2 * y + x] = residual + y * g.residual.row + x * g.residual.column;
+            }
+        }
+        for b in 0..blocks {
+            let mut rows = [[_mm512_setzero_ps(); 2]; 4];
+            for y in 0..4 {
+                let mut m = [_mm512_setzero_ps(); 4];
+                for x in 0..4 {
+                    let at = (4 * y + x) * matrix + (index * blocks + b) * 16;
+                    // SAFETY: `products` holds 16 channels of every block and tile in each of the 16 matrices.
+                    m[x] = unsafe { _mm512_loadu_ps(products.as_ptr().add(at)) };
+                }
+                rows[y] = back(m);
+            }
+            // SAFETY: the bias has 16 entries for every block.
+            let bias = unsafe { _mm512_loadu_ps(bias.as_ptr().add((first + b) * 16)) };
+            for x in 0..2 {
+                let column = back([rows[0][x], rows[1][x], rows[2][x], rows[3][x]]);
+                for y in 0..2 {
+                    // SAFETY: pixel and block belong to the tile, which lies in the slices.
+                    unsafe { finish(&tile, 2 * y + x, b, _mm512_add_ps(column[y], bias)) };
+                }
+            }
+        }
+    }
 }
 
 /// What follows the sum, for the 16 channels of a block: the operations of `Epilogue::finish` and `quantise`, in their

@@ -11,7 +11,8 @@ use super::image::{Block, Image};
 use super::matmul::Weights;
 use super::operation::{self, Operation};
 use super::scalar::narrow;
-use super::tile::{Tile, TileKernel, WeightKind};
+use super::scalar::winograd::{self, Chunk};
+use super::tile::{Pointers, Tile, TileKernel, WeightKind};
 
 /// An x86 instruction set that this machine has: only [`X86::available`] gives one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +99,63 @@ fn narrow_avx2(
     narrow::chunk(geometry, input, weights, epilogue, at, &narrow::Plain)
 }
 
+/// The plain transforms, compiled for AVX2.
+#[target_feature(enable = "avx2,fma,f16c")]
+fn winograd_into_avx2(chunk: &Chunk<'_>, input: &[f32], transformed: &mut [f32]) {
+    winograd::into(chunk, input, transformed);
+}
+
+#[target_feature(enable = "avx2,fma,f16c")]
+fn winograd_out_of_avx2(
+    chunk: &Chunk<'_>,
+    products: &[f32],
+    blocks: (usize, usize),
+    epilogue: &Epilogue<'_>,
+    write: &mut impl FnMut(usize, &Block, usize),
+) {
+    winograd::out_of(chunk, products, blocks, epilogue, write);
+}
+
 impl X86 {
+    /// Transforms inputs.
+    ///
+    /// # Safety
+    /// The tiles of `chunk` lie in `input`, and `transformed` has room for them.
+    #[allow(unsafe_code)]
+    pub(crate) unsafe fn winograd_into(self, chunk: &Chunk<'_>, input: &[f32], transformed: &mut [f32]) {
+        // SAFETY: the token proves the features that each function needs; the caller's promise is handed on.
+        unsafe {
+            if self.0 >= Level::Avx512 {
+                avx512::winograd_into(chunk, input, transformed);
+            } else {
+                winograd_into_avx2(chunk, input, transformed);
+            }
+        }
+    }
+
+    /// Transforms products back, and finishes them: through `write`, or at once where `pointers` say.
+    ///
+    /// # Safety
+    /// The tiles of `chunk` lie in the slices behind `pointers`, and `products` holds them.
+    #[allow(unsafe_code)]
+    pub(crate) unsafe fn winograd_out_of(
+        self,
+        chunk: &Chunk<'_>,
+        products: &[f32],
+        blocks: (usize, usize),
+        epilogue: &Epilogue<'_>,
+        (pointers, write): (&Pointers<'_>, &mut impl FnMut(usize, &Block, usize)),
+    ) {
+        // SAFETY: the token proves the features that each function needs; the caller's promise is handed on.
+        unsafe {
+            if self.0 >= Level::Avx512 {
+                avx512::winograd_out_of(chunk, products, blocks, pointers);
+            } else {
+                winograd_out_of_avx2(chunk, products, blocks, epilogue, write);
+            }
+        }
+    }
+
     /// A chunk of a product with few outputs.
     ///
     /// # Safety
