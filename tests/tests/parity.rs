@@ -1,0 +1,86 @@
+//! libtorch, tract and ONNX Runtime give the same images and scores for the same input, within 1e-5.
+
+use std::path::Path;
+
+use latent_runtime::backend::Backend;
+use latent_runtime::latent::Distribution;
+use latent_runtime::open::{BackendKind, OpenOptions, open};
+use latent_runtime::rng::Rng;
+use latent_tests::succeed;
+use latent_trainer::checkpoint;
+use latent_trainer::gan::architecture::{ImageShape, NetKind};
+use latent_trainer::nn::{Network, Pass};
+use tch::{Device, Tensor};
+
+const LATENT: usize = 96;
+const PIXELS: usize = 28 * 28;
+const TOLERANCE: f32 = 1e-5;
+
+/// The three GANs: program command and networks. After some training steps BatchNorm's statistics are not trivial.
+const GANS: [(&str, NetKind); 3] =
+    [("vanilla", NetKind::Vanilla), ("lsgan", NetKind::Vanilla), ("dcgan", NetKind::Dcgan)];
+
+#[test]
+fn libtorch_tract_and_onnx_runtime_agree() {
+    let scratch = tempfile::tempdir().unwrap();
+    for (command, net) in GANS {
+        let run = scratch.path().join(command);
+        let small =
+            ["--data", "synth-digits:512", "--train-images", "512", "--batch", "64", "--iterations", "24"];
+        let run_name = run.to_str().unwrap();
+        succeed("trainer", [&[command, "--out", run_name, "--quiet"], &small[..]].concat());
+        let models = scratch.path().join("models");
+        succeed("exporter", ["export", run_name, "--out", models.to_str().unwrap(), "--discriminator"]);
+
+        let (_, checkpoint) = checkpoint::list(&run.join("checkpoints")).unwrap().pop().unwrap();
+        let image = ImageShape { channels: 1, height: 28, width: 28 };
+        let mut rng = Rng::from_seed(1);
+        let generator = net.generator(image, LATENT as i64, &mut rng, Device::Cpu).unwrap();
+        let discriminator = net.discriminator(image, &mut rng, Device::Cpu).unwrap();
+        load(&generator, &checkpoint.join("generator.safetensors"));
+        load(&discriminator, &checkpoint.join("discriminator.safetensors"));
+
+        for batch in [1, 7] {
+            let mut noise = vec![0.0; batch * LATENT];
+            Distribution::Uniform { low: -1.0, high: 1.0 }.fill(&mut rng, &mut noise);
+            let z = Tensor::from_slice(&noise).view([batch as i64, LATENT as i64]);
+            let images = values(&generator, &z);
+            let x = Tensor::from_slice(&images).view([batch as i64, 1, 28, 28]);
+            let scores = values(&discriminator, &x);
+            assert!(images.iter().any(|v| v.abs() > 0.01), "{command}: the images are blank");
+
+            let generator_file = models.join(format!("{command}.fp32.onnx"));
+            let discriminator_file = models.join(format!("{command}.discriminator.fp32.onnx"));
+            for kind in [BackendKind::Ort, BackendKind::Tract] {
+                for (file, input, expected) in
+                    [(&generator_file, &noise, &images), (&discriminator_file, &images, &scores)]
+                {
+                    let mut backend = open(file, kind, &OpenOptions::default()).unwrap();
+                    let what = format!("{command}, {}, {kind}, batch {batch}", file.display());
+                    compare(&what, backend.as_mut(), batch, input, expected);
+                }
+            }
+        }
+        assert_eq!(generator.parameter_count(), if net == NetKind::Vanilla { 1_952_528 } else { 6_675_009 });
+    }
+}
+
+fn load(network: &Network, file: &Path) {
+    network.load_state(&checkpoint::read_tensors(file).unwrap().into_iter().collect()).unwrap();
+}
+
+/// What libtorch computes in evaluation mode.
+fn values(network: &Network, x: &Tensor) -> Vec<f32> {
+    let y = tch::no_grad(|| network.forward(x, Pass::EVAL)).unwrap();
+    Vec::<f32>::try_from(y.contiguous().view([-1])).unwrap()
+}
+
+fn compare(what: &str, backend: &mut dyn Backend, batch: usize, input: &[f32], expected: &[f32]) {
+    let mut output = vec![f32::NAN; expected.len()];
+    backend.run(batch, input, &mut output).unwrap();
+    let worst =
+        output.iter().zip(expected).map(|(a, b)| (a - b).abs() / b.abs().max(1.0)).fold(0.0, f32::max);
+    assert!(output.iter().all(|v| v.is_finite()) && worst <= TOLERANCE, "{what}: off by {worst}");
+    assert!(expected.len() == batch || expected.len() == batch * PIXELS);
+    println!("{what}: within {worst:e}");
+}
