@@ -83,8 +83,8 @@ pub struct GanArgs {
     #[arg(long, value_enum, help_heading = "Model")]
     distribution: Option<DistributionKind>,
 
-    /// Data set: a name in the data folder, mnist:DIR, fashion-mnist:DIR, cifar10:PATH, folder:PATH, synth-digits[:COUNT] or
-    /// synth-objects[:COUNT] [default: mnist]
+    /// Data set: a name in the data folder, mnist:DIR, fashion-mnist:DIR, cifar10:PATH, folder:PATH, `synth-digits[:COUNT]` or
+    /// `synth-objects[:COUNT]` [default: mnist]
     #[arg(long, value_name = "SPEC", help_heading = "Data")]
     data: Option<DataSpec>,
     /// Where named data sets lie [default: $LATENT_DATA, else data/]
@@ -150,7 +150,7 @@ pub struct GanArgs {
     #[arg(long, value_name = "N", value_parser = number(1, 1024), help_heading = "Machine")]
     threads: Option<u64>,
 
-    /// Folder for the run [default: runs/<command>]
+    /// Folder for the run [default: runs/ and the command's name]
     #[arg(long, value_name = "RUN", conflicts_with = "resume", help_heading = "Output")]
     out: Option<PathBuf>,
     /// Replace a run that is in that folder

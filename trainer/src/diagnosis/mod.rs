@@ -91,7 +91,7 @@ pub struct Observation {
     pub d_loss: f64,
     /// The generator's loss.
     pub g_loss: f64,
-    /// The diversity of samples from fixed noise, where it was measured; on the scale of [`diversity`].
+    /// The diversity of samples from fixed noise, where it was measured; on the scale of [`diversity()`].
     pub diversity: Option<f32>,
 }
 

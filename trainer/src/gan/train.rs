@@ -279,10 +279,9 @@ impl<'a> Session<'a> {
             let stop = self.job.stop.load(Ordering::Relaxed);
             let (sample, save) =
                 (every(i, options.sample_every), last || stop || every(i, options.save_every));
-            if sample || save || self.pending.len() as u64 >= options.log_every.max(1) {
-                if let Some(finding) = self.read_pending()? {
-                    return self.not_finite(finding);
-                }
+            let read = sample || save || self.pending.len() as u64 >= options.log_every.max(1);
+            if read && let Some(finding) = self.read_pending()? {
+                return self.not_finite(finding);
             }
             if sample {
                 self.draw(&format!("{i:08}.png"))?;
