@@ -1,5 +1,6 @@
 //! `trainer bench-step`: the speed of a training step, for comparison with `benches/pytorch_gan.py`.
 
+use std::fs;
 use std::time::Instant;
 
 use clap::Args;
@@ -99,7 +100,7 @@ pub fn run(args: BenchArgs) -> anyhow::Result<()> {
         let _ = players.step(iteration, &mut batches, &mut noise)?;
     }
     wait(device);
-    let start = Instant::now();
+    let (start, cpu) = (Instant::now(), cpu_seconds());
     let mut last = None;
     for iteration in args.warmup..args.warmup + args.iterations {
         last = Some(players.step(iteration, &mut batches, &mut noise)?.values);
@@ -107,12 +108,14 @@ pub fn run(args: BenchArgs) -> anyhow::Result<()> {
     let losses: Vec<f32> = last.map(|t: Tensor| Vec::try_from(t)).transpose()?.unwrap_or_default();
     wait(device);
     let seconds = start.elapsed().as_secs_f64();
+    let cpu = cpu_seconds().zip(cpu).map(|(end, start)| end - start);
     let speed = args.iterations as f64 / seconds;
     if args.json {
         let result = json!({
             "engine": format!("latent-trainer {}, libtorch {}", env!("CARGO_PKG_VERSION"), super::LIBTORCH),
             "net": args.net, "loss": args.loss, "amp": args.amp, "threads": tch::get_num_threads(),
             "iterations": args.iterations, "seconds": seconds, "iterations_per_second": speed,
+            "cpu_seconds": cpu,
             "d_loss": losses.first(), "g_loss": losses.get(1),
         });
         println!("{result}");
@@ -127,4 +130,15 @@ fn wait(device: Device) {
     if let Device::Cuda(index) = device {
         tch::Cuda::synchronize(index as i64);
     }
+}
+
+/// Processor time of this process so far, over all threads, where the system tells (Linux): on a busy machine it says more
+/// than the clock does.
+fn cpu_seconds() -> Option<f64> {
+    let text = fs::read_to_string("/proc/self/stat").ok()?;
+    // The second field is the program's name in parentheses; user and system time are the 14th and 15th.
+    let mut fields = text.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let ticks = fields.next()?.parse::<f64>().ok()? + fields.next()?.parse::<f64>().ok()?;
+    // Linux counts in hundredths of a second for programs, whatever the kernel's own clock is.
+    Some(ticks / 100.0)
 }

@@ -9,6 +9,7 @@ pub mod data;
 pub mod doctor;
 pub mod gan;
 pub mod sample;
+mod memory;
 mod stop;
 
 /// The libtorch that tch 0.24 binds.
@@ -49,6 +50,12 @@ enum Command {
 /// Exit codes: 0 success, 1 failure, 2 wrong usage, 130 a training run that Ctrl-C stopped and saved.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    if matches!(
+        cli.command,
+        Command::Vanilla(_) | Command::Lsgan(_) | Command::Dcgan(_) | Command::BenchStep(_)
+    ) {
+        memory::keep();
+    }
     let result = match cli.command {
         Command::Vanilla(args) => gan::run(gan::Preset::Vanilla, args),
         Command::Lsgan(args) => gan::run(gan::Preset::Lsgan, args),
