@@ -405,7 +405,10 @@ impl Helper {
             Outcome::Model(Ok(file)) => app.set_model(file),
             Outcome::Variants(files) => app.set_variants(files),
             Outcome::Directions(set, file, found) => app.set_directions(set, &file, found),
-            Outcome::Saved(Ok(path)) => app.say(format!("saved {}", path.display()), false),
+            Outcome::Saved(Ok(path)) => {
+                let name = path.strip_prefix(".").unwrap_or(&path);
+                app.say(format!("saved {}", name.display()), false);
+            }
             Outcome::Walk(path, Ok(walk)) => {
                 app.set_walk(&walk);
                 app.say(format!("walking along {}", path.display()), false);
