@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use latent_runtime::AlignedBytes;
 use latent_runtime::format::{Model, ModelKind as PackedKind, Precision};
 use latent_runtime::onnx::proto::ModelProto;
 use latent_runtime::onnx::proto::tensor_proto::DataType;
@@ -107,8 +108,9 @@ fn describe_packed(path: &Path) -> Result<Description, ModelError> {
     let io = |cause| ModelError::Io { path: path.to_owned(), cause };
     let mut bytes = Vec::new();
     File::open(path).map_err(io)?.take(MAX_PACKED_BYTES).read_to_end(&mut bytes).map_err(io)?;
-    let model =
-        Model::from_bytes(&bytes).map_err(|cause| ModelError::Packed { path: path.to_owned(), cause })?;
+    let bytes = AlignedBytes::copy_of(&bytes);
+    let model = Model::from_bytes(bytes.as_slice())
+        .map_err(|cause| ModelError::Packed { path: path.to_owned(), cause })?;
     let kind = match model.kind() {
         PackedKind::Generator => Some(ModelKind::Generator),
         PackedKind::Discriminator => Some(ModelKind::Discriminator),
@@ -132,4 +134,60 @@ fn describe_packed(path: &Path) -> Result<Description, ModelError> {
             ..said
         },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use latent_runtime::format::{Builder, Element, LayerSpec, ModelInfo, PlainBias, PlainWeights};
+    use latent_runtime::latent::Distribution;
+    use latent_runtime::pixels::ValueRange;
+
+    #[test]
+    fn a_packed_model_is_described() {
+        let mut builder = Builder::new(ModelInfo {
+            kind: PackedKind::Generator,
+            precision: Precision::F16,
+            latent_size: 4,
+            distribution: Some(Distribution::Normal { mean: 0.0, std: 1.0 }),
+            range: ValueRange::UNIT,
+            metadata: vec![("latent.dataset".into(), "mnist".into())],
+        });
+        let z = builder.input("z", &[4], Element::F32).unwrap();
+        let spec = LayerSpec::new(PlainWeights::F16(&[0.5; 24]), PlainBias::None);
+        let image = builder.fully_connected("layer", z, spec).unwrap();
+        builder.output(image, "image", &[1, 2, 3]).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("g.lat");
+        std::fs::write(&path, builder.finish().unwrap()).unwrap();
+
+        let found = describe_packed(&path).unwrap();
+        assert_eq!(
+            (found.input_shape, found.output_shape, found.precision),
+            (vec![4], vec![1, 2, 3], "fp16")
+        );
+        assert_eq!(found.metadata.kind, Some(ModelKind::Generator));
+        assert_eq!(found.metadata.latent_size, Some(4));
+        assert_eq!(found.metadata.distribution, Some(Distribution::Normal { mean: 0.0, std: 1.0 }));
+        assert_eq!(
+            (found.metadata.range, found.metadata.dataset.as_deref()),
+            (Some(ValueRange::UNIT), Some("mnist"))
+        );
+    }
+
+    #[test]
+    fn what_is_no_packed_model_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("g.lat");
+        std::fs::write(&path, "not a model").unwrap();
+        let error = describe_packed(&path).err().unwrap().to_string();
+        assert!(error.contains("g.lat cannot be read"), "{error}");
+    }
+
+    #[test]
+    fn extensions_count_in_any_case() {
+        assert_eq!(rank(Path::new("a/B.ONNX")), rank(Path::new("b.onnx")));
+        assert_eq!(rank(Path::new("onnx")), None);
+        assert!(of(Path::new("model.pt")).is_err());
+    }
 }
