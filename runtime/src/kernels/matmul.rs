@@ -163,25 +163,25 @@ pub(crate) fn matmul<'a>(
     }
     let isa = engine.isa();
     // An error that a part would meet comes before anything is written.
-    let mut work = 0usize;
-    for index in 0..layout.parts() {
+    let check = |index: usize, output: &(bool, usize)| {
         let place = layout.place(index);
         let part = part(place)?;
         let geometry = layout.geometry(place, &part);
-        geometry.check(&input, &part.weights, &part.epilogue, &output)?;
+        geometry.check(&input, &part.weights, &part.epilogue, output).map(|()| (part, geometry))
+    };
+    let target = Target::new(&mut output);
+    let first = check(0, &target.shape())?;
+    let mut work = 0usize;
+    for index in 0..layout.parts() {
+        let (_, geometry) = if index == 0 { first } else { check(index, &target.shape())? };
         work = work.saturating_add(geometry.pixels() * geometry.weight_rows() * geometry.products());
     }
-    let target = Target::new(&mut output);
     let threads = if work < PARALLEL { 1 } else { engine.threads() };
     let chunks = if threads == 1 { 1 } else { (threads * CHUNKS).div_ceil(layout.parts()) };
     let run = |index: usize| {
-        let place = layout.place(index / chunks);
-        // Checked again: nothing that is unsafe below relies on `part` giving the same each time.
-        let Ok(part) = part(place) else { return };
-        let geometry = layout.geometry(place, &part);
-        if geometry.check(&input, &part.weights, &part.epilogue, &target.shape()).is_err() {
-            return;
-        }
+        // Other parts than the first are looked up and checked again rather than kept: there is no allocator.
+        let found = if index < chunks { Ok(first) } else { check(index / chunks, &target.shape()) };
+        let Ok((part, geometry)) = found else { return };
         let share = Share { index: index % chunks, count: chunks, threads: threads.min(chunks) };
         if geometry.is_narrow() {
             narrow(isa, &geometry, &input, &part, &target, share);
