@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use minifb::{InputCallback, Key, MouseButton, MouseMode, ScaleMode, Window};
+use raw_window_handle::{HasWindowHandle, RawWindowHandle};
 
 use crate::app::{App, DIRECTIONS, Effect, KeyEvent, Keyboard, PointerEvent, SliderSet};
 use crate::directions::{Directions, first_layer, pca, sefa};
@@ -195,6 +196,8 @@ struct Screen {
     was_active: bool,
     at: Option<(f32, f32)>,
     buttons: (bool, bool),
+    /// What minifb says when the wheel is turned up by one notch.
+    notch: f32,
     times: FrameTimes,
 }
 
@@ -224,6 +227,7 @@ impl Screen {
         // The rhythm is kept here.
         window.set_target_fps(0);
         window.set_background_color(13, 15, 19);
+        let notch = notch(&window);
         let (sender, keys) = channel();
         window.set_input_callback(Box::new(Keys(sender)));
         Ok(Self {
@@ -240,6 +244,7 @@ impl Screen {
             was_active: false,
             at: None,
             buttons: (false, false),
+            notch,
             times: FrameTimes::default(),
         })
     }
@@ -286,7 +291,7 @@ impl Screen {
         }
         self.buttons = buttons;
         if let Some((_, y)) = self.window.get_scroll_wheel() {
-            pointer(PointerEvent::Wheel(y));
+            pointer(PointerEvent::Wheel(y / self.notch));
         }
         any
     }
@@ -322,6 +327,17 @@ impl Screen {
         let shown = self.window.update_with_buffer(self.canvas.pixels(), size.0, size.1);
         self.times.work.push(start.elapsed().as_secs_f64() - now);
         shown.map_err(|error| WindowError::Draw { problem: error.to_string() })
+    }
+}
+
+/// What minifb 0.29 says when the wheel is turned up by one notch: on X11 it counts the press and the release of the
+/// wheel's button, on Wayland it hands on the compositor's value, which is positive downwards.
+fn notch(window: &Window) -> f32 {
+    match window.window_handle().map(|handle| handle.as_raw()) {
+        Ok(RawWindowHandle::Xlib(_)) => 2.0,
+        Ok(RawWindowHandle::Wayland(_)) => -10.0,
+        Ok(RawWindowHandle::Win32(_)) => 12.0,
+        _ => 1.0,
     }
 }
 
