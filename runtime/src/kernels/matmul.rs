@@ -44,8 +44,8 @@ impl Weights<'_> {
     }
 }
 
-/// The output of a layer and how its parts divide it: part (y, x, group) computes pixels (y + n * steps[0],
-/// x + m * steps[1]) and the group's channels.
+/// The output of a layer and how its parts divide it: part (y, x, group) computes pixels (y + n · `steps[0]`,
+/// x + m · `steps[1]`) and the group's channels.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Layout {
     pub(crate) batch: usize,

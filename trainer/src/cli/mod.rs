@@ -8,8 +8,8 @@ pub mod bench;
 pub mod data;
 pub mod doctor;
 pub mod gan;
-pub mod sample;
 mod memory;
+pub mod sample;
 mod stop;
 
 /// The libtorch that tch 0.24 binds.

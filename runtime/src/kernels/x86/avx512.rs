@@ -3,7 +3,7 @@
 //! A tile of `R` pixels and `B` blocks keeps `R * B` sums in registers. Each step loads `B` registers of weights and
 //! broadcasts one input (f32) or four (int8) of each pixel: `R + B` loads for `R * B` multiplications of 16 or 64, so
 //! that 6 x 4 is bound by arithmetic and fits 32 registers. A single pixel (a matrix-vector product, what a generator is
-//! at batch 1) is bound by the weights' way from memory; see [`stream`].
+//! at batch 1) is bound by the weights' way from memory.
 
 use core::arch::x86_64::*;
 
@@ -229,7 +229,7 @@ unsafe fn float_tile<const R: usize, const B: usize, const SIZE: usize>(
     }
 }
 
-/// Dot products along k for products with few outputs. Only [`narrow`], which has the features, makes one.
+/// Dot products along k for products with few outputs. Only [`narrow()`], which has the features, makes one.
 struct Dots;
 
 impl Dot for Dots {
