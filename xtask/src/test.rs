@@ -58,8 +58,8 @@ pub(crate) fn run(args: &TestArgs) -> Result<()> {
         steps.step("documentation", || {
             shell::run(
                 shell::cargo()
-                    .args(["doc", "--workspace", "--no-deps", "--all-features", "--document-private-items"])
-                    .env("RUSTDOCFLAGS", "-D warnings -A rustdoc::private_intra_doc_links"),
+                    .args(["doc", "--workspace", "--no-deps", "--all-features"])
+                    .env("RUSTDOCFLAGS", "-D warnings"),
             )
         });
         steps.step("bare metal", || match bare_metal::check()? {
