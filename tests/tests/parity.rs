@@ -1,9 +1,10 @@
-//! libtorch, tract and ONNX Runtime give the same images and scores for the same input, within 1e-5.
+//! libtorch, tract, ONNX Runtime and the native engine give the same images and scores for the same input, within 1e-5.
 
 use std::path::Path;
 
 use latent_runtime::backend::Backend;
 use latent_runtime::latent::Distribution;
+use latent_runtime::native::{NativeBackend, NativeOptions};
 use latent_runtime::open::{BackendKind, OpenOptions, open};
 use latent_runtime::rng::Rng;
 use latent_tests::succeed;
@@ -21,7 +22,7 @@ const GANS: [(&str, NetKind); 3] =
     [("vanilla", NetKind::Vanilla), ("lsgan", NetKind::Vanilla), ("dcgan", NetKind::Dcgan)];
 
 #[test]
-fn libtorch_tract_and_onnx_runtime_agree() {
+fn libtorch_and_every_back_end_agree() {
     let scratch = tempfile::tempdir().unwrap();
     for (command, net) in GANS {
         let run = scratch.path().join(command);
@@ -51,12 +52,24 @@ fn libtorch_tract_and_onnx_runtime_agree() {
 
             let generator_file = models.join(format!("{command}.fp32.onnx"));
             let discriminator_file = models.join(format!("{command}.discriminator.fp32.onnx"));
-            for kind in [BackendKind::Ort, BackendKind::Tract] {
-                for (file, input, expected) in
-                    [(&generator_file, &noise, &images), (&discriminator_file, &images, &scores)]
-                {
-                    let mut backend = open(file, kind, &OpenOptions::default()).unwrap();
-                    let what = format!("{command}, {}, {kind}, batch {batch}", file.display());
+            for (file, input, expected) in
+                [(&generator_file, &noise, &images), (&discriminator_file, &images, &scores)]
+            {
+                let packed = file.with_extension("lat");
+                if !packed.exists() {
+                    succeed(
+                        "exporter",
+                        ["pack".as_ref(), file.as_os_str(), "--out".as_ref(), packed.as_os_str()],
+                    );
+                }
+                let options = OpenOptions::default();
+                let back_ends: [Box<dyn Backend>; 3] = [
+                    open(file, BackendKind::Ort, &options).unwrap(),
+                    open(file, BackendKind::Tract, &options).unwrap(),
+                    Box::new(NativeBackend::load(&packed, &NativeOptions::default()).unwrap()),
+                ];
+                for mut backend in back_ends {
+                    let what = format!("{}, {}, batch {batch}", file.display(), backend.describe());
                     compare(&what, backend.as_mut(), batch, input, expected);
                 }
             }
