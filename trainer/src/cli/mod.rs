@@ -8,9 +8,9 @@ pub mod bench;
 pub mod data;
 pub mod doctor;
 pub mod gan;
-mod memory;
 pub mod sample;
 mod stop;
+mod tuning;
 
 /// The libtorch that tch 0.24 binds.
 const LIBTORCH: &str = "2.11.0";
@@ -54,7 +54,7 @@ pub fn main() -> ExitCode {
         cli.command,
         Command::Vanilla(_) | Command::Lsgan(_) | Command::Dcgan(_) | Command::BenchStep(_)
     ) {
-        memory::keep();
+        tuning::apply();
     }
     let result = match cli.command {
         Command::Vanilla(args) => gan::run(gan::Preset::Vanilla, args),
