@@ -30,8 +30,8 @@ struct TrainArgs {
     #[arg(long, default_value_t = 30)]
     iterations: u32,
     /// Threads of both [default: one per core]
-    #[arg(long, default_value_t = 0)]
-    threads: u32,
+    #[arg(long)]
+    threads: Option<usize>,
 }
 
 /// Measures and writes `out/bench-<what>.{md,json}`.
@@ -55,7 +55,7 @@ fn train(args: &TrainArgs) -> Result<()> {
         );
     }
     shell::run(shell::cargo().args(["build", "--release", "--package", "latent-trainer"]))?;
-    let threads = args.threads.to_string();
+    let threads = args.threads.unwrap_or_else(cores).to_string();
     let mut rows = Vec::new();
     for (name, net, loss, times) in GANS {
         let iterations = (args.iterations * times).to_string();
@@ -90,7 +90,7 @@ fn train(args: &TrainArgs) -> Result<()> {
     let header = ["GAN", "Latent, it/s", "PyTorch, it/s", "ratio"];
     let table = markdown(&header, &rows.iter().map(cells).collect::<Vec<_>>());
     println!("{table}");
-    let machine = json!({"cpu": cpu(), "threads": args.threads, "rounds": args.rounds});
+    let machine = json!({"cpu": cpu(), "threads": threads, "rounds": args.rounds});
     save("train", &table, &json!({"machine": machine, "rows": rows}))
 }
 
@@ -125,8 +125,11 @@ fn markdown(header: &[&str], rows: &[Vec<String>]) -> String {
 fn cpu() -> String {
     let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let name = info.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or(": unknown processor");
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    format!("{}, {cores} cores", name.trim_start_matches([' ', '\t', ':']))
+    format!("{}, {} cores", name.trim_start_matches([' ', '\t', ':']), cores())
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 fn save(name: &str, table: &str, json: &Value) -> Result<()> {
