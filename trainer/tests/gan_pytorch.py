@@ -4,7 +4,7 @@
     gan_pytorch.py steps FOLDER NET LOSS COUNT    COUNT iterations of the notebook's loop give our losses and weights
     gan_pytorch.py adam FOLDER STEPS     torch.optim.Adam on our gradients gives our parameters
 
-Prints one line of figures; the exit code says whether all is within tolerance.
+Several tasks are separated by "--". Prints figures; the exit code says whether all are within tolerance.
 """
 
 import copy
@@ -45,7 +45,7 @@ def networks(net):
 def check(figures):
     """figures: name -> (error, tolerance)"""
     print(", ".join(f"{name} {error:.2e} (<= {limit:.0e})" for name, (error, limit) in figures.items()))
-    sys.exit(0 if all(error <= limit for error, limit in figures.values()) else 1)
+    return all(error <= limit for error, limit in figures.values())
 
 
 def distance(a, b):
@@ -78,7 +78,7 @@ def forward(folder, net):
         hold("G train", io["train"], g, exact_g, io["z"])
     after = load_file(folder / "after.safetensors")
     figures["state after"] = (max(distance(v, after[k]) for k, v in g.state_dict().items()), 1e-5)
-    check(figures)
+    return check(figures)
 
 
 def losses(loss, d, real, fake_d, fake_g):
@@ -135,7 +135,7 @@ def steps(folder, net, loss, count):
         for name, value in model.state_dict().items()
         if value.is_floating_point() and "running" not in name
     ])
-    check({
+    return check({
         "first D loss": (first, 1e-5),
         "D loss": (d_error, 1e-4 * loose),
         "G loss": (g_error, 1e-4 * loose),
@@ -161,17 +161,25 @@ def adam(folder, count):
         for name in names
         for theirs, ours in (("exp_avg", "mean"), ("exp_avg_sq", "square"))
     )
-    check({"trajectory": (error, 1e-6), "state": (state, 1e-6)})
+    return check({"trajectory": (error, 1e-6), "state": (state, 1e-6)})
+
+
+def run(task, folder, *rest):
+    folder = Path(folder)
+    if task == "forward":
+        return forward(folder, rest[0])
+    if task == "steps":
+        return steps(folder, rest[0], rest[1], int(rest[2]))
+    return adam(folder, int(rest[0]))
 
 
 def main():
-    task, folder, rest = sys.argv[1], Path(sys.argv[2]), sys.argv[3:]
-    if task == "forward":
-        forward(folder, rest[0])
-    elif task == "steps":
-        steps(folder, rest[0], rest[1], int(rest[2]))
-    else:
-        adam(folder, int(rest[0]))
+    tasks = " ".join(sys.argv[1:]).split(" -- ")
+    results = []
+    for task in tasks:
+        print(task)
+        results.append(run(*task.split()))
+    sys.exit(0 if all(results) else 1)
 
 
 main()

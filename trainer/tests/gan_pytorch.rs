@@ -29,13 +29,14 @@ fn python() -> Option<PathBuf> {
     None
 }
 
-fn check(python: &Path, arguments: &[&str]) {
+/// Runs the script once for all these tasks (importing PyTorch takes seconds).
+fn check(python: &Path, tasks: &[String]) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/gan_pytorch.py");
-    let output = Command::new(python).arg(script).args(arguments).output().unwrap();
+    let output = Command::new(python).arg(script).args(tasks.join(" -- ").split(' ')).output().unwrap();
     let text =
         format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    eprintln!("{}: {text}", arguments[0]);
-    assert!(output.status.success(), "{arguments:?}: {text}");
+    eprintln!("{text}");
+    assert!(output.status.success(), "{text}");
 }
 
 fn noise(seed: u64) -> Noise {
@@ -51,6 +52,7 @@ fn pixels(count: usize) -> Vec<u8> {
 #[test]
 fn our_weights_give_the_same_outputs_in_pytorch() {
     let Some(python) = python() else { return };
+    let (mut tasks, mut folders) = (Vec::new(), Vec::new());
     for net in [NetKind::Vanilla, NetKind::Dcgan] {
         let dir = tempfile::tempdir().unwrap();
         let mut rng = Rng::from_seed(11);
@@ -78,8 +80,10 @@ fn our_weights_give_the_same_outputs_in_pytorch() {
         });
         write("io.safetensors", &outputs.into_iter().map(|(n, t)| (n.to_owned(), t)).collect());
         write("after.safetensors", &g.state().unwrap());
-        check(&python, &["forward", dir.path().to_str().unwrap(), &net.to_string()]);
+        tasks.push(format!("forward {} {net}", dir.path().display()));
+        folders.push(dir);
     }
+    check(&python, &tasks);
 }
 
 #[test]
@@ -93,6 +97,7 @@ fn iterations_are_those_of_the_notebook() {
         (NetKind::Dcgan, LossKind::Hinge),
         (NetKind::Dcgan, LossKind::WganGp),
     ];
+    let (mut tasks, mut folders) = (Vec::new(), Vec::new());
     for (net, loss) in cases {
         // Adam enlarges differences of rounding from step to step, batch normalisation still more.
         let count = if net == NetKind::Dcgan { 2 } else { 4 };
@@ -153,10 +158,10 @@ fn iterations_are_those_of_the_notebook() {
         }
         checkpoint::write_tensors(&dir.path().join("given.safetensors"), &given).unwrap();
         write("end", &players);
-        let folder = dir.path().to_str().unwrap();
-        eprintln!("{net} {loss}");
-        check(&python, &["steps", folder, &net.to_string(), &loss.to_string(), &count.to_string()]);
+        tasks.push(format!("steps {} {net} {loss} {count}", dir.path().display()));
+        folders.push(dir);
     }
+    check(&python, &tasks);
 }
 
 #[test]
@@ -198,5 +203,5 @@ fn adam_follows_pytorchs() {
     }
     checkpoint::write_tensors(&dir.path().join("adam.safetensors"), &file).unwrap();
     assert_eq!(file["value.a.0"].kind(), Kind::Float);
-    check(&python, &["adam", dir.path().to_str().unwrap(), &STEPS.to_string()]);
+    check(&python, &[format!("adam {} {STEPS}", dir.path().display())]);
 }

@@ -223,7 +223,7 @@ fn a_discriminator_that_wins_is_recognised() {
 
 #[test]
 fn mode_collapse_is_recognised() {
-    let (code, kinds, text) = fail("vanilla", "600", &["--g-lr", "0.02", "--beta1", "0.9"]);
+    let (code, kinds, text) = fail("vanilla", "450", &["--g-lr", "0.02", "--beta1", "0.9"]);
     assert!(code == Some(0) && kinds.contains(&"mode-collapse".to_owned()), "{kinds:?} {text}");
 }
 

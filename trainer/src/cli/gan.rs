@@ -264,8 +264,7 @@ fn start(preset: Preset, args: &GanArgs) -> anyhow::Result<(RunFolder, RunInfo, 
     if args.gp_weight.is_some() && !wgan {
         bail!("--gp-weight has a meaning only with --loss wgan-gp, the loss is {loss}");
     }
-    let device_name = args.device.clone().unwrap_or_else(|| "auto".to_owned());
-    let device = device::choose(&device_name)?;
+    let device = device::choose(args.device.as_deref().unwrap_or("auto"))?;
 
     let spec = args.data.clone().unwrap_or(DataSpec::Named("mnist".to_owned()));
     let spec = spec.resolve(args.data_dir.as_deref())?;
@@ -311,7 +310,7 @@ fn start(preset: Preset, args: &GanArgs) -> anyhow::Result<(RunFolder, RunInfo, 
         ema: args.ema,
         amp: args.amp.unwrap_or(Amp::Off),
         threads: args.threads.map_or_else(default_threads, size),
-        device: device_name,
+        device: device_name(device),
         sample_every: args.sample_every.unwrap_or(250),
         sample_count: size(args.sample_count.unwrap_or(64)),
         save_every: 0,
@@ -398,9 +397,12 @@ fn resume(preset: Preset, args: &GanArgs, run: &Path) -> anyhow::Result<(RunFold
             options.iterations
         );
     }
-    if let Some(device) = args.device.as_ref().filter(|device| **device != options.device) {
-        notes.push(format!("the device changes from {} to {device}", options.device));
-        options.device.clone_from(device);
+    if let Some(name) = &args.device {
+        let name = device_name(device::choose(name)?);
+        if name != options.device {
+            notes.push(format!("the device changes from {} to {name}", options.device));
+            options.device = name;
+        }
     }
     if let Some(threads) = args.threads.map(size).filter(|threads| *threads != options.threads) {
         notes.push(format!("the number of threads changes from {} to {threads}", options.threads));
@@ -494,6 +496,14 @@ fn fingerprint(data: &Dataset, images: usize) -> u32 {
 
 fn default_threads() -> usize {
     usize::try_from(tch::get_num_threads()).unwrap_or(1).max(1)
+}
+
+/// The name by which `--device` chooses this device, wherever the run is resumed.
+fn device_name(device: tch::Device) -> String {
+    match device {
+        tch::Device::Cuda(index) => format!("cuda:{index}"),
+        _ => "cpu".to_owned(),
+    }
 }
 
 /// One line on stderr: what is about to happen.
