@@ -1,7 +1,8 @@
 //! Runs small generators and encoders anywhere, from a server to bare metal.
 //!
 //! The core needs neither the standard library nor an allocator: seeded latent sampling ([`rng`], [`latent`]), image
-//! conversion ([`pixels`]) and the trait that every back end implements ([`backend`]). The caller owns all memory.
+//! conversion ([`pixels`]), the trait that every back end implements ([`backend`]), and a gallery of labelled embeddings
+//! that learns new classes from a few examples ([`gallery`]). The caller owns all memory.
 //! Floating-point functions come from `libm`, so that the same seed gives the same bits on every target.
 //!
 //! | feature | adds | needs |
@@ -47,6 +48,7 @@ extern crate std;
 mod aligned;
 pub mod backend;
 pub mod format;
+pub mod gallery;
 mod half;
 mod kernels;
 pub mod latent;

@@ -23,6 +23,7 @@ mod tests;
 
 #[cfg(feature = "alloc")]
 pub use builder::*;
+pub(crate) use checksum::crc32;
 pub use error::{FormatError, Name};
 pub(crate) use layout::weight_rows;
 pub use layout::{
