@@ -80,7 +80,7 @@ impl Plan {
                     input: extents(&operator.input),
                     output: extents(&operator.output),
                     in_place: operator.in_place,
-                    macs: macs(&operator.kind, &operator.input, &operator.output),
+                    macs: operator.multiply_accumulates(),
                     weight_type: layer.map(|layer| match layer.weights.kind() {
                         WeightType::F32 => "f32",
                         WeightType::F16 => "f16",
@@ -147,24 +147,6 @@ impl Plan {
 pub fn letter(index: usize) -> char {
     const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     LETTERS[index % LETTERS.len()].into()
-}
-
-fn macs(kind: &Kind, input: &Value, output: &Value) -> u64 {
-    let taps = |window: &[latent_runtime::format::Axis; 2]| {
-        window.iter().map(|axis| axis.kernel as u64).product::<u64>()
-    };
-    let (inputs, outputs) = (input.logical() as u64, output.logical() as u64);
-    match kind {
-        Kind::FullyConnected(_) => inputs * outputs,
-        Kind::Convolution { window, groups, .. } => {
-            outputs * (input.channels / groups.max(&1)) as u64 * taps(window)
-        }
-        Kind::Depthwise { window, .. } => outputs * taps(window),
-        Kind::Transposed { window, groups, .. } => {
-            inputs * (output.channels / groups.max(&1)) as u64 * taps(window)
-        }
-        _ => 0,
-    }
 }
 
 /// The kind with its geometry.

@@ -3,12 +3,16 @@
 use std::boxed::Box;
 use std::fmt;
 use std::format;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::string::String;
 use std::vec::Vec;
 
 use crate::backend::Backend;
+use crate::format::MAGIC;
+use crate::native::{LoadError, NativeBackend, NativeOptions};
 #[cfg(feature = "onnx")]
 use crate::onnx::{InterfaceError, OnnxError};
 
@@ -16,6 +20,8 @@ use crate::onnx::{InterfaceError, OnnxError};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum BackendKind {
+    /// This crate's own engine; reads packed models (`.lat`). Feature `std`.
+    Native,
     /// tract, an engine in pure Rust; reads ONNX. Feature `tract`.
     Tract,
     /// ONNX Runtime, a shared library found at run time; reads ONNX. Feature `ort`.
@@ -24,11 +30,12 @@ pub enum BackendKind {
 
 impl BackendKind {
     /// All of them.
-    pub const ALL: &'static [Self] = &[Self::Tract, Self::Ort];
+    pub const ALL: &'static [Self] = &[Self::Native, Self::Tract, Self::Ort];
 
     /// The name that `--backend` takes.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Native => "native",
             Self::Tract => "tract",
             Self::Ort => "ort",
         }
@@ -37,14 +44,34 @@ impl BackendKind {
     /// The Cargo feature that builds it in.
     pub const fn feature(self) -> &'static str {
         match self {
+            Self::Native => "std",
             Self::Tract => "tract",
             Self::Ort => "ort",
+        }
+    }
+
+    /// The files it reads.
+    pub const fn reads(self) -> ModelFormat {
+        match self {
+            Self::Native => ModelFormat::Packed,
+            Self::Tract | Self::Ort => ModelFormat::Onnx,
+        }
+    }
+
+    /// The back end to take for a file when none is asked for: `native` for a packed model, else ONNX Runtime, or tract
+    /// in a build that has only tract.
+    pub fn for_file(path: &Path) -> Self {
+        match ModelFormat::of(path) {
+            ModelFormat::Packed => Self::Native,
+            ModelFormat::Onnx if Self::Tract.is_built_in() && !Self::Ort.is_built_in() => Self::Tract,
+            ModelFormat::Onnx => Self::Ort,
         }
     }
 
     /// Whether this build has it.
     pub const fn is_built_in(self) -> bool {
         match self {
+            Self::Native => true,
             Self::Tract => cfg!(feature = "tract"),
             Self::Ort => cfg!(feature = "ort"),
         }
@@ -68,11 +95,58 @@ impl FromStr for BackendKind {
     }
 }
 
+/// The kinds of model files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ModelFormat {
+    /// A packed model, `.lat`: docs/FORMAT.md.
+    Packed,
+    /// ONNX.
+    Onnx,
+}
+
+impl ModelFormat {
+    /// What a file holds, by its first bytes; by its name if it is too short to tell or cannot be read. A file that is
+    /// neither counts as ONNX.
+    pub fn of(path: &Path) -> Self {
+        let mut start = [0; MAGIC.len()];
+        let read = File::open(path).and_then(|mut file| file.read_exact(&mut start));
+        let packed = match read {
+            // A file of this name with other bytes is a packed model that is damaged.
+            Ok(()) => start == MAGIC || (Self::is_named_packed(path) && !Self::looks_like_onnx(&start)),
+            Err(_) => Self::is_named_packed(path),
+        };
+        if packed { Self::Packed } else { Self::Onnx }
+    }
+
+    fn is_named_packed(path: &Path) -> bool {
+        path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("lat"))
+    }
+
+    /// An ONNX file begins with the field `ir_version`, a small number.
+    fn looks_like_onnx(start: &[u8]) -> bool {
+        matches!(start, [0x08, 1..=0x7F, ..])
+    }
+}
+
 /// What [`open`] passes on to the back end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OpenOptions {
-    /// The threads that one run may use; 0 leaves it to the back end. tract uses one thread in any case.
+    /// The threads that one run may use; 0 leaves it to the back end: native takes one for each core, at most
+    /// [`OpenOptions::NATIVE_THREADS`], ONNX Runtime one for each physical core. tract uses one thread in any case.
     pub threads: usize,
+}
+
+impl OpenOptions {
+    /// The most threads that the native back end takes unless it is told to: more do not help models of this size.
+    pub const NATIVE_THREADS: usize = 8;
+
+    fn native(&self) -> NativeOptions {
+        let threads = match self.threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from).min(Self::NATIVE_THREADS),
+            threads => threads,
+        };
+        NativeOptions { threads, instruction_set: None }
+    }
 }
 
 /// Opens a model file with a back end.
@@ -80,7 +154,12 @@ pub struct OpenOptions {
 /// # Errors
 /// See [`OpenError`].
 pub fn open(path: &Path, kind: BackendKind, options: &OpenOptions) -> Result<Box<dyn Backend>, OpenError> {
+    let format = ModelFormat::of(path);
+    if kind.is_built_in() && format != kind.reads() && path.is_file() {
+        return Err(OpenError::Format { path: path.to_path_buf(), kind, format });
+    }
     match kind {
+        BackendKind::Native => Ok(Box::new(NativeBackend::load(path, &options.native())?)),
         #[cfg(feature = "tract")]
         BackendKind::Tract => Ok(Box::new(crate::tract::TractBackend::load(path)?)),
         #[cfg(feature = "ort")]
@@ -89,10 +168,7 @@ pub fn open(path: &Path, kind: BackendKind, options: &OpenOptions) -> Result<Box
             Ok(Box::new(crate::ort::OrtBackend::load(path, options)?))
         }
         #[allow(unreachable_patterns)]
-        kind => {
-            let _ = (path, options);
-            Err(OpenError::NotBuiltIn { kind })
-        }
+        kind => Err(OpenError::NotBuiltIn { kind }),
     }
 }
 
@@ -105,6 +181,17 @@ pub enum OpenError {
         /// The back end.
         kind: BackendKind,
     },
+    /// The back end reads files of another kind.
+    Format {
+        /// The model file.
+        path: PathBuf,
+        /// The back end.
+        kind: BackendKind,
+        /// What the file is.
+        format: ModelFormat,
+    },
+    /// The file is no packed model that can be read.
+    Packed(LoadError),
     /// The file is no ONNX model that can be read.
     #[cfg(feature = "onnx")]
     Onnx(OnnxError),
@@ -141,6 +228,19 @@ impl fmt::Display for OpenError {
                  --features {}`",
                 kind.feature()
             ),
+            Self::Format { path, format: ModelFormat::Packed, kind } => write!(
+                f,
+                "{} is a packed model, which {kind} does not read; the back end native does",
+                path.display()
+            ),
+            Self::Format { path, format: ModelFormat::Onnx, kind } => write!(
+                f,
+                "{file} is not a packed model, which is all that {kind} reads; `exporter pack {file} --out {}` packs an \
+                 ONNX model, or the back ends ort and tract run it as it is",
+                path.with_extension("lat").display(),
+                file = path.display(),
+            ),
+            Self::Packed(error) => error.fmt(f),
             #[cfg(feature = "onnx")]
             Self::Onnx(error) => error.fmt(f),
             #[cfg(feature = "onnx")]
@@ -165,5 +265,11 @@ impl std::error::Error for OpenError {
 impl From<OnnxError> for OpenError {
     fn from(error: OnnxError) -> Self {
         Self::Onnx(error)
+    }
+}
+
+impl From<LoadError> for OpenError {
+    fn from(error: LoadError) -> Self {
+        Self::Packed(error)
     }
 }

@@ -7,13 +7,18 @@ use latent_runtime::backend::RunError;
 use latent_runtime::latent::Distribution;
 use latent_runtime::onnx::ModelMetadata;
 use latent_runtime::onnx::proto::ModelProto;
-use latent_runtime::open::{BackendKind, OpenError, OpenOptions, open};
+use latent_runtime::open::{BackendKind, ModelFormat, OpenError, OpenOptions, open};
 use latent_runtime::rng::Rng;
 use support::models::{self, Builder};
 use support::{has_onnx_runtime, reference, save};
 
+/// Those that run ONNX files here.
 fn kinds() -> Vec<BackendKind> {
-    let usable = |kind: &BackendKind| kind.is_built_in() && (*kind != BackendKind::Ort || has_onnx_runtime());
+    let usable = |kind: &BackendKind| {
+        kind.is_built_in()
+            && kind.reads() == ModelFormat::Onnx
+            && (*kind != BackendKind::Ort || has_onnx_runtime())
+    };
     BackendKind::ALL.iter().copied().filter(usable).collect()
 }
 
@@ -170,4 +175,60 @@ fn files_that_are_no_models_are_refused() {
         assert!(refuse(folder.path()).contains("is not a file"));
         assert!(refuse(&folder.path().join("missing")).contains("No such file"));
     }
+}
+
+#[test]
+fn a_packed_model_opens_like_any_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = models::vanilla_generator();
+    let path = folder.path().join("model.lat");
+    std::fs::write(&path, models::packed(&model)).unwrap();
+    assert_eq!(BackendKind::for_file(&path), BackendKind::Native);
+    for threads in [0, 1, 2] {
+        let mut backend = open(&path, BackendKind::Native, &OpenOptions { threads }).unwrap();
+        assert_eq!(backend.input().to_string(), "z (N, 12)");
+        assert_eq!(backend.output().to_string(), "image (N, 1, 8, 8)");
+        assert!(backend.describe().starts_with("native f32, "), "{}", backend.describe());
+        for batch in [1, 3] {
+            let (input, mut output) = (noise(1, batch * 12), vec![f32::NAN; batch * 64]);
+            backend.run(batch, &input, &mut output).unwrap();
+            let expected = reference::evaluate(&model, batch, &input);
+            assert!(output.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-5));
+        }
+    }
+}
+
+#[test]
+fn a_back_end_that_reads_other_files_says_which_one_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let onnx = save(&models::vanilla_generator(), folder.path(), "model.onnx");
+    let packed = models::packed(&models::vanilla_generator());
+    std::fs::write(at("model.lat"), &packed).unwrap();
+    // By its content, whatever its name.
+    std::fs::write(at("misnamed.onnx"), &packed).unwrap();
+    std::fs::copy(&onnx, at("misnamed.lat")).unwrap();
+    std::fs::write(at("cut.lat"), &packed[..packed.len() / 2]).unwrap();
+    std::fs::write(at("text.lat"), "this is something else".repeat(20)).unwrap();
+    std::fs::write(at("empty.lat"), "").unwrap();
+    let mut cases = vec![
+        (BackendKind::Native, "model.onnx", "exporter pack"),
+        (BackendKind::Native, "misnamed.lat", "is not a packed model"),
+        (BackendKind::Native, "cut.lat", "it was cut"),
+        (BackendKind::Native, "text.lat", "this is no packed model"),
+        (BackendKind::Native, "empty.lat", "0 bytes"),
+        (BackendKind::Native, "missing.lat", "No such file"),
+        (BackendKind::Native, ".", "is not a file"),
+    ];
+    for kind in kinds() {
+        cases.push((kind, "model.lat", "the back end native does"));
+        cases.push((kind, "misnamed.onnx", "is a packed model"));
+    }
+    for (kind, name, expected) in cases {
+        let error = open(&at(name), kind, &OpenOptions::default()).err().unwrap().to_string();
+        assert!(error.contains(expected), "{name} in {kind}: {error}");
+    }
+    assert_eq!(BackendKind::for_file(&at("misnamed.onnx")), BackendKind::Native);
+    assert_eq!(BackendKind::for_file(&at("missing.lat")), BackendKind::Native);
+    assert_eq!(BackendKind::for_file(&onnx), BackendKind::Ort);
 }

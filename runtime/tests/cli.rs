@@ -7,9 +7,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use latent_runtime::latent::Distribution;
 use latent_runtime::onnx::proto::ModelProto;
-use latent_runtime::open::BackendKind;
+use latent_runtime::open::{BackendKind, ModelFormat};
 use latent_runtime::ort::find_library;
+use latent_runtime::rng::Rng;
 use support::{has_onnx_runtime, models, reference, save};
 use tempfile::TempDir;
 
@@ -58,15 +60,19 @@ impl Outcome {
 fn folder() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     save(&models::vanilla_generator(), folder.path(), "vanilla.onnx");
+    fs::write(folder.path().join("vanilla.lat"), models::packed(&models::vanilla_generator())).unwrap();
     save(&models::dcgan_generator(), folder.path(), "dcgan.onnx");
     save(&models::discriminator(), folder.path(), "discriminator.onnx");
     folder
 }
 
-/// The usable back ends by name.
+/// The back ends that run ONNX files here, by name.
 fn backends() -> Vec<&'static str> {
-    let usable =
-        |kind: &&BackendKind| kind.is_built_in() && (**kind != BackendKind::Ort || has_onnx_runtime());
+    let usable = |kind: &&BackendKind| {
+        kind.is_built_in()
+            && kind.reads() == ModelFormat::Onnx
+            && (**kind != BackendKind::Ort || has_onnx_runtime())
+    };
     BackendKind::ALL.iter().filter(usable).map(|kind| kind.name()).collect()
 }
 
@@ -125,6 +131,47 @@ fn latents_go_in_and_values_come_out() {
         assert_eq!(npy[npy.len() - raw.len() * 4..], fs::read(at("out.f32")).unwrap());
         assert!(String::from_utf8_lossy(&npy[..128]).contains("'shape': (3, 1, 8, 8,)"));
     }
+}
+
+#[test]
+fn a_packed_model_runs_in_the_native_engine() {
+    let folder = folder();
+    let arguments =
+        ["run", "vanilla.lat", "--seed", "3", "--count", "5", "--save-output", "out.f32", "--out", "x.png"];
+    let outcome = runtime(folder.path(), &[&arguments[..], &["--json"]].concat()).succeeds();
+    let json: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
+    assert_eq!((&json["backend"], &json["images"]), (&"native".into(), &5.into()));
+    // The noise is what the file says, and the network that of the ONNX file.
+    let mut latents = vec![0.0; 5 * 12];
+    Distribution::REFERENCE.fill(&mut Rng::from_seed(3), &mut latents);
+    let expected = reference::evaluate(&models::vanilla_generator(), 5, &latents);
+    let found = read_floats(&folder.path().join("out.f32"));
+    assert!(found.len() == expected.len() && found.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-5));
+    assert_eq!(read_png(&folder.path().join("x.png")).0, 3 * 8 + 2 * 2);
+}
+
+#[test]
+fn inspect_shows_a_packed_model() {
+    let folder = folder();
+    let outcome = runtime(folder.path(), &["inspect", "vanilla.lat"]).succeeds();
+    let has =
+        |line: &[&str]| outcome.stdout.lines().any(|found| found.split_whitespace().eq(line.iter().copied()));
+    for line in [
+        &["kind", "generator,", "trained", "on", "noise"][..],
+        &["precision", "f32"],
+        &["output", "image", "(N,", "1,", "8,", "8)"],
+        // 12 x 32 + 32 x 64
+        &["multiply-adds", "2", "432", "for", "a", "batch", "of", "one"],
+        &["layer", "2", "fully", "connected", "(N,", "64,", "1,", "1)", "f32", "8", "192", "2", "048"],
+        &["latent.dataset", "noise"],
+    ] {
+        assert!(has(line), "{line:?} is not in\n{}", outcome.stdout);
+    }
+    let json = runtime(folder.path(), &["inspect", "vanilla.lat", "--json"]).succeeds().stdout;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["operators"][0]["multiply_accumulates"], 384);
+    assert_eq!(json["input"]["shape"], serde_json::json!([12]));
+    assert_eq!(json["bytes"], fs::metadata(folder.path().join("vanilla.lat")).unwrap().len());
 }
 
 #[test]
@@ -233,12 +280,78 @@ fn inspect_escapes_control_characters() {
 }
 
 #[test]
+fn bench_measures_files_of_one_network_in_every_back_end() {
+    let folder = folder();
+    let arguments = ["bench", "vanilla", "--seconds", "0", "--threads", "1,2", "--batch", "1,3"];
+    let outcome = runtime(folder.path(), &[&arguments[..], &["--json", "--per-op"]].concat()).succeeds();
+    let json: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
+    let found: Vec<_> = json["contenders"].as_array().unwrap().iter().collect();
+    // tract has no second thread.
+    let engines: usize = backends().iter().map(|&name| if name == "tract" { 1 } else { 2 }).sum();
+    assert_eq!(found.len(), (2 + engines) * 2, "{json:#}");
+    for contender in found {
+        let native = contender["backend"] == "native";
+        assert_eq!(contender["model"], if native { "vanilla.lat" } else { "vanilla.onnx" });
+        assert!(contender["difference"]["relative"].as_f64().unwrap() < 1e-5, "{contender:#}");
+        for figure in ["p50_us", "p95_us", "p99_us", "per_second", "first_output_ms", "bytes"] {
+            assert!(contender[figure].as_f64().unwrap() > 0.0, "{figure} of {contender:#}");
+        }
+        if cfg!(target_os = "linux") {
+            assert!(contender["peak_memory_bytes"].as_u64() >= contender["model_memory_bytes"].as_u64());
+            assert!(contender["model_memory_bytes"].as_u64().is_some(), "{contender:#}");
+        }
+        assert!(contender["runs"].as_u64().unwrap() >= 3 && contender["turns_p50_us"].as_array().is_some());
+    }
+    assert!(json["machine"]["instruction_set"].is_string());
+    let breakdowns = json["per_operator"].as_array().unwrap();
+    assert_eq!(breakdowns.len(), 4);
+    for breakdown in breakdowns {
+        let operators = breakdown["operators"].as_array().unwrap();
+        let names: Vec<&str> = operators.iter().map(|operator| operator["name"].as_str().unwrap()).collect();
+        assert_eq!(names, ["layer 0", "layer 2"]);
+        let share: f64 = operators.iter().map(|operator| operator["share"].as_f64().unwrap()).sum();
+        assert!((share - 1.0).abs() < 1e-6);
+    }
+
+    let arguments = ["bench", "vanilla.lat", "--seconds", "0", "--per-op", "--instruction-set", "scalar"];
+    let text = runtime(folder.path(), &arguments).succeeds().stdout;
+    assert!(text.contains("scalar") && text.contains("layer 2") && text.contains("GMAC/s"), "{text}");
+    let page = runtime(folder.path(), &[&arguments[..], &["--markdown"]].concat()).succeeds().stdout;
+    assert!(page.contains("| vanilla.lat | f32 | native | 1 | 1 |") && page.contains("|---|---|"), "{page}");
+}
+
+#[test]
+fn bench_tells_what_it_cannot_measure() {
+    let folder = folder();
+    fs::write(folder.path().join("cut.lat"), &fs::read(folder.path().join("vanilla.lat")).unwrap()[..3000])
+        .unwrap();
+    let cases: &[(&[&str], i32, &str)] = &[
+        (&["bench", "none"], 1, "there is no file none, and none that is named none.*.lat"),
+        (&["bench", "cut.lat"], 1, "it was cut"),
+        (&["bench", "vanilla.lat", "--precision", "int8"], 1, "none of the files has the precision"),
+        (&["bench", "vanilla.lat", "--precision", "int4"], 2, "the precisions are f32, f16, int8"),
+        (&["bench", "vanilla.lat", "--backend", "torch"], 2, "the back ends are"),
+        (&["bench", "vanilla.lat", "--instruction-set", "MMX"], 1, "no instruction set `MMX`"),
+        (&["bench", "vanilla.lat", "--backend", "ort"], 1, "nothing can be measured"),
+        (&["bench", "vanilla.lat", "--seconds=-1"], 2, "--seconds"),
+        (&["bench"], 2, "Usage"),
+    ];
+    for (arguments, code, message) in cases {
+        runtime(folder.path(), arguments).fails(*code, message);
+    }
+    if has_onnx_runtime() {
+        runtime(folder.path(), &["bench", "vanilla.lat", "dcgan.onnx"]).fails(1, "are not the same network");
+    }
+}
+
+#[test]
 fn wrong_input_is_explained() {
     let folder = folder();
     let write = |name: &str, bytes: &[u8]| fs::write(folder.path().join(name), bytes).unwrap();
     write("empty.onnx", b"");
     write("page.onnx", b"<html>Not found</html>");
     write("cut.onnx", &fs::read(folder.path().join("dcgan.onnx")).unwrap()[..3000]);
+    write("cut.lat", &fs::read(folder.path().join("vanilla.lat")).unwrap()[..3000]);
     write("there.png", b"precious");
     write("odd.f32", &[0; 40]);
     write("bytes.f32", &[0; 3]);
@@ -252,6 +365,10 @@ fn wrong_input_is_explained() {
         (&["run", "cut.onnx", "--out", "x.png"], 1, "cut.onnx is truncated or damaged"),
         (&["inspect", "cut.onnx"], 1, "cut.onnx is truncated or damaged"),
         (&["inspect", "folder"], 1, "folder is not a file"),
+        (&["run", "none.lat", "--out", "x.png"], 1, "none.lat: No such file"),
+        (&["run", "vanilla.lat", "--backend", "ort", "--out", "x.png"], 1, "the back end native does"),
+        (&["run", "vanilla.onnx", "--backend", "native", "--out", "x.png"], 1, "exporter pack vanilla.onnx"),
+        (&["inspect", "cut.lat"], 1, "it was cut"),
         (&["run", "vanilla.onnx", "--backend", "torch", "--out", "x.png"], 2, "the back ends are"),
         (&["run", "vanilla.onnx", "--out", "there.png"], 1, "--force overwrites it"),
         (&["run", "vanilla.onnx", "--out", "folder"], 1, "it is a folder"),

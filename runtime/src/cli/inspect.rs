@@ -10,17 +10,18 @@ use latent_runtime::onnx::{
     self, Dimension, ModelMetadata, element_type, graph_inputs, graph_outputs, infer_shapes, multiplies,
     multiply_accumulates, tensor_bytes,
 };
+use latent_runtime::open::ModelFormat;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::print;
 use super::text::{Align, grouped, printable, size, table};
+use super::{inspect_packed, print};
 
 /// Show what is in a model: operators, shapes, sizes, metadata.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct InspectArgs {
-    /// The model, an ONNX file
+    /// The model: a packed model (.lat) or an ONNX file
     model: PathBuf,
     /// Print JSON
     #[arg(long)]
@@ -29,7 +30,7 @@ pub(super) struct InspectArgs {
 
 const EXAMPLES: &str = "\
 Examples:
-  runtime inspect generator.onnx
+  runtime inspect generator.int8.lat
   runtime inspect generator.onnx --json | jq .operators";
 
 /// Everything that is shown.
@@ -80,6 +81,9 @@ struct Node {
 }
 
 pub(super) fn run(args: &InspectArgs) -> anyhow::Result<()> {
+    if ModelFormat::of(&args.model) == ModelFormat::Packed {
+        return print(&inspect_packed::report(&args.model, args.json)?);
+    }
     let model = onnx::load(&args.model)?;
     let report = report(&model, args);
     if args.json {
@@ -246,18 +250,22 @@ fn text(report: &Report, metadata: &ModelMetadata) -> String {
         ]
     }));
     section("Nodes", &[Align::Left, Align::Left, Align::Left, Align::Right, Align::Right], nodes);
-    let mut metadata = Vec::new();
-    for (key, value) in &report.metadata {
+    section("Metadata", &[Align::Left, Align::Left], metadata_rows(&report.metadata));
+    out
+}
+
+/// A line for each entry; an object, such as the training figures, has one for each of its own.
+pub(super) fn metadata_rows(entries: &BTreeMap<String, String>) -> Vec<Vec<String>> {
+    let mut rows = Vec::new();
+    for (key, value) in entries {
         match serde_json::from_str(value) {
-            // An object, such as the training figures, one line for each entry.
             Ok(Value::Object(entries)) => {
-                metadata.extend(
-                    entries.iter().map(|(name, value)| row(&[&format!("{key}.{name}"), &value.to_string()])),
+                rows.extend(
+                    entries.iter().map(|(name, value)| vec![format!("{key}.{name}"), value.to_string()]),
                 );
             }
-            _ => metadata.push(row(&[key, value])),
+            _ => rows.push(vec![key.clone(), value.clone()]),
         }
     }
-    section("Metadata", &[Align::Left, Align::Left], metadata);
-    out
+    rows
 }

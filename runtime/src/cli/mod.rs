@@ -1,8 +1,11 @@
 //! The command line of `runtime`.
 
 mod atomic;
+mod bench;
 mod image;
 mod inspect;
+mod inspect_packed;
+mod metadata;
 mod npy;
 mod run;
 mod text;
@@ -25,16 +28,19 @@ struct Cli {
 enum Command {
     /// Run a model: a generator draws images from seeded noise, a discriminator scores images
     Run(run::RunArgs),
+    /// Measure models: time, memory, size, and how far their outputs are from the reference
+    Bench(bench::BenchArgs),
     /// Show what is in a model: operators, shapes, sizes, metadata
     Inspect(inspect::InspectArgs),
 }
 
 const EXAMPLES: &str = "\
 Examples:
-  runtime run generator.onnx --seed 7 --count 64 --out sheet.png
+  runtime run generator.lat --seed 7 --count 64 --out sheet.png
   runtime run generator.onnx --interpolate slerp --count 4 --frames 12 --out walk.png
   runtime run discriminator.onnx --input digit.png other.png
   runtime inspect generator.onnx
+  runtime bench generator.onnx generator.int8.lat --threads 1,2
 
 Exit status: 0 for success, 1 for a failure, 2 for wrong usage.";
 
@@ -60,6 +66,7 @@ use usage;
 pub(crate) fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(args) => run::run(&args),
+        Command::Bench(args) => bench::run(&args),
         Command::Inspect(args) => inspect::run(&args),
     };
     let Err(error) = result else { return ExitCode::SUCCESS };

@@ -9,13 +9,14 @@ use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use latent_runtime::backend::{Backend, TensorInfo};
 use latent_runtime::latent::{Distribution, lerp, slerp};
-use latent_runtime::onnx::{self, ImageShape, ModelKind, ModelMetadata};
+use latent_runtime::onnx::{ImageShape, ModelKind, ModelMetadata};
 use latent_runtime::open::{BackendKind, OpenOptions, open};
 use latent_runtime::pixels::ValueRange;
 use latent_runtime::rng::Rng;
 use serde_json::json;
 
 use super::image::{Sheet, read_png};
+use super::metadata::metadata;
 use super::{atomic, npy, print, usage};
 
 /// The most values of all inputs or outputs together: 4 GB.
@@ -29,11 +30,11 @@ const MAX_VALUES: usize = 1 << 30;
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct RunArgs {
-    /// The model, an ONNX file
+    /// The model: a packed model (.lat) or an ONNX file
     model: PathBuf,
-    /// What runs it: tract or ort (ONNX Runtime)
-    #[arg(long, default_value = "ort", value_name = "NAME")]
-    backend: BackendKind,
+    /// What runs it: native for packed models; ort (ONNX Runtime) or tract for ONNX files [default: native or ort]
+    #[arg(long, value_name = "NAME")]
+    backend: Option<BackendKind>,
     /// The threads one run may use; 0 leaves it to the back end
     #[arg(long, default_value_t = 0, value_name = "T", value_parser = clap::value_parser!(u16).range(..=1024))]
     threads: u16,
@@ -81,7 +82,7 @@ pub(super) struct RunArgs {
 
 const EXAMPLES: &str = "\
 Examples:
-  runtime run generator.onnx --out sheet.png                      64 images from seed 0
+  runtime run generator.int8.lat --out sheet.png                  64 images from seed 0
   runtime run generator.onnx --backend tract --seed 7 --count 16 --columns 8 --scale 4 --out sheet.png
   runtime run generator.onnx --interpolate slerp --count 5 --frames 12 --out walks.png
   runtime run generator.onnx --input latents.npy --save-output images.npy
@@ -114,21 +115,21 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
         return Err(usage!("--out and --save-output are the same file"));
     }
     let options = OpenOptions { threads: args.threads.into() };
-    let metadata = if args.backend.is_built_in() {
-        onnx::check_file(&args.model)?;
-        ModelMetadata::from_model(&onnx::load(&args.model)?)
-    } else {
-        ModelMetadata::default()
+    let backend_kind = args.backend.unwrap_or_else(|| BackendKind::for_file(&args.model));
+    // A fault of the file is told before one of the back end.
+    let metadata = match backend_kind.is_built_in() {
+        true => metadata(&args.model)?,
+        false => ModelMetadata::default(),
     };
-    let mut backend = open(&args.model, args.backend, &options)?;
-    if args.backend == BackendKind::Tract && args.threads > 1 {
+    let mut backend = open(&args.model, backend_kind, &options)?;
+    if backend_kind == BackendKind::Tract && args.threads > 1 {
         eprintln!("runtime: note: tract uses one thread");
     }
     match kind(&metadata, backend.as_ref())
         .with_context(|| format!("{} cannot be run here", args.model.display()))?
     {
-        Kind::Generator(image) => generate(args, &metadata, image, backend.as_mut()),
-        Kind::TakesImages(image) => score(args, &metadata, image, backend.as_mut()),
+        Kind::Generator(image) => generate(args, &metadata, image, (backend_kind, backend.as_mut())),
+        Kind::TakesImages(image) => score(args, &metadata, image, (backend_kind, backend.as_mut())),
     }
 }
 
@@ -161,7 +162,7 @@ fn generate(
     args: &RunArgs,
     metadata: &ModelMetadata,
     image: ImageShape,
-    backend: &mut dyn Backend,
+    (backend_kind, backend): (BackendKind, &mut dyn Backend),
 ) -> anyhow::Result<()> {
     if args.out.is_none() && args.save_output.is_none() {
         return Err(usage!("a generator's images go to a file: give --out PNG or --save-output FILE"));
@@ -208,7 +209,7 @@ fn generate(
         args.out.iter().chain(&args.save_output).map(|path| path.display().to_string()).collect();
     if args.json {
         let result = json!({
-            "model": args.model.display().to_string(), "backend": args.backend.name(),
+            "model": args.model.display().to_string(), "backend": backend_kind.name(),
             "engine": backend.describe(), "images": examples.count, "image": image.to_string(),
             "seed": args.input.is_empty().then_some(args.seed), "seconds": seconds,
             "not_finite": not_finite, "written": written,
@@ -261,7 +262,7 @@ fn score(
     args: &RunArgs,
     metadata: &ModelMetadata,
     image: ImageShape,
-    backend: &mut dyn Backend,
+    (backend_kind, backend): (BackendKind, &mut dyn Backend),
 ) -> anyhow::Result<()> {
     let kind = metadata.kind.map_or("this model", ModelKind::name);
     if args.out.is_some() || args.interpolate.is_some() {
@@ -310,7 +311,7 @@ fn score(
             })
             .collect();
         let result = json!({
-            "model": args.model.display().to_string(), "backend": args.backend.name(),
+            "model": args.model.display().to_string(), "backend": backend_kind.name(),
             "engine": backend.describe(), "seconds": seconds, "results": results,
         });
         return print(&format!("{result}\n"));

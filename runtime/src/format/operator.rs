@@ -373,6 +373,25 @@ pub struct Operator<'a> {
     pub in_place: bool,
 }
 
+impl Operator<'_> {
+    /// Multiply-accumulates for one example, taps on padding included, as if none were saved (as by Winograd).
+    pub fn multiply_accumulates(&self) -> u64 {
+        let taps = |window: &[Axis; 2]| window.iter().map(|axis| axis.kernel as u64).product::<u64>();
+        let (inputs, outputs) = (self.input.logical() as u64, self.output.logical() as u64);
+        match &self.kind {
+            Kind::FullyConnected(_) => inputs * outputs,
+            Kind::Convolution { window, groups, .. } => {
+                outputs * (self.input.channels / groups.max(&1)) as u64 * taps(window)
+            }
+            Kind::Depthwise { window, .. } => outputs * taps(window),
+            Kind::Transposed { window, groups, .. } => {
+                inputs * (self.output.channels / groups.max(&1)) as u64 * taps(window)
+            }
+            _ => 0,
+        }
+    }
+}
+
 /// Numbers of the kinds in a record.
 pub(super) mod number {
     pub(in crate::format) const FULLY_CONNECTED: u32 = 1;

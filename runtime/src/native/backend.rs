@@ -129,7 +129,11 @@ impl NativeBackend {
         let path = path.as_ref();
         let io = |source| LoadError::Io { path: path.to_path_buf(), source };
         let file = File::open(path).map_err(io)?;
-        let length = file.metadata().map_err(io)?.len();
+        let metadata = file.metadata().map_err(io)?;
+        if !metadata.is_file() {
+            return Err(io(std::io::Error::other("it is not a file")));
+        }
+        let length = metadata.len();
         let found = usize::try_from(length).unwrap_or(usize::MAX);
         if found == 0 {
             // An empty file cannot be mapped.

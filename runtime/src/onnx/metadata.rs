@@ -3,10 +3,11 @@
 use std::fmt;
 use std::str::FromStr;
 use std::string::{String, ToString};
+use std::vec;
 use std::vec::Vec;
-use std::{format, vec};
 
 use super::proto::{ModelProto, StringStringEntryProto};
+use crate::format;
 use crate::latent::Distribution;
 use crate::pixels::ValueRange;
 
@@ -118,6 +119,24 @@ impl ModelMetadata {
         )
     }
 
+    /// Reads the metadata of a packed model. What its header says counts more than its entries.
+    pub fn from_packed(model: &format::Model<'_>) -> Self {
+        let said = Self::from_entries(model.metadata());
+        let kind = match model.kind() {
+            format::ModelKind::Generator => Some(ModelKind::Generator),
+            format::ModelKind::Discriminator => Some(ModelKind::Discriminator),
+            format::ModelKind::Encoder => Some(ModelKind::Encoder),
+            format::ModelKind::Other => said.kind,
+        };
+        Self {
+            kind,
+            latent_size: Some(model.latent_size()).filter(|&size| size > 0),
+            distribution: model.distribution(),
+            range: Some(model.range()),
+            ..said
+        }
+    }
+
     /// Reads the metadata from key and value pairs. Of a repeated key the last counts.
     pub fn from_entries<'a>(entries: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let mut metadata = Self::default();
@@ -193,10 +212,10 @@ impl ModelMetadata {
             Distribution::Normal { mean, std } => ("normal", mean, std),
         });
         push("latent.distribution", distribution.map(|(name, ..)| name.into()));
-        push("latent.distribution.a", distribution.map(|(_, a, _)| format!("{a}")));
-        push("latent.distribution.b", distribution.map(|(.., b)| format!("{b}")));
-        push("latent.range.low", self.range.map(|x| format!("{}", x.low())));
-        push("latent.range.high", self.range.map(|x| format!("{}", x.high())));
+        push("latent.distribution.a", distribution.map(|(_, a, _)| a.to_string()));
+        push("latent.distribution.b", distribution.map(|(.., b)| b.to_string()));
+        push("latent.range.low", self.range.map(|x| x.low().to_string()));
+        push("latent.range.high", self.range.map(|x| x.high().to_string()));
         push("latent.image", self.image.map(|x| x.to_string()));
         push("latent.dataset", self.dataset.clone());
         push("latent.training", self.training.clone());

@@ -14,7 +14,31 @@ pub use load::{MAX_EXTERNAL_BYTES, MAX_FILE_BYTES, OnnxError, check_file, decode
 pub use metadata::{ImageShape, ModelKind, ModelMetadata};
 pub use shapes::{infer_shapes, multiplies, multiply_accumulates};
 
+use crate::format::Precision;
+use proto::ModelProto;
 use proto::tensor_proto::DataType;
+
+/// The precision that most of a model's weights have.
+pub fn weight_precision(model: &ModelProto) -> Precision {
+    let (mut int8, mut f16, mut f32) = (0u64, 0u64, 0u64);
+    for tensor in model.graph.iter().flat_map(|graph| &graph.initializer) {
+        let count = match DataType::try_from(tensor.data_type) {
+            Ok(DataType::Int8 | DataType::Uint8) => &mut int8,
+            Ok(DataType::Float16) => &mut f16,
+            Ok(DataType::Float) => &mut f32,
+            _ => continue,
+        };
+        let elements = tensor.dims.iter().fold(1, |n: u64, &size| n.saturating_mul(size.max(0) as u64));
+        *count = count.saturating_add(elements);
+    }
+    if int8 > f16.max(f32) {
+        Precision::Int8
+    } else if f16 > f32 {
+        Precision::F16
+    } else {
+        Precision::F32
+    }
+}
 
 /// The name of an ONNX element type as the ONNX documentation writes it (`float32`, `int8`, ...), and the bits of one
 /// element; `None` for strings and for types unknown to this version.

@@ -1,5 +1,6 @@
 //! Models of the shapes our exporter writes, with random weights.
 
+use latent_runtime::format::{self, Activation, Element, LayerSpec, ModelInfo, PlainBias, PlainWeights};
 use latent_runtime::latent::Distribution;
 use latent_runtime::onnx::proto::attribute_proto::AttributeType;
 use latent_runtime::onnx::proto::tensor_proto::DataType;
@@ -183,6 +184,32 @@ pub fn vanilla_generator() -> ModelProto {
         .node("Tanh", &[], vec![])
         .reshape(&[-1, 1, 8, 8])
         .build("image", &[1, 8, 8], &generator_metadata(12, image))
+}
+
+/// [`vanilla_generator`], packed.
+pub fn packed(model: &ModelProto) -> Vec<u8> {
+    let metadata = ModelMetadata::from_model(model);
+    let mut builder = format::Builder::new(ModelInfo {
+        kind: format::ModelKind::Generator,
+        latent_size: 12,
+        distribution: metadata.distribution,
+        metadata: metadata.to_entries().into_iter().map(|entry| (entry.key, entry.value)).collect(),
+        ..ModelInfo::default()
+    });
+    let weights = |name: &str| -> Vec<f32> {
+        let graph = model.graph.as_ref().unwrap();
+        let tensor = graph.initializer.iter().find(|tensor| tensor.name == name).unwrap();
+        tensor.raw_data.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
+    };
+    let mut value = builder.input("z", &[12], Element::F32).unwrap();
+    for (index, activation) in [("0", Activation::Relu), ("2", Activation::Tanh)] {
+        let (weight, bias) = (weights(&format!("{index}.weight")), weights(&format!("{index}.bias")));
+        let spec =
+            LayerSpec { activation, ..LayerSpec::new(PlainWeights::F32(&weight), PlainBias::F32(&bias)) };
+        value = builder.fully_connected(&format!("layer {index}"), value, spec).unwrap();
+    }
+    builder.output(value, "image", &[1, 8, 8]).unwrap();
+    builder.finish().unwrap()
 }
 
 /// 12 latent values to an RGB 12x12 image through two transposed convolutions.

@@ -5,10 +5,8 @@ use std::io::Read;
 use std::path::Path;
 
 use latent_runtime::AlignedBytes;
-use latent_runtime::format::{Model, ModelKind as PackedKind, Precision};
-use latent_runtime::onnx::proto::ModelProto;
-use latent_runtime::onnx::proto::tensor_proto::DataType;
-use latent_runtime::onnx::{self, Interface, ModelKind, ModelMetadata};
+use latent_runtime::format::{Model, Precision};
+use latent_runtime::onnx::{self, Interface, ModelMetadata};
 use latent_runtime::open::BackendKind;
 
 use super::ModelError;
@@ -35,7 +33,7 @@ pub(super) struct FileFormat {
     pub(super) describe: fn(&Path) -> Result<Description, ModelError>,
 }
 
-/// All of them, the one to prefer first. A back end counts once the runtime has one of that name.
+/// All of them, the one to prefer first.
 const FORMATS: &[FileFormat] = &[
     FileFormat { extension: "lat", engine_names: &["native"], describe: describe_packed },
     FileFormat { extension: "onnx", engine_names: &["ort", "tract"], describe: describe_onnx },
@@ -78,29 +76,16 @@ fn describe_onnx(path: &Path) -> Result<Description, ModelError> {
     Ok(Description {
         input_shape: interface.input_shape,
         output_shape: interface.output_shape,
-        precision: onnx_precision(&model),
+        precision: name(onnx::weight_precision(&model)),
         metadata: ModelMetadata::from_model(&model),
     })
 }
 
-/// The type that most of the weights have.
-fn onnx_precision(model: &ModelProto) -> &'static str {
-    let (mut int8, mut fp16, mut fp32) = (0, 0, 0);
-    for tensor in model.graph.iter().flat_map(|graph| &graph.initializer) {
-        let elements = tensor.dims.iter().fold(1i64, |product, &size| product.saturating_mul(size.max(0)));
-        match DataType::try_from(tensor.data_type) {
-            Ok(DataType::Int8 | DataType::Uint8) => int8 += elements,
-            Ok(DataType::Float16) => fp16 += elements,
-            Ok(DataType::Float) => fp32 += elements,
-            _ => {}
-        }
-    }
-    if int8 > fp16.max(fp32) {
-        "int8"
-    } else if fp16 > fp32 {
-        "fp16"
-    } else {
-        "fp32"
+fn name(precision: Precision) -> &'static str {
+    match precision {
+        Precision::F32 => "fp32",
+        Precision::F16 => "fp16",
+        Precision::Int8 => "int8",
     }
 }
 
@@ -111,36 +96,22 @@ fn describe_packed(path: &Path) -> Result<Description, ModelError> {
     let bytes = AlignedBytes::copy_of(&bytes);
     let model = Model::from_bytes(bytes.as_slice())
         .map_err(|cause| ModelError::Packed { path: path.to_owned(), cause })?;
-    let kind = match model.kind() {
-        PackedKind::Generator => Some(ModelKind::Generator),
-        PackedKind::Discriminator => Some(ModelKind::Discriminator),
-        PackedKind::Encoder => Some(ModelKind::Encoder),
-        PackedKind::Other => None,
-    };
-    let said = ModelMetadata::from_entries(model.metadata());
     Ok(Description {
         input_shape: model.input_shape().as_slice().to_vec(),
         output_shape: model.output_shape().as_slice().to_vec(),
-        precision: match model.precision() {
-            Precision::F32 => "fp32",
-            Precision::F16 => "fp16",
-            Precision::Int8 => "int8",
-        },
-        metadata: ModelMetadata {
-            kind: kind.or(said.kind),
-            latent_size: Some(model.latent_size()).filter(|&size| size > 0),
-            distribution: model.distribution(),
-            range: Some(model.range()),
-            ..said
-        },
+        precision: name(model.precision()),
+        metadata: ModelMetadata::from_packed(&model),
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use latent_runtime::format::{Builder, Element, LayerSpec, ModelInfo, PlainBias, PlainWeights};
+    use latent_runtime::format::{
+        Builder, Element, LayerSpec, ModelInfo, ModelKind as PackedKind, PlainBias, PlainWeights,
+    };
     use latent_runtime::latent::Distribution;
+    use latent_runtime::onnx::ModelKind;
     use latent_runtime::pixels::ValueRange;
 
     #[test]
