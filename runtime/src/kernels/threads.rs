@@ -4,22 +4,29 @@
 //! A piece of work is a number of chunks. Each thread has its own contiguous share of them, the same in every run, so
 //! that what it reads (weights, mostly) stays in its core's cache; who has finished takes chunks of others. A thread that
 //! the system does not run at the moment therefore holds nobody up: the rest does its share, and only chunks that have
-//! been begun are waited for.
+//! been begun are waited for, at first by spinning, then asleep: on a machine with more to do than cores, a thread that
+//! spins takes the time from those it waits for.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread::{self, JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
-/// How long a thread looks for new work before it sleeps.
+/// How long a thread looks for new work, or for the end of others' work, before it sleeps. Not at all where there are
+/// more threads than cores.
 const SPIN: Duration = Duration::from_micros(200);
+/// The looks between two looks at the clock.
+const LOOKS: u32 = 200;
 
 /// In `Shared::state`: whether threads may still join the current piece of work.
 const OPEN: u64 = 1 << 31;
+/// In `Shared::state`: whether the caller sleeps until the last thread has left.
+const WAITING: u64 = 1 << 30;
 /// In `Shared::state`: how many threads (beside the caller) take part in it.
-const ACTIVE: u64 = OPEN - 1;
+const ACTIVE: u64 = WAITING - 1;
 
 /// The work on one chunk: called with the index of the thread and the chunk.
 type Job<'a> = &'a (dyn Fn(usize, usize) + Sync);
@@ -29,8 +36,11 @@ type Job<'a> = &'a (dyn Fn(usize, usize) + Sync);
 struct Counter(AtomicUsize);
 
 struct Shared {
-    /// The number of the current piece of work (upper half), [`OPEN`] and [`ACTIVE`].
+    /// The number of the current piece of work (upper half), [`OPEN`], [`WAITING`] and [`ACTIVE`].
     state: AtomicU64,
+    /// Who is woken when the last thread leaves while [`WAITING`] is set.
+    caller: Mutex<Option<Thread>>,
+    spin: Duration,
     /// Threads asleep, so that waking is only paid for where it is needed.
     asleep: AtomicUsize,
     stop: AtomicBool,
@@ -65,6 +75,50 @@ impl Shared {
             }
         }
     }
+
+    /// Looks until `found` or until it has looked for long enough; says whether it was found.
+    fn spin(&self, mut found: impl FnMut() -> bool) -> bool {
+        // Reading the clock takes as long as a look or two at short work.
+        let mut began = None;
+        loop {
+            for _ in 0..LOOKS {
+                if found() {
+                    return true;
+                }
+                core::hint::spin_loop();
+            }
+            if began.get_or_insert_with(Instant::now).elapsed() >= self.spin {
+                return false;
+            }
+        }
+    }
+
+    /// Lets no thread join any more and waits for those that have.
+    fn close(&self) {
+        let finished = || self.state.load(Ordering::SeqCst) & ACTIVE == 0;
+        self.state.fetch_and(!OPEN, Ordering::SeqCst);
+        if self.spin(finished) {
+            return;
+        }
+        // Who leaves last sees the mark, or had left before it was set, which is seen here.
+        *self.caller.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread::current());
+        self.state.fetch_or(WAITING, Ordering::SeqCst);
+        while !finished() {
+            thread::park();
+        }
+    }
+
+    /// The end of a thread's part.
+    fn leave(&self) {
+        let before = self.state.fetch_sub(1, Ordering::SeqCst);
+        if before & WAITING != 0 && before & ACTIVE == 1 {
+            // Left in place: this thread may be so late that the caller has gone on by itself and now waits for others.
+            let caller = self.caller.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(caller) = &*caller {
+                caller.unpark();
+            }
+        }
+    }
 }
 
 /// Threads that wait for work. The caller of [`Pool::run`] is one of them.
@@ -77,8 +131,11 @@ pub(crate) struct Pool {
 impl Pool {
     /// A pool of `threads` threads, the caller's included; fewer if the system gives no more.
     pub(crate) fn new(threads: usize) -> Self {
+        let cores = thread::available_parallelism().map_or(1, usize::from);
         let shared = Arc::new(Shared {
             state: AtomicU64::new(0),
+            caller: Mutex::new(None),
+            spin: if threads > cores { Duration::ZERO } else { SPIN },
             asleep: AtomicUsize::new(0),
             stop: AtomicBool::new(false),
             next: (0..threads.max(1)).map(|_| Counter(AtomicUsize::new(0))).collect(),
@@ -106,13 +163,7 @@ impl Pool {
         struct Close<'a>(&'a Shared);
         impl Drop for Close<'_> {
             fn drop(&mut self) {
-                self.0.state.fetch_and(!OPEN, Ordering::SeqCst);
-                let mut turns = 0u32;
-                while self.0.state.load(Ordering::SeqCst) & ACTIVE != 0 {
-                    turns += 1;
-                    // A thread that the system does not run cannot finish; let it have this core.
-                    if turns.is_multiple_of(4096) { thread::yield_now() } else { core::hint::spin_loop() }
-                }
+                self.0.close();
             }
         }
         let shared = &*self.shared;
@@ -156,7 +207,7 @@ fn work(shared: &Shared, index: usize) {
     struct Leave<'a>(&'a Shared);
     impl Drop for Leave<'_> {
         fn drop(&mut self) {
-            self.0.state.fetch_sub(1, Ordering::SeqCst);
+            self.0.leave();
         }
     }
     let mut seen = 0;
@@ -171,46 +222,117 @@ fn work(shared: &Shared, index: usize) {
     }
 }
 
+/// Joins the current piece of work if it is open and has another number than `seen`.
+fn join(shared: &Shared, seen: &mut u64) -> bool {
+    let state = shared.state.load(Ordering::SeqCst);
+    let joined = state & OPEN != 0
+        && state >> 32 != *seen
+        && shared.state.compare_exchange(state, state + 1, Ordering::SeqCst, Ordering::SeqCst).is_ok();
+    if joined {
+        *seen = state >> 32;
+    }
+    joined
+}
+
 /// Waits for a piece of work with another number than `seen` and joins it; `false` if the pool stops.
 fn wait(shared: &Shared, seen: &mut u64) -> bool {
-    let mut join = || {
-        let state = shared.state.load(Ordering::SeqCst);
-        let open = state >> 32 != *seen && state & OPEN != 0;
-        let joined = open
-            && shared.state.compare_exchange(state, state + 1, Ordering::SeqCst, Ordering::SeqCst).is_ok();
-        if joined {
-            *seen = state >> 32;
-        }
-        joined
-    };
     let stopped = || shared.stop.load(Ordering::SeqCst);
     loop {
-        let began = Instant::now();
-        while began.elapsed() < SPIN {
-            for _ in 0..200 {
-                if join() {
-                    return true;
-                }
-                core::hint::spin_loop();
-            }
-            if stopped() {
-                return false;
-            }
+        let mut joined = false;
+        shared.spin(|| {
+            joined = join(shared, seen);
+            joined || stopped()
+        });
+        if joined {
+            return true;
         }
-        let before = shared.state.load(Ordering::SeqCst) >> 32;
         shared.asleep.fetch_add(1, Ordering::SeqCst);
         // `run` opens the work before it looks at `asleep`, this thread does the reverse: one of them sees the other.
         // Work may be over before this thread is awake; then more is likely to follow, so it looks out for a while.
-        while shared.state.load(Ordering::SeqCst) >> 32 == before && !stopped() {
+        let before = shared.state.load(Ordering::SeqCst);
+        let idle = before & OPEN == 0 || before >> 32 == *seen;
+        while idle && shared.state.load(Ordering::SeqCst) >> 32 == before >> 32 && !stopped() {
             thread::park();
         }
         shared.asleep.fetch_sub(1, Ordering::SeqCst);
+        if stopped() {
+            return false;
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// More threads than cores, some of them busy with something else, short and long pieces of work, pauses in which
+    /// everybody falls asleep: no wake-up may be missed, so this ends.
+    #[test]
+    fn a_crowded_machine_stalls_nobody() {
+        let stop = AtomicBool::new(false);
+        thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| {
+                    while !stop.load(Ordering::Relaxed) {
+                        core::hint::spin_loop();
+                    }
+                });
+            }
+            for threads in [2, 3, 8] {
+                let mut pool = Pool::new(threads);
+                let total = AtomicUsize::new(0);
+                for round in 0..200usize {
+                    if round.is_multiple_of(50) {
+                        thread::sleep(SPIN * 2);
+                    }
+                    pool.run(round % 9, &|_, chunk| {
+                        for _ in 0..(round + chunk) % 7 * 500 {
+                            core::hint::spin_loop();
+                        }
+                        total.fetch_add(1, Ordering::Relaxed);
+                    });
+                }
+                assert_eq!(total.into_inner(), (0..200).map(|round| round % 9).sum());
+            }
+            stop.store(true, Ordering::Relaxed);
+        });
+    }
+
+    /// The caller sleeps while a thread is late, is woken by it, and may be another thread the next time.
+    #[test]
+    fn the_caller_waits_for_a_late_thread() {
+        let mut pool = Pool::new(2);
+        for _ in 0..5 {
+            pool = thread::spawn(move || {
+                // Each of the two has one chunk, whoever takes it; the other's ends long after this one's.
+                let done = AtomicUsize::new(0);
+                pool.run(2, &|thread, _| {
+                    if thread == 1 {
+                        thread::sleep(SPIN * 20);
+                    }
+                    done.fetch_add(1, Ordering::Relaxed);
+                });
+                assert_eq!(done.into_inner(), 2);
+                pool
+            })
+            .join()
+            .unwrap();
+        }
+    }
+
+    #[test]
+    fn a_panic_of_the_caller_leaves_the_pool_usable() {
+        let mut pool = Pool::new(3);
+        let job = |thread: usize, _: usize| assert_ne!(thread, 0, "expected here");
+        let run = std::panic::AssertUnwindSafe(|| pool.run(64, &job));
+        // The caller may find everything done by others.
+        let _ = std::panic::catch_unwind(run);
+        let count = AtomicUsize::new(0);
+        pool.run(64, &|_, _| {
+            count.fetch_add(1, Ordering::Relaxed);
+        });
+        assert_eq!(count.into_inner(), 64);
+    }
 
     #[test]
     fn every_chunk_is_worked_on_once_each_time() {
