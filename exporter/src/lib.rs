@@ -10,6 +10,7 @@
 //! The program `exporter` is a command line around this library.
 
 pub mod atomic;
+pub mod convert;
 pub mod export;
 pub mod graph;
 pub mod import;

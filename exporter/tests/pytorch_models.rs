@@ -8,11 +8,13 @@ use std::path::Path;
 use latent_exporter::graph::interpret::{self, Array, Real};
 use latent_exporter::graph::{Graph, Tensor};
 use latent_exporter::import::import_file;
+use latent_exporter::onnx::{self, About, FloatType};
 use latent_exporter::pack::{FloatPrecision, pack_graph};
 use latent_exporter::passes::optimise;
 use latent_runtime::backend::Backend;
 use latent_runtime::native::{NativeBackend, NativeOptions};
 use latent_runtime::onnx::ModelMetadata;
+use prost::Message;
 use support::{python, read_tensor, run_python, tensor_file};
 
 /// The operators that are left of each model when it is optimised, whatever exporter and opset wrote it.
@@ -68,6 +70,20 @@ fn packed_difference(packed: &[u8], input: &Tensor, expected: &Tensor) -> f64 {
     error_of(output.iter().map(|&value| f64::from(value)), expected)
 }
 
+/// Writes a graph as ONNX, takes it in again, and evaluates it.
+fn written_difference(
+    graph: &Graph,
+    floats: FloatType,
+    file: &Path,
+    input: &Tensor,
+    expected: &Tensor,
+) -> Result<f64, String> {
+    let model = onnx::write(graph, &About::default(), floats).map_err(|error| error.to_string())?;
+    fs::write(file, model.encode_to_vec()).unwrap();
+    let graph = import_file(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    Ok(difference::<f64>(&graph, input, expected))
+}
+
 /// Checks one model.
 fn check(folder: &Path, left: &[&str]) -> Result<(), String> {
     let graph = import_file(&folder.join("model.onnx")).map_err(|error| error.to_string())?;
@@ -90,6 +106,16 @@ fn check(folder: &Path, left: &[&str]) -> Result<(), String> {
         let error = packed_difference(&packed, &input, &output);
         if error > tolerance {
             return Err(format!("packed in {precision:?} it differs by {error:e} of the range"));
+        }
+    }
+    for (graph, file, floats) in [
+        (&graph, "written.onnx", FloatType::F32),
+        (&optimised, "optimised.onnx", FloatType::F32),
+        (&optimised, "half.onnx", FloatType::F16),
+    ] {
+        let error = written_difference(graph, floats, &folder.join(file), &input, &output)?;
+        if error > if floats == FloatType::F16 { 5e-3 } else { 1e-5 } {
+            return Err(format!("as {file} it differs by {error:e} of the range"));
         }
     }
     let found: Vec<&str> = optimised.nodes.iter().map(|node| node.op.name()).collect();
@@ -122,4 +148,6 @@ fn pytorch_models_are_taken_in() {
         names.len()
     );
     assert!(failures.is_empty(), "{}", failures.join("\n"));
+    // What was written, against ONNX's checker and in ONNX Runtime.
+    eprint!("{}", run_python(&python, "check_written.py", &[folder.path().as_os_str()]));
 }

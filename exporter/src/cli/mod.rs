@@ -1,5 +1,6 @@
 //! The command line: one module for each subcommand.
 
+mod convert;
 mod export;
 mod inspect;
 mod pack;
@@ -23,6 +24,8 @@ enum Command {
     Export(export::ExportArgs),
     /// Pack an ONNX model for the native engine
     Pack(pack::PackArgs),
+    /// Write an ONNX model in another precision or form
+    Convert(convert::ConvertArgs),
     /// Show what a packed model does, and where its memory goes
     Inspect(inspect::InspectArgs),
 }
@@ -32,6 +35,7 @@ pub(crate) fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Export(args) => export::run(args),
         Command::Pack(args) => pack::run(args),
+        Command::Convert(args) => convert::run(args),
         Command::Inspect(args) => inspect::run(args),
     };
     match result {

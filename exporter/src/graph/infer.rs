@@ -1,7 +1,8 @@
 //! Types and shapes of results.
 
 use super::{
-    Convolution, Dim, Element, Gemm, Op, Pad, Pool, Reduce, Resize, TransposedConvolution, Window, shape_text,
+    Convolution, DepthToSpace, Dim, Element, Gemm, Op, Pad, Pool, Reduce, Resize, Slice,
+    TransposedConvolution, Window, shape_text,
 };
 
 /// Why inputs do not fit an operator.
@@ -93,6 +94,8 @@ pub fn infer(op: &Op, inputs: &[Typed]) -> Result<Typed, InferError> {
             }
             target.clone()
         }
+        Op::DepthToSpace(depth) => depth_to_space(depth, shape)?,
+        Op::Slice(slices) => sliced(slices, shape)?,
     };
     let element = match op {
         Op::Quantize { element, .. } => *element,
@@ -108,6 +111,7 @@ fn float_inputs(op: &Op, inputs: &[Typed]) -> Option<Element> {
     match op {
         // Moving elements about works for any type.
         Op::Reshape(_) | Op::Transpose(_) | Op::Concat { .. } | Op::Expand(_) | Op::Pad(_) => None,
+        Op::DepthToSpace(_) | Op::Slice(_) => None,
         Op::Pool(pool) if pool.kind == super::PoolKind::Max => None,
         Op::Quantize { .. } => elements.take(2).find(|element| *element != Element::F32),
         Op::Dequantize { .. } => elements.nth(1).filter(|element| *element != Element::F32),
@@ -354,6 +358,41 @@ fn resized(resize: &Resize, shape: &[Dim]) -> Result<Vec<Dim>, InferError> {
         return fail(format!("its result would be {} by {} pixels", resize.output[0], resize.output[1]));
     }
     Ok(vec![batch, Dim::Size(channels), Dim::Size(resize.output[0]), Dim::Size(resize.output[1])])
+}
+
+fn depth_to_space(depth: &DepthToSpace, shape: &[Dim]) -> Result<Vec<Dim>, InferError> {
+    let (batch, channels, [height, width]) = image(shape)?;
+    let block = depth.block;
+    let lengths = (block > 0).then(|| Some((block.checked_mul(block)?, height.checked_mul(block)?)));
+    match lengths.flatten().zip(width.checked_mul(block)) {
+        Some(((depth, height), width)) if channels.is_multiple_of(depth) => {
+            Ok(vec![batch, Dim::Size(channels / depth), Dim::Size(height), Dim::Size(width)])
+        }
+        _ => fail(format!("{channels} channels cannot become blocks of {block} by {block} pixels")),
+    }
+}
+
+fn sliced(slices: &[Slice], shape: &[Dim]) -> Result<Vec<Dim>, InferError> {
+    let mut result = shape.to_vec();
+    for slice in slices {
+        check_axis(slice.axis, shape)?;
+        match shape[slice.axis] {
+            Dim::Size(length) if slice.start <= slice.end && slice.end <= length => {
+                result[slice.axis] = Dim::Size(slice.end - slice.start);
+            }
+            Dim::Batch => return fail("it takes a part of the batch".into()),
+            Dim::Size(_) => {
+                return fail(format!(
+                    "it takes elements {} to {} along axis {} of {}",
+                    slice.start,
+                    slice.end,
+                    slice.axis,
+                    shape_text(shape)
+                ));
+            }
+        }
+    }
+    Ok(result)
 }
 
 fn quantisation(axis: usize, shapes: &[&[Dim]]) -> Result<(), InferError> {

@@ -11,8 +11,8 @@ use std::fmt;
 
 pub use infer::{InferError, infer};
 pub use op::{
-    Activation, Binary, Convolution, Coordinates, Gemm, Interpolation, Op, Pad, PadFill, Pool, PoolKind,
-    Reduce, ReduceKind, Resize, TransposedConvolution, Window,
+    Activation, Binary, Convolution, Coordinates, DepthOrder, DepthToSpace, Gemm, Interpolation, Op, Pad,
+    PadFill, Pool, PoolKind, Reduce, ReduceKind, Resize, Slice, TransposedConvolution, Window,
 };
 pub use tensor::{Element, Elements, Tensor};
 

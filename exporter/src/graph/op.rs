@@ -70,6 +70,10 @@ pub enum Op {
     },
     /// x, broadcast to this shape.
     Expand(Vec<Dim>),
+    /// x (batch, channels, height, width).
+    DepthToSpace(DepthToSpace),
+    /// x: a part of it along some axes, of which none is the batch.
+    Slice(Vec<Slice>),
 }
 
 impl Op {
@@ -101,6 +105,8 @@ impl Op {
             Op::Quantize { .. } => "QuantizeLinear",
             Op::Dequantize { .. } => "DequantizeLinear",
             Op::Expand(_) => "Expand",
+            Op::DepthToSpace(_) => "DepthToSpace",
+            Op::Slice(_) => "Slice",
         }
     }
 }
@@ -337,4 +343,34 @@ pub enum Interpolation {
     Ceil,
     /// Linear along both axes.
     Linear,
+}
+
+/// Attributes of [`Op::DepthToSpace`]: every `block * block` channels become one channel of an image that is `block`
+/// times as high and as wide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DepthToSpace {
+    /// Rows and columns that each pixel becomes.
+    pub block: usize,
+    /// Which channels belong together.
+    pub order: DepthOrder,
+}
+
+/// ONNX's `mode` of DepthToSpace: where the channel is that becomes row i and column j of the block of channel c.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DepthOrder {
+    /// `DCR`: at (i * block + j) * channels + c.
+    BlockFirst,
+    /// `CRD`: at (c * block + i) * block + j.
+    ChannelFirst,
+}
+
+/// The elements from `start` to before `end` along an axis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slice {
+    /// The axis.
+    pub axis: usize,
+    /// The first element.
+    pub start: usize,
+    /// The element after the last.
+    pub end: usize,
 }

@@ -5,6 +5,8 @@ use latent_runtime::onnx::proto::{
     attribute_proto, tensor_proto::DataType, tensor_shape_proto, type_proto,
 };
 
+use crate::graph::{Dim, Elements, Tensor};
+
 /// Name of the batch axis, whose length is known only when the model runs.
 const BATCH: &str = "N";
 
@@ -17,10 +19,23 @@ pub enum Attribute {
     Float(f32),
     /// A list of 64-bit integers.
     Ints(Vec<i64>),
+    /// A word.
+    Text(&'static str),
 }
 
-/// A graph under construction. Every value is a float tensor whose first axis is the batch, and is named after the
-/// node that makes it.
+/// Name, type and shape of a value.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Declaration<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// The type of its elements.
+    pub data_type: DataType,
+    /// Its shape.
+    pub shape: &'a [Dim],
+}
+
+/// A graph under construction. Unless it is declared, a value is a float tensor whose first axis is the batch, and is
+/// named after the node that makes it.
 #[derive(Debug, Default)]
 pub struct GraphBuilder {
     graph: GraphProto,
@@ -36,16 +51,25 @@ impl GraphBuilder {
 
     /// Declares the graph's input; `shape` is that of one example. Returns its name.
     pub fn input(&mut self, name: &str, shape: &[usize], doc: &str) -> String {
-        let value = value_info(name, shape, doc);
-        self.graph.input.push(value);
+        self.declared_input(floats(name, &batched(shape)), doc);
         name.into()
+    }
+
+    /// Declares an input of the graph.
+    pub fn declared_input(&mut self, input: Declaration, doc: &str) {
+        self.graph.input.push(value_info(input, doc));
     }
 
     /// Declares the graph's output: the value `name`, which some node makes.
     pub fn output(&mut self, name: &str, shape: &[usize], doc: &str) {
+        self.declared_output(floats(name, &batched(shape)), doc);
+    }
+
+    /// Declares an output of the graph: a value that some node makes.
+    pub fn declared_output(&mut self, output: Declaration, doc: &str) {
         // The output says its shape itself.
-        self.graph.value_info.retain(|value| value.name != name);
-        self.graph.output.push(value_info(name, shape, doc));
+        self.graph.value_info.retain(|value| value.name != output.name);
+        self.graph.output.push(value_info(output, doc));
     }
 
     /// Adds a node with one output, which is named after the node; `shape` is the output's for one example.
@@ -58,16 +82,28 @@ impl GraphBuilder {
         shape: &[usize],
         attributes: Vec<(&str, Attribute)>,
     ) -> String {
+        self.declared_node(op, name, inputs, floats(name, &batched(shape)), attributes);
+        name.into()
+    }
+
+    /// Adds a node whose one output is declared. An input with an empty name is absent.
+    pub fn declared_node(
+        &mut self,
+        op: &str,
+        name: &str,
+        inputs: &[&str],
+        output: Declaration,
+        attributes: Vec<(&str, Attribute)>,
+    ) {
         self.graph.node.push(NodeProto {
             op_type: op.into(),
             name: name.into(),
             input: inputs.iter().map(|&input| input.into()).collect(),
-            output: vec![name.into()],
+            output: vec![output.name.into()],
             attribute: attributes.into_iter().map(|(name, value)| attribute(name, value)).collect(),
             ..NodeProto::default()
         });
-        self.graph.value_info.push(value_info(name, shape, ""));
-        name.into()
+        self.graph.value_info.push(value_info(output, ""));
     }
 
     /// Adds a constant tensor of floats. Returns its name.
@@ -80,6 +116,31 @@ impl GraphBuilder {
     pub fn ints(&mut self, name: String, data: &[i64]) -> String {
         let bytes = data.iter().flat_map(|value| value.to_le_bytes()).collect();
         self.constant(name, DataType::Int64, &[data.len()], bytes)
+    }
+
+    /// Adds a constant tensor of any type.
+    pub fn tensor(&mut self, name: String, tensor: &Tensor) {
+        let (data_type, bytes) = match tensor.elements() {
+            Elements::F32(data) => {
+                (DataType::Float, data.iter().flat_map(|value| value.to_le_bytes()).collect())
+            }
+            Elements::U8(data) => (DataType::Uint8, data.clone()),
+            Elements::I8(data) => (DataType::Int8, data.iter().map(|&value| value as u8).collect()),
+            Elements::I32(data) => {
+                (DataType::Int32, data.iter().flat_map(|value| value.to_le_bytes()).collect())
+            }
+            Elements::I64(data) => {
+                (DataType::Int64, data.iter().flat_map(|value| value.to_le_bytes()).collect())
+            }
+            Elements::Bool(data) => (DataType::Bool, data.iter().map(|&value| value.into()).collect()),
+        };
+        self.constant(name, data_type, tensor.shape(), bytes);
+    }
+
+    /// Adds a constant tensor of half-precision floats: `data`, rounded to the nearest.
+    pub fn halves(&mut self, name: String, shape: &[usize], data: &[f32]) {
+        let bytes = data.iter().flat_map(|&value| half::f16::from_f32(value).to_le_bytes()).collect();
+        self.constant(name, DataType::Float16, shape, bytes);
     }
 
     fn constant(&mut self, name: String, data_type: DataType, shape: &[usize], raw_data: Vec<u8>) -> String {
@@ -106,19 +167,33 @@ fn attribute(name: &str, value: Attribute) -> AttributeProto {
         Attribute::Int(value) => (proto.r#type, proto.i) = (AttributeType::Int as i32, value),
         Attribute::Float(value) => (proto.r#type, proto.f) = (AttributeType::Float as i32, value),
         Attribute::Ints(values) => (proto.r#type, proto.ints) = (AttributeType::Ints as i32, values),
+        Attribute::Text(text) => (proto.r#type, proto.s) = (AttributeType::String as i32, text.into()),
     }
     proto
 }
 
-fn value_info(name: &str, shape: &[usize], doc: &str) -> ValueInfoProto {
+/// The shape of a batch of examples of this shape.
+fn batched(shape: &[usize]) -> Vec<Dim> {
+    std::iter::once(Dim::Batch).chain(shape.iter().map(|&length| Dim::Size(length))).collect()
+}
+
+fn floats<'a>(name: &'a str, shape: &'a [Dim]) -> Declaration<'a> {
+    Declaration { name, data_type: DataType::Float, shape }
+}
+
+fn value_info(value: Declaration, doc: &str) -> ValueInfoProto {
     use tensor_shape_proto::{Dimension, dimension::Value};
-    let axis = |value| Dimension { value: Some(value), ..Dimension::default() };
-    let mut dim = vec![axis(Value::DimParam(BATCH.into()))];
-    dim.extend(shape.iter().map(|&length| axis(Value::DimValue(length as i64))));
-    let tensor =
-        type_proto::Tensor { elem_type: DataType::Float as i32, shape: Some(TensorShapeProto { dim }) };
+    let axis = |dim: &Dim| {
+        let value = match dim {
+            Dim::Batch => Value::DimParam(BATCH.into()),
+            Dim::Size(length) => Value::DimValue(*length as i64),
+        };
+        Dimension { value: Some(value), ..Dimension::default() }
+    };
+    let shape = TensorShapeProto { dim: value.shape.iter().map(axis).collect() };
+    let tensor = type_proto::Tensor { elem_type: value.data_type as i32, shape: Some(shape) };
     ValueInfoProto {
-        name: name.into(),
+        name: value.name.into(),
         doc_string: doc.into(),
         r#type: Some(TypeProto {
             value: Some(type_proto::Value::TensorType(tensor)),

@@ -1,7 +1,9 @@
-//! Writing ONNX: a graph builder, and the networks of [`crate::network`] as ONNX models.
+//! Writing ONNX: a graph builder, the networks of [`crate::network`] as ONNX models, and any [`crate::graph::Graph`].
 
 mod graph_builder;
 mod model;
+mod write;
 
-pub use graph_builder::{Attribute, GraphBuilder};
+pub use graph_builder::{Attribute, Declaration, GraphBuilder};
 pub use model::{Folding, IR_VERSION, OPSET, Port, model};
+pub use write::{About, FloatType, WriteError, write};

@@ -211,6 +211,10 @@ impl<'g> Lowering<'g> {
             )),
             Op::BatchNorm { .. } => Err(self.error(node, "only constant parameters are supported")),
             Op::Expand(_) => Err(self.error(node, "it is supported only as an operand of Add, Sub and Mul")),
+            Op::DepthToSpace(_) | Op::Slice(_) => Err(self.error(
+                node,
+                "a packed model has no such operator; pack the model with its ConvTranspose nodes instead of the form for ONNX Runtime",
+            )),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::canonical::{first, floats};
 use super::{Links, is_layer, join};
-use crate::graph::{Affine, Binary, Graph, Op};
+use crate::graph::{Activation, Affine, Binary, Graph, Op};
 
 /// A sum of a layer's result and another value of its shape. The layer moves to where the sum was, so that the other
 /// value is there.
@@ -38,9 +38,21 @@ pub(super) fn residual(graph: &mut Graph) -> bool {
 
 /// A function of the result of a layer, of an affine map, or of a sum, difference or product.
 pub(super) fn activation(graph: &mut Graph) -> bool {
+    activation_if(graph, |_| true)
+}
+
+/// The same for limits alone.
+pub(super) fn limits(graph: &mut Graph) -> bool {
+    activation_if(graph, |activation| matches!(activation, Activation::Relu | Activation::Clip { .. }))
+}
+
+fn activation_if(graph: &mut Graph, wanted: impl Fn(&Activation) -> bool) -> bool {
     let links = Links::of(graph);
     let found = first(graph, |_, node| {
         let (Op::Activation(activation), true) = (&node.op, node.epilogue.is_empty()) else { return None };
+        if !wanted(activation) {
+            return None;
+        }
         let (before, producer) = links.sole_producer(graph, node.inputs[0])?;
         let takes = match &producer.op {
             Op::Affine => true,

@@ -10,6 +10,7 @@
 //! Each rewrite changes one place and says whether it did; they are repeated until none applies.
 
 mod canonical;
+mod depth_to_space;
 mod fold;
 mod fuse;
 mod layout;
@@ -17,6 +18,8 @@ mod layout;
 use std::collections::BTreeMap;
 
 use crate::graph::{Graph, Node, Op, Tensor, ValueId};
+
+pub use depth_to_space::depth_to_space;
 
 /// Changes one place of the graph, and returns whether it did.
 type Rewrite = fn(&mut Graph) -> bool;
@@ -47,8 +50,24 @@ const FUSE: &[Rewrite] = &[fuse::residual, fuse::activation, fuse::affine];
 
 /// Rewrites the graph until nothing more can be simplified or fused.
 pub fn optimise(graph: &mut Graph) {
+    rewrite(graph, &[SIMPLIFY, FUSE]);
+}
+
+/// Rewrites the graph until nothing more can be simplified; nothing is fused.
+pub fn simplify(graph: &mut Graph) {
+    rewrite(graph, &[SIMPLIFY]);
+}
+
+/// Rewrites the graph until nothing more can be simplified, and fuses what ONNX Runtime fuses in a quantised model:
+/// there a layer or a sum and its limits (Relu, Clip) are one step, while the sum, any other function and an affine
+/// map are steps with 8-bit inputs of their own.
+pub fn optimise_for_onnx(graph: &mut Graph) {
+    rewrite(graph, &[SIMPLIFY, &[fuse::limits]]);
+}
+
+fn rewrite(graph: &mut Graph, stages: &[&[Rewrite]]) {
     graph.remove_unread();
-    for rewrites in [SIMPLIFY, FUSE] {
+    for rewrites in stages {
         while rewrites.iter().any(|rewrite| rewrite(graph)) {
             graph.remove_unread();
         }

@@ -1,8 +1,9 @@
 //! Moving elements about.
 
 use super::array::each_index;
+use super::convolution::four;
 use super::{Array, Real};
-use crate::graph::{Pad, PadFill};
+use crate::graph::{DepthOrder, DepthToSpace, Pad, PadFill, Slice};
 
 pub(super) fn transpose<T: Real>(permutation: &[usize], x: &Array<T>) -> Array<T> {
     let mut steps = vec![1; x.shape.len()];
@@ -61,6 +62,40 @@ fn source(fill: PadFill, at: usize, before: usize, length: usize) -> Option<usiz
         // Mirrored at the outermost element, which is not repeated.
         PadFill::Reflect => Some(if at < before { before - at } else { 2 * (length - 1) - (at - before) }),
     }
+}
+
+pub(super) fn depth_to_space<T: Real>(depth: &DepthToSpace, x: &Array<T>) -> Array<T> {
+    let [batch, channels, height, width] = four(&x.shape);
+    let block = depth.block;
+    let outputs = channels / (block * block);
+    let mut result = Array::zeros(vec![batch, outputs, height * block, width * block]);
+    let shape = result.shape.clone();
+    each_index(&shape, |place, index| {
+        let [n, c, row, column] = four(index);
+        let (i, j) = (row % block, column % block);
+        let channel = match depth.order {
+            DepthOrder::BlockFirst => (i * block + j) * outputs + c,
+            DepthOrder::ChannelFirst => (c * block + i) * block + j,
+        };
+        let from = ((n * channels + channel) * height + row / block) * width + column / block;
+        result.data[place] = x.data[from];
+    });
+    result
+}
+
+pub(super) fn slice<T: Real>(slices: &[Slice], x: &Array<T>) -> Array<T> {
+    let (mut starts, mut shape) = (vec![0; x.shape.len()], x.shape.clone());
+    for slice in slices {
+        starts[slice.axis] = slice.start;
+        shape[slice.axis] = slice.end - slice.start;
+    }
+    let mut result = Array::zeros(shape.clone());
+    each_index(&shape, |place, index| {
+        let axes = index.iter().zip(&starts).zip(&x.shape);
+        let from = axes.fold(0, |from, ((&at, &start), &length)| from * length + start + at);
+        result.data[place] = x.data[from];
+    });
+    result
 }
 
 #[cfg(test)]

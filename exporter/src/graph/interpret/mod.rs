@@ -56,9 +56,7 @@ pub enum RunError {
 /// # Errors
 /// When the inputs do not have the graph's shapes.
 pub fn run<T: Real>(graph: &Graph, inputs: Vec<Array<T>>) -> Result<Vec<Array<T>>, RunError> {
-    let values = run_all(graph, inputs)?;
-    let output = |id: ValueId| values[id.0].clone().unwrap_or_else(|| constant(graph, id));
-    Ok(graph.outputs.iter().map(|output_| output(output_.value)).collect())
+    run_with(graph, inputs, |_| {})
 }
 
 /// Evaluates `graph` and returns every computed value, in the order of [`Graph::values`]; `None` for the others.
@@ -66,6 +64,28 @@ pub fn run<T: Real>(graph: &Graph, inputs: Vec<Array<T>>) -> Result<Vec<Array<T>
 /// # Errors
 /// As [`run`].
 pub fn run_all<T: Real>(graph: &Graph, inputs: Vec<Array<T>>) -> Result<Vec<Option<Array<T>>>, RunError> {
+    evaluate_all(graph, inputs, |_| {})
+}
+
+/// Evaluates `graph` as [`run`] does, and lets `change` change what each node gives before others read it.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_with<T: Real>(
+    graph: &Graph,
+    inputs: Vec<Array<T>>,
+    change: impl FnMut(&mut Array<T>),
+) -> Result<Vec<Array<T>>, RunError> {
+    let values = evaluate_all(graph, inputs, change)?;
+    let output = |id: ValueId| values[id.0].clone().unwrap_or_else(|| constant(graph, id));
+    Ok(graph.outputs.iter().map(|output_| output(output_.value)).collect())
+}
+
+fn evaluate_all<T: Real>(
+    graph: &Graph,
+    inputs: Vec<Array<T>>,
+    mut change: impl FnMut(&mut Array<T>),
+) -> Result<Vec<Option<Array<T>>>, RunError> {
     if inputs.len() != graph.inputs.len() {
         return Err(RunError::Inputs { found: inputs.len(), expected: graph.inputs.len() });
     }
@@ -96,6 +116,7 @@ pub fn run_all<T: Real>(graph: &Graph, inputs: Vec<Array<T>>) -> Result<Vec<Opti
             let (node, expected) = (node.name.clone(), shape_text(&inferred));
             return Err(RunError::Inferred { node, found: result.shape, expected });
         }
+        change(&mut result);
         values[node.output.0] = Some(result);
     }
     Ok(values)
@@ -178,6 +199,8 @@ fn evaluate<T: Real>(op: &Op, inputs: &[Array<T>], batch: Option<usize>) -> Arra
         Op::Quantize { axis, element } => quantise::quantise(*axis, *element, x, &inputs[1], inputs.get(2)),
         Op::Dequantize { axis } => quantise::dequantise(*axis, x, &inputs[1], inputs.get(2)),
         Op::Expand(shape) => x.broadcast(&shape.iter().map(size).collect::<Vec<_>>()),
+        Op::DepthToSpace(depth) => layout::depth_to_space(depth, x),
+        Op::Slice(slices) => layout::slice(slices, x),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Operators that move elements about.
 
 use super::{NodeContext, Result};
-use crate::graph::{Dim, Op, Pad, PadFill, shape_text};
+use crate::graph::{DepthOrder, DepthToSpace, Dim, Op, Pad, PadFill, shape_text};
 use crate::import::shape_values::{Entry, ShapeValue};
 
 /// The number of elements, and how often the batch is a factor of it.
@@ -227,4 +227,24 @@ pub(super) fn pad(node: &mut NodeContext) -> Result {
     }
     let input = node.input(0)?;
     node.emit(Op::Pad(Pad { before, after, fill }), vec![input])
+}
+
+pub(super) fn depth_to_space(node: &mut NodeContext) -> Result {
+    node.check_counts(1)?;
+    let block = match node.attributes.int("blocksize")? {
+        Some(block @ 1..=0x10000) => block as usize,
+        Some(other) => {
+            return Err(node.attributes.error("blocksize", format!("is {other}, expected 1 or more")));
+        }
+        None => return Err(node.attributes.error("blocksize", "is missing".into())),
+    };
+    let order = match node.attributes.text("mode")?.unwrap_or("DCR") {
+        "DCR" => DepthOrder::BlockFirst,
+        "CRD" => DepthOrder::ChannelFirst,
+        other => {
+            return Err(node.attributes.error("mode", format!("is \"{other}\", expected DCR or CRD")));
+        }
+    };
+    let input = node.input(0)?;
+    node.emit(Op::DepthToSpace(DepthToSpace { block, order }), vec![input])
 }

@@ -46,6 +46,7 @@ pub(super) fn import(node: &mut NodeContext) -> Result {
         "Transpose" => layout::transpose(node)?,
         "Concat" => layout::concat(node)?,
         "Pad" => layout::pad(node)?,
+        "DepthToSpace" => layout::depth_to_space(node)?,
         "QuantizeLinear" => quantise::quantize(node)?,
         "DequantizeLinear" => quantise::dequantize(node)?,
         "Constant" => shapes::constant(node)?,

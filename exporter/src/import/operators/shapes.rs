@@ -1,7 +1,7 @@
 //! Constants, and what computes with shapes.
 
 use super::{NodeContext, Result};
-use crate::graph::{Element, Elements, Tensor};
+use crate::graph::{Dim, Element, Elements, Op, Slice, Tensor};
 use crate::import::shape_values::{Entry, ShapeValue};
 use crate::import::tensors;
 
@@ -83,7 +83,7 @@ pub(super) fn constant_of_shape(node: &mut NodeContext) -> Result {
     Err(node.error(format!("a constant of shape {lengths:?} is not supported")))
 }
 
-/// Inputs: data, starts, ends, [axes], [steps]. Only of constants.
+/// Inputs: data, starts, ends, [axes], [steps]. Steps other than 1 only of constants.
 pub(super) fn slice(node: &mut NodeContext) -> Result {
     node.check_counts(5)?;
     let starts = node.integers(1, "starts")?;
@@ -100,13 +100,11 @@ pub(super) fn slice(node: &mut NodeContext) -> Result {
         return Ok(());
     }
     let id = node.input(0)?;
-    if !node.is_constant(id) {
-        return Err(
-            node.error("only a part of a shape or of a constant is supported, not a part of a result")
-        );
-    }
     if [ends.len(), axes.len(), steps.len()] != [starts.len(); 3] {
         return Err(node.error("its starts, ends, axes and steps differ in number"));
+    }
+    if !node.is_constant(id) {
+        return part(node, &starts, &ends, &axes, &steps);
     }
     let shape = node.constant(0, "data")?.shape().to_vec();
     // The places along each axis that are taken.
@@ -127,6 +125,33 @@ pub(super) fn slice(node: &mut NodeContext) -> Result {
         }
         None => Err(node.error("it reaches beyond its data")),
     }
+}
+
+/// A part of a result.
+fn part(node: &mut NodeContext, starts: &[i64], ends: &[i64], axes: &[i64], steps: &[i64]) -> Result {
+    if let Some(step) = steps.iter().find(|&&step| step != 1) {
+        return Err(node.error(format!("its step is {step}; only 1 is supported for what is no constant")));
+    }
+    let shape = node.shape(0)?;
+    let mut slices = Vec::new();
+    for ((&start, &end), &axis) in starts.iter().zip(ends).zip(axes) {
+        let axis = node.axis(axis, shape.len())?;
+        let length = match shape[axis] {
+            Dim::Size(length) => length as i64,
+            // All of it is no part.
+            Dim::Batch if start == 0 && end >= i64::from(i32::MAX) => continue,
+            Dim::Batch => return Err(node.error("it takes a part of the batch, which is not supported")),
+        };
+        let bound = |at: i64| (if at < 0 { at.saturating_add(length) } else { at }).clamp(0, length) as usize;
+        let (start, end) = (bound(start), bound(end));
+        slices.push(Slice { axis, start, end: end.max(start) });
+    }
+    let input = node.input(0)?;
+    if slices.is_empty() {
+        node.alias(input);
+        return Ok(());
+    }
+    node.emit(Op::Slice(slices), vec![input])
 }
 
 /// The places from `start` to before `end`, of which negative ones count from the end of `length` and those too far are

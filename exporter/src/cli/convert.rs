@@ -1,0 +1,141 @@
+//! `exporter convert`.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use latent_exporter::atomic::{self, Existing};
+use latent_exporter::convert::{Form, difference, for_floats};
+use latent_exporter::import::import;
+use latent_exporter::onnx::{About, FloatType, write};
+use latent_exporter::pack::Difference;
+use latent_runtime::onnx;
+use latent_runtime::onnx::proto::ModelProto;
+use prost::Message;
+use sha2::{Digest, Sha256};
+
+use super::table::grouped;
+
+const EXAMPLES: &str = "\
+Examples:
+  exporter convert models/dcgan.fp32.onnx --precision fp16 --out models/dcgan.fp16.onnx
+      weights and arithmetic in half precision; inputs and outputs stay float32
+  exporter convert encoder.onnx --precision fp32 --out models/encoder.fp32.onnx
+      the same network, simplified: constants folded, BatchNorm in the layers, one opset";
+
+/// Inputs that the written model is compared with the given one on.
+const COMPARED: usize = 2;
+
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct ConvertArgs {
+    /// ONNX model: ours, PyTorch's, or another's in the supported operators
+    model: PathBuf,
+    /// The ONNX model to write
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// The numbers that it computes with
+    #[arg(long, value_enum)]
+    precision: Precision,
+    /// How transposed convolutions are written
+    #[arg(long, value_enum, default_value_t = FormName::Exported)]
+    form: FormName,
+    /// Replace a file that is there already
+    #[arg(long)]
+    force: bool,
+    /// Print what was written as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Precision {
+    /// 32-bit floats: the model is simplified, no more
+    Fp32,
+    /// 16-bit floats
+    Fp16,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum FormName {
+    /// As ConvTranspose
+    Exported,
+    /// As Conv, DepthToSpace and Slice where possible: the same sums, which ONNX Runtime can compute in integers
+    DepthToSpace,
+}
+
+pub(crate) fn run(args: ConvertArgs) -> anyhow::Result<()> {
+    let existing = if args.force { Existing::Replace } else { Existing::Keep };
+    atomic::check(&args.out, existing)?;
+    // What is wrong with the file names it already; what is wrong with its contents does not.
+    let model = onnx::load(&args.model)?;
+    let context = || args.model.display().to_string();
+    let about = About::of(&model);
+    let graph = import(&model).with_context(context)?;
+    let form = match args.form {
+        FormName::Exported => Form::Exported,
+        FormName::DepthToSpace => Form::DepthToSpace,
+    };
+    let floats = if args.precision == Precision::Fp16 { FloatType::F16 } else { FloatType::F32 };
+    let written = write(&for_floats(&graph, form), &about, floats).with_context(context)?;
+    // What is compared is what others will read.
+    let again = import(&written).context("the written model cannot be read again; please report this")?;
+    let difference =
+        difference(&graph, &again, &about.metadata, floats, COMPARED, 0).with_context(context)?;
+    let bytes = written.encode_to_vec();
+    atomic::write(&args.out, &bytes, existing)?;
+    let text = if args.json {
+        json(&args, &written, &bytes, &difference)?
+    } else {
+        summary(&args, &written, &bytes, &difference)
+    };
+    // Not println: a reader that closes the pipe early is no reason to panic.
+    Ok(std::io::stdout().lock().write_all(text.as_bytes())?)
+}
+
+fn nodes(model: &ModelProto) -> usize {
+    model.graph.as_ref().map_or(0, |graph| graph.node.len())
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn json(
+    args: &ConvertArgs,
+    model: &ModelProto,
+    bytes: &[u8],
+    difference: &Difference,
+) -> anyhow::Result<String> {
+    let value = serde_json::json!({
+        "model": args.model,
+        "path": args.out,
+        "bytes": bytes.len(),
+        "nodes": nodes(model),
+        "sha256": sha256(bytes),
+        "difference": difference,
+    });
+    Ok(serde_json::to_string_pretty(&value)? + "\n")
+}
+
+fn summary(args: &ConvertArgs, model: &ModelProto, bytes: &[u8], difference: &Difference) -> String {
+    let lines = [
+        ("file", args.out.display().to_string()),
+        ("bytes", grouped(bytes.len() as u64)),
+        ("nodes", grouped(nodes(model) as u64)),
+        ("sha256", sha256(bytes)),
+        (
+            "against the given model",
+            format!(
+                "largest difference {:.1e} in a range of {:.3}, {:.0} dB ({} random inputs)",
+                difference.largest,
+                difference.range,
+                difference.psnr(),
+                difference.examples
+            ),
+        ),
+    ];
+    let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    lines.iter().map(|(name, value)| format!("{name:<width$}  {value}\n")).collect()
+}

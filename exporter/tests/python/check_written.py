@@ -1,0 +1,66 @@
+"""Checks models that were written beside the ones they come from: python check_written.py FOLDER
+
+Each folder in FOLDER has input_0.pb and output_0.pb, and models that are to give this output: written.onnx,
+optimised.onnx and half.onnx. Runs ONNX's checker and ONNX Runtime on each. Exits with 1 when a check fails or an output
+is further off than its precision explains.
+"""
+
+import os
+import sys
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import numpy_helper
+
+TOLERANCES = {"written.onnx": 1e-5, "optimised.onnx": 1e-5, "half.onnx": 5e-3}
+
+
+def shapes(values):
+    return {v.name: (v.type.tensor_type.elem_type, [d.dim_param or d.dim_value for d in v.type.tensor_type.shape.dim])
+            for v in values}
+
+
+def check_model(path):
+    """ONNX's checker, and that ONNX infers the types and shapes that are declared."""
+    model = onnx.load(path)
+    onnx.checker.check_model(model, full_check=True)
+    declared = shapes([*model.graph.value_info, *model.graph.output])
+    bare = onnx.ModelProto.FromString(model.SerializeToString())
+    del bare.graph.value_info[:]
+    inferred = onnx.shape_inference.infer_shapes(bare, check_type=True, strict_mode=True, data_prop=True)
+    for name, found in shapes([*inferred.graph.value_info, *inferred.graph.output]).items():
+        # A symbol that ONNX makes up is one that it could not infer.
+        agrees = found[0] == declared[name][0] and all(
+            a == b or str(a).startswith("unk__") for a, b in zip(found[1], declared[name][1], strict=True))
+        assert agrees, (path, name, found, declared[name])
+    names = [node.name for node in model.graph.node]
+    assert all(names) and len(set(names)) == len(names), (path, names)
+    return model
+
+
+def main():
+    folder = sys.argv[1]
+    worst = dict.fromkeys(TOLERANCES, 0.0)
+    for name in sorted(os.listdir(folder)):
+        tensors = []
+        for file in ("input_0.pb", "output_0.pb"):
+            with open(os.path.join(folder, name, file), "rb") as data:
+                tensors.append(numpy_helper.to_array(onnx.TensorProto.FromString(data.read())))
+        given, expected = tensors
+        for file, tolerance in TOLERANCES.items():
+            path = os.path.join(folder, name, file)
+            model = check_model(path)
+            options = onnxruntime.SessionOptions()
+            options.log_severity_level = 3
+            session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+            found, = session.run(None, {model.graph.input[0].name: given})
+            assert found.dtype == np.float32 and found.shape == expected.shape, (path, found.dtype, found.shape)
+            error = float(np.abs(found - expected).max() / np.ptp(expected))
+            assert error <= tolerance, f"{path} differs by {error} of the range in ONNX Runtime"
+            worst[file] = max(worst[file], error)
+    for file, error in worst.items():
+        print(f"{file} in ONNX Runtime: at most {error:.1e} of the range off")
+
+
+main()
