@@ -9,7 +9,7 @@ use latent_runtime::open::BackendKind;
 use crate::model::{Generator, GeneratorFile, Images};
 
 /// The opened generators that are kept.
-const MAX_OPEN: usize = 8;
+const MAX_OPEN: usize = 10;
 
 /// A model with what runs it.
 #[derive(Clone, Debug)]

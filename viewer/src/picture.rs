@@ -63,6 +63,33 @@ impl Picture {
         Self { width: self.width * scale, height: self.height * scale, channels: self.channels, pixels }
     }
 
+    /// The picture at the largest size that fits, by the mean of the pixels that fall on one; as it is if it fits.
+    pub fn reduced(&self, width: usize, height: usize) -> Self {
+        if (self.width <= width && self.height <= height) || self.pixels.is_empty() {
+            return self.clone();
+        }
+        let factor = (width as f64 / self.width as f64).min(height as f64 / self.height as f64);
+        let size = |n: usize| ((n as f64 * factor) as usize).clamp(1, n.max(1));
+        let mut out = Self::black(size(self.width), size(self.height), self.channels);
+        for y in 0..out.height {
+            let rows = y * self.height / out.height..((y + 1) * self.height).div_ceil(out.height);
+            for x in 0..out.width {
+                let columns = x * self.width / out.width..((x + 1) * self.width).div_ceil(out.width);
+                for channel in 0..self.channels {
+                    let at = |x: usize, y: usize| (y * self.width + x) * self.channels + channel;
+                    let sum: u32 = rows
+                        .clone()
+                        .flat_map(|y| columns.clone().map(move |x| (x, y)))
+                        .map(|(x, y)| u32::from(self.pixels[at(x, y)]))
+                        .sum();
+                    let count = (rows.len() * columns.len()).max(1) as u32;
+                    out.pixels[(y * out.width + x) * self.channels + channel] = (sum / count) as u8;
+                }
+            }
+        }
+        out
+    }
+
     /// One picture of several of the same size, in rows of `columns`, `gap` black pixels between them.
     pub fn tiled(pictures: &[Self], columns: usize, gap: usize) -> Option<Self> {
         let first = pictures.first()?;
@@ -121,6 +148,15 @@ mod tests {
         let colour = Picture { width: 1, height: 1, channels: 3, pixels: vec![1, 2, 3] };
         assert_eq!(colour.enlarged(2).pixels, [1, 2, 3].repeat(4));
         assert_eq!(colour.enlarged(1), colour);
+    }
+
+    #[test]
+    fn reducing_takes_means() {
+        let picture = grey(4, &[0, 10, 20, 30, 10, 20, 30, 40]);
+        assert_eq!(picture.reduced(2, 9), grey(2, &[10, 30]));
+        assert_eq!(picture.reduced(4, 2), picture);
+        assert_eq!(picture.reduced(1, 1), grey(1, &[20]));
+        assert_eq!(grey(1, &[]).reduced(0, 0), grey(1, &[]));
     }
 
     #[test]

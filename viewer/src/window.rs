@@ -8,13 +8,16 @@ use std::time::{Duration, Instant};
 use minifb::{InputCallback, Key, MouseButton, MouseMode, ScaleMode, Window};
 use raw_window_handle::{HasWindowHandle, RawWindowHandle};
 
-use crate::app::{App, DIRECTIONS, Effect, KeyEvent, Keyboard, PointerEvent, SliderSet};
+use crate::app::{DIRECTIONS, Effect, KeyEvent, Keyboard, PointerEvent, SliderSet};
 use crate::directions::{Directions, first_layer, pca, sefa};
 use crate::draw::{Canvas, Fonts};
+use crate::embedding::Embedder;
+use crate::explore::Images;
 use crate::inference::Inference;
-use crate::model::GeneratorFile;
+use crate::model::{GeneratorFile, ModelFile};
 use crate::picture::Picture;
 use crate::record::{RecordOptions, Recording, enlargement, free_name, write_file};
+use crate::stage::Stage;
 use crate::ui;
 use crate::walk::WalkFile;
 
@@ -40,6 +43,8 @@ pub struct WindowOptions {
     pub out_dir: PathBuf,
     /// The file that the walk came from.
     pub walk: Option<PathBuf>,
+    /// What an encoder is given that is switched to.
+    pub images: Option<Images>,
 }
 
 /// Why there is no window.
@@ -99,7 +104,7 @@ impl FrameTimes {
 
 /// What came of work in the background.
 enum Outcome {
-    Model(Result<GeneratorFile, String>),
+    Model(Result<Box<ModelFile>, String>),
     Variants(Vec<GeneratorFile>),
     Directions(SliderSet, Box<GeneratorFile>, Result<Directions, String>),
     Saved(Result<PathBuf, String>),
@@ -121,52 +126,69 @@ impl InputCallback for Keys {
     }
 }
 
-/// Opens a window and shows the app until it is closed. Returns the times from picture to picture.
+/// Opens a window and shows the stage until it is closed. Returns the times from picture to picture.
 ///
 /// # Errors
 /// See [`WindowError`].
-pub fn run(mut app: App, options: &WindowOptions) -> Result<FrameTimes, WindowError> {
-    let mut screen = Screen::open(&app, options)?;
+pub fn run(mut stage: Stage, options: &WindowOptions) -> Result<FrameTimes, WindowError> {
+    let mut screen = Screen::open(&stage, options)?;
     let inference = Inference::start().map_err(WindowError::Thread)?;
     let (outcome_sender, outcomes) = channel();
-    let mut helper =
-        Helper { outcomes: outcome_sender, out_dir: options.out_dir.clone(), walk: options.walk.clone() };
+    let mut helper = Helper {
+        outcomes: outcome_sender,
+        out_dir: options.out_dir.clone(),
+        walk: options.walk.clone(),
+        images: options.images.clone(),
+    };
+    let mut embedder: Option<Embedder> = None;
     let start = Instant::now();
     let mut deadline = start;
     let mut attention = 0.0;
     loop {
         let now = start.elapsed().as_secs_f64();
-        if screen.input(&mut app, now) {
+        if screen.input(&mut stage, now) {
             attention = now;
         }
         for outcome in outcomes.try_iter() {
-            helper.outcome(&mut app, outcome);
+            helper.outcome(&mut stage, outcome);
             attention = now;
         }
-        if let Some(frame) = inference.take_frame() {
-            app.receive(frame);
+        // What was made for a model that is not shown any more is lost.
+        let (frame, done) = (inference.take_frame(), inference.take_done());
+        if let Stage::Walk(app) = &mut stage {
+            frame.into_iter().for_each(|frame| app.receive(frame));
+            done.into_iter().for_each(|(id, images)| app.receive_job(id, images));
         }
-        for (id, images) in inference.take_done() {
-            app.receive_job(id, images);
+        match (&mut stage, &embedder) {
+            (Stage::Explore(explorer), Some(embedder)) => {
+                embedder.take().into_iter().for_each(|progress| explorer.receive(progress));
+            }
+            _ => embedder = None,
         }
-        app.tick(now);
-        for effect in app.take_effects() {
+        stage.tick(now);
+        for effect in stage.take_effects() {
             match effect {
                 Effect::Submit(request) => inference.submit(request),
                 Effect::Enqueue(job) => inference.enqueue(job),
                 Effect::ForgetJobs => inference.retain_jobs(|_| false),
+                Effect::Embed(task) => {
+                    // The one before ends first: two would compete for the processor.
+                    drop(embedder.take());
+                    embedder = Some(Embedder::start(task).map_err(WindowError::Thread)?);
+                }
                 Effect::Quit => return Ok(screen.times),
-                effect => helper.begin(&mut app, effect),
+                effect => helper.begin(&mut stage, effect),
             }
         }
-        screen.show(&mut app, start)?;
+        screen.show(&mut stage, start)?;
         if !screen.window.is_open() {
             return Ok(screen.times);
         }
-        let moves = app.is_moving() || inference.is_busy() || screen.keyboard.is_repeating();
+        let moves =
+            stage.is_moving() || stage.is_busy() || inference.is_busy() || screen.keyboard.is_repeating();
         let period = if moves || now - attention < ATTENTION {
             1.0 / RATE
-        } else if screen.was_active || app.pointer.at.is_some() {
+        } else if screen.was_active || stage.has_pointer() {
             IDLE.0
         } else {
             IDLE.1
@@ -189,7 +211,7 @@ struct Screen {
     fonts: Fonts,
     items: Vec<ui::Item>,
     scale: f32,
-    /// What is on the screen: the app's version and the window's size.
+    /// What is on the screen: the stage's version and the window's size.
     drawn: Option<(u64, (usize, usize))>,
     drawn_at: f64,
     title: String,
@@ -202,7 +224,7 @@ struct Screen {
 }
 
 impl Screen {
-    fn open(app: &App, options: &WindowOptions) -> Result<Self, WindowError> {
+    fn open(stage: &Stage, options: &WindowOptions) -> Result<Self, WindowError> {
         #[cfg(all(unix, not(target_os = "macos")))]
         if ["DISPLAY", "WAYLAND_DISPLAY", "WAYLAND_SOCKET"]
             .iter()
@@ -211,7 +233,7 @@ impl Screen {
             let problem = "there is no display (neither DISPLAY nor WAYLAND_DISPLAY is set)".into();
             return Err(WindowError::NoWindow { problem });
         }
-        let title = title(app);
+        let title = title(stage);
         let settings = minifb::WindowOptions {
             resize: true,
             // The canvas has the window's size; this is for the moment after a change.
@@ -249,12 +271,13 @@ impl Screen {
         })
     }
 
-    /// Brings what happened to the app. Returns whether anything did.
-    fn input(&mut self, app: &mut App, now: f64) -> bool {
+    /// Brings what happened to the stage. Returns whether anything did.
+    fn input(&mut self, stage: &mut Stage, now: f64) -> bool {
+        self.keyboard.bind(stage.bindings());
         let active = self.window.is_active();
         if self.was_active && !active {
             self.keyboard.release_all();
-            app.release_pointer();
+            stage.release_pointer();
         }
         self.was_active = active;
         let mut any = false;
@@ -262,17 +285,17 @@ impl Screen {
         for event in events {
             any = true;
             if let Some(action) = self.keyboard.event(event, now) {
-                app.apply(action);
+                stage.apply(action);
             }
         }
         if let Some(action) = self.keyboard.repeated(now) {
-            app.apply(action);
+            stage.apply(action);
         }
         // What is dragged follows the pointer out of the window.
-        let mode = if app.pointer.is_dragging() { MouseMode::Pass } else { MouseMode::Discard };
+        let mode = if stage.is_dragging() { MouseMode::Pass } else { MouseMode::Discard };
         let mut pointer = |event: PointerEvent| {
             any = true;
-            app.pointer_event(event, &self.items);
+            stage.pointer_event(event, &self.items);
         };
         let at = self.window.get_unscaled_mouse_pos(mode);
         if at != self.at {
@@ -297,10 +320,10 @@ impl Screen {
     }
 
     /// Draws what has changed, and lets the window take its events.
-    fn show(&mut self, app: &mut App, start: Instant) -> Result<(), WindowError> {
+    fn show(&mut self, stage: &mut Stage, start: Instant) -> Result<(), WindowError> {
         let now = start.elapsed().as_secs_f64();
         let size = self.window.get_size();
-        let state = (app.version, size);
+        let state = (stage.version(), size);
         if size.0 == 0 || size.1 == 0 || (self.drawn == Some(state) && now - self.drawn_at < REFRESH) {
             self.window.update();
             return Ok(());
@@ -309,17 +332,17 @@ impl Screen {
             if (self.canvas.width(), self.canvas.height()) != size {
                 self.canvas.resize(size.0, size.1);
             }
-            self.items = ui::lay_out(app, &self.fonts, size.0, size.1, self.scale);
-            ui::paint(app, &self.items, &mut self.canvas, &mut self.fonts, self.scale);
-            let title = title(app);
+            self.items = stage.lay_out(&self.fonts, size.0, size.1, self.scale);
+            stage.paint(&self.items, &mut self.canvas, &mut self.fonts, self.scale);
+            let title = title(stage);
             if title != self.title {
                 self.window.set_title(&title);
                 self.title = title;
             }
-            self.drawn = Some((app.version, size));
+            self.drawn = Some((stage.version(), size));
             let passed = now - self.drawn_at;
-            if app.is_moving() && passed < 0.25 {
-                app.frames.push(now, passed);
+            if stage.is_moving() && passed < 0.25 {
+                stage.frames().push(now, passed);
                 self.times.seconds.push(passed);
             }
         }
@@ -341,9 +364,9 @@ fn notch(window: &Window) -> f32 {
     }
 }
 
-fn title(app: &App) -> String {
+fn title(stage: &Stage) -> String {
     // A NUL would end the title early, or not at all.
-    format!("{} – latent", app.lane.file.name.replace(char::is_control, " "))
+    format!("{} – latent", stage.name().replace(char::is_control, " "))
 }
 
 /// Does what takes time or touches files, on threads that end by themselves.
@@ -352,36 +375,38 @@ struct Helper {
     out_dir: PathBuf,
     /// The walk last written or read.
     walk: Option<PathBuf>,
+    /// What an encoder is given that is switched to.
+    images: Option<Images>,
 }
 
 impl Helper {
-    fn begin(&mut self, app: &mut App, effect: Effect) {
+    fn begin(&mut self, stage: &mut Stage, effect: Effect) {
         let out_dir = self.out_dir.clone();
         match effect {
-            Effect::Open(path) => self.spawn(app, move || {
-                Outcome::Model(GeneratorFile::read(&path).map_err(|error| error.to_string()))
+            Effect::Open(path) => self.spawn(stage, move || {
+                Outcome::Model(ModelFile::read(&path).map(Box::new).map_err(|error| error.to_string()))
             }),
-            Effect::ReadVariants(paths) => self.spawn(app, move || {
+            Effect::ReadVariants(paths) => self.spawn(stage, move || {
                 // What cannot be read is no variant.
                 Outcome::Variants(paths.iter().filter_map(|path| GeneratorFile::read(path).ok()).collect())
             }),
-            Effect::Sefa(file) => self.spawn(app, move || {
+            Effect::Sefa(file) => self.spawn(stage, move || {
                 let weight = first_layer(&file.path, file.space.size).map_err(|error| error.to_string());
                 let found = weight.map(|weight| sefa(&weight, file.space.size, DIRECTIONS));
                 Outcome::Directions(SliderSet::Sefa, Box::new((*file).clone()), found)
             }),
-            Effect::Pca { file, latents, images } => self.spawn(app, move || {
+            Effect::Pca { file, latents, images } => self.spawn(stage, move || {
                 let found = pca(&latents, file.space.size, &images, file.image_values(), DIRECTIONS);
                 Outcome::Directions(SliderSet::Pca, Box::new((*file).clone()), Ok(found))
             }),
-            Effect::SavePicture(picture) => self.spawn(app, move || {
+            Effect::SavePicture(picture) => self.spawn(stage, move || {
                 let path = free_name(&out_dir, "latent", "png");
                 Outcome::Saved(save_picture(&path, &picture).map(|()| path))
             }),
-            Effect::SaveClip(clip, fps) => {
-                app.say(format!("writing {} pictures …", clip.len()), false);
-                self.spawn(app, move || {
-                    let path = free_name(&out_dir, "latent", "gif");
+            Effect::SaveClip(clip, fps, format) => {
+                stage.say(format!("writing {} pictures …", clip.len()), false);
+                self.spawn(stage, move || {
+                    let path = free_name(&out_dir, "latent", format.extension());
                     Outcome::Saved(save_clip(&path, &clip, fps).map(|()| path))
                 });
             }
@@ -391,46 +416,54 @@ impl Helper {
                 if result.is_ok() {
                     self.walk = Some(path.clone());
                 }
-                self.outcome(app, Outcome::Saved(result.map(|()| path)));
+                self.outcome(stage, Outcome::Saved(result.map(|()| path)));
             }
             Effect::LoadWalk => match self.walk.clone() {
-                Some(path) => self.spawn(app, move || {
+                Some(path) => self.spawn(stage, move || {
                     let walk = WalkFile::load(&path).map_err(|error| error.to_string());
                     Outcome::Walk(path, walk)
                 }),
-                None => app.say("no walk was saved yet; Ctrl+S saves this one", false),
+                None => stage.say("no walk was saved yet; Ctrl+S saves this one", false),
             },
             // The loop's own.
-            Effect::Submit(_) | Effect::Enqueue(_) | Effect::ForgetJobs | Effect::Quit => {}
+            Effect::Submit(_) | Effect::Enqueue(_) | Effect::Embed(_) | Effect::ForgetJobs | Effect::Quit => {
+            }
         }
     }
 
-    fn spawn(&self, app: &mut App, work: impl FnOnce() -> Outcome + Send + 'static) {
+    fn spawn(&self, stage: &mut Stage, work: impl FnOnce() -> Outcome + Send + 'static) {
         let outcomes = self.outcomes.clone();
         let spawned = std::thread::Builder::new().name("helper".into()).spawn(move || {
             // Nobody listens when the window was closed meanwhile.
             let _ = outcomes.send(work());
         });
         if let Err(error) = spawned {
-            app.say(format!("cannot start a thread: {error}"), true);
+            stage.say(format!("cannot start a thread: {error}"), true);
         }
     }
 
-    fn outcome(&mut self, app: &mut App, outcome: Outcome) {
+    fn outcome(&mut self, stage: &mut Stage, outcome: Outcome) {
         match outcome {
-            Outcome::Model(Ok(file)) => app.set_model(file),
-            Outcome::Variants(files) => app.set_variants(files),
-            Outcome::Directions(set, file, found) => app.set_directions(set, &file, found),
+            Outcome::Model(Ok(file)) => stage.set_model(*file, self.images.as_ref()),
             Outcome::Saved(Ok(path)) => {
                 let name = path.strip_prefix(".").unwrap_or(&path);
-                app.say(format!("saved {}", name.display()), false);
-            }
-            Outcome::Walk(path, Ok(walk)) => {
-                app.set_walk(&walk);
-                app.say(format!("walking along {}", path.display()), false);
+                stage.say(format!("saved {}", name.display()), false);
             }
             Outcome::Model(Err(error)) | Outcome::Saved(Err(error)) | Outcome::Walk(_, Err(error)) => {
-                app.say(error, true);
+                stage.say(error, true);
+            }
+            // What follows is a generator's; it may have left the stage meanwhile.
+            outcome => {
+                let Stage::Walk(app) = stage else { return };
+                match outcome {
+                    Outcome::Variants(files) => app.set_variants(files),
+                    Outcome::Directions(set, file, found) => app.set_directions(set, &file, found),
+                    Outcome::Walk(path, Ok(walk)) => {
+                        app.set_walk(&walk);
+                        app.say(format!("walking along {}", path.display()), false);
+                    }
+                    Outcome::Model(_) | Outcome::Saved(_) | Outcome::Walk(_, Err(_)) => {}
+                }
             }
         }
     }

@@ -153,11 +153,11 @@ fn what_cannot_be_shown_is_told_in_a_sentence() {
     fs::write(folder.join("model.bin"), "?").unwrap();
     fs::create_dir(folder.join("empty")).unwrap();
     for (model, expected) in [
-        ("d.onnx", "d.onnx is a discriminator; the viewer shows generators"),
+        ("d.onnx", "d.onnx is a discriminator; the viewer shows generators and encoders"),
         ("broken.onnx", "broken.onnx is truncated or damaged"),
         ("model.bin", "models end in .lat or .onnx"),
         ("missing.onnx", "missing.onnx"),
-        ("empty", "has no model. Give a generator's file"),
+        ("empty", "empty has no generator. Give a file"),
     ] {
         let output = viewer(folder, &[model, "--record", "x.gif"]);
         let error = stderr(&output);

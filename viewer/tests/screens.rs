@@ -13,9 +13,12 @@ use latent_runtime::open::BackendKind;
 use latent_runtime::pixels::ValueRange;
 use latent_viewer::app::{Action, App, Effect, Mode, PointerEvent, SliderSet};
 use latent_viewer::draw::{Canvas, Fonts};
+use latent_viewer::embedding::{Progress, Sample};
+use latent_viewer::explore::{self, Explorer, View};
 use latent_viewer::inference::{Frame, LaneResult};
-use latent_viewer::model::{Catalogue, GeneratorFile, Images};
+use latent_viewer::model::{Catalogue, EncoderFile, GeneratorFile, Images};
 use latent_viewer::picture::Picture;
+use latent_viewer::record::RecordFormat;
 use latent_viewer::ui;
 use latent_viewer::walk::{Interpolation, LatentSpace, Walk};
 
@@ -120,33 +123,119 @@ fn read(path: &Path) -> Option<Picture> {
     Some(Picture { width: info.width as usize, height: info.height as usize, channels: 3, pixels })
 }
 
+/// An encoder that has looked at 240 pictures of discs and rings in three colours.
+fn explorer() -> Explorer {
+    const SIDE: usize = 16;
+    let image = ImageShape { channels: 3, height: SIDE, width: SIDE };
+    let file = EncoderFile {
+        path: "models/shapes.fp32.onnx".into(),
+        name: "shapes.fp32".into(),
+        bytes: 5_300_000,
+        precision: "fp32",
+        image,
+        features: 3,
+        range: ValueRange::UNIT,
+        normalisation: None,
+        architecture: Some("resnet".into()),
+        dataset: Some("shapes".into()),
+        engines: vec![BackendKind::Ort],
+    };
+    let catalogue = Catalogue { paths: vec![file.path.clone(), "models/rings.int8.onnx".into()] };
+    let images = explore::Images { folder: "pictures/shapes".into(), most: 1000 };
+    let mut explorer = Explorer::new(catalogue, file, BackendKind::Ort, 0, Some(images));
+    let labels = ["blue", "green", "red"];
+    let mut samples = Vec::new();
+    let mut places = Vec::new();
+    for index in 0..240usize {
+        let (label, turn) = (index % 3, index as f32 * 0.618);
+        let radius = 4.0 + 2.5 * (turn * 1.7).sin();
+        let is_ring = index % 2 == 0;
+        let mut picture = Picture::black(SIDE, SIDE, 3);
+        for (at, pixel) in picture.pixels.chunks_exact_mut(3).enumerate() {
+            let (x, y) = ((at % SIDE) as f32 - 7.5, (at / SIDE) as f32 - 7.5);
+            let distance = x.hypot(y) - radius;
+            let inside = if is_ring { 1.0 - (distance.abs() - 1.0) } else { 0.5 - distance };
+            pixel[2 - label] = (40.0 + 215.0 * inside.clamp(0.0, 1.0)) as u8;
+        }
+        let angle = label as f32 * 2.1 + 0.35 * turn.sin() + if is_ring { 0.25 } else { -0.25 };
+        let reach = 0.75 + 0.25 * (turn * 2.3).cos();
+        places.push([reach * angle.cos(), reach * angle.sin()]);
+        samples.push(Sample {
+            path: format!("pictures/shapes/{}/{index}.png", labels[label]).into(),
+            name: format!("{}/{index}.png", labels[label]),
+            label: Some(label),
+            picture,
+            features: {
+                let size = (radius - 4.0) / 5.0;
+                let rest = (1.0 - size * size).sqrt();
+                vec![size, rest * angle.cos(), rest * angle.sin()]
+            },
+        });
+    }
+    let labels = labels.map(String::from).to_vec();
+    explorer.receive(Progress::Listed { labels, total: 240, left_out: 0, engine: "test".into() });
+    explorer.receive(Progress::Embedded { samples, places: Vec::new(), seconds: 0.001_2 });
+    explorer.receive(Progress::Mapped { places, share: 0.64 });
+    explorer.receive(Progress::Finished { seconds: 0.42, unreadable: None });
+    explorer.apply(Action::Ask(40));
+    explorer
+}
+
+/// Lets the encoder's map come to rest and draws it.
+fn draw_explorer(explorer: &mut Explorer, (width, height): (usize, usize)) -> Picture {
+    let mut fonts = Fonts::new();
+    let mut canvas = Canvas::new(width, height);
+    for tick in 0..100 {
+        ui::lay_out_explorer(explorer, &fonts, width, height, 1.0);
+        explorer.tick(f64::from(tick) / 32.0);
+    }
+    let items = ui::lay_out_explorer(explorer, &fonts, width, height, 1.0);
+    ui::paint_explorer(explorer, &items, &mut canvas, &mut fonts, 1.0);
+    canvas.to_picture()
+}
+
+/// Compares a picture with the stored one, or stores it; says what is wrong.
+fn compare(name: &str, drawn: &Picture) -> Option<String> {
+    if std::env::var_os("LATENT_BLESS").is_some() {
+        fs::write(golden(name), drawn.to_png().unwrap()).unwrap();
+        return None;
+    }
+    let Some(stored) = read(&golden(name)) else { return Some(format!("{name}: no stored picture")) };
+    let differ = stored.pixels.iter().zip(&drawn.pixels).filter(|(a, b)| a.abs_diff(**b) > TOLERANCE).count();
+    if differ == 0 && stored.pixels.len() == drawn.pixels.len() {
+        return None;
+    }
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.png"));
+    fs::write(&path, drawn.to_png().unwrap()).unwrap();
+    Some(format!("{name}: {differ} values differ; see {}", path.display()))
+}
+
+#[test]
+fn screens_of_encoders_are_as_stored() {
+    let mut failures = Vec::new();
+    let mut check = |name: &str, prepare: &dyn Fn(&mut Explorer)| {
+        let mut explorer = explorer();
+        prepare(&mut explorer);
+        failures.extend(compare(name, &draw_explorer(&mut explorer, (900, 700))));
+    };
+    check("encoder-map", &|_| {});
+    check("encoder-neighbours", &|explorer| explorer.apply(Action::SetView(View::Neighbours)));
+    check("encoder-help", &|explorer| explorer.apply(Action::ToggleHelp));
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
 #[test]
 fn screens_are_as_stored() {
     let mut failures = Vec::new();
     let mut check = |name: &str, size, scale: f32, prepare: &dyn Fn(&mut App)| {
         let mut app = app();
         prepare(&mut app);
-        let drawn = draw(&mut app, size, scale);
-        if std::env::var_os("LATENT_BLESS").is_some() {
-            fs::write(golden(name), drawn.to_png().unwrap()).unwrap();
-            return;
-        }
-        let Some(stored) = read(&golden(name)) else {
-            failures.push(format!("{name}: no stored picture"));
-            return;
-        };
-        let differ =
-            stored.pixels.iter().zip(&drawn.pixels).filter(|(a, b)| a.abs_diff(**b) > TOLERANCE).count();
-        if differ > 0 || stored.pixels.len() != drawn.pixels.len() {
-            let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.png"));
-            fs::write(&path, drawn.to_png().unwrap()).unwrap();
-            failures.push(format!("{name}: {differ} values differ; see {}", path.display()));
-        }
+        failures.extend(compare(name, &draw(&mut app, size, scale)));
     };
     check("image", (800, 760), 1.0, &|app| app.apply(Action::Sliders(SliderSet::Latent)));
     check("grid", (800, 560), 1.0, &|app| {
         app.apply(Action::SetMode(Mode::Grid));
-        app.apply(Action::ToggleRecording);
+        app.apply(Action::ToggleRecording(RecordFormat::Gif));
     });
     check("strip", (800, 560), 1.0, &|app| {
         app.player.set_speed(8.0);
@@ -154,6 +243,7 @@ fn screens_are_as_stored() {
     });
     check("map", (800, 560), 1.0, &|app| app.apply(Action::SetMode(Mode::Map)));
     check("compare", (800, 560), 1.0, &|app| app.apply(Action::SetMode(Mode::Compare)));
+    check("list", (800, 560), 1.0, &|app| app.apply(Action::ToggleList));
     check("help", (800, 560), 1.0, &|app| app.apply(Action::ToggleHelp));
     check("large", (800, 560), 1.75, &|app| {
         app.now = 1.0;

@@ -70,6 +70,7 @@ pub(crate) fn run(args: &TestArgs) -> Result<()> {
             }
         });
     }
+    window_tools();
     // The end-to-end tests start the real programs.
     steps.step("programs", || {
         shell::run(shell::cargo().args(["build", "--workspace", "--all-features", "--bins"]))
@@ -97,6 +98,15 @@ pub(crate) fn run(args: &TestArgs) -> Result<()> {
         bail!("{} of {} steps failed\n  {}", failures.len(), steps.done.len(), failures.join("\n  "));
     }
     Ok(())
+}
+
+/// The viewer is tested in a window on a display in memory. Where that cannot be had, its tests say so and are skipped.
+fn window_tools() {
+    let is_there = |program: &str, argument: &str| shell::answers(shell::command(program).arg(argument));
+    let all = || is_there("Xvfb", "-help") && is_there("xdotool", "--version");
+    if cfg!(target_os = "linux") && !all() && !shell::apt_install(&["xvfb", "xdotool", "libxcursor1"]) {
+        eprintln!("the tests of the viewer's window are skipped");
+    }
 }
 
 /// What ran so far: name, seconds, and why it failed.

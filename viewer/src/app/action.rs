@@ -3,6 +3,8 @@
 use minifb::Key;
 
 use super::{Mode, SliderSet};
+use crate::explore::View;
+use crate::record::RecordFormat;
 use crate::walk::Interpolation;
 
 /// Something that changes what is shown.
@@ -62,10 +64,14 @@ pub enum Action {
     Truncate(i32),
     /// Show more and smaller, or fewer and larger; in the comparison, amplify more or less.
     Zoom(i32),
+    /// Open this precision or format of the model: its place among the model's files.
+    OpenVariant(usize),
+    /// Show the list of models, or close it.
+    ToggleList,
     /// Write a PNG of what is shown.
     SavePicture,
-    /// Begin to record, or end and write.
-    ToggleRecording,
+    /// Begin to record a file of this kind, or end and write.
+    ToggleRecording(RecordFormat),
     /// Write the walk to a text file.
     SaveWalk,
     /// Read the walk last written or read.
@@ -74,6 +80,20 @@ pub enum Action {
     TogglePanels,
     /// Show the keys.
     ToggleHelp,
+    /// Of an encoder: show this.
+    SetView(View),
+    /// Of an encoder: show the other view.
+    NextView,
+    /// Of an encoder: ask for the neighbours of this image, and stay with it.
+    Ask(usize),
+    /// Of an encoder: ask for those of an image by chance.
+    AskRandom,
+    /// Of an encoder: stay with the image, or follow the pointer.
+    TogglePin,
+    /// Of an encoder: move the map by so many steps to the right and down.
+    Pan(i32, i32),
+    /// Of an encoder: show the whole map.
+    ResetMap,
     /// Leave the help; then the images alone; then the program.
     Back,
     /// Leave the program.
@@ -94,6 +114,7 @@ pub enum Trigger {
 }
 
 /// What a key does.
+#[derive(Debug)]
 pub struct Binding {
     /// The key.
     pub trigger: Trigger,
@@ -111,7 +132,7 @@ const fn repeated(trigger: Trigger, action: Action) -> Binding {
     Binding { trigger, action, repeats: true }
 }
 
-/// All keys.
+/// All keys of a walk.
 pub const BINDINGS: &[Binding] = &[
     once(Trigger::Key(Key::Space), Action::TogglePlay),
     repeated(Trigger::Key(Key::Right), Action::Step(1)),
@@ -154,7 +175,10 @@ pub const BINDINGS: &[Binding] = &[
     once(Trigger::Control(Key::S), Action::SaveWalk),
     once(Trigger::Control(Key::O), Action::LoadWalk),
     once(Trigger::Key(Key::S), Action::SavePicture),
-    once(Trigger::Key(Key::G), Action::ToggleRecording),
+    once(Trigger::Key(Key::G), Action::ToggleRecording(RecordFormat::Gif)),
+    once(Trigger::Shift(Key::G), Action::ToggleRecording(RecordFormat::Apng)),
+    once(Trigger::Control(Key::G), Action::ToggleRecording(RecordFormat::Folder)),
+    once(Trigger::Key(Key::O), Action::ToggleList),
     once(Trigger::Key(Key::F), Action::TogglePanels),
     once(Trigger::Key(Key::H), Action::ToggleHelp),
     once(Trigger::Key(Key::F1), Action::ToggleHelp),
@@ -163,8 +187,83 @@ pub const BINDINGS: &[Binding] = &[
     once(Trigger::Key(Key::Q), Action::Quit),
 ];
 
-/// The help overlay: sections of keys and what they do.
-pub const HELP: &[(&str, &[(&str, &str)])] = &[
+/// All keys of an encoder's map.
+pub const EXPLORE_BINDINGS: &[Binding] = &[
+    once(Trigger::Key(Key::Key1), Action::SetView(View::Map)),
+    once(Trigger::Key(Key::Key2), Action::SetView(View::Neighbours)),
+    once(Trigger::Key(Key::Tab), Action::NextView),
+    once(Trigger::Key(Key::Space), Action::TogglePin),
+    repeated(Trigger::Key(Key::R), Action::AskRandom),
+    repeated(Trigger::Key(Key::Right), Action::Pan(1, 0)),
+    repeated(Trigger::Key(Key::Left), Action::Pan(-1, 0)),
+    repeated(Trigger::Key(Key::Down), Action::Pan(0, 1)),
+    repeated(Trigger::Key(Key::Up), Action::Pan(0, -1)),
+    repeated(Trigger::Char('+'), Action::Zoom(1)),
+    repeated(Trigger::Char('='), Action::Zoom(1)),
+    repeated(Trigger::Char('-'), Action::Zoom(-1)),
+    once(Trigger::Key(Key::Key0), Action::ResetMap),
+    once(Trigger::Key(Key::M), Action::NextModel(1)),
+    once(Trigger::Shift(Key::M), Action::NextModel(-1)),
+    once(Trigger::Key(Key::O), Action::ToggleList),
+    once(Trigger::Key(Key::B), Action::NextEngine),
+    once(Trigger::Key(Key::P), Action::NextPrecision),
+    repeated(Trigger::Key(Key::T), Action::Threads(1)),
+    repeated(Trigger::Shift(Key::T), Action::Threads(-1)),
+    once(Trigger::Key(Key::S), Action::SavePicture),
+    once(Trigger::Key(Key::F), Action::TogglePanels),
+    once(Trigger::Key(Key::H), Action::ToggleHelp),
+    once(Trigger::Key(Key::F1), Action::ToggleHelp),
+    once(Trigger::Char('?'), Action::ToggleHelp),
+    once(Trigger::Key(Key::Escape), Action::Back),
+    once(Trigger::Key(Key::Q), Action::Quit),
+];
+
+/// Sections of keys and what they do.
+pub type Help = &'static [(&'static str, &'static [(&'static str, &'static str)])];
+
+/// The help of an encoder's map.
+pub const EXPLORE_HELP: Help = &[
+    (
+        "Images",
+        &[
+            ("Space", "stay with the image, or follow the pointer"),
+            ("R", "an image by chance"),
+            ("S", "save a PNG of it and its neighbours"),
+        ],
+    ),
+    ("Map", &[("← → ↑ ↓", "move"), ("+  −", "nearer, farther"), ("0", "all of it")]),
+    (
+        "View",
+        &[
+            ("1  2  Tab", "map, neighbours"),
+            ("F", "images alone"),
+            ("H  ?", "this help"),
+            ("Esc  Q", "back, quit"),
+        ],
+    ),
+    (
+        "Model",
+        &[
+            ("M", "next model; with Shift the one before"),
+            ("O", "list of models"),
+            ("B", "back end"),
+            ("P", "precision"),
+            ("T", "more threads; with Shift fewer"),
+        ],
+    ),
+    (
+        "Mouse",
+        &[
+            ("move", "the neighbours of the image under the pointer"),
+            ("click", "stay with it; on a neighbour, go there"),
+            ("drag", "moves the map"),
+            ("wheel", "nearer, farther"),
+        ],
+    ),
+];
+
+/// The help of a walk.
+pub const HELP: Help = &[
     (
         "Walk",
         &[
@@ -201,7 +300,7 @@ pub const HELP: &[(&str, &[(&str, &str)])] = &[
     (
         "Model",
         &[
-            ("M", "next model; with Shift the one before"),
+            ("M  O", "next model; list of models"),
             ("B", "back end"),
             ("P", "precision"),
             ("T", "more threads; with Shift fewer"),
@@ -211,7 +310,7 @@ pub const HELP: &[(&str, &[(&str, &str)])] = &[
             ("Shift ↑ ↓", "truncation"),
         ],
     ),
-    ("Files", &[("S", "save a PNG"), ("G", "record a GIF; again to stop")]),
+    ("Files", &[("S", "save a PNG"), ("G", "record a GIF; Shift: PNG, Ctrl: folder")]),
     (
         "Mouse",
         &[
@@ -237,14 +336,26 @@ pub enum KeyEvent {
 const REPEAT: (f64, f64) = (0.35, 0.06);
 
 /// Turns keys into actions. It repeats held keys itself, the same on every system.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Keyboard {
+    bindings: &'static [Binding],
     held: Vec<Key>,
     /// What is repeated, while which key is held, and when next.
     repeat: Option<(Action, Key, f64)>,
 }
 
+impl Default for Keyboard {
+    fn default() -> Self {
+        Self { bindings: BINDINGS, held: Vec::new(), repeat: None }
+    }
+}
+
 impl Keyboard {
+    /// Gives the keys other meanings.
+    pub fn bind(&mut self, bindings: &'static [Binding]) {
+        self.bindings = bindings;
+    }
+
     /// Takes what happened at `now`, in seconds.
     pub fn event(&mut self, event: KeyEvent, now: f64) -> Option<Action> {
         let trigger = match event {
@@ -269,7 +380,7 @@ impl Keyboard {
             // Systems repeat characters themselves.
             KeyEvent::Char(character) => Trigger::Char(character),
         };
-        let binding = BINDINGS.iter().find(|binding| binding.trigger == trigger)?;
+        let binding = self.bindings.iter().find(|binding| binding.trigger == trigger)?;
         if let (true, KeyEvent::Down(key)) = (binding.repeats, event) {
             self.repeat = Some((binding.action, key, now + REPEAT.0));
         }
@@ -305,9 +416,11 @@ mod tests {
 
     #[test]
     fn no_trigger_is_bound_twice() {
-        for (index, binding) in BINDINGS.iter().enumerate() {
-            let same = BINDINGS[..index].iter().find(|other| other.trigger == binding.trigger);
-            assert!(same.is_none(), "{:?} is bound twice", binding.trigger);
+        for bindings in [BINDINGS, EXPLORE_BINDINGS] {
+            for (index, binding) in bindings.iter().enumerate() {
+                let same = bindings[..index].iter().find(|other| other.trigger == binding.trigger);
+                assert!(same.is_none(), "{:?} is bound twice", binding.trigger);
+            }
         }
     }
 
@@ -323,6 +436,9 @@ mod tests {
         assert_eq!(keyboard.event(KeyEvent::Down(Key::M), 0.0), Some(Action::NextModel(-1)));
         assert_eq!(keyboard.event(KeyEvent::Char('?'), 0.0), Some(Action::ToggleHelp));
         assert_eq!(keyboard.event(KeyEvent::Char('é'), 0.0), None);
+        keyboard.release_all();
+        keyboard.bind(EXPLORE_BINDINGS);
+        assert_eq!(keyboard.event(KeyEvent::Down(Key::Space), 0.0), Some(Action::TogglePin));
     }
 
     #[test]

@@ -6,7 +6,9 @@ mod edit;
 mod map;
 mod pointer;
 
-pub use action::{Action, BINDINGS, Binding, HELP, KeyEvent, Keyboard, Trigger};
+pub use action::{
+    Action, BINDINGS, Binding, EXPLORE_BINDINGS, EXPLORE_HELP, HELP, Help, KeyEvent, Keyboard, Trigger,
+};
 pub use edit::{SliderSet, SliderTarget, Sliders};
 pub use map::{Map, Tile};
 pub use pointer::{Pointer, PointerEvent};
@@ -19,9 +21,11 @@ use latent_runtime::open::BackendKind;
 
 use crate::directions::Directions;
 use crate::draw::Rect;
+use crate::embedding::Task;
 use crate::inference::{Frame, Job, Lane, LaneResult, Request};
 use crate::model::{Catalogue, GeneratorFile, Images};
 use crate::picture::Picture;
+use crate::record::RecordFormat;
 use crate::stats::Durations;
 use crate::walk::{KeyFrame, Player, STEPS_PER_SEGMENT, Walk, WalkFile};
 
@@ -65,8 +69,10 @@ pub enum Effect {
     Enqueue(Job),
     /// Forget the jobs that have not been begun.
     ForgetJobs,
-    /// Read this model, and call [`App::set_model`].
+    /// Read this model and show it, by [`App::set_model`] if it is a generator.
     Open(PathBuf),
+    /// Embed a folder of images.
+    Embed(Task),
     /// Read the variants of the model for the comparison, and call [`App::set_variants`].
     ReadVariants(Vec<PathBuf>),
     /// Find SeFa's directions, and call [`App::set_directions`].
@@ -82,8 +88,8 @@ pub enum Effect {
     },
     /// Write a PNG.
     SavePicture(Picture),
-    /// Write a GIF of these pictures, so many a second.
-    SaveClip(Vec<Picture>, f64),
+    /// Write these pictures, so many a second, as a file of this kind.
+    SaveClip(Vec<Picture>, f64, RecordFormat),
     /// Write the walk.
     SaveWalk(WalkFile),
     /// Read the walk last written or read, and call [`App::set_walk`].
@@ -132,6 +138,19 @@ pub struct Message {
     until: f64,
 }
 
+impl Message {
+    /// Begins to show a text at `now`.
+    pub fn new(text: impl Into<String>, is_error: bool, now: f64) -> Self {
+        let seconds = if is_error { MESSAGE_SECONDS.1 } else { MESSAGE_SECONDS.0 };
+        Self { text: text.into(), is_error, until: now + seconds }
+    }
+
+    /// Whether it was there long enough.
+    pub fn is_over(&self, now: f64) -> bool {
+        self.until < now
+    }
+}
+
 /// Seconds that a message stays, and an error.
 const MESSAGE_SECONDS: (f64, f64) = (3.0, 8.0);
 /// Seconds between two readings of the figures.
@@ -154,6 +173,8 @@ const STRIP_PER_SEGMENT: f64 = 8.0;
 const MAX_STRIP: usize = 4096;
 /// Key frames beyond these have no thumbnail.
 const MAX_THUMBNAILS: usize = 256;
+/// The most lanes of the comparison: three precisions in three back ends.
+const MAX_COMPARED: usize = 9;
 /// The factor between two speeds.
 const NOTCH: f64 = 1.25;
 
@@ -195,14 +216,16 @@ pub struct App {
     pub thumbnails: Vec<Option<Picture>>,
     /// The walk so far, the newest last.
     pub strip: VecDeque<Picture>,
-    /// What is being recorded.
-    pub recording: Option<Vec<Picture>>,
+    /// What is being recorded, and the kind of file it becomes.
+    pub recording: Option<(Vec<Picture>, RecordFormat)>,
     /// The line of text over the images.
     pub message: Option<Message>,
     /// Whether there is more than images.
     pub panels: bool,
     /// Whether the help is shown.
     pub help: bool,
+    /// Whether the list of models is shown.
+    pub list: bool,
     /// The mouse.
     pub pointer: Pointer,
     /// Where the images are.
@@ -254,6 +277,7 @@ impl App {
             message: None,
             panels: true,
             help: false,
+            list: false,
             pointer: Pointer::default(),
             viewport: Rect::default(),
             version: 0,
@@ -284,8 +308,7 @@ impl App {
 
     /// Shows a line of text for a while.
     pub fn say(&mut self, text: impl Into<String>, is_error: bool) {
-        let seconds = if is_error { MESSAGE_SECONDS.1 } else { MESSAGE_SECONDS.0 };
-        self.message = Some(Message { text: text.into(), is_error, until: self.now + seconds });
+        self.message = Some(Message::new(text, is_error, self.now));
         self.changed();
     }
 
@@ -306,7 +329,7 @@ impl App {
         if self.mode != Mode::Map {
             self.player.advance(&self.walk, passed);
         }
-        if self.message.as_ref().is_some_and(|message| message.until < now) {
+        if self.message.as_ref().is_some_and(|message| message.is_over(now)) {
             self.message = None;
             self.changed();
         }
@@ -524,7 +547,7 @@ impl App {
         if self.recording.is_none() || !due {
             return;
         }
-        if let (Some(picture), Some(clip)) = (self.picture(), &mut self.recording) {
+        if let (Some(picture), Some((clip, _))) = (self.picture(), &mut self.recording) {
             let same_size = clip
                 .first()
                 .is_none_or(|first| (first.width, first.height) == (picture.width, picture.height));
@@ -541,7 +564,9 @@ impl App {
 
     fn end_recording(&mut self) {
         match self.recording.take() {
-            Some(clip) if !clip.is_empty() => self.effects.push(Effect::SaveClip(clip, RECORDING_FPS)),
+            Some((clip, format)) if !clip.is_empty() => {
+                self.effects.push(Effect::SaveClip(clip, RECORDING_FPS, format));
+            }
             _ => self.say("nothing was recorded", true),
         }
         self.changed();
@@ -551,6 +576,12 @@ impl App {
     pub fn own_lane(&self) -> usize {
         let lanes = self.shown.as_ref().map_or(&[][..], |shown| &shown.request.lanes);
         lanes.iter().position(|lane| *lane == self.lane).unwrap_or(0)
+    }
+
+    /// What runs the chosen model, in words; empty before it has.
+    pub fn described(&self) -> &str {
+        let result = self.shown.as_ref().and_then(|shown| shown.results.get(self.own_lane()));
+        result.map_or("", |result| result.engine.as_str())
     }
 
     /// What went wrong with the last frame.
@@ -616,7 +647,7 @@ impl App {
             .iter()
             .flat_map(|file| file.engines.iter().map(|&engine| (Arc::clone(file), engine)))
             .map(|(file, engine)| Lane { file, engine, threads: self.lane.threads })
-            .take(8)
+            .take(MAX_COMPARED)
             .collect();
         self.latencies.clear();
         self.changed();
@@ -726,14 +757,21 @@ impl App {
                 let index = Mode::ALL.iter().position(|&mode| mode == self.mode).unwrap_or(0);
                 self.set_mode(Mode::ALL[(index + 1) % Mode::ALL.len()]);
             }
-            Action::NextModel(places) => self.next_model(places),
+            Action::NextModel(places) => match self.catalogue.next(&self.lane.file.path, places) {
+                Some(path) => self.effects.push(Effect::Open(path.clone())),
+                None => self.say("there is one model in this folder", false),
+            },
             Action::OpenModel(index) => {
-                if let Some(path) =
-                    self.catalogue.paths.get(index).filter(|path| **path != self.lane.file.path)
-                {
-                    self.effects.push(Effect::Open(path.clone()));
-                }
+                self.list = false;
+                let path = self.catalogue.paths.get(index).filter(|path| **path != self.lane.file.path);
+                self.effects.extend(path.cloned().map(Effect::Open));
             }
+            Action::OpenVariant(index) => {
+                let own = &self.lane.file.path;
+                let path = self.catalogue.variants(own).nth(index).filter(|path| *path != own);
+                self.effects.extend(path.cloned().map(Effect::Open));
+            }
+            Action::ToggleList => self.list = !self.list,
             Action::NextEngine => {
                 let engines = &self.lane.file.engines;
                 let index = engines.iter().position(|&engine| engine == self.lane.engine).unwrap_or(0);
@@ -744,7 +782,10 @@ impl App {
                 self.set_engine(next);
             }
             Action::SetEngine(index) => self.set_engine(index),
-            Action::NextPrecision => self.next_precision(),
+            Action::NextPrecision => match self.catalogue.next_variant(&self.lane.file.path) {
+                Some(path) => self.effects.push(Effect::Open(path.clone())),
+                None => self.say("this model is there in one precision", false),
+            },
             Action::Threads(more) => {
                 let threads = (self.lane.threads as i64 + i64::from(more)).clamp(0, 64) as usize;
                 if threads != self.lane.threads {
@@ -776,10 +817,10 @@ impl App {
                 Some(picture) => self.effects.push(Effect::SavePicture(picture)),
                 None => self.say("there is no image to save yet", true),
             },
-            Action::ToggleRecording => match self.recording {
+            Action::ToggleRecording(format) => match self.recording {
                 Some(_) => self.end_recording(),
                 None => {
-                    self.recording = Some(Vec::new());
+                    self.recording = Some((Vec::new(), format));
                     self.recorded_at = self.now - 1.0 / RECORDING_FPS;
                 }
             },
@@ -793,8 +834,16 @@ impl App {
             Action::TogglePanels => self.panels = !self.panels,
             Action::ToggleHelp => self.help = !self.help,
             Action::Back if self.help => self.help = false,
+            Action::Back if self.list => self.list = false,
             Action::Back if !self.panels => self.panels = true,
             Action::Back | Action::Quit => self.effects.push(Effect::Quit),
+            Action::SetView(_)
+            | Action::NextView
+            | Action::Ask(_)
+            | Action::AskRandom
+            | Action::TogglePin
+            | Action::Pan(..)
+            | Action::ResetMap => {}
         }
     }
 
@@ -843,34 +892,11 @@ impl App {
         }
     }
 
-    fn next_model(&mut self, places: i32) {
-        let count = self.catalogue.paths.len() as i64;
-        let index = self.catalogue.paths.iter().position(|path| *path == self.lane.file.path).unwrap_or(0);
-        if count < 2 {
-            self.say("there is one model in this folder", false);
-        } else {
-            self.apply(Action::OpenModel((index as i64 + i64::from(places)).rem_euclid(count) as usize));
-        }
-    }
-
     fn set_engine(&mut self, index: usize) {
         if let Some(&engine) = self.lane.file.engines.get(index).filter(|&&engine| engine != self.lane.engine)
         {
             self.lane.engine = engine;
             self.lane_changed();
-        }
-    }
-
-    fn next_precision(&mut self) {
-        let path = &self.lane.file.path;
-        let variants: Vec<&PathBuf> = self.catalogue.variants(path).collect();
-        let index = variants.iter().position(|other| *other == path).unwrap_or(0);
-        match variants.get((index + 1) % variants.len().max(1)) {
-            Some(next) if *next != path => {
-                let next = (*next).clone();
-                self.effects.push(Effect::Open(next));
-            }
-            _ => self.say("this model is there in one precision", false),
         }
     }
 

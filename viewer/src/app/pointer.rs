@@ -81,7 +81,10 @@ impl App {
                 }
                 self.pointer.drag = Some(match over(at).map(|item| &item.kind) {
                     Some(
-                        Kind::Button { action, .. } | Kind::Icon { action, .. } | Kind::Row { action, .. },
+                        Kind::Button { action, .. }
+                        | Kind::Icon { action, .. }
+                        | Kind::Row { action, .. }
+                        | Kind::Name { action, .. },
                     ) => {
                         self.apply(*action);
                         Drag::Nothing

@@ -165,17 +165,17 @@ fn a_walk_saved_is_the_walk_loaded() {
 fn recordings_are_of_what_is_shown_at_their_own_rate() {
     let mut app = app();
     step(&mut app, 0.1);
-    app.apply(Action::ToggleRecording);
+    app.apply(Action::ToggleRecording(RecordFormat::Gif));
     (0..60).for_each(|_| drop(step(&mut app, 1.0 / 60.0)));
-    let frames = app.recording.as_ref().unwrap().len();
+    let frames = app.recording.as_ref().unwrap().0.len();
     assert!((29..=31).contains(&frames), "{frames} pictures in a second");
-    app.apply(Action::ToggleRecording);
+    app.apply(Action::ToggleRecording(RecordFormat::Gif));
     let effects = answer(&mut app);
     assert!(
-        matches!(&effects[..], [Effect::SaveClip(clip, fps)] if clip.len() == frames && *fps == RECORDING_FPS)
+        matches!(&effects[..], [Effect::SaveClip(clip, fps, RecordFormat::Gif)] if clip.len() == frames && *fps == RECORDING_FPS)
     );
     // Another size ends a recording.
-    app.apply(Action::ToggleRecording);
+    app.apply(Action::ToggleRecording(RecordFormat::Gif));
     step(&mut app, 0.1);
     app.apply(Action::SetMode(Mode::Grid));
     items(&mut app);

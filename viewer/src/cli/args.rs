@@ -17,14 +17,15 @@ Examples:
   viewer model.onnx --record walk.gif --frames 120 --seed 7 --interpolation slerp
   viewer model.onnx --record walk.png --grid 4x6 --fps 30
   viewer model.onnx --record frames             a folder of PNG files
+  viewer encoder.onnx --images pictures         which images an encoder finds alike, as a map
 
 --record needs no display. Files end in .gif, .png (animated) or nothing (a folder).";
 
-/// Walk through a generator's latent space, in a window or into a file.
+/// Walk through a generator's latent space, in a window or into a file; see which images an encoder finds alike.
 #[derive(Parser, Debug)]
 #[command(name = "viewer", version, after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// A generator's file, or a folder of them [default: the folder models/ here or above]
+    /// A model's file, or a folder of them [default: the folder models/ here or above]
     pub(super) model: Option<PathBuf>,
     /// What runs it [default: the best of this build that can]
     #[arg(long, value_name = "NAME")]
@@ -54,6 +55,13 @@ pub(super) struct Args {
     #[arg(long, value_name = "MODE", value_parser = mode, default_value = "image", conflicts_with = "record",
         help_heading = "Window")]
     pub(super) mode: Mode,
+    /// For an encoder: the folder of images (PNG, JPEG), in which folders count as classes
+    #[arg(long, value_name = "FOLDER", conflicts_with = "record", help_heading = "Encoder")]
+    pub(super) images: Option<PathBuf>,
+    /// The most images that are taken, chosen by chance
+    #[arg(long, value_name = "N", default_value_t = 10_000, requires = "images", help_heading = "Encoder",
+        value_parser = clap::value_parser!(u32).range(3..=1_000_000))]
+    pub(super) limit: u32,
     /// Do not play yet
     #[arg(long, conflicts_with = "record", help_heading = "Window")]
     pub(super) paused: bool,
@@ -175,6 +183,9 @@ mod tests {
             &["--backend", "cuda"],
             &["--frames", "5"],
             &["--walk", "w.txt", "--seed", "5"],
+            &["--images", "pictures", "--limit", "1"],
+            &["--limit", "10"],
+            &["--images", "pictures", "--record", "a.gif"],
         ] {
             let error = Args::try_parse_from([&["viewer"], bad].concat()).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{bad:?}");

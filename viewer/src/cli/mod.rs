@@ -10,7 +10,11 @@ use anyhow::bail;
 use clap::Parser;
 
 use crate::app::{Action, App};
-use crate::model::{Catalogue, Generator, GeneratorFile, extensions, models_folder};
+use crate::explore::{Explorer, Images};
+use crate::model::{
+    Catalogue, Encoder, EncoderFile, Generator, GeneratorFile, ModelFile, extensions, models_folder,
+};
+use crate::stage::Stage;
 use crate::walk::{Walk, WalkFile};
 use crate::window::{self, WindowOptions};
 use args::Args;
@@ -36,6 +40,33 @@ fn run(args: &Args) -> anyhow::Result<()> {
 
 fn show(args: &Args) -> anyhow::Result<()> {
     let (file, catalogue) = choose_model(args)?;
+    if !args.out_dir.is_dir() {
+        bail!("there is no folder {} for what the window saves", args.out_dir.display());
+    }
+    let images = args.images.clone().map(|folder| Images { folder, most: args.limit as usize });
+    let stage = match file {
+        ModelFile::Generator(file) => walk(args, file, catalogue)?,
+        ModelFile::Encoder(file) => explore(args, file, catalogue, images.clone())?,
+    };
+    let options = WindowOptions {
+        size: args.size,
+        scale: args.ui_scale,
+        out_dir: args.out_dir.clone(),
+        walk: args.walk.clone(),
+        images,
+    };
+    let times = window::run(stage, &options)?;
+    if args.frame_times {
+        match times.summary() {
+            Some(summary) => writeln!(std::io::stdout(), "{summary}")?,
+            None => bail!("nothing moved, so there are no frame times"),
+        }
+    }
+    Ok(())
+}
+
+/// A generator's walk.
+fn walk(args: &Args, file: GeneratorFile, catalogue: Catalogue) -> anyhow::Result<Stage> {
     let (walk, speed) = choose_walk(args, &file)?;
     let threads = usize::from(args.threads);
     // Opened again by the thread that runs it; here, so that what cannot be opened is said before a window comes.
@@ -43,9 +74,6 @@ fn show(args: &Args) -> anyhow::Result<()> {
         Some(engine) => Generator::open(&file, engine, threads).map(|_| engine)?,
         None => Generator::open_with_any(&file, threads)?.1,
     };
-    if !args.out_dir.is_dir() {
-        bail!("there is no folder {} for what the window saves", args.out_dir.display());
-    }
     let is_known = file.distribution_is_known;
     let mut app = App::new(catalogue, file, engine, walk, args.seed);
     app.lane.threads = threads;
@@ -58,35 +86,59 @@ fn show(args: &Args) -> anyhow::Result<()> {
     if !is_known {
         app.say("the model does not say what its latents are drawn from; uniform in [−1, 1] is taken", false);
     }
-    let options = WindowOptions {
-        size: args.size,
-        scale: args.ui_scale,
-        out_dir: args.out_dir.clone(),
-        walk: args.walk.clone(),
+    Ok(Stage::Walk(Box::new(app)))
+}
+
+/// An encoder's map of a folder of images.
+fn explore(
+    args: &Args,
+    file: EncoderFile,
+    catalogue: Catalogue,
+    images: Option<Images>,
+) -> anyhow::Result<Stage> {
+    let path = file.path.display();
+    match &images {
+        None => {
+            bail!("{path} is an encoder; say which images it should look at: `viewer {path} --images FOLDER`")
+        }
+        Some(images) if !images.folder.is_dir() => bail!("there is no folder {}", images.folder.display()),
+        Some(_) => {}
+    }
+    let threads = usize::from(args.threads);
+    let engine = match args.backend {
+        Some(engine) => Encoder::open(&file, engine, threads).map(|_| engine)?,
+        None => Encoder::open_with_any(&file, threads)?.1,
     };
-    let times = window::run(app, &options)?;
-    if args.frame_times {
-        match times.summary() {
-            Some(summary) => writeln!(std::io::stdout(), "{summary}")?,
-            None => bail!("nothing moved, so there are no frame times"),
+    Ok(Stage::Explore(Box::new(Explorer::new(catalogue, file, engine, threads, images))))
+}
+
+/// The generator to walk through.
+fn choose_generator(args: &Args) -> anyhow::Result<GeneratorFile> {
+    match choose_model(args)?.0 {
+        ModelFile::Generator(file) => Ok(file),
+        ModelFile::Encoder(EncoderFile { path, .. }) => {
+            bail!("{} is an encoder; only a generator has a latent space to walk through", path.display())
         }
     }
-    Ok(())
 }
 
 /// The model to open, and the models to switch between.
-fn choose_model(args: &Args) -> anyhow::Result<(GeneratorFile, Catalogue)> {
+fn choose_model(args: &Args) -> anyhow::Result<(ModelFile, Catalogue)> {
     if let Some(path) = args.model.as_deref().filter(|path| !path.is_dir()) {
-        let file = GeneratorFile::read(path)?;
+        let file = ModelFile::read(path)?;
         let mut catalogue = path.parent().map_or_else(Catalogue::default, |folder| {
             Catalogue::of_folder(if folder.as_os_str().is_empty() { ".".as_ref() } else { folder })
         });
         catalogue.add(path);
         return Ok((file, catalogue));
     }
+    let (kind, make) = match args.images {
+        Some(_) => ("encoder", "trainer simclr"),
+        None => ("generator", "trainer dcgan"),
+    };
     let how = format!(
-        "Give a generator's file ({}): `viewer MODEL.onnx`. To make one: `trainer dcgan`, then `exporter export` on \
-         the folder of that run; what they put into the folder models/ opens by itself",
+        "Give a file ({}) of a {kind}: `viewer MODEL.onnx`. To make one: `{make}`, then `exporter export` on the folder \
+         of that run; what they put into the folder models/ opens by itself",
         extensions().join(" or ")
     );
     let folder = match args.model.clone().or_else(models_folder) {
@@ -94,12 +146,13 @@ fn choose_model(args: &Args) -> anyhow::Result<(GeneratorFile, Catalogue)> {
         None => bail!("no model was given, and there is no folder models/ here or above. {how}"),
     };
     let catalogue = Catalogue::of_folder(&folder);
-    match catalogue.best() {
+    let wanted = |file: &ModelFile| matches!(file, ModelFile::Encoder(_)) == args.images.is_some();
+    match catalogue.best(wanted) {
         (Some(file), _) => Ok((file, catalogue)),
-        (None, errors) if errors.is_empty() => bail!("the folder {} has no model. {how}", folder.display()),
+        (None, errors) if errors.is_empty() => bail!("the folder {} has no {kind}. {how}", folder.display()),
         (None, errors) => {
             let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
-            bail!("no model in {} can be shown: {}. {how}", folder.display(), errors.join("; "))
+            bail!("no {kind} in {} can be shown: {}. {how}", folder.display(), errors.join("; "))
         }
     }
 }

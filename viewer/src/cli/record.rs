@@ -8,7 +8,7 @@ use anyhow::Context;
 use serde_json::json;
 
 use super::args::Args;
-use super::{choose_model, choose_walk, note};
+use super::{choose_generator, choose_walk, note};
 use crate::model::Generator;
 use crate::picture::Picture;
 use crate::record::{RecordOptions, Recording, check, enlargement};
@@ -19,7 +19,7 @@ const BATCH: usize = 16;
 
 pub(super) fn record(args: &Args, path: &Path) -> anyhow::Result<()> {
     check(path, args.force)?;
-    let (file, _) = choose_model(args)?;
+    let file = choose_generator(args)?;
     let (walk, _) = choose_walk(args, &file)?;
     if !file.distribution_is_known {
         note(args, "the model does not say what its latents are drawn from; uniform in [-1, 1] is taken");

@@ -1,7 +1,9 @@
 //! The weights that a generator's latent vector meets first.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
+use latent_runtime::format::FormatError;
 use latent_runtime::onnx::proto::tensor_proto::DataType;
 use latent_runtime::onnx::proto::{GraphProto, NodeProto, TensorProto};
 use latent_runtime::onnx::{self, OnnxError, graph_inputs};
@@ -23,15 +25,25 @@ const PASSES_ON: [&str; 9] = [
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FirstLayerError {
-    /// Only ONNX files say which weights come first.
-    #[error("SeFa reads the first layer's weights from an ONNX file; {} is none", path.display())]
-    NotOnnx {
+    /// The file could not be read.
+    #[error("cannot read {}: {cause}", path.display())]
+    Io {
         /// The file.
         path: PathBuf,
+        /// The system's error.
+        cause: io::Error,
     },
-    /// The file could not be read.
+    /// The file is no ONNX model.
     #[error("{0}")]
     Onnx(OnnxError),
+    /// The file is no packed model.
+    #[error("{} cannot be read: {cause}", path.display())]
+    Packed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        cause: FormatError,
+    },
     /// The latent vector meets something else than a weight.
     #[error("SeFa needs a first layer with weights, but in {} {problem}", path.display())]
     NoWeight {
@@ -42,15 +54,15 @@ pub enum FirstLayerError {
     },
 }
 
-/// The weight of the first affine layer of an ONNX generator, one row of `inputs` values (the latent size) for each
-/// output: that of a Gemm, MatMul, Conv or ConvTranspose that the latent vector reaches through nothing that mixes its
-/// values. Weights of float32, float16 and of int8 with a DequantizeLinear are understood.
+/// The weight of the first affine layer of a generator, one row of `inputs` values (the latent size) for each output. Of
+/// an ONNX file: that of a Gemm, MatMul, Conv or ConvTranspose that the latent vector reaches through nothing that mixes
+/// its values, in float32, float16 or int8 with a DequantizeLinear. Of a packed model: that of a fully connected layer.
 ///
 /// # Errors
 /// See [`FirstLayerError`].
 pub fn first_layer(path: &Path, inputs: usize) -> Result<Vec<f32>, FirstLayerError> {
-    if path.extension().is_none_or(|extension| !extension.eq_ignore_ascii_case("onnx")) {
-        return Err(FirstLayerError::NotOnnx { path: path.to_owned() });
+    if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("lat")) {
+        return super::packed::first_layer(path, inputs);
     }
     let model = onnx::load(path).map_err(FirstLayerError::Onnx)?;
     let graph = model.graph.unwrap_or_default();
@@ -162,7 +174,7 @@ fn floats(tensor: &TensorProto) -> Result<Vec<f32>, String> {
 }
 
 /// IEEE 754 binary16, exactly.
-fn half_to_f32(bits: u16) -> f32 {
+pub(super) fn half_to_f32(bits: u16) -> f32 {
     let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };
     let (exponent, fraction) = (i32::from(bits >> 10 & 31), f32::from(bits & 1023));
     sign * match exponent {
@@ -263,8 +275,10 @@ mod tests {
             let error = find(&graph(nodes, vec![tensor("w", &[5], &ROWS[..weight])]), 3).unwrap_err();
             assert!(error.contains(expected), "{error}");
         }
-        let error = first_layer(Path::new("model.lat"), 3).unwrap_err().to_string();
-        assert!(error.contains("model.lat"), "{error}");
+        for name in ["model.lat", "model.onnx"] {
+            let error = first_layer(Path::new(name), 3).unwrap_err().to_string();
+            assert!(error.contains(name), "{error}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Directions in a latent space along which images change most, found without labels.
 
 mod first_layer;
+mod packed;
 mod pca;
 mod sefa;
 

@@ -272,37 +272,10 @@ impl Canvas {
             let (w, h) = ((picture.width * scale) as f32, (picture.height * scale) as f32);
             let (x, y) = (rect.x + ((rect.w - w) / 2.0).floor(), rect.y + ((rect.h - h) / 2.0).floor());
             self.picture(picture, x as i32, y as i32, scale, rect);
-        } else if let Some(reduced) = reduced(picture, rect.w as usize, rect.h as usize) {
-            self.fitted(&reduced, rect);
+        } else if rect.w >= 1.0 && rect.h >= 1.0 && !picture.pixels.is_empty() {
+            self.fitted(&picture.reduced(rect.w as usize, rect.h as usize), rect);
         }
     }
-}
-
-/// The picture at the largest size that fits, by the mean of the pixels that fall on one.
-fn reduced(picture: &Picture, width: usize, height: usize) -> Option<Picture> {
-    let factor = (width as f64 / picture.width as f64).min(height as f64 / picture.height as f64);
-    let size = |n: usize| ((n as f64 * factor) as usize).clamp(1, n.max(1));
-    let mut out = Picture::black(size(picture.width), size(picture.height), picture.channels);
-    if width == 0 || height == 0 || picture.pixels.is_empty() {
-        return None;
-    }
-    for y in 0..out.height {
-        let rows = y * picture.height / out.height..((y + 1) * picture.height).div_ceil(out.height);
-        for x in 0..out.width {
-            let columns = x * picture.width / out.width..((x + 1) * picture.width).div_ceil(out.width);
-            for channel in 0..picture.channels {
-                let at = |x: usize, y: usize| (y * picture.width + x) * picture.channels + channel;
-                let sum: u32 = rows
-                    .clone()
-                    .flat_map(|y| columns.clone().map(move |x| (x, y)))
-                    .map(|(x, y)| u32::from(picture.pixels[at(x, y)]))
-                    .sum();
-                let count = (rows.len() * columns.len()).max(1) as u32;
-                out.pixels[(y * out.width + x) * picture.channels + channel] = (sum / count) as u8;
-            }
-        }
-    }
-    Some(out)
 }
 
 fn packed([r, g, b]: [u8; 3]) -> u32 {

@@ -41,3 +41,23 @@ pub const ON_ACCENT: Colour = Colour(0xff08_1624);
 pub const WARM: Colour = Colour(0xfff2_b266);
 /// Recording, and errors.
 pub const ALERT: Colour = Colour(0xffff_6b6b);
+/// Colours that can be told from each other, for the folders of images.
+const LABELS: [Colour; 12] = [
+    Colour(0xff5a_a9f5),
+    Colour(0xfff2_8e5b),
+    Colour(0xff6f_cf8a),
+    Colour(0xffe8_6a8d),
+    Colour(0xffb0_8df0),
+    Colour(0xfff0_cf5f),
+    Colour(0xff4f_c9c4),
+    Colour(0xffd6_88d4),
+    Colour(0xffa8_c957),
+    Colour(0xffc7_9a73),
+    Colour(0xff8f_9fd8),
+    Colour(0xffe0_5f52),
+];
+
+/// The colour of a folder of images; of more than twelve some have the same.
+pub fn label_colour(label: usize) -> Colour {
+    LABELS[label % LABELS.len()]
+}

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::format;
-use super::{GeneratorFile, ModelError};
+use super::{ModelError, ModelFile};
 
 /// Model files, some of them variants of one model in other precisions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,19 +31,50 @@ impl Catalogue {
         Self { paths }
     }
 
-    /// The first model that is a generator, the smallest rank of format and precision first; and why those before it
-    /// are not.
-    pub fn best(&self) -> (Option<GeneratorFile>, Vec<ModelError>) {
+    /// The first model that is wanted, the smallest rank of format and precision first; and why those before it cannot be
+    /// read.
+    pub fn best(&self, wanted: impl Fn(&ModelFile) -> bool) -> (Option<ModelFile>, Vec<ModelError>) {
         let mut paths: Vec<&PathBuf> = self.paths.iter().collect();
         paths.sort_by_cached_key(|path| (format::rank(path), precision_rank(path), family(path)));
         let mut errors = Vec::new();
         for path in paths {
-            match GeneratorFile::read(path) {
-                Ok(file) => return (Some(file), errors),
+            match ModelFile::read(path) {
+                Ok(file) if wanted(&file) => return (Some(file), errors),
+                Ok(_) => {}
                 Err(error) => errors.push(error),
             }
         }
         (None, errors)
+    }
+
+    /// The model so many places after this one, in a circle; `None` if there is no other.
+    pub fn next(&self, path: &Path, places: i32) -> Option<&PathBuf> {
+        let index = self.paths.iter().position(|other| other == path).unwrap_or(0) as i64;
+        let next = (index + i64::from(places)).checked_rem_euclid(self.paths.len() as i64)?;
+        self.paths.get(usize::try_from(next).ok()?).filter(|next| *next != path)
+    }
+
+    /// The variant after this one, in a circle; `None` if there is no other.
+    pub fn next_variant(&self, path: &Path) -> Option<&PathBuf> {
+        let variants: Vec<&PathBuf> = self.variants(path).collect();
+        let index = variants.iter().position(|other| *other == path).unwrap_or(0);
+        variants.get((index + 1) % variants.len().max(1)).copied().filter(|next| *next != path)
+    }
+
+    /// What tells this file from the other variants of its model: its precision, and its format if there are several.
+    pub fn variant_name(&self, path: &Path) -> String {
+        let extension = |path: &Path| path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+        let own = extension(path);
+        let precision = match precision_rank(path) {
+            rank if rank < PRECISIONS.len() => ["int8", "fp16", "fp16", "fp32", "fp32"][rank],
+            _ => "",
+        };
+        let one_format = self.variants(path).all(|other| extension(other) == own);
+        match (precision, one_format) {
+            ("", _) => own,
+            (precision, true) => precision.into(),
+            (precision, false) => format!("{precision} {own}"),
+        }
     }
 
     /// Adds a file if it is not there.
@@ -104,6 +135,19 @@ mod tests {
         let variants: Vec<_> = catalogue.variants(Path::new("m/a.int8.onnx")).collect();
         assert_eq!(variants, expected[..3].iter().map(Path::new).collect::<Vec<_>>());
         assert_eq!(catalogue.variants(Path::new("n/a.onnx")).count(), 1);
+        assert_eq!(catalogue.variant_name(Path::new("m/a.fp16.onnx")), "fp16");
+        for (path, places, expected) in [
+            ("m/a.int8.onnx", 1, Some("m/a.fp16.onnx")),
+            ("m/a.int8.onnx", -1, Some("n/a.onnx")),
+            ("m/b.onnx", 7, Some("m/a.int8.onnx")),
+            ("m/b.onnx", 5, None),
+        ] {
+            assert_eq!(catalogue.next(Path::new(path), places), expected.map(PathBuf::from).as_ref());
+        }
+        assert_eq!(Catalogue::default().next(Path::new("a.onnx"), 1), None);
+        for (path, expected) in [("m/a.fp32.onnx", Some("m/a.int8.onnx")), ("m/b.onnx", None)] {
+            assert_eq!(catalogue.next_variant(Path::new(path)), expected.map(PathBuf::from).as_ref());
+        }
     }
 
     #[test]
@@ -119,7 +163,7 @@ mod tests {
         assert_eq!(Catalogue::of_folder(Path::new("/no/such/folder")), Catalogue::default());
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("x.onnx"), "nothing of the kind").unwrap();
-        let (best, errors) = Catalogue::of_folder(folder.path()).best();
+        let (best, errors) = Catalogue::of_folder(folder.path()).best(|_| true);
         assert!(best.is_none());
         assert!(errors[0].to_string().contains("x.onnx"), "{}", errors[0]);
     }

@@ -48,7 +48,15 @@ pub enum ModelError {
         cause: InterfaceError,
     },
     /// The model is for something else.
-    #[error("{} is {} {kind}; the viewer shows generators", path.display(), article(kind))]
+    #[error("{} is {} {kind}; the viewer shows generators and encoders", path.display(), article(kind))]
+    NotShown {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        kind: &'static str,
+    },
+    /// The model is for something else than making images.
+    #[error("{} is {} {kind}, and only a generator has a latent space to walk through", path.display(), article(kind))]
     NotAGenerator {
         /// The file.
         path: PathBuf,
@@ -84,6 +92,30 @@ pub enum ModelError {
         shape: Vec<usize>,
         /// The shape of an image that the metadata names.
         image: Option<ImageShape>,
+    },
+    /// An encoder's input is no image.
+    #[error(
+        "{} cannot be shown: its input {} is not an image (1 or 3 channels, height, width)",
+        path.display(),
+        batch_shape(shape)
+    )]
+    EncoderInput {
+        /// The file.
+        path: PathBuf,
+        /// The input's shape without the batch axis.
+        shape: Vec<usize>,
+    },
+    /// An encoder's output is no vector.
+    #[error(
+        "{} cannot be shown: its output {} is not an embedding of two values or more",
+        path.display(),
+        batch_shape(shape)
+    )]
+    EncoderOutput {
+        /// The file.
+        path: PathBuf,
+        /// The output's shape without the batch axis.
+        shape: Vec<usize>,
     },
     /// No back end of this build reads such files.
     #[error("{} needs one of the back ends {engines}, and this build of the viewer has none of them", path.display())]

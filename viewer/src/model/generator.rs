@@ -1,10 +1,8 @@
 //! A generator opened by a back end.
 
-use std::time::Instant;
+use latent_runtime::open::BackendKind;
 
-use latent_runtime::backend::{Backend, RunError};
-use latent_runtime::open::{BackendKind, OpenError, OpenOptions, open};
-
+use super::opened::Opened;
 use super::{GeneratorFile, ModelError};
 use crate::picture::Picture;
 
@@ -12,9 +10,7 @@ use crate::picture::Picture;
 pub struct Generator {
     /// The file it came from.
     pub file: GeneratorFile,
-    backend: Box<dyn Backend>,
-    /// The model takes one image at a time.
-    one_by_one: bool,
+    opened: Opened,
     values: Vec<f32>,
 }
 
@@ -35,27 +31,8 @@ impl Generator {
     /// # Errors
     /// If the back end cannot open it, or finds other shapes than the file says.
     pub fn open(file: &GeneratorFile, engine: BackendKind, threads: usize) -> Result<Self, ModelError> {
-        let backend = open(&file.path, engine, &OpenOptions { threads }).map_err(|error| {
-            let message = match error {
-                // The runtime's own message tells how to build the runtime.
-                OpenError::NotBuiltIn { kind } => format!(
-                    "this build of the viewer has no back end \"{kind}\"; `cargo build --release -p latent-viewer \
-                     --features {}` builds it in",
-                    kind.feature()
-                ),
-                error => error.to_string(),
-            };
-            ModelError::Open { message }
-        })?;
-        let (input, output) = (backend.input(), backend.output());
-        if input.values() != file.space.size || output.values() != file.image_values() {
-            let message = format!(
-                "{engine} opens {} as {input} -> {output}, which is not what the file says",
-                file.path.display()
-            );
-            return Err(ModelError::Open { message });
-        }
-        Ok(Self { file: file.clone(), backend, one_by_one: false, values: Vec::new() })
+        let opened = Opened::open(&file.path, engine, threads, (file.space.size, file.image_values()))?;
+        Ok(Self { file: file.clone(), opened, values: Vec::new() })
     }
 
     /// Opens a file with the first of its back ends that can, in the file's order.
@@ -63,19 +40,12 @@ impl Generator {
     /// # Errors
     /// If none can; with what each of them said.
     pub fn open_with_any(file: &GeneratorFile, threads: usize) -> Result<(Self, BackendKind), ModelError> {
-        let mut messages = Vec::new();
-        for &engine in &file.engines {
-            match Self::open(file, engine, threads) {
-                Ok(generator) => return Ok((generator, engine)),
-                Err(error) => messages.push(error.to_string()),
-            }
-        }
-        Err(ModelError::Open { message: messages.join("; ") })
+        Opened::first(&file.engines, |engine| Self::open(file, engine, threads))
     }
 
     /// What runs it, e.g. `ONNX Runtime 1.32, 2 threads`.
     pub fn describe(&self) -> &str {
-        self.backend.describe()
+        self.opened.describe()
     }
 
     /// Makes the images of latent vectors, one after the other in `latents`.
@@ -83,29 +53,13 @@ impl Generator {
     /// # Errors
     /// If `latents` is no whole number of latent vectors, or the back end fails.
     pub fn run(&mut self, latents: &[f32]) -> Result<Images, ModelError> {
-        let (latent_size, image_values) = (self.file.space.size, self.file.image_values());
-        let batch = latents.len() / latent_size;
+        let image_values = self.file.image_values();
         self.values.clear();
-        self.values.resize(batch * image_values, 0.0);
-        let failed = |cause| ModelError::Run { path: self.file.path.clone(), cause };
-        let start = Instant::now();
-        if !self.one_by_one {
-            match self.backend.run(batch, latents, &mut self.values) {
-                Err(RunError::FixedBatch { expected: 1, .. } | RunError::BatchTooLarge { .. })
-                    if batch > 1 =>
-                {
-                    self.one_by_one = true;
-                }
-                result => result.map_err(failed)?,
-            }
-        }
-        if self.one_by_one {
-            let images = latents.chunks_exact(latent_size).zip(self.values.chunks_exact_mut(image_values));
-            for (latent, image) in images {
-                self.backend.run(1, latent, image).map_err(failed)?;
-            }
-        }
-        let seconds = start.elapsed().as_secs_f64();
+        self.values.resize(latents.len() / self.file.space.size * image_values, 0.0);
+        let seconds = self
+            .opened
+            .run(latents, &mut self.values)
+            .map_err(|cause| ModelError::Run { path: self.file.path.clone(), cause })?;
         let pictures = self
             .values
             .chunks_exact(image_values)

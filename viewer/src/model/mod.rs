@@ -1,11 +1,16 @@
-//! Generator files: what they say about themselves, and what runs them.
+//! Model files: what they say about themselves, and what runs them.
 
 mod catalogue;
+mod encoder;
 mod error;
 mod format;
 mod generator;
+mod opened;
 
 pub use catalogue::{Catalogue, models_folder};
+#[cfg(test)]
+pub(crate) use encoder::test_encoder;
+pub use encoder::{Encoder, EncoderFile};
 pub use error::ModelError;
 pub use format::{extensions, is_model};
 pub use generator::{Generator, Images};
@@ -13,15 +18,52 @@ pub use generator::{Generator, Images};
 use std::path::{Path, PathBuf};
 
 use latent_runtime::latent::Distribution;
-use latent_runtime::onnx::ImageShape;
+use latent_runtime::onnx::{ImageShape, ModelKind};
 use latent_runtime::open::BackendKind;
 use latent_runtime::pixels::ValueRange;
 
 use crate::walk::LatentSpace;
 use format::Description;
 
-/// The most values of one image or one latent vector.
+/// The most values of one image, one latent vector or one embedding.
 const MAX_VALUES: usize = 1 << 26;
+
+/// A model's file, read but not yet opened by an engine.
+#[derive(Clone, Debug)]
+pub enum ModelFile {
+    /// Latent vectors in, images out.
+    Generator(GeneratorFile),
+    /// Images in, embeddings out.
+    Encoder(EncoderFile),
+}
+
+impl ModelFile {
+    /// Reads what a file says about itself, and checks that it is something that can be shown.
+    ///
+    /// # Errors
+    /// See [`ModelError`]; every message names the file.
+    pub fn read(path: &Path) -> Result<Self, ModelError> {
+        let format = format::of(path)?;
+        let bytes = path.metadata().map_err(|cause| ModelError::Io { path: path.to_owned(), cause })?.len();
+        let description = (format.describe)(path)?;
+        let engines = format.engines();
+        if engines.is_empty() {
+            return Err(ModelError::NoEngine {
+                path: path.to_owned(),
+                engines: format.engine_names.join(", "),
+            });
+        }
+        let is_encoder = match description.metadata.kind {
+            Some(kind) => kind == ModelKind::Encoder,
+            None => EncoderFile::looks_like_one(&description),
+        };
+        if is_encoder {
+            EncoderFile::new(path, bytes, engines, description).map(Self::Encoder)
+        } else {
+            GeneratorFile::new(path, bytes, engines, description).map(Self::Generator)
+        }
+    }
+}
 
 /// A generator's file, read but not yet opened by an engine.
 #[derive(Clone, Debug)]
@@ -56,16 +98,20 @@ impl GeneratorFile {
     /// # Errors
     /// See [`ModelError`]; every message names the file.
     pub fn read(path: &Path) -> Result<Self, ModelError> {
-        let format = format::of(path)?;
-        let bytes = path.metadata().map_err(|cause| ModelError::Io { path: path.to_owned(), cause })?.len();
-        let description = (format.describe)(path)?;
-        let engines = format.engines();
-        if engines.is_empty() {
-            return Err(ModelError::NoEngine {
-                path: path.to_owned(),
-                engines: format.engine_names.join(", "),
-            });
+        match ModelFile::read(path)? {
+            ModelFile::Generator(file) => Ok(file),
+            ModelFile::Encoder(_) => {
+                Err(ModelError::NotAGenerator { path: path.to_owned(), kind: ModelKind::Encoder.name() })
+            }
         }
+    }
+
+    fn new(
+        path: &Path,
+        bytes: u64,
+        engines: Vec<BackendKind>,
+        description: Description,
+    ) -> Result<Self, ModelError> {
         let image = image_shape(path, &description)?;
         let space = LatentSpace {
             size: latent_size(path, &description)?,
@@ -112,7 +158,7 @@ fn latent_size(path: &Path, description: &Description) -> Result<usize, ModelErr
 /// What the metadata says, if it fits; else the output's shape; else the square that a flat output must be.
 fn image_shape(path: &Path, description: &Description) -> Result<ImageShape, ModelError> {
     if let Some(kind) = description.metadata.kind.filter(|kind| kind.name() != "generator") {
-        return Err(ModelError::NotAGenerator { path: path.to_owned(), kind: kind.name() });
+        return Err(ModelError::NotShown { path: path.to_owned(), kind: kind.name() });
     }
     let values = product(&description.output_shape);
     let square = |channels: usize| {

@@ -35,6 +35,15 @@ impl RecordFormat {
             Some(_) => None,
         }
     }
+
+    /// The extension of its files, without the dot; empty for a folder.
+    pub const fn extension(self) -> &'static str {
+        match self {
+            Self::Gif => "gif",
+            Self::Apng => "png",
+            Self::Folder => "",
+        }
+    }
 }
 
 /// The least width of a saved picture, unless one asks for another.

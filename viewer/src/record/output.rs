@@ -58,11 +58,13 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), RecordError> {
     finish(writer, path, false).map(|_| ())
 }
 
-/// The first name of `prefix-001.extension`, `prefix-002.extension`, ... that is free in a folder.
+/// The first name of `prefix-001.extension`, `prefix-002.extension`, ... that is free in a folder; of a folder's name, which
+/// has no extension, if that is empty.
 pub fn free_name(folder: &Path, prefix: &str, extension: &str) -> PathBuf {
     let mut number = 1u32;
     loop {
-        let path = folder.join(format!("{prefix}-{number:03}.{extension}"));
+        let dot = if extension.is_empty() { "" } else { "." };
+        let path = folder.join(format!("{prefix}-{number:03}{dot}{extension}"));
         if number == u32::MAX || fs::symlink_metadata(&path).is_err() {
             return path;
         }
@@ -112,6 +114,7 @@ mod tests {
             let path = free_name(folder.path(), "walk", "txt");
             assert_eq!(path, folder.path().join(format!("walk-{number:03}.txt")));
             write_file(&path, b"one").unwrap();
+            assert_eq!(free_name(folder.path(), "walk", ""), folder.path().join("walk-001"));
             let error = write_file(&path, b"two").unwrap_err();
             assert!(matches!(error, RecordError::Exists { .. }), "{error}");
             assert_eq!(fs::read(&path).unwrap(), b"one");

@@ -1,25 +1,27 @@
 //! Where everything is.
 
+use super::panel::ModelPanel;
 use super::{Item, Kind, Sign};
 use crate::app::{Action, App, Mode, SliderSet, SliderTarget};
-use crate::draw::theme::{ALERT, Colour, DIM, FAINT, LINE, PANEL, TEXT, WARM};
+use crate::draw::theme::{ALERT, Colour, DIM, FAINT, LINE, PANEL, TEXT};
 use crate::draw::{Align, Fonts, Rect, TextStyle, Weight};
+use crate::record::RecordFormat;
 use crate::text;
 use crate::walk::Interpolation;
 
 /// The bar at the top.
-const BAR: f32 = 48.0;
+pub(super) const BAR: f32 = 48.0;
 /// The panel at the right.
-const SIDE: f32 = 304.0;
+pub(super) const SIDE: f32 = 304.0;
 /// The timeline at the bottom.
-const TIMELINE: f32 = 92.0;
+pub(super) const TIMELINE: f32 = 92.0;
 /// The distance from the edges.
-const MARGIN: f32 = 20.0;
+pub(super) const MARGIN: f32 = 20.0;
 
-struct Layout<'a> {
-    items: Vec<Item>,
-    fonts: &'a Fonts,
-    scale: f32,
+pub(super) struct Layout<'a> {
+    pub(super) items: Vec<Item>,
+    pub(super) fonts: &'a Fonts,
+    pub(super) scale: f32,
 }
 
 /// Lays out a window of `width` by `height` pixels, everything but the images enlarged by `scale`. Sets the app's
@@ -50,35 +52,45 @@ pub fn lay_out(app: &mut App, fonts: &Fonts, width: usize, height: usize, scale:
     layout.items
 }
 
-fn style(size: f32, weight: Weight, colour: Colour) -> TextStyle {
+pub(super) fn style(size: f32, weight: Weight, colour: Colour) -> TextStyle {
     TextStyle { size, weight, colour, align: Align::Left }
 }
 
 impl Layout<'_> {
-    fn push(&mut self, rect: Rect, kind: Kind) {
+    pub(super) fn push(&mut self, rect: Rect, kind: Kind) {
         self.items.push(Item { rect, kind, scale: self.scale });
     }
 
     /// A line of text at a place, its size given without the enlargement.
-    fn text(&mut self, text: impl Into<String>, x: f32, baseline: f32, style: TextStyle) {
+    pub(super) fn text(&mut self, text: impl Into<String>, x: f32, baseline: f32, style: TextStyle) {
         let style = TextStyle { size: style.size * self.scale, ..style };
         self.push(Rect::new(x, baseline, 0.0, 0.0), Kind::Text { text: text.into(), style });
     }
 
-    fn right(&mut self, text: impl Into<String>, x: f32, baseline: f32, style: TextStyle) {
+    pub(super) fn right(&mut self, text: impl Into<String>, x: f32, baseline: f32, style: TextStyle) {
         self.text(text, x, baseline, TextStyle { align: Align::Right, ..style });
     }
 
     /// A button as wide as its word; returns where the next one begins.
-    fn button(&mut self, label: &str, x: f32, y: f32, on: bool, action: Action) -> f32 {
+    pub(super) fn button(&mut self, label: &str, x: f32, y: f32, on: bool, action: Action) -> f32 {
         let s = self.scale;
-        // Bold words are wider; the button does not change its size when chosen.
-        let width = self.fonts.width(label, 13.0 * s, Weight::SemiBold).ceil() + 22.0 * s;
+        let width = self.button_width(label);
         self.push(Rect::new(x, y, width, 26.0 * s), Kind::Button { label: label.into(), on, action });
         x + width + 6.0 * s
     }
 
-    fn bar(&mut self, app: &App, w: f32, wide: bool) {
+    /// Bold words are wider; a button does not change its size when chosen.
+    pub(super) fn button_width(&self, label: &str) -> f32 {
+        self.fonts.width(label, 13.0 * self.scale, Weight::SemiBold).ceil() + 22.0 * self.scale
+    }
+
+    /// The bar at the top with the name and tabs. Returns where the hint at its right begins, if there is one.
+    pub(super) fn tabs<'t>(
+        &mut self,
+        w: f32,
+        wide: bool,
+        tabs: impl Iterator<Item = (&'t str, bool, Action)>,
+    ) -> Option<f32> {
         let s = self.scale;
         self.push(Rect::new(0.0, 0.0, w, BAR * s), Kind::Fill(PANEL));
         self.push(Rect::new(0.0, BAR * s - 1.0, w, 1.0), Kind::Fill(LINE));
@@ -87,22 +99,27 @@ impl Layout<'_> {
             self.text("latent", x, 31.0 * s, style(19.0, Weight::SemiBold, TEXT));
             x += self.fonts.width("latent", 19.0 * s, Weight::SemiBold) + 24.0 * s;
         }
-        for mode in Mode::ALL {
-            x = self.button(mode.name(), x, 11.0 * s, app.mode == mode, Action::SetMode(mode));
+        for (name, on, action) in tabs {
+            x = self.button(name, x, 11.0 * s, on, action);
         }
-        let right = w - MARGIN * s;
         if !wide && w < 640.0 * s {
-            return;
+            return None;
         }
-        let hint = "H  help";
+        let (hint, right) = ("H  help", w - MARGIN * s);
         self.right(hint, right, 30.0 * s, style(13.0, Weight::Regular, FAINT));
-        let left = right - self.fonts.width(hint, 13.0 * s, Weight::Regular) - 20.0 * s;
-        let recording = app.recording.as_ref().map(Vec::len);
-        let sign = if recording.is_some() { Sign::Stop } else { Sign::Record };
+        Some(right - self.fonts.width(hint, 13.0 * s, Weight::Regular) - 20.0 * s)
+    }
+
+    fn bar(&mut self, app: &App, w: f32, wide: bool) {
+        let s = self.scale;
+        let tabs = Mode::ALL.into_iter().map(|mode| (mode.name(), app.mode == mode, Action::SetMode(mode)));
+        let Some(left) = self.tabs(w, wide, tabs) else { return };
+        let recording = app.recording.as_ref().map(|(clip, _)| clip.len());
         let on = recording.is_some();
+        let sign = if on { Sign::Stop } else { Sign::Record };
         self.push(
             Rect::new(left - 26.0 * s, 11.0 * s, 26.0 * s, 26.0 * s),
-            Kind::Icon { sign, on, action: Action::ToggleRecording },
+            Kind::Icon { sign, on, action: Action::ToggleRecording(RecordFormat::Gif) },
         );
         if let Some(frames) = recording {
             self.right(
@@ -114,110 +131,42 @@ impl Layout<'_> {
         }
     }
 
-    fn heading(&mut self, text: &str, x: f32, y: f32) {
+    pub(super) fn heading(&mut self, text: &str, x: f32, y: f32) {
         self.text(text, x, y, style(11.0, Weight::SemiBold, FAINT));
     }
 
     fn side(&mut self, app: &mut App, rect: Rect) {
         let s = self.scale;
-        self.push(rect, Kind::Fill(PANEL));
-        self.push(Rect::new(rect.x, rect.y, 1.0, rect.h), Kind::Fill(LINE));
         let (x, right) = (rect.x + MARGIN * s, rect.x + rect.w - MARGIN * s);
         let width = right - x;
         let bottom = rect.y + rect.h;
         let file = std::sync::Arc::clone(&app.lane.file);
-
-        // The model.
-        let mut y = rect.y + 28.0 * s;
-        self.heading("MODEL", x, y);
-        if app.catalogue.paths.len() > 1 {
-            let index = app.catalogue.paths.iter().position(|path| *path == file.path).unwrap_or(0) + 1;
-            let place = format!("{index} of {}", app.catalogue.paths.len());
-            self.right(place, right - 56.0 * s, y, style(12.0, Weight::Regular, FAINT));
-            for (offset, sign, places) in [(46.0, Sign::Previous, -1), (20.0, Sign::Next, 1)] {
-                let area = Rect::new(right - offset * s, y - 14.0 * s, 20.0 * s, 20.0 * s);
-                self.push(area, Kind::Icon { sign, on: false, action: Action::NextModel(places) });
-            }
-        }
-        y += 25.0 * s;
-        self.text(
-            self.cut(&file.name, 17.0, Weight::SemiBold, width),
-            x,
-            y,
-            style(17.0, Weight::SemiBold, TEXT),
-        );
-        y += 20.0 * s;
         let about: Vec<String> = [file.architecture.clone(), file.dataset.clone()]
             .into_iter()
             .flatten()
             .chain([file.image.to_string().replace('x', "×"), format!("z {}", file.space.size)])
             .collect();
-        self.text(
-            self.cut(&about.join("  ·  "), 13.0, Weight::Regular, width),
-            x,
-            y,
-            style(13.0, Weight::Regular, DIM),
-        );
-        y += 19.0 * s;
-        let made_of = format!("{}  ·  {}", file.precision, text::size(file.bytes));
-        self.text(made_of, x, y, style(13.0, Weight::Regular, DIM));
-
-        // What runs it.
-        y += 34.0 * s;
-        self.heading("ENGINE", x, y);
-        y += 12.0 * s;
-        let mut left = x;
-        for (index, engine) in file.engines.iter().enumerate() {
-            left = self.button(engine.name(), left, y, *engine == app.lane.engine, Action::SetEngine(index));
-        }
-        let threads = match app.lane.threads {
-            0 => "auto threads".into(),
-            1 => "1 thread".into(),
-            n => format!("{n} threads"),
+        let panel = ModelPanel {
+            catalogue: &app.catalogue,
+            path: &file.path,
+            name: &file.name,
+            about: about.join("  ·  "),
+            made_of: format!("{}  ·  {}", file.precision, text::size(file.bytes)),
+            engines: &file.engines,
+            engine: app.lane.engine,
+            threads: app.lane.threads,
+            described: app.described(),
+            per: if app.mode == Mode::Grid { "per image, last second" } else { "last second" },
+            latency: app.figures.latencies.get(app.own_lane()).copied().flatten(),
+            figures: &app.figures,
+            list: app.list,
         };
-        let icon = |offset: f32| Rect::new(right - offset * s, y + 2.0 * s, 22.0 * s, 22.0 * s);
-        self.push(icon(22.0), Kind::Icon { sign: Sign::Plus, on: false, action: Action::Threads(1) });
-        self.right(threads, right - 29.0 * s, y + 17.5 * s, style(13.0, Weight::Regular, DIM));
-        let minus = 29.0 + self.fonts.width("auto threads", 13.0 * s, Weight::Regular) / s + 28.0;
-        self.push(icon(minus), Kind::Icon { sign: Sign::Minus, on: false, action: Action::Threads(-1) });
-
-        // How fast.
-        y += 60.0 * s;
-        self.heading("LATENCY", x, y);
-        let per = if app.mode == Mode::Grid { "per image, last second" } else { "last second" };
-        self.right(per, right, y, style(12.0, Weight::Regular, FAINT));
-        y += 30.0 * s;
-        let figures = app.figures.latencies.get(app.own_lane()).copied().flatten();
-        let (p50, p99) = match figures {
-            Some((p50, p99)) => (text::duration(p50), text::duration(p99)),
-            None => ("idle".into(), String::new()),
+        let Some(mut y) = panel.lay_out(self, rect) else {
+            app.sliders.rows = 0;
+            return;
         };
-        let large = style(24.0, Weight::SemiBold, if figures.is_some() { TEXT } else { FAINT });
-        self.text(p50.clone(), x, y, large);
-        if figures.is_some() {
-            let after = x + self.fonts.width(&p50, 24.0 * s, Weight::SemiBold) + 8.0 * s;
-            self.text("p50", after, y, style(12.0, Weight::Regular, DIM));
-            self.right(format!("p99  {p99}"), right, y, style(14.0, Weight::SemiBold, WARM));
-        }
-        y += 12.0 * s;
-        self.push(Rect::new(x, y, width, 46.0 * s), Kind::Sparkline);
-        y += 66.0 * s;
-        let fps = match app.figures.fps {
-            0 => "still".into(),
-            fps => format!("{fps} fps"),
-        };
-        self.text(fps, x, y, style(13.0, Weight::Regular, DIM));
-        if let Some(p99) = app.figures.frame_p99 {
-            self.right(
-                format!("frame p99  {}", text::duration(p99)),
-                right,
-                y,
-                style(13.0, Weight::Regular, DIM),
-            );
-        }
 
         // The walk.
-        y += 34.0 * s;
         if y + 76.0 * s > bottom {
             return;
         }
@@ -286,7 +235,7 @@ impl Layout<'_> {
         }
     }
 
-    fn cut(&self, text: &str, size: f32, weight: Weight, width: f32) -> String {
+    pub(super) fn cut(&self, text: &str, size: f32, weight: Weight, width: f32) -> String {
         let fits = |text: &str| self.fonts.width(text, size * self.scale, weight) <= width;
         let mut characters = text.chars().count();
         let mut cut = text.to_owned();

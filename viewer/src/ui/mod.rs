@@ -1,8 +1,12 @@
 //! What is on the screen: laid out as a list of items, which are drawn and which the mouse finds.
 
+mod brush;
+mod explore;
 mod layout;
 mod paint;
+mod panel;
 
+pub use explore::{lay_out as lay_out_explorer, paint as paint_explorer};
 pub use layout::lay_out;
 pub use paint::paint;
 
@@ -68,10 +72,21 @@ pub enum Kind {
         /// What it does.
         action: Action,
     },
+    /// A name that opens a list.
+    Name {
+        /// The name.
+        label: String,
+        /// Whether the list is shown.
+        open: bool,
+        /// What it does.
+        action: Action,
+    },
     /// A line of a list.
     Row {
         /// The text.
         label: String,
+        /// The text at the right.
+        detail: String,
         /// Whether it is chosen.
         on: bool,
         /// What it does.
@@ -92,6 +107,15 @@ pub enum Kind {
     },
     /// The latencies of the last frames.
     Sparkline,
+    /// How much is done, as a fraction.
+    Progress(f32),
+    /// An image of an encoder's folder, enlarged as it fits.
+    Sample {
+        /// Its index.
+        index: usize,
+        /// What is written below it.
+        caption: String,
+    },
     /// The walk with its key frames.
     Timeline,
     /// The images.
@@ -112,7 +136,7 @@ pub struct Item {
 impl Item {
     /// Whether the mouse does something with it.
     pub fn is_interactive(&self) -> bool {
-        !matches!(self.kind, Kind::Fill(_) | Kind::Text { .. } | Kind::Sparkline)
+        !matches!(self.kind, Kind::Fill(_) | Kind::Text { .. } | Kind::Sparkline | Kind::Progress(_))
     }
 
     /// Where the mouse finds it.

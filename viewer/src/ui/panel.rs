@@ -1,0 +1,158 @@
+//! What the panel at the right says of a model, whatever kind of model it is.
+
+use std::path::Path;
+
+use latent_runtime::open::BackendKind;
+
+use super::layout::{Layout, MARGIN, style};
+use super::{Kind, Sign};
+use crate::app::{Action, Figures};
+use crate::draw::theme::{DIM, FAINT, LINE, PANEL, TEXT, WARM};
+use crate::draw::{Rect, Weight};
+use crate::model::Catalogue;
+use crate::text;
+
+/// The model, what runs it and how fast.
+pub(super) struct ModelPanel<'a> {
+    pub(super) catalogue: &'a Catalogue,
+    pub(super) path: &'a Path,
+    pub(super) name: &'a str,
+    pub(super) about: String,
+    pub(super) made_of: String,
+    pub(super) engines: &'a [BackendKind],
+    pub(super) engine: BackendKind,
+    pub(super) threads: usize,
+    /// What runs it, in words; empty before it does.
+    pub(super) described: &'a str,
+    /// What the latency is of.
+    pub(super) per: &'a str,
+    /// The median and the 99th percentile.
+    pub(super) latency: Option<(f64, f64)>,
+    pub(super) figures: &'a Figures,
+    /// Whether the list of models is shown instead.
+    pub(super) list: bool,
+}
+
+impl ModelPanel<'_> {
+    /// Lays it out at the top of `rect`. Returns where the next heading goes; `None` if nothing should follow.
+    pub(super) fn lay_out(&self, layout: &mut Layout<'_>, rect: Rect) -> Option<f32> {
+        let s = layout.scale;
+        layout.push(rect, Kind::Fill(PANEL));
+        layout.push(Rect::new(rect.x, rect.y, 1.0, rect.h), Kind::Fill(LINE));
+        let (x, right) = (rect.x + MARGIN * s, rect.x + rect.w - MARGIN * s);
+        let width = right - x;
+
+        let mut y = rect.y + 28.0 * s;
+        layout.heading("MODEL", x, y);
+        let count = self.catalogue.paths.len();
+        if count > 1 {
+            let index = self.catalogue.paths.iter().position(|path| path == self.path).unwrap_or(0) + 1;
+            let place = format!("{index} of {count}");
+            layout.right(place, right - 56.0 * s, y, style(12.0, Weight::Regular, FAINT));
+            for (offset, sign, places) in [(46.0, Sign::Previous, -1), (20.0, Sign::Next, 1)] {
+                let area = Rect::new(right - offset * s, y - 14.0 * s, 20.0 * s, 20.0 * s);
+                layout.push(area, Kind::Icon { sign, on: false, action: Action::NextModel(places) });
+            }
+        }
+        y += 25.0 * s;
+        if count > 1 {
+            let label = layout.cut(self.name, 17.0, Weight::SemiBold, width - 24.0 * s);
+            let area = Rect::new(x, y - 19.0 * s, width, 27.0 * s);
+            layout.push(area, Kind::Name { label, open: self.list, action: Action::ToggleList });
+        } else {
+            let label = layout.cut(self.name, 17.0, Weight::SemiBold, width);
+            layout.text(label, x, y, style(17.0, Weight::SemiBold, TEXT));
+        }
+        if self.list && count > 1 {
+            self.models(layout, Rect::new(x, y + 16.0 * s, width, rect.y + rect.h - y - 28.0 * s));
+            return None;
+        }
+        y += 20.0 * s;
+        let about = layout.cut(&self.about, 13.0, Weight::Regular, width);
+        layout.text(about, x, y, style(13.0, Weight::Regular, DIM));
+        y += 19.0 * s;
+        layout.text(self.made_of.as_str(), x, y, style(13.0, Weight::Regular, DIM));
+        let variants: Vec<_> = self.catalogue.variants(self.path).collect();
+        if variants.len() > 1 {
+            y += 12.0 * s;
+            let mut left = x;
+            for (index, variant) in variants.into_iter().enumerate() {
+                let name = self.catalogue.variant_name(variant);
+                if left > x && left + layout.button_width(&name) > right {
+                    (left, y) = (x, y + 32.0 * s);
+                }
+                left = layout.button(&name, left, y, variant == self.path, Action::OpenVariant(index));
+            }
+            y += 26.0 * s;
+        }
+
+        // What runs it.
+        y += 34.0 * s;
+        layout.heading("ENGINE", x, y);
+        y += 12.0 * s;
+        let mut left = x;
+        for (index, engine) in self.engines.iter().enumerate() {
+            left = layout.button(engine.name(), left, y, *engine == self.engine, Action::SetEngine(index));
+        }
+        let threads = match self.threads {
+            0 => "auto threads".into(),
+            1 => "1 thread".into(),
+            n => format!("{n} threads"),
+        };
+        let icon = |offset: f32| Rect::new(right - offset * s, y + 2.0 * s, 22.0 * s, 22.0 * s);
+        layout.push(icon(22.0), Kind::Icon { sign: Sign::Plus, on: false, action: Action::Threads(1) });
+        layout.right(threads, right - 29.0 * s, y + 17.5 * s, style(13.0, Weight::Regular, DIM));
+        let minus = 29.0 + layout.fonts.width("auto threads", 13.0 * s, Weight::Regular) / s + 28.0;
+        layout.push(icon(minus), Kind::Icon { sign: Sign::Minus, on: false, action: Action::Threads(-1) });
+        let described = layout.cut(self.described, 12.0, Weight::Regular, width);
+        layout.text(described, x, y + 43.0 * s, style(12.0, Weight::Regular, FAINT));
+
+        // How fast.
+        y += 74.0 * s;
+        layout.heading("LATENCY", x, y);
+        layout.right(self.per, right, y, style(12.0, Weight::Regular, FAINT));
+        y += 30.0 * s;
+        let (p50, p99) = match self.latency {
+            Some((p50, p99)) => (text::duration(p50), text::duration(p99)),
+            None => ("idle".into(), String::new()),
+        };
+        let large = style(24.0, Weight::SemiBold, if self.latency.is_some() { TEXT } else { FAINT });
+        layout.text(p50.clone(), x, y, large);
+        if self.latency.is_some() {
+            let after = x + layout.fonts.width(&p50, 24.0 * s, Weight::SemiBold) + 8.0 * s;
+            layout.text("p50", after, y, style(12.0, Weight::Regular, DIM));
+            layout.right(format!("p99  {p99}"), right, y, style(14.0, Weight::SemiBold, WARM));
+        }
+        y += 12.0 * s;
+        layout.push(Rect::new(x, y, width, 46.0 * s), Kind::Sparkline);
+        y += 66.0 * s;
+        let fps = match self.figures.fps {
+            0 => "still".into(),
+            fps => format!("{fps} fps"),
+        };
+        layout.text(fps, x, y, style(13.0, Weight::Regular, DIM));
+        if let Some(p99) = self.figures.frame_p99 {
+            let p99 = format!("frame p99  {}", text::duration(p99));
+            layout.right(p99, right, y, style(13.0, Weight::Regular, DIM));
+        }
+        Some(y + 34.0 * s)
+    }
+
+    /// The list of models; of many, those around this one.
+    fn models(&self, layout: &mut Layout<'_>, rect: Rect) {
+        let s = layout.scale;
+        let height = 30.0 * s;
+        let paths = &self.catalogue.paths;
+        let rows = ((rect.h / height) as usize).clamp(1, paths.len());
+        let own = paths.iter().position(|path| path == self.path).unwrap_or(0);
+        let first = own.saturating_sub(rows / 2).min(paths.len() - rows);
+        for (place, (index, path)) in paths.iter().enumerate().skip(first).take(rows).enumerate() {
+            let area = Rect::new(rect.x, rect.y + height * place as f32, rect.w, height - 4.0 * s);
+            let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+            let label = layout.cut(&stem, 13.0, Weight::SemiBold, rect.w - 70.0 * s);
+            let detail = path.extension().unwrap_or_default().to_string_lossy().into_owned();
+            layout
+                .push(area, Kind::Row { label, detail, on: index == own, action: Action::OpenModel(index) });
+        }
+    }
+}
