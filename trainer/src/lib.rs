@@ -14,3 +14,4 @@ pub mod nn;
 pub mod optim;
 pub mod report;
 pub mod run_folder;
+pub mod simclr;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub mod bench;
+pub mod bench_augment;
 pub mod data;
 pub mod doctor;
 pub mod gan;
@@ -43,6 +44,8 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     /// Measure the speed of a training step on random pixels
     BenchStep(bench::BenchArgs),
+    /// Measure how many augmented views of images can be made in a second
+    BenchAugment(bench_augment::BenchAugmentArgs),
 }
 
 /// Parses the command line, runs the command and reports its error, if any, as one sentence chain.
@@ -52,7 +55,11 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     if matches!(
         cli.command,
-        Command::Vanilla(_) | Command::Lsgan(_) | Command::Dcgan(_) | Command::BenchStep(_)
+        Command::Vanilla(_)
+            | Command::Lsgan(_)
+            | Command::Dcgan(_)
+            | Command::BenchStep(_)
+            | Command::BenchAugment(_)
     ) {
         tuning::apply();
     }
@@ -64,6 +71,7 @@ pub fn main() -> ExitCode {
         Command::Data(args) => done(data::run(args)),
         Command::Doctor(args) => done(doctor::run(args)),
         Command::BenchStep(args) => done(bench::run(args)),
+        Command::BenchAugment(args) => done(bench_augment::run(args)),
     };
     match result {
         Ok(code) => code,

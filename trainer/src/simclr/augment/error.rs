@@ -1,0 +1,61 @@
+//! What can go wrong before there are views.
+
+use tch::TchError;
+
+/// Why there are no views.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AugmentError {
+    /// A setting is out of its range.
+    #[error("the augmentation's {setting} is {found}, expected {expected}")]
+    Setting {
+        /// Its name.
+        setting: &'static str,
+        /// Its value.
+        found: String,
+        /// What would be right.
+        expected: &'static str,
+    },
+    /// The images are not in colour.
+    #[error(
+        "the images of {name} have {found} channels; the augmentation changes colours and needs 3 (red, green, blue)"
+    )]
+    Channels {
+        /// The data set.
+        name: String,
+        /// Its channels.
+        found: usize,
+    },
+    /// There is not one whole batch.
+    #[error(
+        "the data set has {count} images, which makes no batch of {batch}: take more images or a smaller batch"
+    )]
+    Batch {
+        /// Images there are.
+        count: usize,
+        /// Images in a batch.
+        batch: usize,
+    },
+    /// An image is asked for that the data set does not have.
+    #[error("image {index} is asked for, but the data set has {count} images")]
+    Index {
+        /// The image.
+        index: u32,
+        /// Images there are.
+        count: usize,
+    },
+    /// A buffer has another length than the views need.
+    #[error("the buffer has room for {found} values, the views need {expected}")]
+    Buffer {
+        /// Values it holds.
+        found: usize,
+        /// Values the views have.
+        expected: usize,
+    },
+    /// The thread that makes views is gone.
+    #[error("the thread that prepares views could not be started or has ended: {0}")]
+    Thread(String),
+    /// libtorch failed.
+    #[error("libtorch: {0}")]
+    Torch(#[from] TchError),
+}
