@@ -2,9 +2,12 @@
 //!
 //! Nothing here knows of tensors: numbers and bytes come in, files and lines go out.
 
+pub mod confusion;
 pub mod draw;
 pub mod grid;
+pub mod map;
 pub mod metrics;
+pub mod neighbours;
 pub mod plot;
 pub mod progress;
 pub mod tensorboard;

@@ -1,7 +1,8 @@
 //! The canvas: lines, areas, text, and the finished PNG.
 
 use tiny_skia::{
-    FillRule, LineCap, LineJoin, Mask, Paint, Path, PathBuilder, Pixmap, Rect, Stroke, StrokeDash, Transform,
+    FillRule, FilterQuality, IntSize, LineCap, LineJoin, Mask, Paint, Path, PathBuilder, Pixmap, PixmapPaint,
+    Rect, Stroke, StrokeDash, Transform,
 };
 
 use super::font::{self, Anchor, Weight};
@@ -104,6 +105,34 @@ impl Frame {
     }
 }
 
+/// A small picture to be put into a drawing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Picture<'a> {
+    /// Its values, planar: channels x height x width.
+    pub pixels: &'a [u8],
+    /// 1 for grey, 3 for red, green, blue.
+    pub channels: usize,
+    /// Rows.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
+}
+
+impl Picture<'_> {
+    /// As premultiplied RGBA; `None` if the number of values does not fit the shape.
+    fn pixmap(&self) -> Option<Pixmap> {
+        let area = self.height.checked_mul(self.width)?;
+        if !matches!(self.channels, 1 | 3) || self.pixels.len() != area.checked_mul(self.channels)? {
+            return None;
+        }
+        let plane = |channel: usize| &self.pixels[channel * area..][..area];
+        let [red, green, blue] = if self.channels == 1 { [0; 3] } else { [0, 1, 2] }.map(plane);
+        let pixels = red.iter().zip(green).zip(blue).flat_map(|((r, g), b)| [*r, *g, *b, 255]).collect();
+        let size = IntSize::from_wh(self.width.try_into().ok()?, self.height.try_into().ok()?)?;
+        Pixmap::from_vec(pixels, size)
+    }
+}
+
 /// A picture in the making.
 pub struct Canvas {
     pixmap: Pixmap,
@@ -153,6 +182,32 @@ impl Canvas {
     pub fn fill(&mut self, frame: Frame, color: Color) {
         if let Some(rect) = frame.rect() {
             self.fill_path(&PathBuilder::from_rect(rect), color);
+        }
+    }
+
+    /// Puts a small picture into a frame, its pixels as sharp squares; nothing if it has no pixels, or not as many values as it
+    /// says.
+    pub fn picture(&mut self, picture: &Picture<'_>, frame: Frame) {
+        let Some(pixmap) = picture.pixmap() else { return };
+        let paint = PixmapPaint { quality: FilterQuality::Nearest, ..PixmapPaint::default() };
+        let place = Transform::from_translate(frame.left, frame.top).pre_concat(Transform::from_scale(
+            frame.width() / picture.width as f32,
+            frame.height() / picture.height as f32,
+        ));
+        self.pixmap.draw_pixmap(
+            0,
+            0,
+            pixmap.as_ref(),
+            &paint,
+            density().pre_concat(place),
+            self.clip.as_ref(),
+        );
+    }
+
+    /// Draws the edge of a frame, the pen's middle on it.
+    pub fn outline_frame(&mut self, frame: Frame, pen: Pen) {
+        if let Some(rect) = frame.rect() {
+            self.stroke(&PathBuilder::from_rect(rect), pen);
         }
     }
 

@@ -9,7 +9,7 @@ mod font;
 mod panel;
 
 pub use self::axis::{Axis, decimals_for, grouped};
-pub use self::canvas::{Canvas, Color, Frame, Pen};
+pub use self::canvas::{Canvas, Color, Frame, Pen, Picture};
 pub use self::font::{Anchor, Weight, text_width, wrap};
 pub use self::panel::Panel;
 
@@ -35,4 +35,24 @@ pub mod palette {
     pub const RED: Color = Color::rgb(0xd0, 0x1f, 0x2f);
     /// Background.
     pub const PAPER: Color = Color::rgb(0xff, 0xff, 0xff);
+
+    /// Ten classes.
+    const CLASSES: [Color; 10] = [
+        BLUE,
+        ORANGE,
+        Color::rgb(0x2c, 0xa0, 0x2c),
+        Color::rgb(0xd6, 0x27, 0x28),
+        Color::rgb(0x8b, 0x5c, 0xd6),
+        Color::rgb(0x8c, 0x56, 0x4b),
+        Color::rgb(0xe3, 0x6b, 0xc4),
+        Color::rgb(0x64, 0x69, 0x70),
+        Color::rgb(0xb5, 0xa6, 0x00),
+        Color::rgb(0x12, 0xb5, 0xcb),
+    ];
+
+    /// The colour of a class. From the eleventh on, the ten come again, lighter and lighter.
+    pub fn class(index: usize) -> Color {
+        let round = (index / CLASSES.len()).min(3);
+        CLASSES[index % CLASSES.len()].mixed(PAPER, 0.2 * round as f32)
+    }
 }
