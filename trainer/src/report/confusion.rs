@@ -118,7 +118,7 @@ impl Confusion {
                 let color = palette::PAPER.mixed(strong, 0.9 * part.sqrt() as f32);
                 canvas.fill(Frame { left: x, top: y, right: x + cell, bottom: y + cell }, color);
                 if n <= NUMBERED && self.count(truth, predicted) > 0 {
-                    let ink = if part > 0.35 { palette::PAPER } else { palette::INK };
+                    let ink = if part > 0.5 { palette::PAPER } else { palette::INK };
                     number(&mut canvas, part, x + cell / 2.0, y + cell / 2.0, ink);
                 }
             }
