@@ -1,0 +1,218 @@
+//! Operators without weights.
+
+use alloc::borrow::ToOwned;
+
+use super::error::{BuildError, shape_error};
+use super::node::{Node, NodeKind, owned_affine};
+use super::spec::{Element, WindowSpec};
+use super::{Builder, ValueId};
+use crate::format::operator::{Activation, BinaryKind, Coordinates, Interpolation, PadKind, PoolKind};
+
+impl Builder {
+    /// A pool with an output of `output` rows and columns (so that both of ONNX's rounding modes can be had). Max pools
+    /// keep the element type; average pools may go from U8 to F32 or to another U8.
+    ///
+    /// # Errors
+    /// If shapes or types do not fit.
+    pub fn pool(
+        &mut self,
+        name: &str,
+        input: ValueId,
+        kind: PoolKind,
+        window: WindowSpec,
+        output: [usize; 2],
+        element: Element,
+    ) -> Result<ValueId, BuildError> {
+        let [channels, height, width] = self.extents(input);
+        self.per_output(name, channels, 1, &window)?;
+        let axes = window.axes();
+        for (axis, (input, output)) in axes.iter().zip([(height, output[0]), (width, output[1])]) {
+            if output == 0 || (output - 1) * axis.stride >= axis.pad + input {
+                return Err(shape_error(name, "the last window of the pool lies outside the input"));
+            }
+        }
+        self.add(
+            name,
+            NodeKind::Pool { window: axes, kind },
+            input,
+            None,
+            [channels, output[0], output[1]],
+            element,
+        )
+    }
+
+    /// The mean over each channel's whole image.
+    ///
+    /// # Errors
+    /// If types do not fit.
+    pub fn global_average_pool(
+        &mut self,
+        name: &str,
+        input: ValueId,
+        element: Element,
+    ) -> Result<ValueId, BuildError> {
+        let [_, height, width] = self.extents(input);
+        let window = WindowSpec { kernel: [height, width], stride: [1, 1], dilation: [1, 1], pads: [0; 4] };
+        self.pool(name, input, PoolKind::Average, window, [1, 1], element)
+    }
+
+    /// `after(activation(before(x)))` with per-channel affines, and the change from one element type to another:
+    /// QuantizeLinear and DequantizeLinear are elementwise operators with nothing but another output element.
+    ///
+    /// # Errors
+    /// If the affines' lengths do not fit.
+    pub fn elementwise(
+        &mut self,
+        name: &str,
+        input: ValueId,
+        before: Option<(&[f32], &[f32])>,
+        activation: Activation,
+        after: Option<(&[f32], &[f32])>,
+        element: Element,
+    ) -> Result<ValueId, BuildError> {
+        let extents = self.extents(input);
+        let before = owned_affine(name, before, extents[0])?;
+        let after = owned_affine(name, after, extents[0])?;
+        self.add(name, NodeKind::Elementwise { before, activation, after }, input, None, extents, element)
+    }
+
+    /// `activation(a op b)`; `b` has the shape of `a`, or one pixel of as many channels.
+    ///
+    /// # Errors
+    /// If shapes do not fit.
+    pub fn binary(
+        &mut self,
+        name: &str,
+        kind: BinaryKind,
+        a: ValueId,
+        b: ValueId,
+        activation: Activation,
+        element: Element,
+    ) -> Result<ValueId, BuildError> {
+        let (shape, other) = (self.extents(a), self.extents(b));
+        if other != shape && other != [shape[0], 1, 1] {
+            return Err(shape_error(name, "the operands' shapes do not fit"));
+        }
+        self.add(name, NodeKind::Binary { kind, activation }, a, Some(b), shape, element)
+    }
+
+    /// The inputs one after the other along an axis: 0 channels, 1 rows, 2 columns.
+    ///
+    /// # Errors
+    /// If there are no inputs or shapes do not fit.
+    pub fn concat(
+        &mut self,
+        name: &str,
+        inputs: &[ValueId],
+        axis: usize,
+        element: Element,
+    ) -> Result<ValueId, BuildError> {
+        let Some(&first) = inputs.first() else { return Err(shape_error(name, "nothing to concatenate")) };
+        let mut extents = self.extents(first);
+        if axis > 2 {
+            return Err(shape_error(name, "the axis is 0, 1 or 2"));
+        }
+        extents[axis] = 0;
+        for &input in inputs {
+            let shape = self.extents(input);
+            if (0..3).any(|n| n != axis && shape[n] != extents[n]) {
+                return Err(shape_error(
+                    name,
+                    "the inputs differ along another axis than the concatenated one",
+                ));
+            }
+            extents[axis] += shape[axis];
+        }
+        let output = self.add_value(name, extents, element)?;
+        let mut at = [0; 3];
+        for &input in inputs {
+            self.nodes.push(Node {
+                name: name.to_owned(),
+                kind: NodeKind::Copy { at },
+                input: input.0,
+                second: None,
+                output,
+            });
+            at[axis] += self.extents(input)[axis];
+        }
+        Ok(ValueId(output))
+    }
+
+    /// Adds a border: pads top, left, bottom, right.
+    ///
+    /// # Errors
+    /// If the pads do not fit.
+    pub fn pad(
+        &mut self,
+        name: &str,
+        input: ValueId,
+        pads: [usize; 4],
+        kind: PadKind,
+        element: Element,
+    ) -> Result<ValueId, BuildError> {
+        let [channels, height, width] = self.extents(input);
+        let extents = [channels, height + pads[0] + pads[2], width + pads[1] + pads[3]];
+        self.add(name, NodeKind::Pad { before: [pads[0], pads[1]], kind }, input, None, extents, element)
+    }
+
+    /// The image at `output` rows and columns; `scale` is input pixels per output pixel (1 / ONNX's scales).
+    ///
+    /// # Errors
+    /// If the output is empty.
+    #[expect(clippy::too_many_arguments, reason = "each is one attribute of ONNX's Resize")]
+    pub fn resize(
+        &mut self,
+        name: &str,
+        input: ValueId,
+        output: [usize; 2],
+        scale: [f32; 2],
+        coordinates: Coordinates,
+        interpolation: Interpolation,
+        element: Element,
+    ) -> Result<ValueId, BuildError> {
+        let [channels, ..] = self.extents(input);
+        let kind = NodeKind::Resize { scale, coordinates, interpolation };
+        self.add(name, kind, input, None, [channels, output[0], output[1]], element)
+    }
+
+    /// Softmax over channels.
+    ///
+    /// # Errors
+    /// None today.
+    pub fn softmax(&mut self, name: &str, input: ValueId, element: Element) -> Result<ValueId, BuildError> {
+        self.add(name, NodeKind::Softmax, input, None, self.extents(input), element)
+    }
+
+    /// Division by the norm over channels, which counts as at least `epsilon`.
+    ///
+    /// # Errors
+    /// None today.
+    pub fn l2_normalise(
+        &mut self,
+        name: &str,
+        input: ValueId,
+        epsilon: f32,
+        element: Element,
+    ) -> Result<ValueId, BuildError> {
+        self.add(name, NodeKind::L2Normalise { epsilon }, input, None, self.extents(input), element)
+    }
+
+    /// The same elements, in channel-first order, under another shape.
+    ///
+    /// # Errors
+    /// If the numbers of elements differ.
+    pub fn reshape(
+        &mut self,
+        name: &str,
+        input: ValueId,
+        extents: [usize; 3],
+    ) -> Result<ValueId, BuildError> {
+        if extents == self.extents(input) {
+            return Ok(input);
+        }
+        if extents.iter().product::<usize>() != self.extents(input).iter().product::<usize>() {
+            return Err(shape_error(name, "a reshape keeps the number of elements"));
+        }
+        self.add(name, NodeKind::Reshape, input, None, extents, self.element(input))
+    }
+}

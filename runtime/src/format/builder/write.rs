@@ -1,0 +1,217 @@
+//! The bytes of the file: the memory plan, the sections, the header.
+
+use alloc::string::ToString;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use super::Builder;
+use super::error::BuildError;
+use super::node::{BuildValue, NodeKind};
+use crate::format::checksum::crc32;
+use crate::format::error::FormatError;
+use crate::format::layout::{
+    self, HEADER, MAGIC, NONE, OPERATOR_RECORD, VERSION, WINOGRAD_SCRATCH, align, header, operator as field,
+};
+use crate::format::model::Model;
+use crate::format::operator::{BinaryKind, number};
+use crate::format::plan::{Buffer, plan};
+use crate::format::value::Value;
+use crate::latent::Distribution;
+
+impl Builder {
+    pub(super) fn write(
+        mut self,
+        input: usize,
+        input_shape: &[usize],
+        output: usize,
+        output_shape: &[usize],
+    ) -> Result<Vec<u8>, BuildError> {
+        // Values in the order in which they are written; times as in the format.
+        let end = self.nodes.len() + 1;
+        let mut first = vec![usize::MAX; self.values.len()];
+        let mut last = vec![0; self.values.len()];
+        (first[input], last[output]) = (0, end);
+        for (index, node) in self.nodes.iter().enumerate() {
+            let now = index + 1;
+            first[node.output] = first[node.output].min(now);
+            last[node.input] = last[node.input].max(now);
+            if let Some(second) = node.second {
+                last[second] = last[second].max(now);
+            }
+        }
+        // An input that nothing reads is still written.
+        last[input] = last[input].max(1);
+        for (first, last) in first.iter().zip(&mut last) {
+            if *first != usize::MAX {
+                *last = (*last).max(*first + 1);
+            }
+        }
+        // A buffer may hold several values one after the other: where an operator works in place.
+        let mut buffer_of = vec![usize::MAX; self.values.len()];
+        let mut buffers: Vec<Buffer> = Vec::new();
+        let mut live: Vec<usize> =
+            (0..self.values.len()).filter(|&value| first[value] != usize::MAX).collect();
+        live.sort_by_key(|&value| first[value]);
+        for &value in &live {
+            let inherited = match first[value].checked_sub(1) {
+                Some(index) => self.inherit(index, &last),
+                None => None,
+            };
+            if let Some(from) = inherited {
+                buffer_of[value] = buffer_of[from];
+                buffers[buffer_of[from]].last = last[value];
+            } else {
+                buffer_of[value] = buffers.len();
+                let bytes = self.values[value].value().bytes();
+                buffers.push(Buffer { bytes, first: first[value], last: last[value] });
+            }
+        }
+        let (offsets, arena) = plan(&buffers);
+
+        let mut strings = Vec::new();
+        let mut intern = |text: &str| {
+            let at = (strings.len() as u32, text.len() as u32);
+            strings.extend_from_slice(text.as_bytes());
+            at
+        };
+        let mut index_of = vec![NONE; self.values.len()];
+        let mut value_records = Vec::new();
+        for (index, &id) in live.iter().enumerate() {
+            index_of[id] = index as u32;
+            let value = Value {
+                offset: offsets[buffer_of[id]],
+                first: first[id],
+                last: last[id],
+                ..self.values[id].value()
+            };
+            value_records.extend_from_slice(&value.encode(intern(&self.values[id].name)));
+        }
+        let mut data: Vec<u8> = Vec::new();
+        let mut operator_records = Vec::new();
+        for node in &self.nodes {
+            let mut words = self.encode(node, &mut data)?;
+            words[field::INPUT] = index_of[node.input];
+            words[field::SECOND] = node.second.map_or(NONE, |second| index_of[second]);
+            words[field::OUTPUT] = index_of[node.output];
+            (words[field::NAME], words[field::NAME + 1]) = intern(&node.name);
+            for word in words {
+                operator_records.extend_from_slice(&word.to_le_bytes());
+            }
+        }
+        let mut metadata = Vec::new();
+        for (key, text) in &self.info.metadata {
+            metadata.extend_from_slice(&(key.len() as u32).to_le_bytes());
+            metadata.extend_from_slice(&(text.len() as u32).to_le_bytes());
+            metadata.extend_from_slice(key.as_bytes());
+            metadata.extend_from_slice(text.as_bytes());
+        }
+
+        let transforms = |record: &[u8]| {
+            let get = |at: usize| layout::word(record, 4 * at);
+            get(field::KIND) == number::CONVOLUTION && get(field::ARGUMENTS + 9) == 1
+        };
+        let scratch =
+            if operator_records.chunks(OPERATOR_RECORD).any(transforms) { WINOGRAD_SCRATCH } else { 0 };
+
+        let mut bytes = vec![0u8; HEADER];
+        let mut sections = Vec::new();
+        for (section, record) in [
+            (&value_records, layout::VALUE_RECORD),
+            (&operator_records, OPERATOR_RECORD),
+            (&strings, 1),
+            (&metadata, 1),
+            (&data, 1),
+        ] {
+            bytes.resize(align(bytes.len() as u64) as usize, 0);
+            sections.push((bytes.len(), section.len() / record));
+            bytes.extend_from_slice(section);
+        }
+        if bytes.len() > u32::MAX as usize || arena > 1 << 30 {
+            return Err(BuildError::TooLarge { what: "the model".to_string() });
+        }
+        let (distribution, a, b) = match self.info.distribution {
+            None => (0, 0.0, 0.0),
+            Some(Distribution::Uniform { low, high }) => (1, low, high),
+            Some(Distribution::Normal { mean, std }) => (2, mean, std),
+        };
+        let mut put = |at: usize, word: u32| bytes[at..at + 4].copy_from_slice(&word.to_le_bytes());
+        put(header::VERSION, VERSION);
+        put(header::KIND, self.info.kind as u32);
+        put(header::PRECISION, self.info.precision as u32);
+        put(header::ACTIVATIONS, arena as u32);
+        put(header::SCRATCH, scratch as u32);
+        put(header::LATENT, self.info.latent_size as u32);
+        put(header::DISTRIBUTION, distribution);
+        put(header::DISTRIBUTION_A, f32::to_bits(a));
+        put(header::DISTRIBUTION_B, f32::to_bits(b));
+        put(header::RANGE_LOW, self.info.range.low().to_bits());
+        put(header::RANGE_HIGH, self.info.range.high().to_bits());
+        for (at, (offset, count)) in
+            [header::VALUES, header::OPERATORS, header::STRINGS, header::METADATA, header::DATA]
+                .into_iter()
+                .zip(sections)
+        {
+            put(at, offset as u32);
+            put(at + 4, count as u32);
+        }
+        put(header::INPUT, index_of[input]);
+        put(header::OUTPUT, index_of[output]);
+        for (at, shape) in [(header::INPUT_SHAPE, input_shape), (header::OUTPUT_SHAPE, output_shape)] {
+            put(at, shape.len() as u32);
+            for (axis, &extent) in shape.iter().enumerate() {
+                put(at + 4 + 4 * axis, extent as u32);
+            }
+        }
+        bytes[..MAGIC.len()].copy_from_slice(&MAGIC);
+        self.values.clear();
+        seal(&mut bytes);
+        check(&bytes)?;
+        Ok(bytes)
+    }
+
+    /// The value whose buffer the output of operator `index` takes over, if it can work in place.
+    fn inherit(&mut self, index: usize, last: &[usize]) -> Option<usize> {
+        let now = index + 1;
+        let fits = |from: usize, to: usize, values: &[BuildValue]| {
+            last[from] == now
+                && values[from].element.kind() == values[to].element.kind()
+                && values[from].halo == values[to].halo
+                && values[from].extents == values[to].extents
+        };
+        let node = &mut self.nodes[index];
+        match (&node.kind, node.second) {
+            (NodeKind::Elementwise { .. }, _) => {
+                fits(node.input, node.output, &self.values).then_some(node.input)
+            }
+            (NodeKind::Binary { kind, .. }, Some(second)) if second != node.input => {
+                if fits(node.input, node.output, &self.values) {
+                    return Some(node.input);
+                }
+                if *kind != BinaryKind::Subtract && fits(second, node.output, &self.values) {
+                    // The same result with the operands exchanged.
+                    node.second = Some(node.input);
+                    node.input = second;
+                    return Some(second);
+                }
+                None
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Writes the length and the checksum of finished bytes.
+pub(in crate::format) fn seal(bytes: &mut [u8]) {
+    let length = bytes.len() as u32;
+    bytes[header::LENGTH..header::LENGTH + 4].copy_from_slice(&length.to_le_bytes());
+    let checksum = crc32(&bytes[header::CHECKED..]);
+    bytes[header::CHECKSUM..header::CHECKSUM + 4].copy_from_slice(&checksum.to_le_bytes());
+}
+
+/// Reads the bytes back from aligned memory.
+fn check(bytes: &[u8]) -> Result<(), FormatError> {
+    let mut words = vec![0u64; bytes.len().div_ceil(8)];
+    let aligned: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
+    aligned[..bytes.len()].copy_from_slice(bytes);
+    Model::from_bytes(&aligned[..bytes.len()]).map(|_| ())
+}
