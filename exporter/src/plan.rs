@@ -2,7 +2,7 @@
 //! activations lie in the arena.
 
 use latent_runtime::format::{
-    Activation, BinaryKind, Kind, Layer, Model, PoolKind, Value, ValueType, WeightType,
+    Activation, BinaryKind, Kind, Layer, Model, Operator, PoolKind, Value, ValueType, WeightType,
 };
 use serde::Serialize;
 
@@ -53,6 +53,8 @@ pub struct PlannedValue {
     pub shape: [usize; 3],
     /// `f32` or `u8`.
     pub element: &'static str,
+    /// Of a `u8`: what a step stands for, and which integer stands for 0.
+    pub grid: Option<(f32, u8)>,
     /// Where it lies in the arena.
     pub offset: usize,
     /// Its length, border included.
@@ -75,8 +77,8 @@ impl Plan {
                 let layer = operator.kind.layer();
                 PlannedOperator {
                     name: operator.name.into(),
-                    kind: describe(&operator.kind),
-                    fused: fused(&operator.kind),
+                    kind: describe(&operator),
+                    fused: fused(&operator),
                     input: extents(&operator.input),
                     output: extents(&operator.output),
                     in_place: operator.in_place,
@@ -97,6 +99,7 @@ impl Plan {
                     ValueType::F32 => "f32",
                     ValueType::U8 => "u8",
                 },
+                grid: (value.kind == ValueType::U8).then_some((value.scale, value.zero_point)),
                 offset: value.offset,
                 bytes: value.bytes(),
                 first: value.first,
@@ -150,7 +153,8 @@ pub fn letter(index: usize) -> char {
 }
 
 /// The kind with its geometry.
-fn describe(kind: &Kind) -> String {
+fn describe(operator: &Operator) -> String {
+    let kind = &operator.kind;
     let geometry = |window: &[latent_runtime::format::Axis; 2], groups: usize| {
         let pair = |get: fn(&latent_runtime::format::Axis) -> usize| (get(&window[0]), get(&window[1]));
         let mut text = format!(" {}x{}", window[0].kernel, window[1].kernel);
@@ -188,17 +192,32 @@ fn describe(kind: &Kind) -> String {
             BinaryKind::Subtract => "subtract".into(),
             BinaryKind::Multiply => "multiply".into(),
         },
+        // What does nothing else changes the element type.
+        Kind::Elementwise { before: None, activation: Activation::Identity, after: None } => {
+            match (operator.input.kind, operator.output.kind) {
+                (ValueType::F32, ValueType::U8) => "quantise".into(),
+                (ValueType::U8, ValueType::F32) => "dequantise".into(),
+                (ValueType::U8, ValueType::U8) => "requantise".into(),
+                (ValueType::F32, ValueType::F32) => name.into(),
+            }
+        }
         _ => name.into(),
     }
 }
 
 /// What is fused into an operator.
-fn fused(kind: &Kind) -> Vec<String> {
+fn fused(operator: &Operator) -> Vec<String> {
+    let kind = &operator.kind;
+    // Layers that give integers compute in steps of their output.
+    let step = match (kind.layer(), operator.output.kind) {
+        (Some(_), ValueType::U8) => operator.output.scale,
+        _ => 1.0,
+    };
     let function = |activation: &Activation| match activation {
         Activation::Identity => None,
         Activation::Relu => Some("relu".to_string()),
         Activation::LeakyRelu { slope } => Some(format!("leaky relu {slope}")),
-        Activation::Clip { low, high } => Some(format!("clip {low}..{high}")),
+        Activation::Clip { low, high } => Some(format!("clip {}..{}", low * step, high * step)),
         Activation::Sigmoid => Some("sigmoid".into()),
         Activation::Tanh => Some("tanh".into()),
         Activation::HardSwish => Some("hard swish".into()),

@@ -18,7 +18,7 @@ Examples:
   exporter inspect models/dcgan.f16.lat
       the plan of a packed model
   exporter inspect models/dcgan.fp32.onnx
-      the plan that this model would have, packed in f32";
+      the plan that this model would have, packed in f32, or int8 if it is quantised";
 
 /// Letters in a line of the arena's picture.
 const PICTURE: usize = 64;
@@ -99,7 +99,12 @@ fn summary(plan: &Plan) -> String {
             letter(index).to_string(),
             value.name.clone(),
             shape(value.shape),
-            value.element.to_string(),
+            match value.grid {
+                None => value.element.to_string(),
+                Some((scale, zero_point)) => {
+                    format!("{} {scale:.3e} (q - {zero_point})", value.element)
+                }
+            },
             grouped(value.offset as u64),
             grouped(value.bytes as u64),
         ]

@@ -3,11 +3,11 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use latent_exporter::atomic::{self, Existing};
 use latent_exporter::import::import;
-use latent_exporter::pack::{Difference, FloatPrecision, difference, pack_graph};
+use latent_exporter::pack::{Difference, FloatPrecision, difference, is_quantised, pack_graph};
 use latent_exporter::passes::optimise;
 use latent_runtime::format::Model;
 use latent_runtime::onnx::{self, ModelMetadata};
@@ -20,7 +20,9 @@ Examples:
   exporter pack models/dcgan.fp32.onnx --out models/dcgan.f32.lat
       the same network, fused and laid out for the native engine
   exporter pack models/dcgan.fp32.onnx --precision f16 --out models/dcgan.f16.lat
-      with weights of half the size";
+      with weights of half the size
+  exporter pack models/dcgan.int8.onnx --out models/dcgan.int8.lat
+      a quantised model (QuantizeLinear and DequantizeLinear): its integers as they are";
 
 /// Inputs that the packed model is compared with the ONNX model on.
 const COMPARED: usize = 2;
@@ -33,9 +35,9 @@ pub(crate) struct PackArgs {
     /// The packed model to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// How weights are stored
-    #[arg(long, value_enum, default_value_t = Precision::F32)]
-    precision: Precision,
+    /// How weights are stored [default: f32, or int8 if the model is quantised]
+    #[arg(long, value_enum)]
+    precision: Option<Precision>,
     /// Replace a file that is there already
     #[arg(long)]
     force: bool,
@@ -50,6 +52,8 @@ enum Precision {
     F32,
     /// 16-bit floats; arithmetic stays in 32 bits
     F16,
+    /// 8-bit integers, of a model that is quantised
+    Int8,
 }
 
 pub(crate) fn run(args: PackArgs) -> anyhow::Result<()> {
@@ -60,12 +64,9 @@ pub(crate) fn run(args: PackArgs) -> anyhow::Result<()> {
     let context = || args.model.display().to_string();
     let metadata = ModelMetadata::from_model(&model);
     let graph = import(&model).with_context(context)?;
+    let precision = precision(args.precision, is_quantised(&graph)).with_context(context)?;
     let mut optimised = graph.clone();
     optimise(&mut optimised);
-    let precision = match args.precision {
-        Precision::F32 => FloatPrecision::F32,
-        Precision::F16 => FloatPrecision::F16,
-    };
     let packed = pack_graph(&optimised, &metadata, precision).with_context(context)?;
     let difference = difference(&graph, &metadata, &packed, COMPARED, 0).with_context(context)?;
     atomic::write(&args.out, &packed, existing)?;
@@ -73,6 +74,22 @@ pub(crate) fn run(args: PackArgs) -> anyhow::Result<()> {
         if args.json { json(&args, &packed, &difference)? } else { summary(&args, &packed, &difference)? };
     // Not println: a reader that closes the pipe early is no reason to panic.
     Ok(std::io::stdout().lock().write_all(text.as_bytes())?)
+}
+
+/// How the weights that are floats are stored. A quantised model has its precision: its integers stay what they are.
+fn precision(wanted: Option<Precision>, quantised: bool) -> anyhow::Result<FloatPrecision> {
+    match (wanted, quantised) {
+        (None | Some(Precision::F32), false) | (None | Some(Precision::Int8), true) => {
+            Ok(FloatPrecision::F32)
+        }
+        (Some(Precision::F16), false) => Ok(FloatPrecision::F16),
+        (Some(Precision::Int8), false) => bail!(
+            "the model is not quantised: it has no QuantizeLinear; quantise it first, e.g. with ONNX Runtime's quantize_static"
+        ),
+        (Some(Precision::F32 | Precision::F16), true) => bail!(
+            "the model is quantised; leave --precision out to pack its integers, or pack the float model that it was made from"
+        ),
+    }
 }
 
 /// What is said of the packed bytes. They must lie aligned to be read.

@@ -1,6 +1,7 @@
 //! The exporter's own form of a network: typed operators in the order of evaluation, constants, and shapes whose batch
 //! axis is a symbol. [`crate::import`] makes it from ONNX, [`crate::passes`] rewrite it, [`interpret`] evaluates it.
 
+mod grid;
 mod infer;
 pub mod interpret;
 mod op;
@@ -9,6 +10,7 @@ mod tensor;
 use std::collections::BTreeMap;
 use std::fmt;
 
+pub use grid::Grid;
 pub use infer::{InferError, infer};
 pub use op::{
     Activation, Binary, Convolution, Coordinates, DepthOrder, DepthToSpace, Gemm, Interpolation, Op, Pad,

@@ -77,6 +77,22 @@ pub enum Op {
 }
 
 impl Op {
+    /// Whether each element of the result is an element of an input or 0, and grows with its inputs: then it makes no
+    /// difference whether the inputs or the result are rounded to a [`Grid`](super::Grid), which has a 0.
+    pub fn keeps_grids(&self) -> bool {
+        match self {
+            Op::Activation(activation) => *activation == Activation::Relu,
+            Op::Reshape(_) | Op::Transpose(_) | Op::Concat { .. } | Op::Expand(_) => true,
+            Op::Pool(pool) => pool.kind == PoolKind::Max,
+            Op::Pad(pad) => match pad.fill {
+                PadFill::Constant(value) => value == 0.0,
+                PadFill::Edge | PadFill::Reflect => true,
+            },
+            Op::Resize(resize) => resize.interpolation != Interpolation::Linear,
+            _ => false,
+        }
+    }
+
     /// A short name.
     pub fn name(&self) -> &'static str {
         match self {

@@ -72,6 +72,12 @@ pub(super) fn tensor(proto: &TensorProto, name: &str) -> Result<Tensor, ImportEr
         DataType::Int64 => Elements::I64(proto.int64_data.clone()),
         DataType::Bool if from_raw => Elements::Bool(raw.iter().map(|&value| value != 0).collect()),
         DataType::Bool => Elements::Bool(proto.int32_data.iter().map(|&value| value != 0).collect()),
+        DataType::Uint16 | DataType::Int16 | DataType::Uint4 | DataType::Int4 => {
+            return Err(error(format!(
+                "its type {} is not supported: of quantised models only 8-bit activations and weights are",
+                type_name(proto.data_type)
+            )));
+        }
         _ => return Err(error(format!("its type {} is not supported", type_name(proto.data_type)))),
     };
     if let Elements::F32(values) = &elements

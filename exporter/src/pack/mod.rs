@@ -10,7 +10,7 @@ use latent_runtime::pixels::ValueRange;
 
 pub use difference::{Difference, difference};
 
-use crate::graph::Graph;
+use crate::graph::{Graph, Op};
 use crate::import::{ImportError, import};
 use crate::passes::optimise;
 
@@ -75,6 +75,7 @@ pub fn pack_graph(
     let info = ModelInfo {
         kind,
         precision: match precision {
+            _ if is_quantised(graph) => Precision::Int8,
             FloatPrecision::F32 => Precision::F32,
             FloatPrecision::F16 => Precision::F16,
         },
@@ -87,7 +88,12 @@ pub fn pack_graph(
     lower::lower(graph, info, precision)
 }
 
-/// How the weights of a packed model are stored; arithmetic is in 32 bits.
+/// Whether a graph rounds activations to integers: then it is packed to int8, as far as it is quantised.
+pub fn is_quantised(graph: &Graph) -> bool {
+    graph.nodes.iter().any(|node| matches!(node.op, Op::Quantize { .. }))
+}
+
+/// How the weights of a packed model that are floats are stored; arithmetic is in 32 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FloatPrecision {
     /// 32-bit floats.

@@ -1,6 +1,6 @@
 //! One form for what can be written in several ways.
 
-use super::{Links, constant};
+use super::{Links, constant, weight};
 use crate::graph::{
     Activation, Binary, Convolution, Dim, Gemm, Graph, Node, Op, PadFill, Reduce, ReduceKind, ValueId,
 };
@@ -95,9 +95,10 @@ pub(super) fn gemm(graph: &mut Graph) -> bool {
 
 /// A matrix times constant weights is a Gemm.
 pub(super) fn matmul(graph: &mut Graph) -> bool {
+    let links = Links::of(graph);
     let found = first(graph, |_, node| {
         let matrix = |id: ValueId| graph.shape(id).len() == 2;
-        let constant_weight = graph.constant(node.inputs.get(1).copied()?)?.floats().is_some();
+        let constant_weight = weight(graph, &links, *node.inputs.get(1)?).is_some();
         (node.op == Op::MatMul && constant_weight && node.inputs.iter().all(|&id| matrix(id))).then_some(())
     });
     let Some((index, ())) = found else { return false };

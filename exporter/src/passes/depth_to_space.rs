@@ -8,7 +8,7 @@
 //! ConvTranspose.
 
 use super::canonical::{first, floats};
-use super::{Links, constant, is_layer};
+use super::{Links, constant, is_float_layer};
 use crate::graph::{
     Affine, Content, Convolution, DepthOrder, DepthToSpace, Dim, Element, Epilogue, Graph, Node, Op, Slice,
     TransposedConvolution, ValueId, Window,
@@ -48,12 +48,13 @@ fn axis(conv: &TransposedConvolution, axis: usize, input: usize, output: usize) 
 }
 
 fn rewrite_one(graph: &mut Graph) -> bool {
+    let links = Links::of(graph);
     let found = first(graph, |_, node| {
         let Op::ConvTranspose(conv) = &node.op else { return None };
         let window = &conv.window;
         let [stride, same] = window.stride;
         let fits = stride == same && stride > 1 && window.dilation == [1, 1] && conv.groups == 1;
-        if !fits || !is_layer(graph, node) || node.epilogue.residual.is_some() {
+        if !fits || !is_float_layer(graph, &links, node) || node.epilogue.residual.is_some() {
             return None;
         }
         let size = |id: ValueId, axis: usize| match graph.shape(id)[axis] {

@@ -1,7 +1,7 @@
 //! Affine maps per channel, taken into the weights of the layer before or after.
 
 use super::canonical::{first, floats};
-use super::{Links, constant, is_layer, join};
+use super::{Links, constant, is_float_layer, is_layer, join};
 use crate::graph::{Content, Dim, Graph, Node, Op};
 
 /// The factors and summands of an affine map with constant ones.
@@ -57,8 +57,9 @@ pub(super) fn affine_before_reshape(graph: &mut Graph) -> bool {
         if matches!(layer.op, Op::Activation(_)) {
             (_, layer) = links.sole_producer(graph, layer.inputs[0])?;
         }
-        let fits =
-            matches!(reshape.op, Op::Reshape(_)) && is_layer(graph, layer) && layer.epilogue.is_empty();
+        let fits = matches!(reshape.op, Op::Reshape(_))
+            && is_layer(graph, &links, layer)
+            && layer.epilogue.is_empty();
         fits.then_some((before, times))
     });
     let Some((index, (before, times))) = found else { return false };
@@ -76,8 +77,9 @@ pub(super) fn affine_after_reshape(graph: &mut Graph) -> bool {
         let (before, affine) = links.sole_producer(graph, *reshape.inputs.first()?)?;
         pairs(graph, affine)?;
         let times = repeats(&graph.shape(reshape.output), &graph.shape(affine.output))?;
-        let fits =
-            matches!(reshape.op, Op::Reshape(_)) && matches!(layer.op, Op::Gemm(_)) && is_layer(graph, layer);
+        let fits = matches!(reshape.op, Op::Reshape(_))
+            && matches!(layer.op, Op::Gemm(_))
+            && is_float_layer(graph, &links, layer);
         fits.then_some((index, before, times))
     });
     let Some((_, (index, before, times))) = found else { return false };
@@ -122,7 +124,7 @@ pub(super) fn into_previous(graph: &mut Graph) -> bool {
     let found = first(graph, |_, node| {
         let (scale, shift) = pairs(graph, node)?;
         let (before, layer) = links.sole_producer(graph, node.inputs[0])?;
-        if !is_layer(graph, layer) || !layer.epilogue.is_empty() {
+        if !is_float_layer(graph, &links, layer) || !layer.epilogue.is_empty() {
             return None;
         }
         let weight = graph.constant(layer.inputs[1])?;
@@ -147,7 +149,7 @@ pub(super) fn into_next(graph: &mut Graph) -> bool {
     let found = first(graph, |_, layer| {
         let (before, affine) = links.sole_producer(graph, *layer.inputs.first()?)?;
         let (scale, shift) = pairs(graph, affine)?;
-        if !is_layer(graph, layer) {
+        if !is_float_layer(graph, &links, layer) {
             return None;
         }
         let no_shift = shift.iter().all(|&value| value == 0.0);

@@ -16,7 +16,7 @@ pub(super) fn residual(graph: &mut Graph) -> bool {
         let candidates = [(a, b), (b, a)].into_iter().filter_map(|(result, other)| {
             let (index, layer) = links.sole_producer(graph, result)?;
             let shape = graph.shape(node.output);
-            let fits = is_layer(graph, layer)
+            let fits = is_layer(graph, &links, layer)
                 && layer.epilogue.is_empty()
                 && graph.constant(other).is_none()
                 && graph.shape(result) == shape
@@ -57,7 +57,7 @@ fn activation_if(graph: &mut Graph, wanted: impl Fn(&Activation) -> bool) -> boo
         let takes = match &producer.op {
             Op::Affine => true,
             Op::Binary(binary) => *binary != Binary::Divide,
-            _ => is_layer(graph, producer),
+            _ => is_layer(graph, &links, producer),
         };
         let free = producer.epilogue.activation.is_none() && producer.epilogue.affine.is_none();
         (takes && free).then_some((before, *activation))
@@ -81,7 +81,7 @@ pub(super) fn affine(graph: &mut Graph) -> bool {
         let takes = match &producer.op {
             Op::Affine => producer.epilogue.activation.is_some(),
             Op::Activation(_) => true,
-            _ => is_layer(graph, producer),
+            _ => is_layer(graph, &links, producer),
         };
         (takes && producer.epilogue.affine.is_none()).then_some((before, affine))
     });

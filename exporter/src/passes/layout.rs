@@ -1,10 +1,9 @@
 //! Reshape and Transpose: composed, moved, and taken into weights.
 
 use super::canonical::{first, is_canonical};
-use super::{Links, constant};
+use super::{Links, Weight, set_weight, weight};
 use crate::graph::{
-    Content, Convolution, Dim, Elements, Epilogue, Graph, Node, Op, Reduce, Tensor, ValueId, Window,
-    interpret,
+    Content, Convolution, Dim, Element, Epilogue, Graph, Node, Op, Reduce, Tensor, ValueId, Window, interpret,
 };
 
 /// A Reshape to the same shape, and a Transpose that moves only axes of length 1.
@@ -101,6 +100,12 @@ pub(super) fn transpose_past(graph: &mut Graph) -> bool {
                 node.inputs.iter().map(operand).collect::<Option<_>>()?,
                 permutation.clone(),
             ),
+            // With one scale for all, the axis says nothing.
+            Op::Quantize { .. } | Op::Dequantize { .. } if graph.grid(node).is_some() => {
+                let parameters = node.inputs[1..].iter().map(|&id| Operand::Value(id));
+                let operands = std::iter::once(Operand::Value(from)).chain(parameters).collect();
+                (node.op.clone(), operands, permutation.clone())
+            }
             Op::Softmax { axis } => {
                 (Op::Softmax { axis: permutation[*axis] }, vec![Operand::Value(from)], permutation.clone())
             }
@@ -158,7 +163,13 @@ pub(super) fn transpose_into_next(graph: &mut Graph) -> bool {
     let links = Links::of(graph);
     let found = first(graph, |_, node| {
         let Op::Gemm(gemm) = &node.op else { return None };
-        let weight = graph.constant(node.inputs[1])?;
+        let Weight { tensor: weight, dequantise } = weight(graph, &links, node.inputs[1])?;
+        // Scales may vary along the outputs, which stay where they are.
+        if dequantise.is_some_and(|(axis, scale)| {
+            axis != 0 && graph.constant(scale[0]).is_none_or(|scale| scale.len() > 1)
+        }) {
+            return None;
+        }
         let (_, reshape) = links.producer(graph, node.inputs[0])?;
         let (Op::Reshape(target), true) = (&reshape.op, is_canonical(gemm)) else { return None };
         let (_, transpose) = links.producer(graph, reshape.inputs[0])?;
@@ -182,16 +193,16 @@ pub(super) fn transpose_into_next(graph: &mut Graph) -> bool {
         permuted.extend(permutation[1..].iter().map(|&axis| lengths[axis - 1]));
         let weight = Tensor::new(permuted, weight.elements().clone())?;
         let back = interpret::fold(&Op::Transpose(inverse(permutation)), &[&weight])?;
-        let Elements::F32(values) = back.elements().clone() else { return None };
-        Some((node.inputs[0], transpose.inputs[0], target.clone(), vec![outputs, inner], values))
+        let weight = Tensor::new(vec![outputs, inner], back.elements().clone())?;
+        let dequantise = dequantise.map(|(axis, parameters)| (axis, parameters.to_vec()));
+        Some((node.inputs[0], transpose.inputs[0], target.clone(), weight, dequantise))
     });
-    let Some((index, (old, from, target, shape, values))) = found else { return false };
-    let weight = constant(graph, index, "weight", shape, values);
+    let Some((index, (old, from, target, weight, dequantise))) = found else { return false };
     let name = format!("{}.input", graph.nodes[index].name);
     let flat = graph.add_value(&name, graph.value(old).content.clone());
     let (op, epilogue) = (Op::Reshape(target), Epilogue::default());
     graph.nodes[index].inputs[0] = flat;
-    graph.nodes[index].inputs[1] = weight;
+    set_weight(graph, index, weight, dequantise);
     graph.nodes.insert(index, Node { name, op, inputs: vec![from], epilogue, output: flat });
     true
 }
@@ -200,30 +211,36 @@ pub(super) fn transpose_into_next(graph: &mut Graph) -> bool {
 pub(super) fn product_of_pixels(graph: &mut Graph) -> bool {
     let links = Links::of(graph);
     let found = first(graph, |_, node| {
-        let weight = graph.constant(*node.inputs.get(1)?)?;
-        let (_, transpose) = links.producer(graph, node.inputs[0])?;
         let channels_last = Op::Transpose(vec![0, 2, 3, 1]);
-        if node.op != Op::MatMul || transpose.op != channels_last || weight.shape().len() != 2 {
+        let Weight { tensor, dequantise } = weight(graph, &links, *node.inputs.get(1)?)?;
+        let (_, transpose) = links.producer(graph, node.inputs[0])?;
+        if node.op != Op::MatMul || transpose.op != channels_last || tensor.shape().len() != 2 {
             return None;
         }
-        let turned = interpret::fold(&Op::Transpose(vec![1, 0]), &[weight])?;
+        let turned = interpret::fold(&Op::Transpose(vec![1, 0]), &[tensor])?;
         let shape = [turned.shape(), &[1, 1]].concat();
-        Some((transpose.inputs[0], shape, turned.floats()?.to_vec()))
+        let dequantise = dequantise.map(|(axis, parameters)| (usize::from(axis == 0), parameters.to_vec()));
+        Some((transpose.inputs[0], Tensor::new(shape, turned.elements().clone())?, dequantise))
     });
-    let Some((index, (image, shape, values))) = found else { return false };
+    let Some((index, (image, tensor, dequantise))) = found else { return false };
+    let (Some(&Dim::Size(outputs)), Dim::Size(rows), Dim::Size(columns)) =
+        (graph.shape(graph.nodes[index].output).last(), graph.shape(image)[2], graph.shape(image)[3])
+    else {
+        return false;
+    };
     let window = Window { kernel: [1, 1], stride: [1, 1], dilation: [1, 1], pads: [0; 4] };
-    let weight = constant(graph, index, "weight", shape, values);
-    let (op, inputs) = (Op::Conv(Convolution { window, groups: 1 }), vec![image, weight]);
-    let Ok((element, shape)) = graph.infer(&op, &inputs) else { return false };
+    let shape = vec![graph.shape(image)[0], Dim::Size(outputs), Dim::Size(rows), Dim::Size(columns)];
     let name = graph.nodes[index].name.clone();
-    let result = graph.add_value(format!("{name}.pixels"), Content::Computed { element, shape });
+    let content = Content::Computed { element: Element::F32, shape };
+    let result = graph.add_value(format!("{name}.pixels"), content);
     let mut transpose = graph.nodes[index].clone();
-    graph.nodes[index].op = op;
-    graph.nodes[index].inputs = inputs;
+    graph.nodes[index].op = Op::Conv(Convolution { window, groups: 1 });
+    graph.nodes[index].inputs[0] = image;
     graph.nodes[index].output = result;
     transpose.name = format!("{name}.transpose");
     transpose.op = Op::Transpose(vec![0, 2, 3, 1]);
     transpose.inputs = vec![result];
     graph.nodes.insert(index + 1, transpose);
+    set_weight(graph, index, tensor, dequantise);
     true
 }

@@ -7,6 +7,9 @@
 //! go into the layer before or after, wherever that is exact (`fold`). At last activations, residual additions and
 //! what is left of the affine maps become the epilogue of the layer before (`fuse`).
 //!
+//! A quantised model keeps its meaning to the last bit: weights that are dequantised constants count as a layer's
+//! weights (`quantise`), but nothing is folded into integers, and what is rounded to a grid stays rounded to it.
+//!
 //! Each rewrite changes one place and says whether it did; they are repeated until none applies.
 
 mod canonical;
@@ -14,10 +17,11 @@ mod depth_to_space;
 mod fold;
 mod fuse;
 mod layout;
+mod quantise;
 
 use std::collections::BTreeMap;
 
-use crate::graph::{Graph, Node, Op, Tensor, ValueId};
+use crate::graph::{Content, Dim, Element, Epilogue, Graph, Node, Op, Tensor, ValueId};
 
 pub use depth_to_space::depth_to_space;
 
@@ -25,6 +29,12 @@ pub use depth_to_space::depth_to_space;
 type Rewrite = fn(&mut Graph) -> bool;
 
 const SIMPLIFY: &[Rewrite] = &[
+    quantise::transposed_weights,
+    quantise::constants,
+    quantise::gemm,
+    quantise::dequantise_first,
+    quantise::dequantised_twice,
+    quantise::needless,
     canonical::batch_norm_to_affine,
     canonical::gemm,
     canonical::matmul,
@@ -104,16 +114,55 @@ fn join(graph: &mut Graph, first: usize, second: usize) {
     graph.nodes[first].output = second.output;
 }
 
-/// Whether a node is a layer in the form that [`canonical`] gives it: float weights (and bias) that are constant.
-fn is_layer(graph: &Graph, node: &Node) -> bool {
+/// A layer's constant weights: floats, or integers that are dequantised.
+struct Weight<'a> {
+    /// The floats or integers.
+    tensor: &'a Tensor,
+    /// Of integers: the axis along which their scales vary; scale and, if there is one, zero point.
+    dequantise: Option<(usize, &'a [ValueId])>,
+}
+
+/// The weight that a value is.
+fn weight<'a>(graph: &'a Graph, links: &Links, id: ValueId) -> Option<Weight<'a>> {
+    if let Some(tensor) = graph.constant(id) {
+        return tensor.floats().map(|_| Weight { tensor, dequantise: None });
+    }
+    let (_, node) = links.producer(graph, id)?;
+    let Op::Dequantize { axis } = node.op else { return None };
+    let tensor = graph.constant(node.inputs[0])?;
+    Some(Weight { tensor, dequantise: Some((axis, &node.inputs[1..])) })
+}
+
+/// Gives node `index` another weight; the node may move to the next place.
+fn set_weight(graph: &mut Graph, index: usize, tensor: Tensor, dequantise: Option<(usize, Vec<ValueId>)>) {
+    let name = format!("{}.weight", graph.nodes[index].name);
+    let shape = tensor.shape().iter().map(|&length| Dim::Size(length)).collect();
+    let Some((axis, parameters)) = dequantise else {
+        graph.nodes[index].inputs[1] = graph.add_constant(name, tensor);
+        return;
+    };
+    let integers = graph.add_constant(format!("{name}.integers"), tensor);
+    let output = graph.add_value(&name, Content::Computed { element: Element::F32, shape });
+    graph.nodes[index].inputs[1] = output;
+    let inputs = [vec![integers], parameters].concat();
+    let op = Op::Dequantize { axis };
+    graph.nodes.insert(index, Node { name, op, inputs, epilogue: Epilogue::default(), output });
+}
+
+/// Whether a node is a layer in the form that [`canonical`] and [`quantise`] give it, with constant weights (and bias).
+fn is_layer(graph: &Graph, links: &Links, node: &Node) -> bool {
     let form = match &node.op {
         Op::Gemm(gemm) => canonical::is_canonical(gemm),
         Op::Conv(_) | Op::ConvTranspose(_) => true,
         _ => false,
     };
-    let is_float = |&id: &ValueId| graph.constant(id).is_some_and(|tensor| tensor.floats().is_some());
-    form && node.inputs[1..].iter().all(is_float)
+    form && node.inputs[1..].iter().all(|&id| weight(graph, links, id).is_some())
         && node.inputs.get(2).is_none_or(|&bias| graph.shape(bias).len() == 1)
+}
+
+/// Whether a node is a layer whose weights (and bias) are floats: those can be changed.
+fn is_float_layer(graph: &Graph, links: &Links, node: &Node) -> bool {
+    is_layer(graph, links, node) && node.inputs[1..].iter().all(|&id| graph.constant(id).is_some())
 }
 
 /// A constant of floats that is made by a rewrite. It is named after the node that it is for.

@@ -66,5 +66,37 @@ def main():
         "zero": np.array(0), "axes": np.array([0]), "rest": np.array([-1]), "w": floats(12, 5), "bias": floats(5),
         "w2": floats(5, 4), "bias2": floats(4), "low": np.array(1e-6, np.float32)})
 
+    def integers(*shape):
+        return rng.integers(-127, 128, shape).astype(np.int8)
+
+    scale, zero = np.array(0.02, np.float32), np.array(120, np.uint8)
+
+    def rounded(value, name):
+        return [node("QuantizeLinear", [value, "s", "z"], [name + "_q"]),
+                node("DequantizeLinear", [name + "_q", "s", "z"], [name])]
+
+    save(out, "quantised", [
+        *rounded("x", "a"),
+        node("DequantizeLinear", ["w1", "ws1"], ["dw1"], axis=0),
+        node("DequantizeLinear", ["b1", "bs1"], ["db1"], axis=0),
+        node("Conv", ["a", "dw1", "db1"], ["b"], pads=[1, 1, 1, 1]),
+        node("Relu", ["b"], ["c"]),
+        *rounded("c", "d"),
+        node("MaxPool", ["d"], ["e"], kernel_shape=[2, 2], strides=[2, 2]),
+        *rounded("e", "f"),
+        node("DequantizeLinear", ["w2", "ws2"], ["dw2"], axis=1),
+        node("ConvTranspose", ["f", "dw2"], ["g"], strides=[2, 2]),
+        node("Add", ["g", "d"], ["h"]),
+        *rounded("h", "i"),
+        node("Flatten", ["i"], ["j"]),
+        *rounded("j", "k"),
+        node("DequantizeLinear", ["w3", "s", "wz"], ["dw3"]),
+        node("Gemm", ["k", "dw3", "b3"], ["y"], alpha=0.1),
+    ], (3, 4, 4), "y", 5, {
+        "s": scale, "z": zero, "w1": integers(4, 3, 3, 3), "ws1": np.full(4, 0.01, np.float32),
+        "b1": np.arange(4, dtype=np.int32), "bs1": np.full(4, 0.0002, np.float32), "w2": integers(4, 4, 2, 2),
+        "ws2": np.full(4, 0.02, np.float32), "w3": (integers(64, 5).astype(int) + 128).astype(np.uint8),
+        "wz": np.array(128, np.uint8), "b3": floats(5)})
+
 
 main()

@@ -1,19 +1,17 @@
 //! The nodes of an optimised graph as operators of a packed model.
 
+mod elements;
+mod layer;
+
 use std::collections::HashMap;
 
-use latent_runtime::format::{
-    self, BinaryKind, Builder, Element, LayerSpec, ModelInfo, PadKind, PlainBias, PlainWeights, WindowSpec,
-};
+use latent_runtime::format::{self, BinaryKind, Builder, Element, ModelInfo, PadKind, WindowSpec};
 
 use super::{FloatPrecision, PackError};
 use crate::graph::{
-    self, Activation, Binary, Coordinates, Dim, Graph, Interpolation, Node, Op, PadFill, Pool, PoolKind,
-    Reduce, ReduceKind, ValueId, Window, shape_text,
+    self, Activation, Binary, Coordinates, Dim, Graph, Grid, Interpolation, Node, Op, PadFill, Pool,
+    PoolKind, Reduce, ReduceKind, ValueId, Window, shape_text,
 };
-
-/// The greatest finite 16-bit float.
-const F16_MAX: f32 = 65504.0;
 
 /// Packs `graph`.
 pub(super) fn lower(graph: &Graph, info: ModelInfo, precision: FloatPrecision) -> Result<Vec<u8>, PackError> {
@@ -24,7 +22,15 @@ pub(super) fn lower(graph: &Graph, info: ModelInfo, precision: FloatPrecision) -
         };
         return Err(PackError::Ends { role, what: format!("is not one but {count}") });
     };
-    let mut lowering = Lowering { graph, builder: Builder::new(info), values: HashMap::new(), precision };
+    let mut lowering = Lowering {
+        graph,
+        builder: Builder::new(info),
+        values: HashMap::new(),
+        dequantised: HashMap::new(),
+        wanted: elements::wanted(graph),
+        converted: Vec::new(),
+        precision,
+    };
     let port = |role, id| {
         per_example(&graph.shape(id)).map_err(|what| PackError::Ends { role, what }).and_then(|shape| {
             match graph.element(id) {
@@ -34,9 +40,14 @@ pub(super) fn lower(graph: &Graph, info: ModelInfo, precision: FloatPrecision) -
         })
     };
     let shape = port("input", input)?;
-    let value = lowering.builder.input(&graph.value(input).name, &shape, Element::F32)?;
+    let element = lowering.wanted(input).map_or(Element::F32, elements::on);
+    let value = lowering.builder.input(&graph.value(input).name, &shape, element)?;
     lowering.values.insert(input, value);
     for node in &graph.nodes {
+        if matches!(node.op, Op::Dequantize { .. }) && graph.constant(node.inputs[0]).is_some() {
+            lowering.dequantised.insert(node.output, node);
+            continue;
+        }
         let value = lowering.node(node)?;
         lowering.values.insert(node.output, value);
     }
@@ -72,6 +83,13 @@ struct Lowering<'g> {
     builder: Builder,
     /// What each computed value is in the packed model.
     values: HashMap<ValueId, format::ValueId>,
+    /// What dequantises constants: weights and biases.
+    dequantised: HashMap<ValueId, &'g Node>,
+    /// The grid that all readers of each value round it to.
+    wanted: Vec<Option<Grid>>,
+    /// Values that were converted, to what, and the results.
+    converted: Vec<(format::ValueId, Element, format::ValueId)>,
+    /// Of weights that are floats.
     precision: FloatPrecision,
 }
 
@@ -115,19 +133,24 @@ impl<'g> Lowering<'g> {
         }
     }
 
-    fn floats(&self, node: &Node, index: usize) -> Result<&'g [f32], PackError> {
+    /// One of the constant parameters of an affine map.
+    fn parameter(&self, node: &Node, index: usize) -> Result<&'g [f32], PackError> {
         let tensor = self.graph.constant(node.inputs[index]);
         tensor.and_then(|tensor| tensor.floats()).ok_or_else(|| {
-            self.error(node, format!("its input {index} is computed; only constant weights are supported"))
+            self.error(node, format!("its input {index} is computed; only a constant is supported"))
         })
     }
 
     fn node(&mut self, node: &'g Node) -> Result<format::ValueId, PackError> {
         let name = node.name.as_str();
+        let computes_integers = |id: &ValueId| self.graph.element(*id) != graph::Element::F32;
+        if !matches!(node.op, Op::Dequantize { .. }) && node.inputs.first().is_some_and(computes_integers) {
+            return Err(self.error(node, "it computes with integers; only DequantizeLinear takes them"));
+        }
         match &node.op {
             Op::Gemm(_) | Op::Conv(_) | Op::ConvTranspose(_) => self.layer(node),
             Op::Affine => {
-                let [scale, shift] = [1, 2].map(|index| self.floats(node, index).map(<[f32]>::to_vec));
+                let [scale, shift] = [1, 2].map(|index| self.parameter(node, index).map(<[f32]>::to_vec));
                 self.elementwise(node, Some((scale?, shift?)), node.epilogue.activation)
             }
             Op::Activation(activation) => self.elementwise(node, None, Some(*activation)),
@@ -147,7 +170,8 @@ impl<'g> Lowering<'g> {
                     (2, 3) => 2,
                     (axis, _) => axis - 1,
                 };
-                Ok(self.builder.concat(name, &inputs, axis, Element::F32)?)
+                let element = self.element(node);
+                Ok(self.builder.concat(name, &inputs, axis, element)?)
             }
             Op::Pad(pad) => {
                 let ([0, 0, top, left], [0, 0, bottom, right]) = (&*pad.before, &*pad.after) else {
@@ -159,7 +183,8 @@ impl<'g> Lowering<'g> {
                     PadFill::Reflect => PadKind::Reflect,
                 };
                 let input = self.input(node, 0)?;
-                Ok(self.builder.pad(name, input, [*top, *left, *bottom, *right], kind, Element::F32)?)
+                let element = self.element(node);
+                Ok(self.builder.pad(name, input, [*top, *left, *bottom, *right], kind, element)?)
             }
             Op::Resize(resize) => {
                 let coordinates = match resize.coordinates {
@@ -177,7 +202,7 @@ impl<'g> Lowering<'g> {
                 };
                 let scale = resize.scale.map(|scale| 1.0 / scale);
                 let input = self.input(node, 0)?;
-                let element = Element::F32;
+                let element = self.element(node);
                 Ok(self.builder.resize(
                     name,
                     input,
@@ -190,17 +215,18 @@ impl<'g> Lowering<'g> {
             }
             Op::Softmax { axis: 1 } => {
                 let input = self.input(node, 0)?;
-                Ok(self.builder.softmax(name, input, Element::F32)?)
+                let element = self.element(node);
+                Ok(self.builder.softmax(name, input, element)?)
             }
             Op::Normalise { axis: 1, p: 2, epsilon } => {
                 let input = self.input(node, 0)?;
-                Ok(self.builder.l2_normalise(name, input, *epsilon, Element::F32)?)
+                let element = self.element(node);
+                Ok(self.builder.l2_normalise(name, input, *epsilon, element)?)
             }
             Op::Softmax { .. } | Op::Normalise { .. } => Err(self
                 .error(node, "only the Euclidean norm, and only along the channels (axis 1), is supported")),
-            Op::Quantize { .. } | Op::Dequantize { .. } => {
-                Err(self.error(node, "the model is quantised; pack the float model that it was made from"))
-            }
+            Op::Quantize { .. } => self.quantize(node),
+            Op::Dequantize { .. } => self.dequantize(node),
             Op::Transpose(permutation) => {
                 let what = format!("perm {permutation:?} cannot be taken into the layers around it");
                 Err(self.error(node, what))
@@ -216,57 +242,6 @@ impl<'g> Lowering<'g> {
                 "a packed model has no such operator; pack the model with its ConvTranspose nodes instead of the form for ONNX Runtime",
             )),
         }
-    }
-
-    /// A fully connected layer or a convolution, with its epilogue.
-    fn layer(&mut self, node: &'g Node) -> Result<format::ValueId, PackError> {
-        let name = node.name.as_str();
-        let input = self.input(node, 0)?;
-        let residual = match node.epilogue.residual {
-            Some(id) => Some(*self.values.get(&id).ok_or_else(|| self.error(node, "it adds a constant"))?),
-            None => None,
-        };
-        let activation = self.activation(node, node.epilogue.activation)?;
-        let weights = self.floats(node, 1)?;
-        let bias = match node.inputs.len() {
-            2 => PlainBias::None,
-            _ => PlainBias::F32(self.floats(node, 2)?),
-        };
-        let after = node.epilogue.affine.as_ref().map(|affine| (&*affine.scale, &*affine.shift));
-        let spread;
-        let (weights, window) = match &node.op {
-            Op::Conv(conv) => (weights, Some(conv.window)),
-            Op::ConvTranspose(conv) if conv.window.dilation != [1, 1] => {
-                // The format has no dilation here: a kernel with zeros between its elements is the same.
-                spread = dilate(weights, &conv.window);
-                let kernel = [0, 1].map(|axis| conv.window.extent(axis));
-                (&*spread, Some(Window { kernel, dilation: [1, 1], ..conv.window }))
-            }
-            Op::ConvTranspose(conv) => (weights, Some(conv.window)),
-            _ => (weights, None),
-        };
-        let fits_f16 = weights.iter().all(|weight| weight.abs() <= F16_MAX);
-        let spec = LayerSpec {
-            weights: match self.precision {
-                FloatPrecision::F16 if fits_f16 => PlainWeights::F16(weights),
-                _ => PlainWeights::F32(weights),
-            },
-            residual,
-            activation,
-            after,
-            ..LayerSpec::new(PlainWeights::F32(&[]), bias)
-        };
-        let output = self.result(node)?;
-        Ok(match (&node.op, window) {
-            (Op::Conv(conv), Some(window)) => {
-                self.builder.convolution(name, input, spec_of(&window), conv.groups, spec)?
-            }
-            (Op::ConvTranspose(conv), Some(window)) => {
-                let size = [output[1], output[2]];
-                self.builder.transposed(name, input, spec_of(&window), size, conv.groups, spec)?
-            }
-            _ => self.builder.fully_connected(name, input, spec)?,
-        })
     }
 
     fn activation(
@@ -300,7 +275,8 @@ impl<'g> Lowering<'g> {
         let activation = self.activation(node, activation)?;
         let before = before.as_ref().map(|(scale, shift)| (&**scale, &**shift));
         let after = node.epilogue.affine.as_ref().map(|affine| (&*affine.scale, &*affine.shift));
-        Ok(self.builder.elementwise(&node.name, input, before, activation, after, Element::F32)?)
+        let element = self.element(node);
+        Ok(self.builder.elementwise(&node.name, input, before, activation, after, element)?)
     }
 
     /// The second operand may be one pixel for the whole image; the first one may not.
@@ -343,7 +319,8 @@ impl<'g> Lowering<'g> {
                 ),
             ));
         }
-        Ok(self.builder.binary(&node.name, kind, a, b, activation, Element::F32)?)
+        let element = self.element(node);
+        Ok(self.builder.binary(&node.name, kind, a, b, activation, element)?)
     }
 
     fn pool(&mut self, node: &Node, pool: &Pool) -> Result<format::ValueId, PackError> {
@@ -368,14 +345,12 @@ impl<'g> Lowering<'g> {
             PoolKind::AverageWithPadding => format::PoolKind::AverageWithPadding,
         };
         let input = self.input(node, 0)?;
-        Ok(self.builder.pool(
-            &node.name,
-            input,
-            kind,
-            spec_of(&pool.window),
-            [rows, columns],
-            Element::F32,
-        )?)
+        let element = match (pool.kind, self.builder.element(input)) {
+            // The greatest integer stands for the greatest number; and floats are not rounded while they are pooled.
+            (PoolKind::Max, element) | (_, element @ Element::F32) => element,
+            _ => self.element(node),
+        };
+        Ok(self.builder.pool(&node.name, input, kind, spec_of(&pool.window), [rows, columns], element)?)
     }
 
     /// A mean over rows, columns or both.
@@ -395,8 +370,11 @@ impl<'g> Lowering<'g> {
         let window =
             WindowSpec { kernel: [rows, columns], stride: [rows, columns], dilation: [1, 1], pads: [0; 4] };
         let size = [height / rows, width / columns];
-        let mean =
-            self.builder.pool(&node.name, input, format::PoolKind::Average, window, size, Element::F32)?;
+        let element = match self.builder.element(input) {
+            Element::F32 => Element::F32,
+            Element::U8 { .. } => self.element(node),
+        };
+        let mean = self.builder.pool(&node.name, input, format::PoolKind::Average, window, size, element)?;
         let result = self.result(node)?;
         Ok(self.builder.reshape(&format!("{}.reshape", node.name), mean, result)?)
     }
@@ -406,29 +384,9 @@ fn spec_of(window: &Window) -> WindowSpec {
     WindowSpec { kernel: window.kernel, stride: window.stride, dilation: window.dilation, pads: window.pads }
 }
 
-/// Kernels with zeros between their elements.
-fn dilate(weights: &[f32], window: &Window) -> Vec<f32> {
-    let ([rows, columns], [wide_rows, wide_columns]) =
-        (window.kernel, [0, 1].map(|axis| window.extent(axis)));
-    let mut wide = vec![0.0; weights.len() / (rows * columns) * wide_rows * wide_columns];
-    for (at, &weight) in weights.iter().enumerate() {
-        let (kernel, row, column) = (at / (rows * columns), at / columns % rows, at % columns);
-        let to = (kernel * wide_rows + row * window.dilation[0]) * wide_columns + column * window.dilation[1];
-        wide[to] = weight;
-    }
-    wide
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn dilated_kernels_have_zeros_between() {
-        let window = Window { kernel: [2, 2], stride: [1, 1], dilation: [1, 2], pads: [0; 4] };
-        let wide = dilate(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0], &window);
-        assert_eq!(wide, [1.0, 0.0, 2.0, 3.0, 0.0, 4.0, 5.0, 0.0, 6.0, 7.0, 0.0, 8.0]);
-    }
 
     #[test]
     fn the_batch_is_the_first_axis() {

@@ -1,0 +1,238 @@
+//! Fully connected layers and convolutions, with integers as weights where the model has them.
+
+use std::borrow::Cow;
+
+use latent_runtime::format::{self, Element, LayerSpec, PlainBias, PlainWeights};
+
+use super::elements::on;
+use super::{Lowering, PackError, spec_of};
+use crate::graph::{Node, Op, Tensor, Window, interpret};
+use crate::pack::FloatPrecision;
+
+/// The greatest finite 16-bit float.
+const F16_MAX: f32 = 65504.0;
+
+/// How far the scale of a bias may be from that of the products and count as the same: a few roundings of a float.
+const SAME_SCALE: f64 = 1e-6;
+
+/// The integers of a layer.
+struct Integers {
+    weights: Vec<i8>,
+    /// One for each output channel.
+    scales: Vec<f32>,
+    /// In units of input scale times weight scale.
+    bias: Vec<i32>,
+}
+
+impl<'g> Lowering<'g> {
+    /// A fully connected layer or a convolution, with its epilogue. It multiplies integers when both its input and its
+    /// weights are integers, and floats otherwise.
+    pub(super) fn layer(&mut self, node: &'g Node) -> Result<format::ValueId, PackError> {
+        let mut input = self.input(node, 0)?;
+        let mut residual = match node.epilogue.residual {
+            Some(id) => Some(*self.values.get(&id).ok_or_else(|| self.error(node, "it adds a constant"))?),
+            None => None,
+        };
+        let integers = match self.builder.element(input) {
+            Element::U8 { scale, .. } => self.integers(node, scale)?,
+            Element::F32 => None,
+        };
+        let is_float = |value| self.builder.element(value) == Element::F32;
+        let output = match self.wanted(node.output) {
+            // A residual of floats is added to floats, and the sum rounded after.
+            Some(grid) if integers.is_some() && !residual.is_some_and(is_float) => on(grid),
+            _ => Element::F32,
+        };
+        if let (Some(value), Element::F32) = (residual, output) {
+            residual = Some(self.floats_of(node, "residual", value)?);
+        }
+        let activation = self.activation(node, node.epilogue.activation)?;
+        let after = node.epilogue.affine.as_ref().map(|affine| (&*affine.scale, &*affine.shift));
+        let fused = LayerSpec {
+            residual,
+            activation,
+            after,
+            output,
+            ..LayerSpec::new(PlainWeights::F32(&[]), PlainBias::None)
+        };
+        if let Some(Integers { weights, scales, bias }) = integers {
+            let weights = in_form(node, Cow::Owned(weights));
+            let weights = PlainWeights::I8 { values: &weights, scales: &scales };
+            return self.place(node, input, LayerSpec { weights, bias: PlainBias::I32(&bias), ..fused });
+        }
+        input = self.floats_of(node, "input", input)?;
+        let weights = in_form(node, self.floats(node, 1)?);
+        let bias = if node.inputs.len() > 2 { Some(self.floats(node, 2)?) } else { None };
+        let fits_f16 = weights.iter().all(|weight| weight.abs() <= F16_MAX);
+        let weights = match self.precision {
+            FloatPrecision::F16 if fits_f16 => PlainWeights::F16(&weights),
+            _ => PlainWeights::F32(&weights),
+        };
+        let bias = bias.as_deref().map_or(PlainBias::None, PlainBias::F32);
+        self.place(node, input, LayerSpec { weights, bias, ..fused })
+    }
+
+    fn place(
+        &mut self,
+        node: &Node,
+        input: format::ValueId,
+        spec: LayerSpec<'_>,
+    ) -> Result<format::ValueId, PackError> {
+        let name = node.name.as_str();
+        let [_, rows, columns] = self.result(node)?;
+        Ok(match &node.op {
+            Op::Conv(conv) => {
+                self.builder.convolution(name, input, spec_of(&conv.window), conv.groups, spec)?
+            }
+            Op::ConvTranspose(conv) => {
+                let window = spec_of(&undilated(&conv.window));
+                self.builder.transposed(name, input, window, [rows, columns], conv.groups, spec)?
+            }
+            _ => self.builder.fully_connected(name, input, spec)?,
+        })
+    }
+
+    /// The integers of a layer whose input has the scale `input`; `None` when its weights are not integers, or are but
+    /// cannot be multiplied as such: their scales vary within an output channel, or sums might exceed 32 bits.
+    fn integers(&self, node: &Node, input: f32) -> Result<Option<Integers>, PackError> {
+        let Some(quantised) = self.dequantised.get(&node.inputs[1]) else { return Ok(None) };
+        let shape = self.graph.shape(node.inputs[1]);
+        let lengths: Vec<usize> = shape
+            .iter()
+            .map(|dim| if let crate::graph::Dim::Size(length) = dim { *length } else { 1 })
+            .collect();
+        // The axis of output channels, and how often it repeats: once for each group.
+        let (channel_axis, repeats) = match &node.op {
+            Op::ConvTranspose(conv) => (1, conv.groups),
+            _ => (0, 1),
+        };
+        let per_group = lengths[channel_axis];
+        let outputs = per_group * repeats;
+        let Some((weights, scales)) = self.plain(quantised, channel_axis) else { return Ok(None) };
+        let mut narrow = Vec::with_capacity(weights.len());
+        for weight in weights {
+            narrow.push(i8::try_from(weight).map_err(|_| {
+                self.error(
+                    node,
+                    "its weights less their zero point are beyond 8 bits with a sign, which a packed model's are; quantise weights symmetrically (as int8 with zero point 0)",
+                )
+            })?);
+        }
+        let scales: Vec<f32> = (0..outputs).map(|at| scales[at % per_group % scales.len()]).collect();
+        let units: Vec<f64> = scales.iter().map(|&scale| f64::from(scale) * f64::from(input)).collect();
+        let Some(bias) = self.bias(node, &units)? else { return Ok(None) };
+        // The sum of magnitudes of each channel's weights bounds its sums, whatever the input.
+        let mut magnitudes = vec![0i64; outputs];
+        let inner: usize = lengths[channel_axis + 1..].iter().product();
+        for (at, &weight) in narrow.iter().enumerate() {
+            let group = if repeats == 1 { 0 } else { at / (inner * per_group) / (lengths[0] / repeats) };
+            magnitudes[group * per_group + at / inner % per_group] += i64::from(weight).abs();
+        }
+        let fits = |(magnitude, bias): (&i64, &i64)| magnitude * 255 + bias.abs() <= i64::from(i32::MAX);
+        if !magnitudes.iter().zip(&bias).all(fits) {
+            return Ok(None);
+        }
+        let bias = bias.into_iter().map(|bias| bias as i32).collect();
+        Ok(Some(Integers { weights: narrow, scales, bias }))
+    }
+
+    /// A layer's bias in the given units, one for each output channel; `None` when it does not fit them.
+    fn bias(&self, node: &Node, units: &[f64]) -> Result<Option<Vec<i64>>, PackError> {
+        let Some(&id) = node.inputs.get(2) else { return Ok(Some(vec![0; units.len()])) };
+        let round = |value: f64, unit: f64| {
+            let steps = (value / unit).round_ties_even();
+            (steps.abs() <= f64::from(i32::MAX)).then_some(steps as i64)
+        };
+        if let Some(quantised) = self.dequantised.get(&id)
+            && let Some((values, scales)) = self.plain(quantised, 0)
+        {
+            let steps = values.iter().zip(units).enumerate().map(|(at, (&value, &unit))| {
+                let scale = f64::from(scales[at % scales.len()]);
+                // The usual case keeps its integers, however large they are.
+                if (scale / unit - 1.0).abs() <= SAME_SCALE {
+                    Some(value)
+                } else {
+                    round(value as f64 * scale, unit)
+                }
+            });
+            return Ok(steps.collect());
+        }
+        let values = self.floats(node, 2)?;
+        Ok(values.iter().zip(units).map(|(&value, &unit)| round(value.into(), unit)).collect())
+    }
+
+    /// The integers under a DequantizeLinear less their zero points, and their scales: one, or one for each place along
+    /// `axis`. `None` when they vary along another axis.
+    fn plain(&self, node: &Node, axis: usize) -> Option<(Vec<i64>, &'g [f32])> {
+        let Op::Dequantize { axis: own } = node.op else { return None };
+        let integers = self.graph.constant(node.inputs[0])?;
+        let scales = self.graph.constant(node.inputs[1])?.floats()?;
+        let zero_points = match node.inputs.get(2) {
+            Some(&id) => self.graph.constant(id)?.integers()?,
+            None => vec![0],
+        };
+        if own != axis && (scales.len() > 1 || zero_points.len() > 1) {
+            return None;
+        }
+        let inner: usize = integers.shape().get(axis + 1..).unwrap_or_default().iter().product();
+        let values = integers.integers()?.into_iter().enumerate();
+        let values = values.map(|(at, value)| value - zero_points[at / inner % zero_points.len()]);
+        Some((values.collect(), scales))
+    }
+
+    /// A layer's weights or bias as floats.
+    fn floats(&self, node: &Node, index: usize) -> Result<Cow<'g, [f32]>, PackError> {
+        let graph = self.graph;
+        if let Some(values) = graph.constant(node.inputs[index]).and_then(Tensor::floats) {
+            return Ok(Cow::Borrowed(values));
+        }
+        let dequantised = self.dequantised.get(&node.inputs[index]).and_then(|node| {
+            let inputs = node.inputs.iter().map(|&id| graph.constant(id)).collect::<Option<Vec<_>>>()?;
+            Some(interpret::fold(&node.op, &inputs)?.floats()?.to_vec())
+        });
+        dequantised.map(Cow::Owned).ok_or_else(|| {
+            self.error(node, format!("its input {index} is computed; only constant weights are supported"))
+        })
+    }
+}
+
+/// A layer's weights as the format has them, which knows no dilation of transposed convolutions: a kernel with zeros
+/// between its elements is the same.
+fn in_form<'a, T: Copy + Default>(node: &Node, weights: Cow<'a, [T]>) -> Cow<'a, [T]> {
+    match &node.op {
+        Op::ConvTranspose(conv) if conv.window.dilation != [1, 1] => {
+            Cow::Owned(dilate(&weights, &conv.window))
+        }
+        _ => weights,
+    }
+}
+
+/// The window of [`in_form`].
+fn undilated(window: &Window) -> Window {
+    Window { kernel: [0, 1].map(|axis| window.extent(axis)), dilation: [1, 1], ..*window }
+}
+
+/// Kernels with zeros between their elements.
+fn dilate<T: Copy + Default>(weights: &[T], window: &Window) -> Vec<T> {
+    let ([rows, columns], [wide_rows, wide_columns]) =
+        (window.kernel, [0, 1].map(|axis| window.extent(axis)));
+    let mut wide = vec![T::default(); weights.len() / (rows * columns) * wide_rows * wide_columns];
+    for (at, &weight) in weights.iter().enumerate() {
+        let (kernel, row, column) = (at / (rows * columns), at / columns % rows, at % columns);
+        let to = (kernel * wide_rows + row * window.dilation[0]) * wide_columns + column * window.dilation[1];
+        wide[to] = weight;
+    }
+    wide
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dilated_kernels_have_zeros_between() {
+        let window = Window { kernel: [2, 2], stride: [1, 1], dilation: [1, 2], pads: [0; 4] };
+        let wide = dilate(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0], &window);
+        assert_eq!(wide, [1.0, 0.0, 2.0, 3.0, 0.0, 4.0, 5.0, 0.0, 6.0, 7.0, 0.0, 8.0]);
+    }
+}
