@@ -53,6 +53,8 @@ mod half;
 mod kernels;
 pub mod latent;
 pub mod native;
+#[cfg(feature = "std")]
+pub mod npy;
 #[cfg(feature = "onnx")]
 pub mod onnx;
 #[cfg(feature = "std")]

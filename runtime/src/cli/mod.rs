@@ -6,7 +6,6 @@ mod image;
 mod inspect;
 mod inspect_packed;
 mod metadata;
-mod npy;
 mod run;
 mod text;
 

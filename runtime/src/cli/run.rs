@@ -9,6 +9,7 @@ use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use latent_runtime::backend::{Backend, TensorInfo};
 use latent_runtime::latent::{Distribution, lerp, slerp};
+use latent_runtime::npy;
 use latent_runtime::onnx::{ImageShape, ModelKind, ModelMetadata};
 use latent_runtime::open::{BackendKind, OpenOptions, open};
 use latent_runtime::pixels::ValueRange;
@@ -17,7 +18,7 @@ use serde_json::json;
 
 use super::image::{Sheet, read_png};
 use super::metadata::metadata;
-use super::{atomic, npy, print, usage};
+use super::{atomic, print, usage};
 
 /// The most values of all inputs or outputs together: 4 GB.
 const MAX_VALUES: usize = 1 << 30;

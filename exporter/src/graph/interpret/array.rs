@@ -21,7 +21,10 @@ impl<T: Real> Array<T> {
 
     /// The same elements in this float type.
     pub fn from_tensor(tensor: &Tensor) -> Array<T> {
-        let data = tensor.doubles().into_iter().map(T::from_f64).collect();
+        let data = match tensor.floats() {
+            Some(floats) => floats.iter().map(|&value| T::from_f64(value.into())).collect(),
+            None => tensor.doubles().into_iter().map(T::from_f64).collect(),
+        };
         Array { shape: tensor.shape().to_vec(), data }
     }
 

@@ -1,7 +1,9 @@
 //! Convolutions, by definition.
 
+use std::ops::Range;
+
 use super::{Array, Real};
-use crate::graph::{Convolution, TransposedConvolution};
+use crate::graph::{Convolution, TransposedConvolution, Window};
 
 /// Every output is the sum over a window of the input.
 pub(super) fn convolution<T: Real>(
@@ -32,11 +34,14 @@ pub(super) fn convolution<T: Real>(
                             // Row of the input, still shifted by the padding.
                             let from_row = row * window.stride[0] + i * window.dilation[0];
                             let Some(from_row) = inside(from_row, window.pads[0], height) else { continue };
-                            for column in 0..columns {
-                                let from = column * window.stride[1] + j * window.dilation[1];
-                                if let Some(from) = inside(from, window.pads[1], width) {
-                                    plane[row * columns + column] += factor * image[from_row * width + from];
-                                }
+                            let image = &image[from_row * width..][..width];
+                            let plane = &mut plane[row * columns..][..columns];
+                            if let Some((from, places)) = places(window, j, width, columns) {
+                                add_products(
+                                    (&mut plane[places], 1),
+                                    factor,
+                                    (&image[from..], window.stride[1]),
+                                );
                             }
                         }
                     }
@@ -79,11 +84,14 @@ pub(super) fn transposed<T: Real>(
                         for row in 0..height {
                             let to_row = row * window.stride[0] + i * window.dilation[0];
                             let Some(to_row) = inside(to_row, window.pads[0], rows) else { continue };
-                            for column in 0..width {
-                                let to = column * window.stride[1] + j * window.dilation[1];
-                                if let Some(to) = inside(to, window.pads[1], columns) {
-                                    plane[to_row * columns + to] += factor * image[row * width + column];
-                                }
+                            let image = &image[row * width..][..width];
+                            let plane = &mut plane[to_row * columns..][..columns];
+                            if let Some((to, places)) = places(window, j, columns, width) {
+                                add_products(
+                                    (&mut plane[to..], window.stride[1]),
+                                    factor,
+                                    (&image[places], 1),
+                                );
                             }
                         }
                     }
@@ -92,6 +100,29 @@ pub(super) fn transposed<T: Real>(
         }
     }
     result
+}
+
+/// Of `count` windows along the columns those whose element `j` lies inside an image of the given width, and where it
+/// does for the first of them.
+fn places(window: &Window, j: usize, width: usize, count: usize) -> Option<(usize, Range<usize>)> {
+    let (stride, ahead) = (window.stride[1], j * window.dilation[1]);
+    let first = window.pads[1].saturating_sub(ahead).div_ceil(stride);
+    let end = (window.pads[1] + width).saturating_sub(ahead).div_ceil(stride).min(count);
+    (first < end).then(|| (first * stride + ahead - window.pads[1], first..end))
+}
+
+/// Adds to each `every`th sum the product of the factor and each `nth` value, until either is at its end.
+fn add_products<T: Real>((sums, every): (&mut [T], usize), factor: T, (values, nth): (&[T], usize)) {
+    if (every, nth) == (1, 1) {
+        // The same, but the compiler sees that neighbours are next to each other.
+        for (sum, &value) in sums.iter_mut().zip(values) {
+            *sum += factor * value;
+        }
+        return;
+    }
+    for (sum, &value) in sums.iter_mut().step_by(every).zip(values.iter().step_by(nth)) {
+        *sum += factor * value;
+    }
 }
 
 /// The place in an axis of `length`, given its place in the padded axis; `None` in the padding.

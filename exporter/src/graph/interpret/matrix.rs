@@ -55,15 +55,22 @@ pub(super) fn gemm<T: Real>(gemm: &Gemm, a: &Array<T>, b: &Array<T>, c: Option<&
     let (alpha, beta) = (T::from_f64(gemm.alpha.into()), T::from_f64(gemm.beta.into()));
     let c = c.map(|c| c.broadcast(&[rows, columns]));
     let mut result = Array::zeros(vec![rows, columns]);
-    for row in 0..rows {
-        for column in 0..columns {
-            let mut sum = T::default();
-            for k in 0..inner {
-                let left = if gemm.transpose_a { a.data[k * rows + row] } else { a.data[row * inner + k] };
-                let right =
-                    if gemm.transpose_b { b.data[column * inner + k] } else { b.data[k * columns + column] };
-                sum += left * right;
+    // The left matrix by columns: all rows go on together, each summing in order.
+    let left = |row: usize, k: usize| {
+        if gemm.transpose_a { a.data[k * rows + row] } else { a.data[row * inner + k] }
+    };
+    let by_columns: Vec<T> = (0..inner).flat_map(|k| (0..rows).map(move |row| left(row, k))).collect();
+    let mut sums = vec![T::default(); rows];
+    for column in 0..columns {
+        sums.fill(T::default());
+        for (k, lefts) in by_columns.chunks_exact(rows.max(1)).enumerate() {
+            let right =
+                if gemm.transpose_b { b.data[column * inner + k] } else { b.data[k * columns + column] };
+            for (sum, &left) in sums.iter_mut().zip(lefts) {
+                *sum += left * right;
             }
+        }
+        for (row, &sum) in sums.iter().enumerate() {
             let at = row * columns + column;
             result.data[at] = alpha * sum + c.as_ref().map_or(T::default(), |c| beta * c.data[at]);
         }

@@ -2,75 +2,132 @@
 //!
 //! <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>
 
+use std::fmt;
+use std::format;
 use std::path::Path;
-
-use anyhow::{Context, bail};
+use std::string::{String, ToString};
+use std::vec;
+use std::vec::Vec;
 
 const MAGIC: &[u8] = b"\x93NUMPY";
 
 /// An array: its shape and its values, row-major.
-#[derive(Debug, PartialEq)]
-pub(super) struct Array {
-    pub(super) shape: Vec<usize>,
-    pub(super) values: Vec<f32>,
+#[derive(Clone, Debug, PartialEq)]
+pub struct Array {
+    /// Length of each axis.
+    pub shape: Vec<usize>,
+    /// As many as the product of `shape`.
+    pub values: Vec<f32>,
 }
 
+/// Why bytes are no array that can be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NpyError {
+    /// The file ends within its header.
+    Truncated,
+    /// A version of the format that is not known.
+    Version(u8),
+    /// The header is not text.
+    NotText,
+    /// An entry of the header is not there.
+    Missing(&'static str),
+    /// Elements of another type; the text is NumPy's name for it.
+    Elements(String),
+    /// Columns come first.
+    FortranOrder,
+    /// What the header says of the shape cannot be understood.
+    Shape(String),
+    /// A number of bytes that is no whole number of values.
+    Bytes(usize),
+    /// More or fewer values than the shape has.
+    Values {
+        /// The shape.
+        shape: Vec<usize>,
+        /// How many values there are.
+        found: usize,
+    },
+}
+
+impl fmt::Display for NpyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Truncated => f.write_str("the .npy header is truncated"),
+            Self::Version(version) => write!(f, "it is .npy format version {version}, which is not known"),
+            Self::NotText => f.write_str("the .npy header is not text"),
+            Self::Missing(key) => write!(f, "the .npy header has no {key}"),
+            Self::Elements(found) => {
+                write!(f, "its elements are {found}, but '<f4' is needed (in NumPy: .astype('float32'))")
+            }
+            Self::FortranOrder => f.write_str("it is in Fortran order (in NumPy: numpy.ascontiguousarray)"),
+            Self::Shape(text) if text.is_empty() => f.write_str("its shape is damaged"),
+            Self::Shape(text) => write!(f, "its shape has \"{text}\""),
+            Self::Bytes(found) => {
+                write!(f, "it holds {found} bytes of data, which is no whole number of float32 values")
+            }
+            Self::Values { shape, found } => write!(f, "its shape is {shape:?}, but it holds {found} values"),
+        }
+    }
+}
+
+impl std::error::Error for NpyError {}
+
 /// Reads an array; raw bytes make one of a single axis.
-pub(super) fn decode(bytes: &[u8]) -> anyhow::Result<Array> {
+///
+/// # Errors
+/// When the bytes are no array of 32-bit floats in row-major order.
+pub fn decode(bytes: &[u8]) -> Result<Array, NpyError> {
+    use NpyError::{FortranOrder, Missing, NotText, Truncated, Version};
     let Some(rest) = bytes.strip_prefix(MAGIC) else {
         let values = floats(bytes)?;
         return Ok(Array { shape: vec![values.len()], values });
     };
-    let truncated = "the .npy header is truncated";
-    let (length, at): (usize, usize) = match rest.first().context(truncated)? {
-        1 => (u16::from_le_bytes(rest.get(2..4).context(truncated)?.try_into()?) as usize, 4),
-        2 | 3 => (u32::from_le_bytes(rest.get(2..6).context(truncated)?.try_into()?) as usize, 6),
-        version => bail!("it is .npy format version {version}, which is not known"),
+    let little_endian = |bytes: &[u8]| bytes.iter().rev().fold(0, |sum, &byte| sum << 8 | usize::from(byte));
+    let (length, at) = match rest.first().ok_or(Truncated)? {
+        1 => (little_endian(rest.get(2..4).ok_or(Truncated)?), 4usize),
+        2 | 3 => (little_endian(rest.get(2..6).ok_or(Truncated)?), 6),
+        version => return Err(Version(*version)),
     };
-    let end = at.checked_add(length).context(truncated)?;
-    let header =
-        std::str::from_utf8(rest.get(at..end).context(truncated)?).context("the .npy header is not text")?;
-    let entry = |key: &str| {
-        let (_, rest) = header
-            .split_once(&format!("'{key}':"))
-            .with_context(|| format!("the .npy header has no {key}"))?;
-        anyhow::Ok(rest.trim_start())
+    let end = at.checked_add(length).ok_or(Truncated)?;
+    let header = std::str::from_utf8(rest.get(at..end).ok_or(Truncated)?).map_err(|_| NotText)?;
+    let entry = |key: &'static str| {
+        let (_, rest) = header.split_once(&format!("'{key}':")).ok_or(Missing(key))?;
+        Ok(rest.trim_start())
     };
     let descr = entry("descr")?;
     if !descr.starts_with("'<f4'") {
-        let found = descr.split(',').next().unwrap_or(descr);
-        bail!("its elements are {found}, but '<f4' is needed (in NumPy: .astype('float32'))");
+        return Err(NpyError::Elements(descr.split(',').next().unwrap_or(descr).into()));
     }
     if !entry("fortran_order")?.starts_with("False") {
-        bail!("it is in Fortran order (in NumPy: numpy.ascontiguousarray)");
+        return Err(FortranOrder);
     }
     let sizes = entry("shape")?
         .strip_prefix('(')
         .and_then(|text| text.split_once(')'))
-        .context("its shape is damaged")?
+        .ok_or_else(|| NpyError::Shape(String::new()))?
         .0;
     let shape = sizes
         .split(',')
         .map(str::trim)
         .filter(|size| !size.is_empty())
-        .map(|size| size.parse().with_context(|| format!("its shape has \"{size}\"")))
-        .collect::<anyhow::Result<Vec<usize>>>()?;
+        .map(|size| size.parse().map_err(|_| NpyError::Shape(size.to_string())))
+        .collect::<Result<Vec<usize>, _>>()?;
     let values = floats(&rest[end..])?;
     if shape.iter().try_fold(1usize, |product, &size| product.checked_mul(size)) != Some(values.len()) {
-        bail!("its shape is {shape:?}, but it holds {} values", values.len());
+        return Err(NpyError::Values { shape, found: values.len() });
     }
     Ok(Array { shape, values })
 }
 
-fn floats(bytes: &[u8]) -> anyhow::Result<Vec<f32>> {
+fn floats(bytes: &[u8]) -> Result<Vec<f32>, NpyError> {
     if !bytes.len().is_multiple_of(4) {
-        bail!("it holds {} bytes of data, which is no whole number of float32 values", bytes.len());
+        return Err(NpyError::Bytes(bytes.len()));
     }
     Ok(bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
 }
 
 /// The bytes of an array for a file of this name: `.npy` if it ends so, else raw little-endian values.
-pub(super) fn encode(path: &Path, shape: &[usize], values: &[f32]) -> Vec<u8> {
+pub fn encode(path: &Path, shape: &[usize], values: &[f32]) -> Vec<u8> {
     let mut bytes = Vec::new();
     if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("npy")) {
         let sizes: String = shape.iter().map(|size| format!("{size}, ")).collect();

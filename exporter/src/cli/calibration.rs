@@ -1,0 +1,167 @@
+//! The options of int8 quantisation, for every command that quantises, and the report.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::{Args, ValueEnum};
+use latent_exporter::graph::Graph;
+use latent_exporter::quantise::{
+    Calibrator, Inputs, Options, QuantiseError, Report, Source, WeightOptions, WeightRange,
+};
+use latent_runtime::latent::Distribution;
+use latent_runtime::onnx::{ModelKind, ModelMetadata};
+use latent_runtime::pixels::ValueRange;
+
+use super::table::table;
+
+/// Options of `--precision int8`.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Options for --precision int8")]
+pub(crate) struct CalibrationArgs {
+    /// Inputs to observe activations on: a folder of PNG or JPEG pictures, or an array (.npy) of shape (N, ...)
+    /// [default: latents of the model's distribution, for a generator]
+    #[arg(long, value_name = "PATH")]
+    calibration_data: Option<PathBuf>,
+    /// How many inputs to observe; a quarter as many others are for the report
+    #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    samples: u32,
+    /// How the range of an activation is chosen
+    #[arg(long, value_enum, default_value_t = CalibratorName::Mse)]
+    calibrator: CalibratorName,
+    /// How much of an activation the percentile calibrator keeps, in percent
+    #[arg(long, value_name = "PERCENT", default_value_t = 99.99)]
+    percentile: f64,
+    /// How the scales of weights are chosen
+    #[arg(long, value_enum, default_value_t = WeightRangeName::Mse)]
+    weight_range: WeightRangeName,
+    /// One scale for all weights of a layer, not one for each output channel
+    #[arg(long)]
+    per_tensor: bool,
+    /// A node that stays float, by its name in `exporter inspect`; may be given several times
+    #[arg(long, value_name = "NODE")]
+    keep_float: Vec<String>,
+    /// Seed for drawing latents and picking pictures
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum CalibratorName {
+    /// Everything that was observed
+    MinMax,
+    /// All but the rarest values (see --percentile)
+    Percentile,
+    /// What makes the mean squared error least
+    Mse,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum WeightRangeName {
+    /// The largest weight is just representable
+    MinMax,
+    /// What makes the mean squared error least
+    Mse,
+}
+
+impl CalibrationArgs {
+    /// How to quantise.
+    pub(crate) fn options(&self, metadata: &ModelMetadata) -> Options {
+        let gives_images = metadata.kind == Some(ModelKind::Generator);
+        let range = metadata.range.filter(|_| gives_images);
+        Options {
+            calibrator: match self.calibrator {
+                CalibratorName::MinMax => Calibrator::MinMax,
+                CalibratorName::Percentile => Calibrator::Percentile(self.percentile),
+                CalibratorName::Mse => Calibrator::Mse,
+            },
+            weights: WeightOptions {
+                per_channel: !self.per_tensor,
+                range: match self.weight_range {
+                    WeightRangeName::MinMax => WeightRange::MinMax,
+                    WeightRangeName::Mse => WeightRange::Mse,
+                },
+            },
+            keep_float: self.keep_float.clone(),
+            every_layer: false,
+            peak: range.map(|range| f64::from(range.high()) - f64::from(range.low())),
+        }
+    }
+
+    /// The inputs that were asked for, or those that fit the model best. Says so on stderr when they had to be made up.
+    pub(crate) fn inputs(&self, graph: &Graph, metadata: &ModelMetadata) -> anyhow::Result<Inputs> {
+        let &[input] = &*graph.inputs else {
+            return Err(QuantiseError::Inputs { found: graph.inputs.len() }.into());
+        };
+        let (shape, count) = (graph.shape(input), self.samples as usize);
+        if let Some(path) = &self.calibration_data {
+            let range = metadata.range.unwrap_or(ValueRange::SIGNED);
+            return Inputs::read(path, &shape, range, count, self.seed).context("--calibration-data");
+        }
+        if let (Some(ModelKind::Generator), Some(distribution)) = (metadata.kind, metadata.distribution) {
+            return Ok(Inputs::drawn(&shape, distribution, count, self.seed, Source::Latents));
+        }
+        let (low, high) = metadata.range.map_or((-1.0, 1.0), |range| (range.low(), range.high()));
+        eprintln!(
+            "warning: calibrating on random values from {low} to {high}, since the model does not say what it is given; ranges \
+             of activations may be far from those of real inputs: give some with --calibration-data"
+        );
+        Ok(Inputs::drawn(&shape, Distribution::Uniform { low, high }, count, self.seed, Source::Random))
+    }
+}
+
+/// The report as tables.
+pub(crate) fn summary(report: &Report) -> String {
+    let decibels = |ratio: Option<f64>| ratio.map_or("exact".into(), |ratio| format!("{ratio:.1}"));
+    let mut rows = vec![["layer", "operator", "computes in", "weights SQNR dB"].map(String::from).to_vec()];
+    rows.extend(report.layers.iter().map(|layer| {
+        let kind = match &layer.why_float {
+            _ if layer.int8 => "int8".to_string(),
+            Some(why) => format!("float: {why}"),
+            None => "float".to_string(),
+        };
+        let ratio = if layer.int8 { decibels(layer.weight_sqnr) } else { String::new() };
+        vec![layer.name.clone(), layer.operator.to_string(), kind, ratio]
+    }));
+    let mut text = table(&rows) + "\n";
+    let head = ["activation", "least", "greatest", "from", "to", "zero point", "SQNR dB"];
+    let mut rows = vec![head.map(String::from).to_vec()];
+    rows.extend(report.tensors.iter().map(|tensor| {
+        let [least, greatest] = tensor.observed.map(|value| format!("{value:.4}"));
+        let [from, to] = tensor.range.map(|value| format!("{value:.4}"));
+        let zero_point = tensor.zero_point.to_string();
+        vec![tensor.name.clone(), least, greatest, from, to, zero_point, decibels(tensor.sqnr)]
+    }));
+    text += &(table(&rows) + "\n");
+    let head = ["output", "PSNR dB", "SQNR dB", "largest difference", "peak", "cosine", "same nearest"];
+    let mut rows = vec![head.map(String::from).to_vec()];
+    rows.extend(report.outputs.iter().map(|output| {
+        vec![
+            output.name.clone(),
+            decibels(output.psnr),
+            decibels(output.sqnr),
+            format!("{:.5}", output.largest),
+            format!("{:.4}", output.peak),
+            output.cosine.map_or("-".into(), |cosine| format!("{cosine:.6}")),
+            output.same_nearest.map_or("-".into(), |same| format!("{:.1} %", 100.0 * same)),
+        ]
+    }));
+    text += &table(&rows);
+    let from = match report.source {
+        Source::Latents => "latents",
+        Source::Pictures => "pictures",
+        Source::Array => "arrays",
+        Source::Random => "random inputs",
+    };
+    let calibrator = match report.percentile {
+        Some(percentile) => format!("{} {percentile}", report.calibrator),
+        None => report.calibrator.to_string(),
+    };
+    text += &format!(
+        "\nranges: {calibrator} on {} {from}; weights: {}, one scale for each {}; figures: on {} other {from}\n",
+        report.calibration_samples,
+        report.weight_range,
+        if report.per_channel { "output channel" } else { "layer" },
+        report.held_out_samples,
+    );
+    text
+}
