@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::PackError;
 use crate::graph::interpret::{self, Array};
 use crate::graph::{Dim, Graph};
+use crate::quantise::{Samples, per_example};
 
 /// How far a packed model's outputs are from the ONNX model's.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -43,31 +44,36 @@ pub fn difference(
     examples: usize,
     seed: u64,
 ) -> Result<Difference, PackError> {
+    let shape = graph.inputs.first().map(|&id| graph.shape(id)).unwrap_or_default();
+    let distribution = metadata.distribution.filter(|_| shape.len() == 2);
+    let distribution = distribution.unwrap_or(Distribution::Uniform { low: -1.0, high: 1.0 });
+    let mut values = vec![0.0; examples * per_example(&shape)];
+    distribution.fill(&mut Rng::from_seed(seed), &mut values);
+    difference_on(graph, packed, &Samples { count: examples, values })
+}
+
+/// The same on these inputs.
+///
+/// # Errors
+/// As [`difference`].
+pub fn difference_on(graph: &Graph, packed: &[u8], samples: &Samples) -> Result<Difference, PackError> {
     let fault = |what: String| PackError::Check(what);
     let mut backend = NativeBackend::from_bytes(packed, &NativeOptions::default())
         .map_err(|error| fault(error.to_string()))?;
-    // A model with a fixed batch takes its inputs one by one.
     let shape = graph.inputs.first().map(|&id| graph.shape(id)).unwrap_or_default();
-    let (calls, batch) = if shape.first() == Some(&Dim::Batch) { (1, examples) } else { (examples, 1) };
-    let lengths = shape.iter().map(|dim| match dim {
-        Dim::Batch => batch,
-        Dim::Size(length) => *length,
-    });
-    let lengths: Vec<usize> = lengths.collect();
-    let distribution = metadata.distribution.filter(|_| shape.len() == 2);
-    let distribution = distribution.unwrap_or(Distribution::Uniform { low: -1.0, high: 1.0 });
-    let mut rng = Rng::from_seed(seed);
+    // A model with a fixed batch takes its inputs one by one.
+    let batch = if shape.first() == Some(&Dim::Batch) { samples.count } else { 1 };
+    let lengths: Vec<usize> =
+        shape.iter().map(|dim| if let Dim::Size(length) = dim { *length } else { batch }).collect();
     let (mut low, mut high, mut largest, mut squares, mut count) =
         (f64::INFINITY, f64::NEG_INFINITY, 0.0f64, 0.0, 0.0);
-    for _ in 0..calls {
-        let mut input = vec![0.0; lengths.iter().product()];
-        distribution.fill(&mut rng, &mut input);
+    for input in samples.values.chunks_exact((batch * per_example(&shape)).max(1)) {
         let wide =
             Array { shape: lengths.clone(), data: input.iter().map(|&value| f64::from(value)).collect() };
         let expected =
             interpret::run(graph, vec![wide]).map_err(|error| fault(error.to_string()))?.swap_remove(0);
         let mut found = vec![0.0; expected.data.len()];
-        backend.run(batch, &input, &mut found).map_err(|error| fault(error.to_string()))?;
+        backend.run(batch, input, &mut found).map_err(|error| fault(error.to_string()))?;
         for (&found, &expected) in found.iter().zip(&expected.data) {
             (low, high) = (low.min(expected), high.max(expected));
             let error = (f64::from(found) - expected).abs();
@@ -78,5 +84,10 @@ pub fn difference(
             count += 1.0;
         }
     }
-    Ok(Difference { examples, range: high - low, largest, rms: (squares / f64::max(count, 1.0)).sqrt() })
+    Ok(Difference {
+        examples: samples.count,
+        range: high - low,
+        largest,
+        rms: (squares / f64::max(count, 1.0)).sqrt(),
+    })
 }

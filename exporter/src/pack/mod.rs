@@ -8,7 +8,7 @@ use latent_runtime::onnx::proto::ModelProto;
 use latent_runtime::onnx::{self, ModelMetadata};
 use latent_runtime::pixels::ValueRange;
 
-pub use difference::{Difference, difference};
+pub use difference::{Difference, difference, difference_on};
 
 use crate::graph::{Graph, Op};
 use crate::import::{ImportError, import};

@@ -12,7 +12,6 @@ use latent_runtime::pixels::ValueRange;
 use latent_runtime::rng::Rng;
 
 use super::QuantiseError;
-use super::plan::per_example;
 use crate::graph::{Dim, shape_text};
 
 /// Inputs of a model, one after the other, row-major.
@@ -200,6 +199,11 @@ impl Inputs {
             }
         })
     }
+}
+
+/// How many elements an example of this shape has, the batch being its first axis.
+pub(crate) fn per_example(shape: &[Dim]) -> usize {
+    shape.iter().skip(1).map(|dim| if let Dim::Size(length) = dim { *length } else { 1 }).product()
 }
 
 /// How many samples to check with.

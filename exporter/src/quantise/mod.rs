@@ -28,6 +28,7 @@ use crate::graph::interpret::RunError;
 use crate::graph::{Graph, InferError, Op};
 
 pub use calibrate::{Calibrator, Parameters};
+pub(crate) use inputs::per_example;
 pub use inputs::{DataError, Inputs, Samples, Source};
 pub use report::{LayerReport, OutputReport, Report, TensorReport};
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rayon::prelude::*;
 
 use super::histogram::Histogram;
-use super::plan::per_example;
+use super::inputs::per_example;
 use super::{QuantiseError, Samples};
 use crate::graph::interpret::{self, Array};
 use crate::graph::{Content, Dim, Graph, ValueId};

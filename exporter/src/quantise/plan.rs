@@ -5,8 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::histogram::Histogram;
 use super::{Calibrator, Options, Parameters, QuantiseError};
 use crate::graph::{
-    Binary, Content, Dim, Element, Gemm, Graph, Interpolation, Node, Op, PadFill, PoolKind, ReduceKind,
-    ValueId,
+    Binary, Content, Element, Gemm, Graph, Interpolation, Node, Op, PadFill, PoolKind, ReduceKind, ValueId,
 };
 
 /// What a node is to quantisation.
@@ -251,9 +250,4 @@ fn groups(
         }
     }
     (group, roots)
-}
-
-/// How many elements an example of this shape has, the batch being its first axis.
-pub(super) fn per_example(shape: &[Dim]) -> usize {
-    shape.iter().skip(1).map(|dim| if let Dim::Size(length) = dim { *length } else { 1 }).product()
 }

@@ -182,7 +182,7 @@ fn ratio(float: &Graph, quantised: &Graph) -> f64 {
     let samples = inputs(float).held_out;
     let shape = float.shape(float.inputs[0]);
     let lengths = shape.iter().map(|dim| if let Dim::Size(length) = dim { *length } else { samples.count });
-    let data = samples.values.iter().map(|&value| value.into()).collect();
+    let data: Vec<f64> = samples.values.iter().map(|&value| value.into()).collect();
     let x = Array { shape: lengths.collect(), data };
     let expected = interpret::run(float, vec![x.clone()]).unwrap().swap_remove(0);
     let found = interpret::run(quantised, vec![x]).unwrap().swap_remove(0);

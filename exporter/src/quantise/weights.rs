@@ -119,3 +119,93 @@ fn scale(weights: &[f32], range: WeightRange) -> f32 {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::{Elements, Gemm, TransposedConvolution, Window};
+    use latent_runtime::rng::Rng;
+
+    const GEMM: Op = Op::Gemm(Gemm { alpha: 1.0, beta: 1.0, transpose_a: false, transpose_b: true });
+    const INPUT: Parameters = Parameters { scale: 0.5, zero_point: 3 };
+
+    fn transposed(groups: usize) -> Op {
+        let window = Window { kernel: [1, 2], stride: [1, 1], dilation: [1, 1], pads: [0; 4] };
+        Op::ConvTranspose(TransposedConvolution { window, groups, output_padding: [0; 2] })
+    }
+
+    fn options(per_channel: bool, range: WeightRange) -> WeightOptions {
+        WeightOptions { per_channel, range }
+    }
+
+    #[test]
+    fn each_channel_has_its_scale() {
+        // Operator, shape, weights, whether each channel has a scale; integers and scales times 127.
+        type Case = (Op, &'static [usize], &'static [f32], bool, &'static [i8], &'static [f32]);
+        let cases: [Case; 5] = [
+            (GEMM, &[2, 2], &[1.0, -0.5, 0.25, 0.125], true, &[127, -64, 127, 64], &[1.0, 0.25]),
+            (GEMM, &[2, 2], &[1.0, -0.5, 0.25, 0.125], false, &[127, -64, 32, 16], &[1.0]),
+            // (in, out, 1, 2): the channels are on the second axis.
+            (
+                transposed(1),
+                &[1, 2, 1, 2],
+                &[1.0, -0.5, 0.25, 0.125],
+                true,
+                &[127, -64, 127, 64],
+                &[1.0, 0.25],
+            ),
+            (transposed(1), &[2, 1, 1, 2], &[1.0, -0.5, 0.25, 0.125], true, &[127, -64, 32, 16], &[1.0]),
+            (transposed(2), &[2, 1, 1, 2], &[1.0, -0.5, 0.25, 0.125], true, &[127, -64, 32, 16], &[1.0]),
+        ];
+        for (op, shape, weights, per_channel, integers, scales) in cases {
+            let weight = Tensor::new(shape.to_vec(), Elements::F32(weights.to_vec())).unwrap();
+            let found = quantise(&op, &weight, None, INPUT, options(per_channel, WeightRange::MinMax));
+            assert_eq!(found.weights, integers, "{op:?} {shape:?}");
+            let expected = scales.iter().map(|scale| scale / 127.0);
+            assert!(expected.eq(found.scales.iter().copied()), "{op:?} {shape:?}: {:?}", found.scales);
+            assert_eq!(found.bias, None);
+        }
+    }
+
+    #[test]
+    fn biases_are_in_steps_of_their_sums() {
+        let weight = Tensor::new(vec![3, 1], Elements::F32(vec![1.27, 0.0, 1e-30])).unwrap();
+        let bias = [1.0, -2.0, 3.0];
+        let found = quantise(&GEMM, &weight, Some(&bias), INPUT, options(true, WeightRange::MinMax));
+        assert_eq!(found.bias.as_ref().unwrap()[0], 200);
+        // Channels without weights to speak of: the bias is still there, and fits.
+        for ((value, &integer), &scale) in
+            bias.iter().zip(found.bias.as_ref().unwrap()).zip(&found.bias_scales)
+        {
+            assert!(
+                (f64::from(integer) * f64::from(scale) - f64::from(*value)).abs()
+                    < 1e-6 + f64::from(scale) / 2.0
+            );
+            assert!(integer.unsigned_abs() <= 2 * MAX_BIAS as u32);
+        }
+        let one = quantise(&GEMM, &weight, Some(&bias), INPUT, options(false, WeightRange::MinMax));
+        assert_eq!(one.bias, Some(vec![200, -400, 600]));
+        assert_eq!((one.scales.len(), one.bias_scales.len()), (1, 1));
+
+        let zeros = Tensor::new(vec![2, 2], Elements::F32(vec![0.0; 4])).unwrap();
+        let found = quantise(&GEMM, &zeros, Some(&[0.0; 2]), INPUT, options(true, WeightRange::Mse));
+        assert_eq!((found.weights, found.bias, found.sqnr), (vec![0; 4], Some(vec![0; 2]), f64::INFINITY));
+        assert!(found.bias_scales.iter().all(|scale| scale.is_normal()));
+    }
+
+    #[test]
+    fn the_least_error_cuts_off_what_is_rare() {
+        let mut rng = Rng::from_seed(2);
+        let mut values: Vec<f32> = (0..100_000).map(|_| rng.normal()).collect();
+        values[17] = 8.0;
+        let weight = Tensor::new(vec![1, 100_000], Elements::F32(values)).unwrap();
+        let found = [WeightRange::MinMax, WeightRange::Mse]
+            .map(|range| quantise(&GEMM, &weight, None, INPUT, options(true, range)));
+        assert_eq!(found[0].scales, [8.0 / 127.0]);
+        assert!(
+            found[1].scales[0] < 6.5 / 127.0 && found[1].sqnr > found[0].sqnr + 0.5,
+            "{:?}",
+            found[1].scales
+        );
+    }
+}
