@@ -170,7 +170,15 @@ fn role(graph: &Graph, node: &Node) -> Role {
         Op::Pool(pool) if pool.kind != PoolKind::Max => Role::Joint,
         Op::Reduce(reduce) if reduce.kind == ReduceKind::Mean && !reduce.axes.contains(&1) => Role::Joint,
         Op::Resize(resize) if resize.interpolation == Interpolation::Linear => Role::Joint,
-        Op::Pool(_) | Op::Reshape(_) | Op::Transpose(_) | Op::Concat { .. } | Op::Resize(_) if bare => {
+        Op::Pool(_)
+        | Op::Reshape(_)
+        | Op::Transpose(_)
+        | Op::DepthToSpace(_)
+        | Op::Slice(_)
+        | Op::Concat { .. }
+        | Op::Resize(_)
+            if bare =>
+        {
             Role::Mover
         }
         // Zero is always among the integers.
