@@ -292,7 +292,7 @@ mod tests {
                         total.fetch_add(1, Ordering::Relaxed);
                     });
                 }
-                assert_eq!(total.into_inner(), (0..200).map(|round| round % 9).sum());
+                assert_eq!(total.into_inner(), (0..200).map(|round| round % 9).sum::<usize>());
             }
             stop.store(true, Ordering::Relaxed);
         });

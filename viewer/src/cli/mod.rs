@@ -12,7 +12,7 @@ use clap::Parser;
 use crate::app::{Action, App};
 use crate::explore::{Explorer, Images};
 use crate::model::{
-    Catalogue, Encoder, EncoderFile, Generator, GeneratorFile, ModelFile, extensions, models_folder,
+    Catalogue, Encoder, EncoderFile, Generator, GeneratorFile, ModelFile, extensions, models_folder, plain,
 };
 use crate::stage::Stage;
 use crate::walk::{Walk, WalkFile};
@@ -125,6 +125,7 @@ fn choose_generator(args: &Args) -> anyhow::Result<GeneratorFile> {
 /// The model to open, and the models to switch between.
 fn choose_model(args: &Args) -> anyhow::Result<(ModelFile, Catalogue)> {
     if let Some(path) = args.model.as_deref().filter(|path| !path.is_dir()) {
+        let path = plain(path);
         let file = ModelFile::read(path)?;
         let mut catalogue = path.parent().map_or_else(Catalogue::default, |folder| {
             Catalogue::of_folder(if folder.as_os_str().is_empty() { ".".as_ref() } else { folder })

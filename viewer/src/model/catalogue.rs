@@ -18,7 +18,7 @@ impl Catalogue {
     /// The models of a folder that this build can open, without looking into them. An unreadable folder has none.
     pub fn of_folder(folder: &Path) -> Self {
         let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-        Self::of_files(entries.map(|entry| entry.path()).filter(|path| path.is_file()))
+        Self::of_files(entries.map(|entry| plain(&entry.path()).to_owned()).filter(|path| path.is_file()))
     }
 
     /// Those of these files that this build can open.
@@ -92,6 +92,11 @@ impl Catalogue {
     }
 }
 
+/// The path as one would write it, so that two ways to name a file are one: `./a.onnx` is `a.onnx`.
+pub fn plain(path: &Path) -> &Path {
+    path.strip_prefix(".").unwrap_or(path)
+}
+
 /// A file's path without extension and precision: `models/mnist.int8.lat` and `models/mnist.fp32.onnx` are both
 /// `models/mnist`.
 fn family(path: &Path) -> PathBuf {
@@ -156,6 +161,13 @@ mod tests {
         catalogue.add(Path::new("a.onnx"));
         catalogue.add(Path::new("b.onnx"));
         assert_eq!(catalogue.paths, ["a.onnx", "b.onnx"].map(PathBuf::from));
+    }
+
+    #[test]
+    fn files_of_the_current_folder_have_one_name() {
+        for (path, expected) in [("./a.onnx", "a.onnx"), ("a.onnx", "a.onnx"), ("../a.onnx", "../a.onnx")] {
+            assert_eq!(plain(Path::new(path)), Path::new(expected));
+        }
     }
 
     #[test]

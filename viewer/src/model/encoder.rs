@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use latent_runtime::onnx::ImageShape;
+use latent_runtime::onnx::{ImageShape, ModelMetadata};
 use latent_runtime::open::BackendKind;
 use latent_runtime::pixels::{ValueRange, hwc_to_chw};
 
@@ -64,19 +64,8 @@ impl EncoderFile {
         if !(2..=MAX_VALUES).contains(&features) {
             return Err(ModelError::EncoderOutput { path: path.to_owned(), shape: output });
         }
-        let numbers = |key: &str| {
-            let text = said.other.iter().find(|(name, _)| name == key).map(|(_, text)| text.as_str())?;
-            let numbers: Option<Vec<f32>> = text
-                .trim_matches(['[', ']'])
-                .split(',')
-                .map(|number| number.trim().parse().ok().filter(|number: &f32| number.is_finite()))
-                .collect();
-            numbers.filter(|numbers| numbers.len() == image.channels)
-        };
-        let normalisation = numbers(MEAN)
-            .zip(numbers(STD))
-            .filter(|(_, std)| std.iter().all(|&std| std > 0.0))
-            .map(|(mean, std)| mean.into_iter().zip(std).collect());
+        let normalisation = normalisation(&said, image.channels)
+            .map_err(|problem| ModelError::Normalisation { path: path.to_owned(), problem })?;
         Ok(Self {
             path: path.to_owned(),
             name: path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default(),
@@ -95,6 +84,26 @@ impl EncoderFile {
     /// The values of one image.
     pub fn image_values(&self) -> usize {
         self.image.channels * self.image.height * self.image.width
+    }
+}
+
+/// Mean and standard deviation of each channel, of a model that wants its caller to normalise images.
+fn normalisation(metadata: &ModelMetadata, channels: usize) -> Result<Option<Vec<(f32, f32)>>, String> {
+    let numbers = |key: &str| {
+        let Some((_, text)) = metadata.other.iter().find(|(name, _)| name == key) else { return Ok(None) };
+        let numbers: Option<Vec<f32>> = text.split(',').map(|number| number.trim().parse().ok()).collect();
+        let fits = |numbers: &Vec<f32>| numbers.len() == channels && numbers.iter().all(|x| x.is_finite());
+        numbers
+            .filter(fits)
+            .map(Some)
+            .ok_or_else(|| format!("{key} is \"{text}\", expected {channels} numbers"))
+    };
+    match (numbers(MEAN)?, numbers(STD)?) {
+        (Some(mean), Some(std)) if std.iter().all(|&std| std > 0.0) => {
+            Ok(Some(mean.into_iter().zip(std).collect()))
+        }
+        (None, None) => Ok(None),
+        _ => Err(format!("there are not both {MEAN} and {STD}, the latter positive")),
     }
 }
 
@@ -188,7 +197,6 @@ pub(crate) fn test_encoder() -> EncoderFile {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use latent_runtime::onnx::ModelMetadata;
 
     fn description(input: &[usize], output: &[usize]) -> Description {
         Description {
@@ -245,9 +253,22 @@ mod tests {
         check(&said, [0.0, 0.2, 0.4, 1.0]);
         said.metadata.range = Some(ValueRange::SIGNED);
         check(&said, [-1.0, -0.6, -0.2, 1.0]);
-        said.metadata.other = vec![(MEAN.into(), "0.2".into()), (STD.into(), "[0.4]".into())];
+        said.metadata.other = vec![(MEAN.into(), "0.2".into()), (STD.into(), " 0.4".into())];
         check(&said, [-0.5, 0.0, 0.5, 2.0]);
-        said.metadata.other[1].1 = "0".into();
-        check(&said, [-1.0, -0.6, -0.2, 1.0]);
+    }
+
+    #[test]
+    fn half_a_normalisation_is_refused() {
+        for (entries, expected) in [
+            (&[(MEAN, "0.5")][..], "not both"),
+            (&[(MEAN, "0.5,0.5"), (STD, "1")], "expected 1 numbers"),
+            (&[(MEAN, "x"), (STD, "1")], "latent.normalise.mean is \"x\""),
+            (&[(MEAN, "0"), (STD, "0")], "the latter positive"),
+        ] {
+            let mut said = description(&[1, 4, 4], &[2]);
+            said.metadata.other = entries.iter().map(|&(key, text)| (key.into(), text.into())).collect();
+            let error = EncoderFile::new(Path::new("e.onnx"), 1, vec![], said).unwrap_err().to_string();
+            assert!(error.contains("e.onnx") && error.contains(expected), "{error}");
+        }
     }
 }

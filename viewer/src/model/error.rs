@@ -117,6 +117,14 @@ pub enum ModelError {
         /// The output's shape without the batch axis.
         shape: Vec<usize>,
     },
+    /// The metadata does not say how images are to be normalised.
+    #[error("{} cannot be shown: of the normalisation of its images, {problem}", path.display())]
+    Normalisation {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
     /// No back end of this build reads such files.
     #[error("{} needs one of the back ends {engines}, and this build of the viewer has none of them", path.display())]
     NoEngine {

@@ -7,7 +7,7 @@ mod format;
 mod generator;
 mod opened;
 
-pub use catalogue::{Catalogue, models_folder};
+pub use catalogue::{Catalogue, models_folder, plain};
 #[cfg(test)]
 pub(crate) use encoder::test_encoder;
 pub use encoder::{Encoder, EncoderFile};

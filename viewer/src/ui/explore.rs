@@ -15,11 +15,11 @@ use crate::text;
 /// The strip of neighbours at the bottom.
 const STRIP: f32 = 118.0;
 /// The sides of the images in it: the one asked about, its neighbours.
-const SIDES: (f32, f32) = (84.0, 64.0);
+const SIDES: (f32, f32) = (84.0, 66.0);
 /// The room for words beside the image asked about.
 const WORDS: f32 = 190.0;
 /// The side of a neighbour in the view of neighbours.
-const TILE: f32 = 76.0;
+const TILE: f32 = 84.0;
 
 /// Lays out a window of `width` by `height` pixels, everything but the images enlarged by `scale`. Sets the explorer's
 /// viewport, and chooses the images of the map.
@@ -56,6 +56,12 @@ pub fn lay_out(explorer: &mut Explorer, fonts: &Fonts, width: usize, height: usi
     layout.items
 }
 
+/// The largest side up to `side` for which the picture's pixels all have one size.
+fn crisp(side: f32, picture: &Picture) -> f32 {
+    let (side, longer) = (side.floor().max(1.0) as usize, picture.width.max(picture.height).max(1));
+    if longer > side { side as f32 } else { (side / longer * longer) as f32 }
+}
+
 /// The similarity below a neighbour.
 fn caption(similarity: f32) -> String {
     format!("{similarity:.3}").replace('-', "−")
@@ -76,7 +82,7 @@ impl Layout<'_> {
         self.push(Rect::new(rect.x, rect.y, rect.w, 1.0), Kind::Fill(LINE));
         let Some((query, sample)) = asked(explorer) else { return };
         let (mut x, right) = (MARGIN * s, rect.w - MARGIN * s);
-        let (large, small) = (SIDES.0 * s, SIDES.1 * s);
+        let (large, small) = (crisp(SIDES.0 * s, &sample.picture), crisp(SIDES.1 * s, &sample.picture));
         self.sample(query, x, rect.y + 17.0 * s, large, String::new());
         x += large + 16.0 * s;
         let words = explorer.words(sample);
@@ -104,7 +110,8 @@ impl Layout<'_> {
         let s = self.scale;
         let Some((query, sample)) = asked(explorer) else { return };
         let margin = MARGIN * s;
-        let large = (view.w * 0.36).min(view.h - 130.0 * s).max(40.0 * s).floor();
+        let large = (view.w * 0.36).min(view.h - 130.0 * s).max(40.0 * s);
+        let large = crisp(large, &sample.picture);
         let (x, top) = (view.x + margin, view.y + margin);
         self.sample(query, x, top, large, String::new());
         let words = explorer.words(sample);
@@ -117,7 +124,7 @@ impl Layout<'_> {
             self.text(line, x, y, style(13.0, Weight::Regular, DIM));
         }
         let left = x + large + 24.0 * s;
-        let (tile, gap) = (TILE * s, 8.0 * s);
+        let (tile, gap) = (crisp(TILE * s, &sample.picture), 8.0 * s);
         let columns = ((view.x + view.w - margin - left + gap) / (tile + gap)).max(0.0) as usize;
         let height = tile + 26.0 * s;
         let rows = ((view.h - 2.0 * margin + 6.0 * s) / height).max(0.0) as usize;
@@ -277,7 +284,7 @@ impl Painter<'_> {
         let square = Rect::new(rect.x, rect.y, rect.w, rect.w);
         self.brush.canvas.round(square.grown(3.0 * s), 5.0 * s, if hover { TEXT } else { LINE });
         self.brush.canvas.fill(square, BACKGROUND);
-        self.brush.filled(&sample.picture, square);
+        self.brush.canvas.fitted(&sample.picture, square);
         if let Some(label) = sample.label {
             let line = Rect::new(square.x, square.y + square.h - 3.0 * s, square.w, 3.0 * s);
             self.brush.canvas.fill(line, label_colour(label));

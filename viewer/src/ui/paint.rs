@@ -301,6 +301,7 @@ impl Painter<'_> {
             self.brush.text(&title, (middle, top + 16.0 * s), 15.0, Weight::SemiBold, TEXT, Align::Centre);
             let latency = app.figures.latencies.get(index).copied().flatten();
             let figures = match latency {
+                Some((p50, _)) if cell_w < 150.0 * s => text::duration(p50),
                 Some((p50, p99)) => format!("{}   p99 {}", text::duration(p50), text::duration(p99)),
                 None => "idle".into(),
             };
@@ -338,7 +339,8 @@ impl Painter<'_> {
                         self.brush.canvas.picture(&picture, x as i32, below as i32, scale, view);
                         let psnr =
                             if psnr.is_finite() { format!("{psnr:.1} dB") } else { "no difference".into() };
-                        let label = format!("difference ×{}   {psnr}", app.amplification);
+                        let what = if cell_w < 170.0 * s { "" } else { "difference " };
+                        let label = format!("{what}×{}   {psnr}", app.amplification);
                         self.brush.text(
                             &label,
                             (middle, below + h + 18.0 * s),
