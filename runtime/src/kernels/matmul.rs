@@ -143,8 +143,11 @@ impl Layout {
     }
 }
 
-/// Fewer products than this are not worth another thread.
-const PARALLEL: usize = 1 << 16;
+/// Fewer products than this, of weights of a byte, are not worth another thread: a microsecond's work. Those of larger
+/// weights take longer, and so do those with few outputs. Tests divide all but the smallest.
+const PARALLEL: usize = if cfg!(test) { 1 << 10 } else { 1 << 18 };
+/// How much longer products with few outputs take.
+const NARROW_COST: usize = 4;
 /// Chunks that each thread gets, so that one that is late does not hold up the others.
 const CHUNKS: usize = 4;
 /// Weights of so many bytes stay in one core's cache while pixels stream by.
@@ -176,7 +179,8 @@ pub(crate) fn matmul<'a>(
         let (_, geometry) = if index == 0 { first } else { check(index, &target.shape())? };
         work = work.saturating_add(geometry.pixels() * geometry.weight_rows() * geometry.products());
     }
-    let threads = if work < PARALLEL { 1 } else { engine.threads() };
+    let cost = first.0.weights.size() * if first.1.is_narrow() { NARROW_COST } else { 1 };
+    let threads = if work.saturating_mul(cost) < PARALLEL { 1 } else { engine.threads() };
     let chunks = if threads == 1 { 1 } else { (threads * CHUNKS).div_ceil(layout.parts()) };
     let run = |index: usize| {
         // Other parts than the first are looked up and checked again rather than kept: there is no allocator.

@@ -109,7 +109,7 @@ impl Engine {
     }
 
     /// Calls `job` once for each chunk.
-    fn parallel(&mut self, chunks: usize, job: &(dyn Fn(usize) + Sync)) {
+    pub(crate) fn parallel(&mut self, chunks: usize, job: &(dyn Fn(usize) + Sync)) {
         self.parallel_with_index(chunks, &|_, chunk| job(chunk));
     }
 

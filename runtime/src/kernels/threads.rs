@@ -11,7 +11,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle, Thread};
 use std::time::{Duration, Instant};
 
@@ -131,7 +131,9 @@ pub(crate) struct Pool {
 impl Pool {
     /// A pool of `threads` threads, the caller's included; fewer if the system gives no more.
     pub(crate) fn new(threads: usize) -> Self {
-        let cores = thread::available_parallelism().map_or(1, usize::from);
+        // Asked once: the system answers from files.
+        static CORES: OnceLock<usize> = OnceLock::new();
+        let cores = *CORES.get_or_init(|| thread::available_parallelism().map_or(1, usize::from));
         let shared = Arc::new(Shared {
             state: AtomicU64::new(0),
             caller: Mutex::new(None),

@@ -3,7 +3,9 @@
 //! A tile of `R` pixels and `B` blocks keeps `R * B` sums in registers. Each step loads `B` registers of weights and
 //! broadcasts one input (f32) or four (int8) of each pixel: `R + B` loads for `R * B` multiplications of 16 or 64, so
 //! that 6 x 4 is bound by arithmetic and fits 32 registers. A single pixel (a matrix-vector product, what a generator is
-//! at batch 1) is bound by the weights' way from memory.
+//! at batch 1) is bound by the weights' way from memory: it goes through one block after the other, so that weights are one
+//! stream, which the processor fetches ahead by itself. On Zen 4 that reads 99 GB/s from the third cache; four streams read
+//! 86, and 75 with prefetch instructions.
 
 use core::arch::x86_64::*;
 
@@ -20,9 +22,6 @@ use crate::kernels::tile::{MAX_ROWS, OutputPointer, Pointers, ResidualPointer, T
 pub(super) fn tile(pixels: usize) -> (usize, usize) {
     if pixels == 1 { (1, 4) } else { (6, 4) }
 }
-
-/// How far ahead of a matrix-vector product weights are fetched.
-const AHEAD: usize = 2048;
 
 macro_rules! dispatch {
     ($tile:expr, $function:ident, $($rows:literal)+) => {
@@ -85,44 +84,29 @@ unsafe fn int8_tile<const R: usize, const B: usize>(tile: &Tile<'_>) {
     unsafe {
         let inputs: [*const u8; R] = core::array::from_fn(|r| p.input.add(tile.input[r]));
         let weights = p.weights.add(tile.block * tile.block_bytes);
-        let mut weight = 0;
-        for y in 0..p.taps[0] {
-            for x in 0..p.taps[1] {
-                let tap = y * p.tap[0] + x * p.tap[1];
-                let mut k = 0;
-                if R == 1 {
-                    // Two sets of sums hide the dot product's latency, which a single pixel does not fill.
-                    let mut second = [_mm512_setzero_si512(); B];
-                    while k + 8 <= p.depth {
-                        let a = _mm512_set1_epi32(inputs[0].add(tap + k).cast::<i32>().read_unaligned());
-                        let c = _mm512_set1_epi32(inputs[0].add(tap + k + 4).cast::<i32>().read_unaligned());
-                        for b in 0..B {
-                            let at = weights.add(b * tile.block_bytes + weight);
-                            _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(AHEAD).cast());
-                            _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(AHEAD + 64).cast());
-                            sums[0][b] = _mm512_dpbusd_epi32(sums[0][b], a, _mm512_loadu_si512(at.cast()));
-                            second[b] =
-                                _mm512_dpbusd_epi32(second[b], c, _mm512_loadu_si512(at.add(64).cast()));
+        if R == 1 {
+            for b in 0..B {
+                sums[0][b] = int8_vector(p, inputs[0], weights.add(b * tile.block_bytes), sums[0][b]);
+            }
+        } else {
+            let mut weight = 0;
+            for y in 0..p.taps[0] {
+                for x in 0..p.taps[1] {
+                    let tap = y * p.tap[0] + x * p.tap[1];
+                    let mut k = 0;
+                    while k < p.depth {
+                        let w: [__m512i; B] = core::array::from_fn(|b| {
+                            _mm512_loadu_si512(weights.add(b * tile.block_bytes + weight).cast())
+                        });
+                        for r in 0..R {
+                            let a = _mm512_set1_epi32(inputs[r].add(tap + k).cast::<i32>().read_unaligned());
+                            for b in 0..B {
+                                sums[r][b] = _mm512_dpbusd_epi32(sums[r][b], a, w[b]);
+                            }
                         }
-                        k += 8;
-                        weight += 128;
+                        k += 4;
+                        weight += 64;
                     }
-                    for b in 0..B {
-                        sums[0][b] = _mm512_add_epi32(sums[0][b], second[b]);
-                    }
-                }
-                while k < p.depth {
-                    let w: [__m512i; B] = core::array::from_fn(|b| {
-                        _mm512_loadu_si512(weights.add(b * tile.block_bytes + weight).cast())
-                    });
-                    for r in 0..R {
-                        let a = _mm512_set1_epi32(inputs[r].add(tap + k).cast::<i32>().read_unaligned());
-                        for b in 0..B {
-                            sums[r][b] = _mm512_dpbusd_epi32(sums[r][b], a, w[b]);
-                        }
-                    }
-                    k += 4;
-                    weight += 64;
                 }
             }
         }
@@ -136,6 +120,89 @@ unsafe fn int8_tile<const R: usize, const B: usize>(tile: &Tile<'_>) {
             unsafe { finish(tile, r, b, y) };
         }
     }
+}
+
+/// The sums of one block at one pixel, added to `sum`. Four sets of sums hide the dot product's latency.
+///
+/// # Safety
+/// All taps of the pixel lie behind `input`, and the block's weights for them behind `weights`.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")]
+#[allow(unsafe_code)]
+unsafe fn int8_vector(p: &Pointers<'_>, input: *const u8, weights: *const u8, sum: __m512i) -> __m512i {
+    let mut parts = [sum, _mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512()];
+    let mut weights = weights;
+    for y in 0..p.taps[0] {
+        for x in 0..p.taps[1] {
+            let tap = y * p.tap[0] + x * p.tap[1];
+            // SAFETY: `k` stays below the depth, a multiple of 4, and each four elements have 64 weights.
+            unsafe {
+                let step = |part: &mut __m512i, k: usize, at: *const u8| {
+                    let four = _mm512_set1_epi32(input.add(tap + k).cast::<i32>().read_unaligned());
+                    *part = _mm512_dpbusd_epi32(*part, four, _mm512_loadu_si512(at.cast()));
+                };
+                let mut k = 0;
+                while k + 16 <= p.depth {
+                    for (index, part) in parts.iter_mut().enumerate() {
+                        step(part, k + 4 * index, weights.add(64 * index));
+                    }
+                    k += 16;
+                    weights = weights.add(256);
+                }
+                while k < p.depth {
+                    step(&mut parts[0], k, weights);
+                    k += 4;
+                    weights = weights.add(64);
+                }
+            }
+        }
+    }
+    let [a, b, c, d] = parts;
+    _mm512_add_epi32(_mm512_add_epi32(a, b), _mm512_add_epi32(c, d))
+}
+
+/// As [`int8_vector`], of weights of which `load` reads 16 in `SIZE` bytes.
+///
+/// # Safety
+/// As [`int8_vector`].
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")]
+#[allow(unsafe_code)]
+unsafe fn float_vector<const SIZE: usize>(
+    p: &Pointers<'_>,
+    input: *const f32,
+    weights: *const u8,
+    sum: __m512,
+    load: &impl Fn(*const u8) -> __m512,
+) -> __m512 {
+    let mut parts = [sum, _mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps()];
+    let mut weights = weights;
+    for y in 0..p.taps[0] {
+        for x in 0..p.taps[1] {
+            let tap = y * p.tap[0] + x * p.tap[1];
+            // SAFETY: `k` stays below the depth, and each element has 16 weights.
+            unsafe {
+                let step = |part: &mut __m512, k: usize, at: *const u8| {
+                    *part = _mm512_fmadd_ps(_mm512_set1_ps(*input.add(tap + k)), load(at), *part);
+                };
+                let mut k = 0;
+                while k + 4 <= p.depth {
+                    for (index, part) in parts.iter_mut().enumerate() {
+                        step(part, k + index, weights.add(SIZE * index));
+                    }
+                    k += 4;
+                    weights = weights.add(4 * SIZE);
+                }
+                while k < p.depth {
+                    step(&mut parts[0], k, weights);
+                    k += 1;
+                    weights = weights.add(SIZE);
+                }
+            }
+        }
+    }
+    let [a, b, c, d] = parts;
+    _mm512_add_ps(_mm512_add_ps(a, b), _mm512_add_ps(c, d))
 }
 
 /// # Safety
@@ -180,43 +247,29 @@ unsafe fn float_tile<const R: usize, const B: usize, const SIZE: usize>(
         let input = p.input.cast::<f32>();
         let inputs: [*const f32; R] = core::array::from_fn(|r| input.add(tile.input[r]));
         let weights = p.weights.add(tile.block * tile.block_bytes);
-        let mut weight = 0;
-        for y in 0..p.taps[0] {
-            for x in 0..p.taps[1] {
-                let tap = y * p.tap[0] + x * p.tap[1];
-                let mut k = 0;
-                if R == 1 {
-                    let mut second = [_mm512_setzero_ps(); B];
-                    while k + 2 <= p.depth {
-                        let a = _mm512_set1_ps(*inputs[0].add(tap + k));
-                        let c = _mm512_set1_ps(*inputs[0].add(tap + k + 1));
-                        for b in 0..B {
-                            let at = weights.add(b * tile.block_bytes + weight);
-                            _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(AHEAD).cast());
-                            if SIZE == 64 {
-                                _mm_prefetch::<_MM_HINT_T0>(at.wrapping_add(AHEAD + 64).cast());
+        if R == 1 {
+            for b in 0..B {
+                let weights = weights.add(b * tile.block_bytes);
+                sums[0][b] = float_vector::<SIZE>(p, inputs[0], weights, sums[0][b], &load);
+            }
+        } else {
+            let mut weight = 0;
+            for y in 0..p.taps[0] {
+                for x in 0..p.taps[1] {
+                    let tap = y * p.tap[0] + x * p.tap[1];
+                    let mut k = 0;
+                    while k < p.depth {
+                        let w: [__m512; B] =
+                            core::array::from_fn(|b| load(weights.add(b * tile.block_bytes + weight)));
+                        for r in 0..R {
+                            let a = _mm512_set1_ps(*inputs[r].add(tap + k));
+                            for b in 0..B {
+                                sums[r][b] = _mm512_fmadd_ps(a, w[b], sums[r][b]);
                             }
-                            sums[0][b] = _mm512_fmadd_ps(a, load(at), sums[0][b]);
-                            second[b] = _mm512_fmadd_ps(c, load(at.add(SIZE)), second[b]);
                         }
-                        k += 2;
-                        weight += 2 * SIZE;
+                        k += 1;
+                        weight += SIZE;
                     }
-                    for b in 0..B {
-                        sums[0][b] = _mm512_add_ps(sums[0][b], second[b]);
-                    }
-                }
-                while k < p.depth {
-                    let w: [__m512; B] =
-                        core::array::from_fn(|b| load(weights.add(b * tile.block_bytes + weight)));
-                    for r in 0..R {
-                        let a = _mm512_set1_ps(*inputs[r].add(tap + k));
-                        for b in 0..B {
-                            sums[r][b] = _mm512_fmadd_ps(a, w[b], sums[r][b]);
-                        }
-                    }
-                    k += 1;
-                    weight += SIZE;
                 }
             }
         }
