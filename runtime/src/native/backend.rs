@@ -4,6 +4,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
+use core::sync::atomic::{AtomicU32, Ordering};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::execute::execute;
 use crate::aligned::AlignedBytes;
 use crate::backend::{Backend, RunError, TensorInfo, check_run};
-use crate::format::{FormatError, Header, Model};
+use crate::format::{FormatError, Header, Model, crc32};
 use crate::kernels::mapping::Mapping;
 use crate::kernels::{Engine, Isa};
 
@@ -110,6 +111,28 @@ pub struct NativeBackend {
     description: String,
 }
 
+/// The CRC-32 of bytes, by all threads.
+fn checksum(engine: &mut Engine, bytes: &[u8]) -> u32 {
+    /// What a thread takes at a time.
+    const PIECE: usize = 1 << 20;
+    if engine.threads() == 1 || bytes.len() < 2 * PIECE {
+        return crc32(bytes);
+    }
+    let pieces: Vec<(&[u8], AtomicU32)> =
+        bytes.chunks(PIECE).map(|piece| (piece, AtomicU32::new(0))).collect();
+    engine.parallel(pieces.len(), &|index| {
+        let (piece, checksum) = &pieces[index];
+        checksum.store(crc32(piece), Ordering::Relaxed);
+    });
+    let mut whole = crc32fast::Hasher::new();
+    for (piece, checksum) in &pieces {
+        let part =
+            crc32fast::Hasher::new_with_initial_len(checksum.load(Ordering::Relaxed), piece.len() as u64);
+        whole.combine(&part);
+    }
+    whole.finalize()
+}
+
 /// Working memory for a batch, with scratch memory for every thread.
 fn arena(model: &Model<'_>, batch: usize, engine: &Engine) -> Option<AlignedBytes> {
     let more = model.scratch_len().checked_mul(engine.threads() - 1)?;
@@ -165,10 +188,10 @@ impl NativeBackend {
                 })?
             }
         };
-        let model = Model::from_bytes(bytes.as_slice())
-            .map_err(|source| LoadError::Format { path: PathBuf::new(), source })?;
         let mut engine = Engine::new(isa);
         engine.set_threads(options.threads);
+        let model = Model::from_bytes_with(bytes.as_slice(), |bytes| checksum(&mut engine, bytes))
+            .map_err(|source| LoadError::Format { path: PathBuf::new(), source })?;
         let arena = arena(&model, 1, &engine).ok_or(LoadError::TooLarge)?;
         let name = |value: Option<crate::format::Value<'_>>| value.map_or("", |value| value.name).to_string();
         let description = format!(
@@ -272,5 +295,22 @@ impl Backend for NativeBackend {
 
     fn run(&mut self, batch: usize, input: &[f32], output: &mut [f32]) -> Result<(), RunError> {
         self.run_observed(batch, input, output, &mut |_| ())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checksum_by_several_threads_is_the_same() {
+        let bytes: Vec<u8> = (0..(5usize << 20) + 77).map(|index| (index * index / 7) as u8).collect();
+        for threads in [1, 2, 3] {
+            let mut engine = Engine::new(Isa::best());
+            engine.set_threads(threads);
+            for length in [0, 1000, (2 << 20) - 1, 2 << 20, bytes.len()] {
+                assert_eq!(checksum(&mut engine, &bytes[..length]), crc32(&bytes[..length]), "{length}");
+            }
+        }
     }
 }
