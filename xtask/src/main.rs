@@ -3,6 +3,7 @@
 mod bare_metal;
 mod bench;
 mod demo;
+mod sanitize;
 mod setup;
 mod shell;
 mod test;
@@ -36,6 +37,8 @@ enum Command {
     Test(test::TestArgs),
     /// Build the runtime's core for a Cortex-M4F/M7 without an operating system
     BareMetal,
+    /// Run the tests of the packed format and the kernels under AddressSanitizer, and Miri where there is one
+    Sanitize,
 }
 
 fn main() -> Result<()> {
@@ -44,6 +47,7 @@ fn main() -> Result<()> {
         Command::Demo(args) => demo::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Test(args) => test::run(&args),
+        Command::Sanitize => sanitize::run(),
         Command::BareMetal => {
             if let bare_metal::Outcome::Skipped(why) = bare_metal::check()? {
                 anyhow::bail!("the bare-metal build could not be made: {why}");
