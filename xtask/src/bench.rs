@@ -1,5 +1,7 @@
 //! `cargo xtask bench`: our speed beside the others', measured in turns in one call.
 
+mod inference;
+
 use std::fs;
 use std::process::Command;
 
@@ -19,6 +21,8 @@ pub(crate) struct BenchArgs {
 enum What {
     /// Training steps a second on the CPU, beside the same loop in PyTorch
     Train(TrainArgs),
+    /// The native engine beside ONNX Runtime; writes docs/benchmarks/inference.{md,json}
+    Inference(inference::InferenceArgs),
 }
 
 #[derive(Args)]
@@ -34,10 +38,11 @@ struct TrainArgs {
     threads: Option<usize>,
 }
 
-/// Measures and writes `out/bench-<what>.{md,json}`.
+/// Measures and writes the figures.
 pub(crate) fn run(args: &BenchArgs) -> Result<()> {
     match &args.what {
         What::Train(args) => train(args),
+        What::Inference(args) => inference::run(args),
     }
 }
 
