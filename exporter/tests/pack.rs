@@ -69,6 +69,53 @@ fn exported_models_are_packed() {
 }
 
 #[test]
+fn float_models_are_packed_to_int8() {
+    let folder = tempfile::tempdir().unwrap();
+    for command in ["vanilla", "dcgan"] {
+        let run = folder.path().join(command);
+        write_run(&run, command, &[10], false);
+        assert!(exporter(["export", text(&run), "--out", text(folder.path())]).status.success());
+        let model = folder.path().join(format!("{command}.fp32.onnx"));
+        let packed = folder.path().join(format!("{command}.int8.lat"));
+        let args = ["pack", text(&model), "--precision", "int8", "--samples", "16", "--out", text(&packed)];
+        let output = exporter(args.into_iter().chain(["--json"]));
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+
+        // What the engine gives, in integers, is what the quantised graph gives by definition: as far from the floats.
+        let difference = &report["difference"];
+        let number = |name: &str| difference[name].as_f64().unwrap();
+        let psnr = 20.0 * (2.0 / number("rms")).log10();
+        let quantisation = &report["quantisation"];
+        let expected = quantisation["outputs"][0]["psnr"].as_f64().unwrap();
+        assert!(psnr > 35.0 && (psnr - expected).abs() < 1.5, "{command}: {psnr} dB, expected {expected}");
+        assert_eq!(quantisation["source"], "latents");
+        assert_eq!(quantisation["calibration_samples"], 16);
+        assert_eq!(quantisation["outputs"][0]["peak"], 2.0);
+        let layers = quantisation["layers"].as_array().unwrap();
+        assert!(layers.iter().all(|layer| layer["int8"] == true), "{layers:?}");
+        let backend = NativeBackend::load(&packed, &NativeOptions::default()).unwrap();
+        assert_eq!(backend.model().precision().name(), "int8");
+        assert_eq!(backend.model().latent_size(), 96);
+        // A quarter of the floats' bytes, and a little for the scales.
+        let weights: f64 = fs::metadata(&model).unwrap().len() as f64;
+        let bytes = report["bytes"].as_f64().unwrap();
+        assert!(bytes < 0.3 * weights, "{bytes} of {weights}");
+
+        // The same bytes again; the report as tables.
+        let first = fs::read(&packed).unwrap();
+        let output = exporter(args.into_iter().chain(["--force"]));
+        assert!(output.status.success());
+        let tables = String::from_utf8_lossy(&output.stdout).into_owned();
+        for part in ["computes in", "zero point", "PSNR dB", "16 latents", "held-out"] {
+            assert!(tables.contains(part), "{part}: {tables}");
+        }
+        assert_eq!(fs::read(&packed).unwrap(), first);
+    }
+}
+
+#[test]
 fn what_cannot_be_packed_is_explained() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("model.onnx");

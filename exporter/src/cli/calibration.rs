@@ -32,7 +32,7 @@ pub(crate) struct CalibrationArgs {
     #[arg(long, value_name = "PERCENT", default_value_t = 99.99)]
     percentile: f64,
     /// How the scales of weights are chosen
-    #[arg(long, value_enum, default_value_t = WeightRangeName::Mse)]
+    #[arg(long, value_enum, default_value_t = WeightRangeName::MinMax)]
     weight_range: WeightRangeName,
     /// One scale for all weights of a layer, not one for each output channel
     #[arg(long)]

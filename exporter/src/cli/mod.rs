@@ -1,6 +1,5 @@
 //! The command line: one module for each subcommand.
 
-#[allow(dead_code)] // The commands that quantise come next.
 mod calibration;
 mod convert;
 mod export;

@@ -7,12 +7,16 @@ use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use latent_exporter::atomic::{self, Existing};
 use latent_exporter::import::import;
-use latent_exporter::pack::{Difference, FloatPrecision, difference, is_quantised, pack_graph};
+use latent_exporter::pack::{
+    Difference, FloatPrecision, difference, difference_on, is_quantised, pack_graph,
+};
 use latent_exporter::passes::optimise;
+use latent_exporter::quantise::{Report, quantise};
 use latent_runtime::format::Model;
 use latent_runtime::onnx::{self, ModelMetadata};
 use sha2::{Digest, Sha256};
 
+use super::calibration::{self, CalibrationArgs};
 use super::table::grouped;
 
 const EXAMPLES: &str = "\
@@ -21,11 +25,18 @@ Examples:
       the same network, fused and laid out for the native engine
   exporter pack models/dcgan.fp32.onnx --precision f16 --out models/dcgan.f16.lat
       with weights of half the size
+  exporter pack models/dcgan.fp32.onnx --precision int8 --out models/dcgan.int8.lat
+      in 8-bit integers, with ranges observed on latents that the generator is given
+  exporter pack encoder.onnx --precision int8 --calibration-data photos --samples 256 --out encoder.int8.lat
+      the same for an encoder, with ranges observed on 256 pictures of a folder
   exporter pack models/dcgan.int8.onnx --out models/dcgan.int8.lat
       a quantised model (QuantizeLinear and DequantizeLinear): its integers as they are";
 
 /// Inputs that the packed model is compared with the ONNX model on.
 const COMPARED: usize = 2;
+
+/// The same for one that was quantised here: of the inputs that were held out from calibration.
+const COMPARED_QUANTISED: usize = 8;
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -44,6 +55,8 @@ pub(crate) struct PackArgs {
     /// Print what was written as JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    calibration: CalibrationArgs,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -52,7 +65,7 @@ enum Precision {
     F32,
     /// 16-bit floats; arithmetic stays in 32 bits
     F16,
-    /// 8-bit integers, of a model that is quantised
+    /// 8-bit integers: those of a quantised model, or a float model is quantised
     Int8,
 }
 
@@ -67,11 +80,26 @@ pub(crate) fn run(args: PackArgs) -> anyhow::Result<()> {
     let precision = precision(args.precision, is_quantised(&graph)).with_context(context)?;
     let mut optimised = graph.clone();
     optimise(&mut optimised);
+    let mut quantised = None;
+    if matches!(args.precision, Some(Precision::Int8)) && !is_quantised(&graph) {
+        let inputs = args.calibration.inputs(&optimised, &metadata).with_context(context)?;
+        let options = args.calibration.options(&metadata);
+        let (integers, report) = quantise(&optimised, &inputs, &options).with_context(context)?;
+        optimised = integers;
+        quantised = Some((report, inputs.held_out.first(&graph, COMPARED_QUANTISED)));
+    }
     let packed = pack_graph(&optimised, &metadata, precision).with_context(context)?;
-    let difference = difference(&graph, &metadata, &packed, COMPARED, 0).with_context(context)?;
+    let difference = match &quantised {
+        Some((_, samples)) => difference_on(&graph, &packed, samples),
+        None => difference(&graph, &metadata, &packed, COMPARED, 0),
+    };
+    let difference = difference.with_context(context)?;
     atomic::write(&args.out, &packed, existing)?;
-    let text =
-        if args.json { json(&args, &packed, &difference)? } else { summary(&args, &packed, &difference)? };
+    let report = quantised.as_ref().map(|(report, _)| report);
+    let text = match args.json {
+        true => json(&args, &packed, &difference, report)?,
+        false => summary(&args, &packed, &difference, report)?,
+    };
     // Not println: a reader that closes the pipe early is no reason to panic.
     Ok(std::io::stdout().lock().write_all(text.as_bytes())?)
 }
@@ -79,13 +107,10 @@ pub(crate) fn run(args: PackArgs) -> anyhow::Result<()> {
 /// How the weights that are floats are stored. A quantised model has its precision: its integers stay what they are.
 fn precision(wanted: Option<Precision>, quantised: bool) -> anyhow::Result<FloatPrecision> {
     match (wanted, quantised) {
-        (None | Some(Precision::F32), false) | (None | Some(Precision::Int8), true) => {
+        (None | Some(Precision::F32 | Precision::Int8), false) | (None | Some(Precision::Int8), true) => {
             Ok(FloatPrecision::F32)
         }
         (Some(Precision::F16), false) => Ok(FloatPrecision::F16),
-        (Some(Precision::Int8), false) => bail!(
-            "the model is not quantised: it has no QuantizeLinear; quantise it first, e.g. with ONNX Runtime's quantize_static"
-        ),
         (Some(Precision::F32 | Precision::F16), true) => bail!(
             "the model is quantised; leave --precision out to pack its integers, or pack the float model that it was made from"
         ),
@@ -111,7 +136,12 @@ fn facts(packed: &[u8]) -> anyhow::Result<Facts> {
     })
 }
 
-fn json(args: &PackArgs, packed: &[u8], difference: &Difference) -> anyhow::Result<String> {
+fn json(
+    args: &PackArgs,
+    packed: &[u8],
+    difference: &Difference,
+    report: Option<&Report>,
+) -> anyhow::Result<String> {
     let facts = facts(packed)?;
     let value = serde_json::json!({
         "model": args.model,
@@ -122,11 +152,17 @@ fn json(args: &PackArgs, packed: &[u8], difference: &Difference) -> anyhow::Resu
         "arena_bytes": facts.arena,
         "sha256": facts.sha256,
         "difference": difference,
+        "quantisation": report,
     });
     Ok(serde_json::to_string_pretty(&value)? + "\n")
 }
 
-fn summary(args: &PackArgs, packed: &[u8], difference: &Difference) -> anyhow::Result<String> {
+fn summary(
+    args: &PackArgs,
+    packed: &[u8],
+    difference: &Difference,
+    report: Option<&Report>,
+) -> anyhow::Result<String> {
     let facts = facts(packed)?;
     let lines = [
         ("file", args.out.display().to_string()),
@@ -138,14 +174,16 @@ fn summary(args: &PackArgs, packed: &[u8], difference: &Difference) -> anyhow::R
         (
             "against the ONNX model",
             format!(
-                "largest difference {:.1e} in a range of {:.3}, {:.0} dB ({} random inputs)",
+                "largest difference {:.1e} in a range of {:.3}, {:.0} dB ({} {} inputs)",
                 difference.largest,
                 difference.range,
                 difference.psnr(),
-                difference.examples
+                difference.examples,
+                if report.is_some() { "held-out" } else { "random" }
             ),
         ),
     ];
     let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-    Ok(lines.iter().map(|(name, value)| format!("{name:<width$}  {value}\n")).collect())
+    let lines: String = lines.iter().map(|(name, value)| format!("{name:<width$}  {value}\n")).collect();
+    Ok(lines + &report.map_or(String::new(), |report| format!("\n{}", calibration::summary(report))))
 }

@@ -12,7 +12,7 @@ use latent_runtime::pixels::ValueRange;
 use latent_runtime::rng::Rng;
 
 use super::QuantiseError;
-use crate::graph::{Dim, shape_text};
+use crate::graph::{Dim, Graph, shape_text};
 
 /// Inputs of a model, one after the other, row-major.
 #[derive(Debug, Clone, PartialEq)]
@@ -117,6 +117,13 @@ const MAX_DEPTH: usize = 16;
 const MAX_SIDE: u32 = 16_384;
 
 impl Samples {
+    /// The first `count` of them, or all there are; inputs of `graph`.
+    pub fn first(&self, graph: &Graph, count: usize) -> Samples {
+        let length = graph.inputs.first().map_or(0, |&input| per_example(&graph.shape(input)));
+        let count = count.min(self.count);
+        Samples { count, values: self.values.iter().copied().take(count * length).collect() }
+    }
+
     pub(super) fn check(&self, shape: &[Dim]) -> Result<(), QuantiseError> {
         let length = per_example(shape);
         let fail = |what: String| Err(QuantiseError::Samples { what });

@@ -72,7 +72,7 @@ pub struct WeightOptions {
 
 impl Default for WeightOptions {
     fn default() -> Self {
-        WeightOptions { per_channel: true, range: WeightRange::Mse }
+        WeightOptions { per_channel: true, range: WeightRange::MinMax }
     }
 }
 
