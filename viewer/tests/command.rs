@@ -168,3 +168,19 @@ fn what_cannot_be_shown_is_told_in_a_sentence() {
     assert!(!folder.join("x.gif").exists());
     assert_eq!(viewer(folder, &["--frames", "9"]).status.code(), Some(2));
 }
+
+#[test]
+fn without_arguments_the_projects_own_model_opens_and_needs_no_other_library() {
+    let folder = tempfile::tempdir().unwrap();
+    let gif = folder.path().join("walk.gif");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_viewer"));
+    command.args(["--json", "--frames", "3", "--record"]).arg(&gif);
+    // Somewhere in the project; a library of this name would be looked for, and there is none.
+    command.current_dir(env!("CARGO_MANIFEST_DIR")).env("ORT_DYLIB_PATH", "/no/such/library");
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    let result: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let model = result["model"].as_str().unwrap();
+    assert!(model.ends_with("models/dcgan-mnist.int8.lat"), "{model}");
+    assert_eq!((&result["backend"], &result["width"]), (&"native".into(), &224.into()));
+}
