@@ -41,8 +41,9 @@ pub struct Options {
     pub weights: WeightOptions,
     /// Names of nodes that stay float.
     pub keep_float: Vec<String>,
-    /// Whether the result of every int8 layer is quantised, even if only float nodes read it. ONNX Runtime computes a
-    /// convolution in integers only between Dequantize and Quantize.
+    /// Whether the result of every int8 layer is quantised, even if only float nodes read it, as ONNX Runtime needs it:
+    /// it computes a convolution, or a fully connected layer with a function after it, in integers only between
+    /// Dequantize and Quantize. A transposed convolution it computes with floats anyway.
     pub every_layer: bool,
     /// The greatest value that an output can have less the least: the peak of its signal-to-noise ratio. Measured when
     /// not given.

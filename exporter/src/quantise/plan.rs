@@ -225,11 +225,14 @@ fn quantised(graph: &Graph, roles: &[Role], every_layer: bool) -> BTreeSet<Value
     }
     if every_layer {
         let outputs: BTreeSet<ValueId> = graph.outputs.iter().map(|output| output.value).collect();
-        let readers = |value: ValueId| graph.nodes.iter().filter(move |node| node.inputs.contains(&value));
         for (node, role) in graph.nodes.iter().zip(roles) {
-            // A function of the result alone counts as a part of the layer.
-            let part = readers(node.output).all(|reader| matches!(reader.op, Op::Activation(_)));
-            if *role == Role::Layer && !part && !outputs.contains(&node.output) {
+            let needs_integers = match node.op {
+                Op::Conv(_) => true,
+                // Alone it may give floats, but not with a function after it.
+                Op::Gemm(_) => !node.epilogue.is_empty(),
+                _ => false,
+            };
+            if *role == Role::Layer && needs_integers && !outputs.contains(&node.output) {
                 quantised.insert(node.output);
             }
         }

@@ -406,7 +406,7 @@ fn one_scale_for_all_weights() {
 }
 
 #[test]
-fn every_layer_is_between_integers_when_asked() {
+fn every_convolution_is_between_integers_when_asked() {
     let (mut net, x) = Net::new(&[2, 4, 4]);
     let y = net.conv(x, 2, 3);
     let (scale, shift) = (net.constant(&[3], 0.5, 1.5), net.constant(&[3], 0.1, 0.5));
@@ -419,7 +419,7 @@ fn every_layer_is_between_integers_when_asked() {
     assert_eq!(text(&float_between), "q d Conv! Affine q d Conv! Relu q d Conv!");
     let options = Options { every_layer: true, ..Options::default() };
     let (integers, _) = quantised(&graph, &options);
-    assert_eq!(text(&integers), "q d Conv! q d Affine q d Conv! Relu q d Conv!");
+    assert_eq!(text(&integers), "q d Conv! q d Affine q d Conv! q d Relu q d Conv!");
 }
 
 #[test]
