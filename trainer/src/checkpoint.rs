@@ -10,6 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, TchError, Tensor};
 
@@ -23,7 +24,9 @@ pub const GENERATOR: &str = "generator.safetensors";
 pub const GENERATOR_EMA: &str = "generator_ema.safetensors";
 /// The discriminator's weights.
 pub const DISCRIMINATOR: &str = "discriminator.safetensors";
-/// The moments of both optimizers.
+/// The weights of an encoder and its projection head.
+pub const ENCODER: &str = "encoder.safetensors";
+/// What the optimizers remember, such as moments.
 pub const OPTIMIZER: &str = "optimizer.safetensors";
 /// Everything that is no tensor.
 pub const STATE: &str = "state.json";
@@ -33,7 +36,19 @@ pub const FORMAT: u32 = 1;
 /// Named tensors.
 pub type Tensors = BTreeMap<String, Tensor>;
 
-/// What a checkpoint holds besides tensors.
+/// What a checkpoint holds besides tensors; each kind of run has its own.
+pub trait SavedState: Serialize + DeserializeOwned {
+    /// Iterations done.
+    fn iteration(&self) -> u64;
+}
+
+impl SavedState for State {
+    fn iteration(&self) -> u64 {
+        self.iteration
+    }
+}
+
+/// What the checkpoint of a GAN holds besides tensors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct State {
     /// [`FORMAT`].
@@ -119,9 +134,9 @@ pub fn folder(checkpoints: &Path, iteration: u64) -> PathBuf {
 pub fn save(
     checkpoints: &Path,
     files: &[(&str, Tensors)],
-    state: &State,
+    state: &impl SavedState,
 ) -> Result<PathBuf, CheckpointError> {
-    let path = folder(checkpoints, state.iteration);
+    let path = folder(checkpoints, state.iteration());
     if path.is_dir() {
         return Ok(path);
     }
@@ -158,9 +173,10 @@ pub fn list(checkpoints: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
     Ok(found)
 }
 
-/// Removes the oldest checkpoints so that `keep` are left (at least one).
-pub fn prune(checkpoints: &Path, keep: usize) -> io::Result<()> {
-    let found = list(checkpoints)?;
+/// Removes the oldest checkpoints so that `keep` are left (at least one), besides those of the iterations in `apart`.
+pub fn prune(checkpoints: &Path, keep: usize, apart: &[u64]) -> io::Result<()> {
+    let mut found = list(checkpoints)?;
+    found.retain(|(iteration, _)| !apart.contains(iteration));
     for (_, path) in &found[..found.len().saturating_sub(keep.max(1))] {
         atomic::remove_folder(path)?;
     }
@@ -168,16 +184,18 @@ pub fn prune(checkpoints: &Path, keep: usize) -> io::Result<()> {
 }
 
 /// Reads the state of a checkpoint.
-pub fn read_state(checkpoint: &Path) -> Result<State, CheckpointError> {
+pub fn read_state<S: SavedState>(checkpoint: &Path) -> Result<S, CheckpointError> {
     let path = checkpoint.join(STATE);
     let text = read(&path)?;
     let bad = |reason: String| CheckpointError::Content { path: path.clone(), reason };
-    let state: State =
-        serde_json::from_slice(&text).map_err(|e| bad(format!("is not a checkpoint's state: {e}")))?;
-    if state.format != FORMAT {
-        return Err(bad(format!("has format {}, this program reads format {FORMAT}", state.format)));
+    let wrong = |e: serde_json::Error| bad(format!("is not a checkpoint's state: {e}"));
+    let value: serde_json::Value = serde_json::from_slice(&text).map_err(wrong)?;
+    match value["format"].as_u64() {
+        Some(format) if format != u64::from(FORMAT) => {
+            Err(bad(format!("has format {format}, this program reads format {FORMAT}")))
+        }
+        _ => serde_json::from_value(value).map_err(wrong),
     }
-    Ok(state)
 }
 
 /// Reads a file of tensors. Kinds f32 and i64.
@@ -262,7 +280,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = save(dir.path(), &[(GENERATOR, tensors())], &state(12)).unwrap();
         assert!(path.ends_with("00000012"));
-        assert_eq!(read_state(&path).unwrap(), state(12));
+        assert_eq!(read_state::<State>(&path).unwrap(), state(12));
         let read = read_tensors(&path.join(GENERATOR)).unwrap();
         assert_eq!(read.keys().collect::<Vec<_>>(), ["1.weight", "2.num_batches_tracked"]);
         assert_eq!(read["1.weight"].size(), [3, 2]);
@@ -279,13 +297,13 @@ mod tests {
         // What a kill in the middle of a save leaves.
         fs::create_dir(dir.path().join(".tmp-00000200")).unwrap();
         fs::write(dir.path().join(".tmp-00000200/generator.safetensors"), "half").unwrap();
-        prune(dir.path(), 2).unwrap();
+        prune(dir.path(), 2, &[5]).unwrap();
         let left: Vec<u64> = list(dir.path()).unwrap().into_iter().map(|(i, _)| i).collect();
-        assert_eq!(left, [100, 3_000_000_000]);
+        assert_eq!(left, [5, 100, 3_000_000_000]);
         atomic::clean(dir.path()).unwrap();
         assert!(!dir.path().join(".tmp-00000200").exists());
         save(dir.path(), &[], &state(200)).unwrap();
-        prune(dir.path(), 0).unwrap();
+        prune(dir.path(), 0, &[]).unwrap();
         assert_eq!(list(dir.path()).unwrap().len(), 1, "the newest stays, whatever is asked");
         assert!(list(&dir.path().join("absent")).unwrap().is_empty());
     }
@@ -298,7 +316,7 @@ mod tests {
         let error = save(dir.path(), &[(GENERATOR, tensors()), ("x", bad)], &state(2)).unwrap_err();
         assert!(error.to_string().contains("Bool"), "{error}");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
-        assert!(read_state(&folder(dir.path(), 1)).is_ok());
+        assert!(read_state::<State>(&folder(dir.path(), 1)).is_ok());
     }
 
     #[test]
@@ -315,6 +333,6 @@ mod tests {
         fs::remove_file(&file).unwrap();
         assert!(read_tensors(&file).unwrap_err().to_string().contains("cannot read"));
         fs::write(path.join(STATE), "{}").unwrap();
-        assert!(read_state(&path).unwrap_err().to_string().contains("state.json"));
+        assert!(read_state::<State>(&path).unwrap_err().to_string().contains("state.json"));
     }
 }

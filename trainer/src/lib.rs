@@ -1,4 +1,4 @@
-//! Training of small GAN generators with libtorch: data sets, networks, losses, the training loop, checkpoints and reports.
+//! Training of small GAN generators and SimCLR encoders with libtorch: data sets, networks, losses, the training loop, checkpoints and reports.
 //!
 //! The `trainer` program is a thin shell around [`cli`]; everything it does can be called from here.
 
@@ -15,3 +15,4 @@ pub mod optim;
 pub mod report;
 pub mod run_folder;
 pub mod simclr;
+pub mod training;

@@ -14,6 +14,7 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::atomic;
@@ -25,7 +26,17 @@ use crate::gan::options::Hyperparameters;
 /// The version of the layout.
 pub const FORMAT: u32 = 1;
 
-/// Configuration and status of a run: the content of `run.json`.
+/// The content of `run.json`; each kind of run has its own.
+pub trait Description: Serialize + DeserializeOwned {
+    /// The value of the field `kind`.
+    const KIND: &'static str;
+}
+
+impl Description for RunInfo {
+    const KIND: &'static str = "gan";
+}
+
+/// Configuration and status of a GAN's run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunInfo {
     /// [`FORMAT`].
@@ -290,7 +301,7 @@ impl RunFolder {
     }
 
     /// Opens the folder of a run that is to go on, and removes what an interrupted write left in it.
-    pub fn open(path: &Path) -> Result<(Self, RunInfo), RunFolderError> {
+    pub fn open<I: Description>(path: &Path) -> Result<(Self, I), RunFolderError> {
         let info = read_info(path)?;
         let held = lock(path)?;
         for folder in [path.to_owned(), path.join("checkpoints"), path.join("samples")] {
@@ -310,7 +321,7 @@ impl RunFolder {
     }
 
     /// Replaces `run.json`.
-    pub fn write_info(&self, info: &RunInfo) -> Result<(), RunFolderError> {
+    pub fn write_info(&self, info: &impl Description) -> Result<(), RunFolderError> {
         let mut text = serde_json::to_vec_pretty(info).map_err(io::Error::other)?;
         text.push(b'\n');
         Ok(atomic::write_file(&self.path.join("run.json"), &text)?)
@@ -318,7 +329,7 @@ impl RunFolder {
 }
 
 /// Reads a run's `run.json`.
-pub fn read_info(run: &Path) -> Result<RunInfo, RunFolderError> {
+pub fn read_info<I: Description>(run: &Path) -> Result<I, RunFolderError> {
     let path = run.join("run.json");
     let text = match fs::read(&path) {
         Ok(text) => text,
@@ -334,10 +345,10 @@ pub fn read_info(run: &Path) -> Result<RunInfo, RunFolderError> {
         (Some(format), _) if format != u64::from(FORMAT) => {
             Err(bad(format!("has format {format}, this program reads format {FORMAT}")))
         }
-        (_, Some("gan")) => {
+        (_, Some(kind)) if kind == I::KIND => {
             serde_json::from_value(value).map_err(|e| bad(format!("is not the description of a run: {e}")))
         }
-        (_, Some(other)) => Err(bad(format!("describes a run of kind {other:?}, expected \"gan\""))),
+        (_, Some(other)) => Err(bad(format!("describes a run of kind {other:?}, expected {:?}", I::KIND))),
         (_, None) => Err(bad("is not the description of a run: it has no \"kind\"".to_owned())),
     }
 }
@@ -412,9 +423,9 @@ mod tests {
             if let Some(text) = text {
                 fs::write(dir.path().join("run.json"), text).unwrap();
             }
-            let message = RunFolder::open(dir.path()).unwrap_err().to_string();
+            let message = RunFolder::open::<RunInfo>(dir.path()).unwrap_err().to_string();
             assert!(message.contains(expected), "{message}");
         }
-        assert!(read_info(&dir.path().join("run.json")).unwrap_err().to_string().contains("no run folder"));
+        assert!(read_info::<RunInfo>(&dir.path().join("run.json")).unwrap_err().to_string().contains("no run folder"));
     }
 }

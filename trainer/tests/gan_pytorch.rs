@@ -14,7 +14,7 @@ use latent_trainer::gan::losses::LossKind;
 use latent_trainer::gan::noise::Noise;
 use latent_trainer::gan::options::{Amp, DistributionKind, Hyperparameters};
 use latent_trainer::gan::players::Players;
-use latent_trainer::nn::Pass;
+use latent_trainer::nn::{Named, Pass};
 use latent_trainer::optim::{Adam, AdamOptions};
 use tch::{Device, Kind, Tensor};
 
@@ -184,7 +184,7 @@ fn adam_follows_pytorchs() {
         file.insert(format!("start.{name}"), value.copy());
         parameters.push((name.to_owned(), value));
     }
-    let options = AdamOptions { lr: 1e-3, beta1: 0.5, beta2: 0.999, eps: 1e-8 };
+    let options = AdamOptions { lr: 1e-3, beta1: 0.5, beta2: 0.999, eps: 1e-8, weight_decay: 0.0 };
     let mut adam = Adam::new(parameters, options).unwrap();
     for i in 0..STEPS {
         let mut gradients = Vec::new();

@@ -1,82 +1,18 @@
 //! Runs the `trainer` program: resume after Ctrl-C and after a kill, runs that fail in each of the diagnosed ways, samples,
 //! and what it says to wrong input.
 
+mod runs;
+
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::path::Path;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use runs::{assert_same, finish, info, run, signal, succeed, trainer, wait_for};
 
 /// Small enough for a test; one thread, so that tests beside each other do not wait for each other's threads.
 const SMALL: [&str; 9] =
     ["--data", "synth-digits:192", "--batch", "8", "--threads", "1", "--device", "cpu", "--quiet"];
-
-fn trainer(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_trainer"));
-    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command
-}
-
-fn finish(child: Child) -> (Option<i32>, String) {
-    let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
-    (status.code(), format!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr)))
-}
-
-fn run(arguments: &[&str]) -> (Option<i32>, String) {
-    finish(trainer(arguments).spawn().unwrap())
-}
-
-fn succeed(arguments: &[&str]) -> String {
-    let (code, text) = run(arguments);
-    assert_eq!(code, Some(0), "{arguments:?}: {text}");
-    text
-}
-
-/// Everything about a run that must not depend on interruptions: the metrics, the newest checkpoint, the last samples.
-fn results(run: &Path) -> Vec<(String, Vec<u8>)> {
-    let mut checkpoints: Vec<PathBuf> =
-        fs::read_dir(run.join("checkpoints")).unwrap().map(|e| e.unwrap().path()).collect();
-    checkpoints.sort();
-    let newest = checkpoints.pop().unwrap();
-    let mut files = vec![run.join("metrics.csv"), run.join("samples/final.png")];
-    files.extend(
-        fs::read_dir(&newest).unwrap().map(|e| e.unwrap().path()).filter(|p| !p.ends_with("state.json")),
-    );
-    files.sort();
-    let name = |path: &Path| path.strip_prefix(run).unwrap().display().to_string();
-    let mut found: Vec<(String, Vec<u8>)> =
-        files.iter().map(|path| (name(path), fs::read(path).unwrap())).collect();
-    // All of the state but the time.
-    let mut state: serde_json::Value =
-        serde_json::from_slice(&fs::read(newest.join("state.json")).unwrap()).unwrap();
-    state["seconds"] = 0.into();
-    found.push((name(&newest.join("state.json")), state.to_string().into_bytes()));
-    found
-}
-
-fn assert_same(a: &Path, b: &Path) {
-    let (a, b) = (results(a), results(b));
-    let names = |r: &[(String, Vec<u8>)]| r.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
-    assert_eq!(names(&a), names(&b));
-    for ((name, a), (_, b)) in a.iter().zip(&b) {
-        assert!(a == b, "{name} differs");
-    }
-}
-
-fn wait_for(what: &str, child: &mut Child, mut there: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !there() {
-        assert!(child.try_wait().unwrap().is_none(), "the trainer ended before {what}");
-        assert!(start.elapsed() < Duration::from_secs(120), "no {what} after two minutes");
-        thread::sleep(Duration::from_millis(2));
-    }
-}
-
-#[cfg(unix)]
-fn signal(child: &Child, name: &str) {
-    let id = child.id().to_string();
-    assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
-}
 
 #[cfg(unix)]
 #[test]
@@ -180,10 +116,6 @@ fn a_kill_at_any_moment_leaves_a_run_that_goes_on_bit_for_bit() {
             assert!(!name.to_string_lossy().starts_with(".tmp-"), "{name:?} was left");
         }
     }
-}
-
-fn info(run: &Path) -> serde_json::Value {
-    serde_json::from_slice(&fs::read(run.join("run.json")).unwrap()).unwrap()
 }
 
 /// Trains badly; returns the kinds of the findings and everything that was printed.

@@ -6,18 +6,21 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use clap::Args;
 
+use super::common::{
+    INTERRUPTED, decay, default_threads, device_name, fingerprint, load, not_negative, number, parse_size,
+    positive, size,
+};
 use super::stop;
 use crate::checkpoint;
-use crate::data::{DataSpec, Dataset, LoadOptions, Split};
+use crate::data::{DataSpec, Dataset};
 use crate::device;
 use crate::gan::architecture::NetKind;
 use crate::gan::losses::LossKind;
 use crate::gan::options::{Amp, DistributionKind, Hyperparameters};
-use crate::gan::train::{self, Ending, Job, Outcome};
+use crate::gan::train::{self, Job, Outcome};
 use crate::run_folder::{self, Data, Figures, Image, Latent, Progress, RunFolder, RunInfo};
+use crate::training::{Ending, newest_checkpoint};
 
-/// Exit code of a run that was stopped by Ctrl-C (128 + SIGINT, as shells have it).
-const INTERRUPTED: u8 = 130;
 /// Images of the train split used unless asked otherwise: the reference keeps the others for validation.
 const REFERENCE_IMAGES: usize = 50_000;
 
@@ -185,45 +188,6 @@ pub struct GanArgs {
     json: bool,
 }
 
-fn number(low: u64, high: u64) -> clap::builder::RangedU64ValueParser {
-    clap::value_parser!(u64).range(low..=high)
-}
-
-fn real(text: &str) -> Result<f64, String> {
-    let value: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
-    if value.is_finite() { Ok(value) } else { Err("not a finite number".to_owned()) }
-}
-
-fn positive(text: &str) -> Result<f64, String> {
-    real(text).and_then(|v| if v > 0.0 { Ok(v) } else { Err("must be greater than 0".to_owned()) })
-}
-
-fn not_negative(text: &str) -> Result<f64, String> {
-    real(text).and_then(|v| if v >= 0.0 { Ok(v) } else { Err("must not be negative".to_owned()) })
-}
-
-fn decay(text: &str) -> Result<f64, String> {
-    let fits = |v: f64| (0.0..1.0).contains(&v);
-    real(text)
-        .and_then(|v| if fits(v) { Ok(v) } else { Err("must be at least 0 and less than 1".to_owned()) })
-}
-
-fn parse_size(text: &str) -> Result<(usize, usize), String> {
-    let side = |text: &str| match text.parse::<usize>() {
-        Ok(n) if (1..=4096).contains(&n) => Ok(n),
-        _ => Err("expected HEIGHTxWIDTH or one number, each from 1 to 4096".to_owned()),
-    };
-    match text.split_once('x') {
-        Some((h, w)) => Ok((side(h)?, side(w)?)),
-        None => side(text).map(|n| (n, n)),
-    }
-}
-
-/// A checked size as `usize`; the parsers above keep all of them small.
-fn size(n: u64) -> usize {
-    usize::try_from(n).unwrap_or(usize::MAX)
-}
-
 /// Trains as asked.
 pub fn run(preset: Preset, args: GanArgs) -> anyhow::Result<ExitCode> {
     let quiet = args.quiet;
@@ -242,7 +206,7 @@ pub fn run(preset: Preset, args: GanArgs) -> anyhow::Result<ExitCode> {
     let stop = stop::on_signals().context("cannot listen for Ctrl-C")?;
     let job = Job { folder: &folder, info, pixels: &data.pixels, device, stop: &stop, quiet };
     let outcome = train::train(job).map_err(|error| {
-        let hint = match train::newest_checkpoint(folder.path()) {
+        let hint = match newest_checkpoint(folder.path()) {
             Ok(checkpoint) => format!("; the last good checkpoint is {}", checkpoint.display()),
             Err(_) => String::new(),
         };
@@ -360,7 +324,7 @@ fn start(preset: Preset, args: &GanArgs) -> anyhow::Result<(RunFolder, RunInfo, 
 
 /// What a run that goes on needs.
 fn resume(preset: Preset, args: &GanArgs, run: &Path) -> anyhow::Result<(RunFolder, RunInfo, Dataset)> {
-    let (folder, mut info) = RunFolder::open(run)?;
+    let (folder, mut info) = RunFolder::open::<RunInfo>(run)?;
     if info.command != preset.command() {
         bail!(
             "{0} was started with `trainer {1}`; resume it with `trainer {1} --resume {0}`",
@@ -483,29 +447,6 @@ fn conflicts(args: &GanArgs, run: &Hyperparameters) -> Vec<String> {
     found
 }
 
-fn load(spec: &DataSpec, resize: Option<(usize, usize)>, gray: bool) -> anyhow::Result<Dataset> {
-    // Drawn data sets are the same for every run; the run's own seed is for training.
-    let options = LoadOptions { resize, gray, seed: 0 };
-    spec.load(Split::Train, &options).context("cannot load the training images")
-}
-
-/// CRC-32C of the first images' pixels.
-fn fingerprint(data: &Dataset, images: usize) -> u32 {
-    crc32c::crc32c(&data.pixels[..images * data.image_len()])
-}
-
-fn default_threads() -> usize {
-    usize::try_from(tch::get_num_threads()).unwrap_or(1).max(1)
-}
-
-/// The name by which `--device` chooses this device, wherever the run is resumed.
-fn device_name(device: tch::Device) -> String {
-    match device {
-        tch::Device::Cuda(index) => format!("cuda:{index}"),
-        _ => "cpu".to_owned(),
-    }
-}
-
 /// One line on stderr: what is about to happen.
 fn announce(folder: &RunFolder, info: &RunInfo, device: tch::Device) {
     let options = &info.hyperparameters;
@@ -569,21 +510,5 @@ fn conclude(preset: Preset, folder: &RunFolder, outcome: &Outcome, json: bool) -
             };
             bail!("training stopped: {}; {kept}", finding.message)
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn option_values_are_checked() {
-        assert_eq!(parse_size("32"), Ok((32, 32)));
-        assert_eq!(parse_size("24x40"), Ok((24, 40)));
-        for text in ["", "0", "x", "3x", "5000", "3x4x5", "-1"] {
-            assert!(parse_size(text).is_err(), "{text}");
-        }
-        assert!(decay("1").is_err() && decay("-0.1").is_err() && decay("nan").is_err() && decay("0").is_ok());
-        assert!(positive("0").is_err() && not_negative("0").is_ok() && not_negative("inf").is_err());
     }
 }

@@ -6,17 +6,20 @@ use clap::{Parser, Subcommand};
 
 pub mod bench;
 pub mod bench_augment;
+mod common;
 pub mod data;
 pub mod doctor;
+pub mod evaluate;
 pub mod gan;
 pub mod sample;
+pub mod simclr;
 mod stop;
 mod tuning;
 
 /// The libtorch that tch 0.24 binds.
 const LIBTORCH: &str = "2.11.0";
 
-/// Trains small image generators with libtorch.
+/// Trains small image generators and encoders with libtorch.
 #[derive(Debug, Parser)]
 #[command(name = "trainer", version, arg_required_else_help = true)]
 struct Cli {
@@ -35,6 +38,18 @@ enum Command {
     /// Train the convolutional GAN (DCGAN)
     #[command(after_help = gan::EXAMPLES)]
     Dcgan(gan::GanArgs),
+    /// Train an encoder without labels (SimCLR)
+    #[command(after_help = simclr::EXAMPLES)]
+    Simclr(Box<simclr::SimclrArgs>),
+    /// Classify images by the nearest neighbours that an encoder finds
+    #[command(after_help = evaluate::KNN_EXAMPLES)]
+    Knn(evaluate::KnnArgs),
+    /// Train a linear layer on an encoder's features, and say how much it learned
+    #[command(after_help = evaluate::PROBE_EXAMPLES)]
+    Probe(evaluate::ProbeArgs),
+    /// Draw what an encoder takes for alike: nearest neighbours and maps
+    #[command(after_help = evaluate::EMBEDDINGS_EXAMPLES)]
+    Embeddings(evaluate::EmbeddingsArgs),
     /// Draw images from a run's generator
     #[command(after_help = sample::EXAMPLES)]
     Sample(sample::SampleArgs),
@@ -58,6 +73,10 @@ pub fn main() -> ExitCode {
         Command::Vanilla(_)
             | Command::Lsgan(_)
             | Command::Dcgan(_)
+            | Command::Simclr(_)
+            | Command::Knn(_)
+            | Command::Probe(_)
+            | Command::Embeddings(_)
             | Command::BenchStep(_)
             | Command::BenchAugment(_)
     ) {
@@ -67,6 +86,10 @@ pub fn main() -> ExitCode {
         Command::Vanilla(args) => gan::run(gan::Preset::Vanilla, args),
         Command::Lsgan(args) => gan::run(gan::Preset::Lsgan, args),
         Command::Dcgan(args) => gan::run(gan::Preset::Dcgan, args),
+        Command::Simclr(args) => simclr::run(*args),
+        Command::Knn(args) => done(evaluate::neighbours(args)),
+        Command::Probe(args) => done(evaluate::probe(args)),
+        Command::Embeddings(args) => done(evaluate::embeddings(args)),
         Command::Sample(args) => done(sample::run(args)),
         Command::Data(args) => done(data::run(args)),
         Command::Doctor(args) => done(doctor::run(args)),

@@ -11,10 +11,11 @@ use crate::atomic;
 use crate::checkpoint;
 use crate::device;
 use crate::gan::noise::Noise;
-use crate::gan::train::{layout, newest_checkpoint, to_pixels};
-use crate::nn::Pass;
+use crate::gan::train::{layout, to_pixels};
+use crate::nn::{Named, Pass};
 use crate::report::grid;
-use crate::run_folder;
+use crate::run_folder::{self, RunInfo};
+use crate::training::newest_checkpoint;
 
 /// Images computed at a time.
 const CHUNK: usize = 256;
@@ -78,7 +79,7 @@ pub struct SampleArgs {
 
 /// Draws as asked.
 pub fn run(args: SampleArgs) -> anyhow::Result<()> {
-    let info = run_folder::read_info(&args.run)?;
+    let info = run_folder::read_info::<RunInfo>(&args.run)?;
     let checkpoint = match args.checkpoint {
         Some(iteration) => {
             let folder = checkpoint::folder(&args.run.join("checkpoints"), iteration);

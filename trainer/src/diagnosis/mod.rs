@@ -1,6 +1,6 @@
-//! Reading the losses: recognises a GAN run that goes wrong, and says so in one sentence.
+//! Reading the losses: recognises a run that goes wrong, and says so in one sentence.
 //!
-//! Four things are recognised:
+//! [`ContrastMonitor`] does so for contrastive runs, [`Monitor`] for those of a GAN, of which four things are recognised:
 //!
 //! - *The discriminator never learned*: from the start its loss stays high, at the level of guessing or above, while the
 //!   generator's falls. Fooling such a discriminator means nothing.
@@ -13,6 +13,7 @@
 //! and a [`Monitor`] that was saved and read back goes on exactly where it was. Thresholds and their reasons are in
 //! `levels.rs`. Healthy runs must not be disturbed, so that a finding needs a condition to hold for a while.
 
+mod contrastive;
 mod diversity;
 mod levels;
 mod mean;
@@ -21,6 +22,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::contrastive::{Contrast, ContrastMonitor};
 pub use self::diversity::diversity;
 use self::levels::Levels;
 use self::mean::Mean;
@@ -49,17 +51,24 @@ pub enum FindingKind {
     DiscriminatorWins,
     /// Samples are much less diverse than the data, or than they were.
     ModeCollapse,
+    /// All embeddings are alike.
+    EmbeddingCollapse,
+    /// The loss stays at that of guessing.
+    NotLearning,
     /// A loss is NaN or infinite.
     NotFinite,
 }
 
 impl FindingKind {
-    /// The name in `run.json`: `discriminator-never-learned`, `discriminator-wins`, `mode-collapse`, `not-finite`.
+    /// The name in `run.json`: `discriminator-never-learned`, `discriminator-wins`, `mode-collapse`, `embedding-collapse`,
+    /// `not-learning`, `not-finite`.
     pub fn name(self) -> &'static str {
         match self {
             Self::DiscriminatorNeverLearned => "discriminator-never-learned",
             Self::DiscriminatorWins => "discriminator-wins",
             Self::ModeCollapse => "mode-collapse",
+            Self::EmbeddingCollapse => "embedding-collapse",
+            Self::NotLearning => "not-learning",
             Self::NotFinite => "not-finite",
         }
     }
@@ -415,10 +424,7 @@ impl Monitor {
     }
 
     fn end(&mut self, kind: FindingKind, iteration: u64) {
-        let open = self.episodes.iter_mut().rev().find(|episode| episode.finding.kind == kind);
-        if let Some(episode) = open {
-            episode.ended = Some(iteration);
-        }
+        close(&mut self.episodes, kind, iteration);
     }
 
     /// All findings up to now, in the order in which they were made.
@@ -436,14 +442,8 @@ impl Monitor {
             return "no iteration was seen".to_owned();
         };
         let count = self.last - first + 1;
-        let open: Vec<&Episode> = self.episodes.iter().filter(|episode| episode.ended.is_none()).collect();
-        if !open.is_empty() {
-            let mut kinds: Vec<String> = Vec::new();
-            for episode in &open {
-                let finding = &episode.finding;
-                kinds.push(format!("{} (found in iteration {})", finding.kind, finding.iteration));
-            }
-            return format!("not healthy at the end of {count} iterations: {}", kinds.join(", "));
+        if let Some(kinds) = open_kinds(&self.episodes) {
+            return format!("not healthy at the end of {count} iterations: {kinds}");
         }
         if count < VERDICT {
             return format!(
@@ -493,6 +493,22 @@ impl Monitor {
         };
         format!("{losses}: {meaning}{place}")
     }
+}
+
+/// Says that the last finding of this kind is over.
+fn close(episodes: &mut [Episode], kind: FindingKind, iteration: u64) {
+    let open = episodes.iter_mut().rev().find(|episode| episode.finding.kind == kind);
+    if let Some(episode) = open {
+        episode.ended = Some(iteration);
+    }
+}
+
+/// The findings that are not over, if there are any.
+fn open_kinds(episodes: &[Episode]) -> Option<String> {
+    let open = episodes.iter().filter(|episode| episode.ended.is_none()).map(|episode| &episode.finding);
+    let kinds: Vec<String> =
+        open.map(|finding| format!("{} (found in iteration {})", finding.kind, finding.iteration)).collect();
+    (!kinds.is_empty()).then(|| kinds.join(", "))
 }
 
 fn widen(range: &mut Option<(f64, f64)>, value: f64) {

@@ -158,6 +158,7 @@ mod tests {
     use tch::{Kind, Tensor};
 
     use super::*;
+    use crate::nn::Named;
     use crate::nn::Pass;
 
     const MNIST: ImageShape = ImageShape { channels: 1, height: 28, width: 28 };

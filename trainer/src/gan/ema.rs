@@ -2,7 +2,7 @@
 
 use tch::{TchError, Tensor};
 
-use crate::nn::Network;
+use crate::nn::{Named, Network};
 
 /// An exponential moving average of a network: of its weights and its running statistics alike, so that both look back over
 /// the same iterations.

@@ -10,7 +10,7 @@ use super::losses::{self, LossKind};
 use super::noise::Noise;
 use super::options::{Amp, Hyperparameters};
 use crate::checkpoint::{self, CheckpointError, State, Tensors};
-use crate::nn::{Network, Pass};
+use crate::nn::{self, Named, Network, Pass};
 use crate::optim::{Adam, AdamOptions};
 
 /// Generator and discriminator with everything that training changes.
@@ -56,7 +56,7 @@ impl Players {
         };
         let adam = |network: &Network, lr| {
             let Hyperparameters { beta1, beta2, adam_eps: eps, .. } = *options;
-            Adam::new(network.parameters(), AdamOptions { lr, beta1, beta2, eps })
+            Adam::new(network.parameters(), AdamOptions { lr, beta1, beta2, eps, weight_decay: 0.0 })
         };
         Ok(Self {
             d_adam: adam(&discriminator, options.d_lr)?,
@@ -137,11 +137,8 @@ impl Players {
         let networks =
             [Some(&self.discriminator), Some(&self.generator), self.ema.as_ref().map(Ema::network)];
         for network in networks.into_iter().flatten() {
-            for (_, tensor) in network.float_state() {
-                // The sum of absolute values is finite only if all are (barring 1e38 in total).
-                if !tensor.f_detach()?.f_abs()?.f_sum(Kind::Double)?.f_double_value(&[])?.is_finite() {
-                    return Ok(false);
-                }
+            if !nn::all_finite(network)? {
+                return Ok(false);
             }
         }
         Ok(true)

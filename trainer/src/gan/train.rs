@@ -1,9 +1,6 @@
 //! The training loop: steps, logs, samples, checkpoints, diagnosis; new or resumed.
 
 use std::collections::VecDeque;
-use std::fmt;
-use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
@@ -17,12 +14,11 @@ use super::players::Players;
 use crate::atomic;
 use crate::checkpoint::{self, CheckpointError, State};
 use crate::diagnosis::{self, Finding, FindingKind, Monitor, Observation};
-use crate::report::grid::{self, GridError};
-use crate::report::metrics::{MetricsError, MetricsLog};
+use crate::report::grid;
 use crate::report::plot::{self, LossPlot, PlotError};
 use crate::report::progress::Progress;
-use crate::report::tensorboard::EventWriter;
-use crate::run_folder::{RunFolder, RunFolderError, RunInfo};
+use crate::run_folder::{RunFolder, RunInfo};
+use crate::training::{Ending, Logs, TrainError};
 
 /// The columns of `metrics.csv` after `iteration`.
 pub const COLUMNS: [&str; 5] = ["d_loss", "g_loss", "score_real", "score_fake", "diversity"];
@@ -48,22 +44,6 @@ pub struct Job<'a> {
     pub quiet: bool,
 }
 
-/// How training ended.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Ending {
-    /// All iterations are done.
-    Finished,
-    /// Stopped from outside, and saved.
-    Interrupted,
-    /// A loss or a weight became NaN or infinite.
-    NotFinite {
-        /// What was seen.
-        finding: Finding,
-        /// The newest checkpoint that is left, from before.
-        checkpoint: Option<PathBuf>,
-    },
-}
-
 /// What training returns.
 #[derive(Debug)]
 pub struct Outcome {
@@ -76,72 +56,6 @@ pub struct Outcome {
     /// Seconds this session's iterations took.
     pub session_seconds: f64,
 }
-
-/// Why training could not go on.
-#[derive(Debug)]
-pub enum TrainError {
-    /// The run folder.
-    Folder(RunFolderError),
-    /// A checkpoint.
-    Checkpoint(CheckpointError),
-    /// The metrics.
-    Metrics(MetricsError),
-    /// The plot of the losses.
-    Plot(PlotError),
-    /// A grid of samples.
-    Grid(GridError),
-    /// Another file.
-    Io(io::Error),
-    /// libtorch, for instance out of memory.
-    Torch(TchError),
-    /// Images of the data set and the options do not go together.
-    Data(String),
-}
-
-impl fmt::Display for TrainError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Folder(error) => write!(f, "{error}"),
-            Self::Checkpoint(error) => write!(f, "{error}"),
-            Self::Metrics(error) => write!(f, "{error}"),
-            Self::Plot(error) => write!(f, "{error}"),
-            Self::Grid(error) => write!(f, "cannot draw samples: {error}"),
-            Self::Io(error) => write!(f, "{error}"),
-            Self::Torch(error) => {
-                // libtorch appends a stack trace.
-                let text = error.to_string();
-                let first = text.lines().next().unwrap_or_default();
-                write!(f, "libtorch: {first}")?;
-                if text.contains("out of memory") || text.contains("can't allocate memory") {
-                    write!(f, "; use a smaller --batch or smaller images")?;
-                }
-                Ok(())
-            }
-            Self::Data(text) => write!(f, "{text}"),
-        }
-    }
-}
-
-impl std::error::Error for TrainError {}
-
-macro_rules! from {
-    ($($variant:ident($type:ty)),*) => {$(
-        impl From<$type> for TrainError {
-            fn from(error: $type) -> Self {
-                Self::$variant(error)
-            }
-        }
-    )*};
-}
-from!(
-    Folder(RunFolderError),
-    Checkpoint(CheckpointError),
-    Metrics(MetricsError),
-    Plot(PlotError),
-    Grid(GridError),
-    Io(io::Error),
-    Torch(TchError)
-);
 
 /// One iteration's figures that have not been read from the device.
 struct Pending {
@@ -158,8 +72,7 @@ struct Session<'a> {
     /// Latent vectors of all sample grids, and of the measurement of diversity.
     fixed: Tensor,
     fixed_diversity: Tensor,
-    metrics: MetricsLog,
-    events: EventWriter,
+    logs: Logs,
     monitor: Monitor,
     recent: VecDeque<(f64, f64)>,
     diversity: Option<f32>,
@@ -214,7 +127,7 @@ impl<'a> Session<'a> {
         let (mut recent, mut diversity) = (VecDeque::new(), None);
         let newest = checkpoint::list(&job.folder.checkpoints())?.pop();
         if let Some((_, folder)) = &newest {
-            let state = checkpoint::read_state(folder)?;
+            let state = checkpoint::read_state::<State>(folder)?;
             players.load(folder, &state)?;
             if !training.restore(state.noise) {
                 let reason = "the state of the random generator is all zero".to_owned();
@@ -225,22 +138,7 @@ impl<'a> Session<'a> {
             (monitor, recent, diversity) = (state.monitor, state.recent, state.diversity);
         }
 
-        let path = job.folder.path();
-        let csv = path.join("metrics.csv");
-        let metrics = if newest.is_some() {
-            MetricsLog::resume(&csv, iteration)?
-        } else {
-            if csv.exists() {
-                std::fs::remove_file(&csv)?;
-            }
-            MetricsLog::create(&csv, &COLUMNS)?
-        };
-        let events = path.join("tensorboard");
-        let events = if events.is_dir() {
-            EventWriter::resume(&events, iteration)?
-        } else {
-            EventWriter::create(&events)?
-        };
+        let logs = Logs::open(job.folder.path(), &COLUMNS, newest.map(|_| iteration))?;
         let total = options.iterations;
         let progress =
             if job.quiet { Progress::hidden(total, iteration) } else { Progress::new(total, iteration) };
@@ -250,8 +148,7 @@ impl<'a> Session<'a> {
             noise: training,
             fixed_diversity: fixed.f_narrow(0, 0, DIVERSITY_IMAGES as i64)?,
             fixed: fixed.f_narrow(0, 0, options.sample_count as i64)?,
-            metrics,
-            events,
+            logs,
             monitor,
             recent,
             diversity,
@@ -313,14 +210,14 @@ impl<'a> Session<'a> {
         for (Pending { iteration, diversity, .. }, row) in pending.iter().zip(values.chunks_exact(4)) {
             let [d_loss, g_loss, real, fake] = [0, 1, 2, 3].map(|k| f64::from(row[k]));
             let row = [Some(d_loss), Some(g_loss), Some(real), Some(fake), diversity.map(f64::from)];
-            self.metrics.append_sparse(*iteration, &row)?;
+            self.logs.metrics.append_sparse(*iteration, &row)?;
             let tags = ["loss/discriminator", "loss/generator", "score/real", "score/fake", "diversity"];
             for (tag, value) in tags.iter().zip(row) {
                 if let Some(value) = value {
-                    self.events.scalar(tag, *iteration, value)?;
+                    self.logs.events.scalar(tag, *iteration, value)?;
                 }
             }
-            self.progress.tick(*iteration, d_loss, g_loss);
+            self.progress.tick(*iteration, &[("D", d_loss), ("G", g_loss)]);
             let observation = Observation { iteration: *iteration, d_loss, g_loss, diversity: *diversity };
             if let Some(finding) = self.monitor.observe(observation) {
                 let place = finding.iteration;
@@ -336,7 +233,7 @@ impl<'a> Session<'a> {
             self.recent.push_back((d_loss, g_loss));
         }
         let speed = self.progress.iterations_per_second();
-        self.events.scalar("speed/iterations_per_second", self.iteration, speed)?;
+        self.logs.events.scalar("speed/iterations_per_second", self.iteration, speed)?;
         Ok(None)
     }
 
@@ -354,7 +251,7 @@ impl<'a> Session<'a> {
         let png = grid::png(&pixels, n, c, h, w, columns, scale)?;
         let (width, height) = grid::size(n, h, w, columns, scale)?;
         atomic::write_file(&self.job.folder.path().join("samples").join(name), &png)?;
-        self.events.image_png("samples", self.iteration, &png, height, width, c)?;
+        self.logs.events.image_png("samples", self.iteration, &png, height, width, c)?;
         Ok(())
     }
 
@@ -367,7 +264,7 @@ impl<'a> Session<'a> {
             );
             return Ok(Some(Finding { iteration: self.iteration, kind: FindingKind::NotFinite, message }));
         }
-        self.metrics.sync()?;
+        self.logs.metrics.sync()?;
         let (discriminator_steps, generator_steps, ema_updates) = self.players.counts();
         let state = State {
             format: checkpoint::FORMAT,
@@ -385,7 +282,7 @@ impl<'a> Session<'a> {
         checkpoint::save(&checkpoints, &self.players.tensors()?, &state)?;
         let stopped = self.job.stop.load(Ordering::Relaxed) && !finished;
         self.save_info(finished, stopped.then_some("interrupted"))?;
-        checkpoint::prune(&checkpoints, self.job.info.hyperparameters.keep)?;
+        checkpoint::prune(&checkpoints, self.job.info.hyperparameters.keep, &[])?;
         Ok(None)
     }
 
@@ -418,7 +315,7 @@ impl<'a> Session<'a> {
     }
 
     fn not_finite(&mut self, finding: Finding) -> Result<Ending, TrainError> {
-        self.metrics.sync()?;
+        self.logs.metrics.sync()?;
         let checkpoint = checkpoint::list(&self.job.folder.checkpoints())?.pop();
         self.iteration = finding.iteration;
         self.save_info(false, Some("not-finite"))?;
@@ -438,9 +335,9 @@ impl<'a> Session<'a> {
                 self.draw("final.png")?;
                 self.save_info(true, None)?;
             }
-            self.metrics.sync()?;
+            self.logs.metrics.sync()?;
         }
-        self.events.flush()?;
+        self.logs.events.flush()?;
         let path = self.job.folder.path();
         let (csv, png) = (path.join("metrics.csv"), path.join("losses.png"));
         let title = format!("{} on {}", self.job.info.command, self.job.info.data.name);
@@ -486,20 +383,4 @@ pub fn to_pixels(images: &Tensor, low: f32, high: f32) -> Result<Vec<u8>, TrainE
 fn image_diversity(images: &Tensor) -> Result<Option<f32>, TchError> {
     let values = Vec::<f32>::try_from(images.f_contiguous()?.f_view(-1)?)?;
     Ok(diagnosis::diversity(&values, images.size()[0] as usize))
-}
-
-/// The newest checkpoint of a run.
-///
-/// # Errors
-/// [`TrainError::Data`] if there is none.
-pub fn newest_checkpoint(run: &Path) -> Result<PathBuf, TrainError> {
-    let checkpoints = run.join("checkpoints");
-    match checkpoint::list(&checkpoints)?.pop() {
-        Some((_, path)) => Ok(path),
-        None => Err(TrainError::Data(format!(
-            "{} holds no checkpoint yet; train on with --resume {}",
-            checkpoints.display(),
-            run.display()
-        ))),
-    }
 }

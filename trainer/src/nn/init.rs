@@ -37,6 +37,16 @@ pub fn uniform(rng: &mut Rng, shape: &[i64], bound: f64, device: Device) -> Resu
     Tensor::f_from_slice(&values)?.f_view(shape)?.f_to_device(device)
 }
 
+/// A tensor of this shape with values from N(0, 2 / fan_out), drawn in row-major order: He et al. 2015, eq. 14, which keeps
+/// the variance of gradients through a ReLU.
+pub fn kaiming_normal(rng: &mut Rng, shape: &[i64], device: Device) -> Result<Tensor, TchError> {
+    let count = shape.iter().product::<i64>() as usize;
+    let (_, fan_out) = fans(shape);
+    let std = (2.0 / fan_out as f64).sqrt() as f32;
+    let values: Vec<f32> = (0..count).map(|_| std * rng.normal()).collect();
+    Tensor::f_from_slice(&values)?.f_view(shape)?.f_to_device(device)
+}
+
 /// A vector with all values the same.
 pub fn constant(len: i64, value: f64, device: Device) -> Result<Tensor, TchError> {
     Tensor::f_full([len], value, (Kind::Float, device))
@@ -68,5 +78,14 @@ mod tests {
         assert!(mean.abs() < 0.003, "{mean}");
         assert!((std - 0.5 / 3f64.sqrt()).abs() < 0.002, "{std}");
         assert!(values.max().double_value(&[]) <= 0.5 && values.min().double_value(&[]) >= -0.5);
+    }
+
+    #[test]
+    fn kaiming_normal_has_its_variance() {
+        let values = kaiming_normal(&mut Rng::from_seed(4), &[64, 32, 3, 3], Device::Cpu).unwrap();
+        let (mean, std) = (values.mean(Kind::Double).double_value(&[]), values.std(true).double_value(&[]));
+        let expected = (2.0f64 / (64.0 * 9.0)).sqrt();
+        assert!(mean.abs() < 0.02 * expected, "{mean}");
+        assert!((std / expected - 1.0).abs() < 0.02, "{std} {expected}");
     }
 }

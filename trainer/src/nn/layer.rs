@@ -1,4 +1,4 @@
-//! The layers that the GANs are made of, and how each is computed.
+//! The layers that plain sequences are made of, and how each is computed.
 
 use std::cell::Cell;
 
@@ -26,7 +26,7 @@ impl Pass {
     pub const EVAL: Pass = Pass { train: false, bf16: false, twice: false };
 
     /// The kind in which products are computed.
-    fn kind(self) -> Kind {
+    pub(super) fn kind(self) -> Kind {
         if self.bf16 { Kind::BFloat16 } else { Kind::Float }
     }
 }
@@ -36,8 +36,8 @@ impl Pass {
 pub struct Linear {
     /// (out, in).
     pub weight: Tensor,
-    /// (out).
-    pub bias: Tensor,
+    /// (out), if there is one.
+    pub bias: Option<Tensor>,
 }
 
 impl Linear {
@@ -53,23 +53,29 @@ impl Linear {
         let bias = init::bound(WeightInit::TorchDefault, &shape);
         Ok(Self {
             weight: init::uniform(rng, &shape, init::bound(weight, &shape), device)?,
-            bias: init::uniform(rng, &[outputs], bias, device)?,
+            bias: Some(init::uniform(rng, &[outputs], bias, device)?),
         })
+    }
+
+    /// A layer without a bias, its weight PyTorch's default.
+    pub fn without_bias(inputs: i64, outputs: i64, rng: &mut Rng, device: Device) -> Result<Self, TchError> {
+        let shape = [outputs, inputs];
+        let bound = init::bound(WeightInit::TorchDefault, &shape);
+        Ok(Self { weight: init::uniform(rng, &shape, bound, device)?, bias: None })
     }
 
     fn forward(&self, x: &Tensor, pass: Pass) -> Result<Tensor, TchError> {
         if pass.bf16 {
             let kind = Kind::BFloat16;
-            return x
-                .f_to_kind(kind)?
-                .f_linear(&self.weight.f_to_kind(kind)?, Some(self.bias.f_to_kind(kind)?));
+            let bias = self.bias.as_ref().map(|bias| bias.f_to_kind(kind)).transpose()?;
+            return x.f_to_kind(kind)?.f_linear(&self.weight.f_to_kind(kind)?, bias);
         }
         if pass.twice || x.device() != Device::Cpu || !tch::utils::has_mkldnn() {
-            return x.f_linear(&self.weight, Some(&self.bias));
+            return x.f_linear(&self.weight, self.bias.as_ref());
         }
         // oneDNN's inner product uses AVX-512 on every processor that has it; MKL, behind `linear`, does so on Intel's
         // only and is half as fast on others. The layout round trip copies only activations.
-        x.f_to_mkldnn(None)?.f_mkldnn_linear(&self.weight, Some(&self.bias))?.f_to_dense(None, false)
+        x.f_to_mkldnn(None)?.f_mkldnn_linear(&self.weight, self.bias.as_ref())?.f_to_dense(None, false)
     }
 }
 
@@ -223,7 +229,7 @@ impl BatchNorm {
         })
     }
 
-    fn forward(&self, x: &Tensor, pass: Pass) -> Result<Tensor, TchError> {
+    pub(super) fn forward(&self, x: &Tensor, pass: Pass) -> Result<Tensor, TchError> {
         if pass.train {
             self.batches.set(self.batches.get() + 1);
         }
@@ -285,7 +291,8 @@ impl Layer {
     /// The learned tensors with their names within the layer.
     pub fn parameters(&self) -> Vec<(&'static str, &Tensor)> {
         match self {
-            Layer::Linear(Linear { weight, bias })
+            Layer::Linear(Linear { weight, bias: None }) => vec![("weight", weight)],
+            Layer::Linear(Linear { weight, bias: Some(bias) })
             | Layer::Conv2d(Conv2d { weight, bias })
             | Layer::ConvTranspose2d(ConvTranspose2d { weight, bias })
             | Layer::BatchNorm(BatchNorm { weight, bias, .. }) => vec![("weight", weight), ("bias", bias)],
@@ -296,7 +303,7 @@ impl Layer {
 
 /// The same values with the channels of one pixel side by side in memory. Also with one channel, where strides say nothing
 /// about the order but tell libtorch which to use for the output.
-fn channels_last(x: &Tensor) -> Result<Tensor, TchError> {
+pub(super) fn channels_last(x: &Tensor) -> Result<Tensor, TchError> {
     let (_, c, h, w) = x.size4()?;
     let mut copy = Tensor::f_empty_strided(x.size(), [c * h * w, 1, c * w, c], (x.f_kind()?, x.device()))?;
     copy.f_copy_(x)?;

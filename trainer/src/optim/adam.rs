@@ -2,6 +2,7 @@
 
 use tch::{Device, Kind, TchError, Tensor};
 
+use super::restore;
 use crate::nn::StateError;
 use std::collections::BTreeMap;
 
@@ -16,6 +17,8 @@ pub struct AdamOptions {
     pub beta2: f64,
     /// Added to the square root.
     pub eps: f64,
+    /// This times the parameter is added to the gradient (`weight_decay` of `torch.optim.Adam`).
+    pub weight_decay: f64,
 }
 
 /// Values updated at a time: this many of the parameter, its gradient, both moments and the scratch fit into the second
@@ -85,12 +88,17 @@ impl Adam {
 
     /// Moves every parameter by one step, given its gradient.
     ///
-    /// With t the number of this step and g the gradient: m ← m + (1-β1)(g - m), v ← v + (1-β2)(g² - v),
+    /// With t the number of this step and g the gradient, to which the decaying weight is added: m ← m + (1-β1)(g - m), v ← v + (1-β2)(g² - v),
     /// p ← p - lr · (m / (1-β1ᵗ)) / (√(v / (1-β2ᵗ)) + ε).
     pub fn step(&mut self, gradients: &[Tensor]) -> Result<(), TchError> {
+        self.step_at(gradients, self.options.lr)
+    }
+
+    /// As [`Adam::step`], with this learning rate.
+    pub fn step_at(&mut self, gradients: &[Tensor], lr: f64) -> Result<(), TchError> {
         debug_assert_eq!(gradients.len(), self.parameters.len());
         self.steps += 1;
-        let AdamOptions { lr, beta1, beta2, eps } = self.options;
+        let AdamOptions { beta1, beta2, eps, weight_decay, .. } = self.options;
         let t = self.steps as f64;
         let (correction1, correction2) = (1.0 - beta1.powf(t), (1.0 - beta2.powf(t)).sqrt());
         // p - lr m̂ / (√v̂ + ε) = p + m / (a √v + b): all constants go into the denominator, which saves a pass.
@@ -102,7 +110,12 @@ impl Adam {
         };
         tch::no_grad(|| {
             for (parameter, gradient) in self.parameters.iter_mut().zip(gradients) {
-                parameter.step(gradient, factors)?;
+                if weight_decay == 0.0 {
+                    parameter.step(gradient, factors)?;
+                } else {
+                    let decayed = gradient.f_add(&parameter.value.f_mul_scalar(weight_decay)?)?;
+                    parameter.step(&decayed, factors)?;
+                }
             }
             Ok(())
         })
@@ -128,14 +141,7 @@ impl Adam {
         values: &BTreeMap<String, Tensor>,
         steps: u64,
     ) -> Result<(), StateError> {
-        for (name, mut target) in self.state(prefix) {
-            let value = values.get(&name).ok_or_else(|| StateError::Missing { name: name.clone() })?;
-            if (value.size(), value.kind()) != (target.size(), target.kind()) {
-                let describe = |t: &Tensor| format!("{:?} {:?}", t.kind(), t.size());
-                return Err(StateError::Shape { name, found: describe(value), expected: describe(&target) });
-            }
-            target.f_copy_(value)?;
-        }
+        restore(self.state(prefix), values)?;
         self.steps = steps;
         Ok(())
     }
@@ -209,8 +215,9 @@ mod tests {
         for (t, g) in steps.iter().enumerate() {
             let t = t as i32 + 1;
             for i in 0..p.len() {
-                m[i] = o.beta1 * m[i] + (1.0 - o.beta1) * g[i];
-                v[i] = o.beta2 * v[i] + (1.0 - o.beta2) * g[i] * g[i];
+                let g = g[i] + o.weight_decay * p[i];
+                m[i] = o.beta1 * m[i] + (1.0 - o.beta1) * g;
+                v[i] = o.beta2 * v[i] + (1.0 - o.beta2) * g * g;
                 let (mh, vh) = (m[i] / (1.0 - o.beta1.powi(t)), v[i] / (1.0 - o.beta2.powi(t)));
                 p[i] -= o.lr * mh / (vh.sqrt() + o.eps);
             }
@@ -235,13 +242,14 @@ mod tests {
     #[test]
     fn follows_the_algorithm_of_the_paper() {
         let cases = [
-            (1e-3, 0.5, 0.999, vec![10i64, 7]),
-            (1e-1, 0.9, 0.99, vec![33]),
-            (0.0, 0.5, 0.999, vec![4]),
-            (1e-3, 0.0, 0.9, vec![300, 1000]),
+            (1e-3, 0.5, 0.999, 0.0, vec![10i64, 7]),
+            (1e-1, 0.9, 0.99, 0.0, vec![33]),
+            (0.0, 0.5, 0.999, 0.0, vec![4]),
+            (1e-3, 0.0, 0.9, 0.0, vec![300, 1000]),
+            (1e-3, 0.9, 0.999, 0.1, vec![500, 600]),
         ];
-        for (lr, beta1, beta2, shape) in cases {
-            let options = AdamOptions { lr, beta1, beta2, eps: 1e-8 };
+        for (lr, beta1, beta2, weight_decay, shape) in cases {
+            let options = AdamOptions { lr, beta1, beta2, eps: 1e-8, weight_decay };
             let count = shape.iter().product::<i64>() as usize;
             let start: Vec<f64> = (0..count).map(|i| (i as f64 * 0.1).cos()).collect();
             let steps: Vec<Vec<f64>> = (0..20).map(|s| gradients(s, count)).collect();
@@ -261,7 +269,7 @@ mod tests {
 
     #[test]
     fn a_saved_state_continues_exactly() {
-        let options = AdamOptions { lr: 1e-3, beta1: 0.5, beta2: 0.999, eps: 1e-8 };
+        let options = AdamOptions { lr: 1e-3, beta1: 0.5, beta2: 0.999, eps: 1e-8, weight_decay: 0.0 };
         let start = gradients(99, 50);
         let run = |from: usize, to: usize, value: &Tensor, adam: &mut Adam| {
             for s in from..to {

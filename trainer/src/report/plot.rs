@@ -80,30 +80,65 @@ pub fn losses(
 ) -> Result<(), PlotError> {
     let (metrics_csv, out_png) = (metrics_csv.as_ref(), out_png.as_ref());
     let metrics = Metrics::read(metrics_csv).map_err(PlotError::Metrics)?;
-    let column = |name: &'static str| {
-        let series: Vec<(u64, f64)> = metrics.series(name).unwrap_or_default();
-        if series.iter().any(|point| point.1.is_finite()) {
-            Ok(series)
-        } else {
-            Err(PlotError::NoValues { column: name, path: metrics_csv.display().to_string() })
-        }
-    };
+    let column = |name| column(&metrics, name, metrics_csv);
     let (d, g) = (column("d_loss")?, column("g_loss")?);
     let diversity = column("diversity").unwrap_or_default();
     let picture = draw(&d, &g, &diversity, plot).map_err(|error| PlotError::Encoding(error.to_string()))?;
     atomic::write_file(out_png, &picture).map_err(PlotError::Io)
 }
 
-/// A level of guessing: which loss, its value, how it is written.
-fn levels(loss: Option<LossKind>) -> &'static [(char, f64, &'static str)] {
+/// The course of a figure.
+struct Curve<'a> {
+    /// Its name in the legend.
+    name: &'a str,
+    /// Its short name at the right edge.
+    short: &'a str,
+    color: Color,
+    values: &'a [(u64, f64)],
+}
+
+/// A value that means something.
+struct Level {
+    color: Color,
+    value: f64,
+    /// What it means, for the legend.
+    text: String,
+}
+
+/// A lower panel, from zero.
+struct Lower<'a> {
+    title: &'a str,
+    curves: &'a [Curve<'a>],
+    /// A value to compare with, and its name.
+    reference: Option<(f64, &'a str)>,
+}
+
+/// What a picture shows.
+struct Chart<'a> {
+    title: &'a str,
+    curves: &'a [Curve<'a>],
+    levels: &'a [Level],
+    lower: Option<Lower<'a>>,
+    findings: &'a [Finding],
+    verdict: Option<&'a str>,
+}
+
+/// The levels of guessing of a pair of losses.
+fn levels(loss: Option<LossKind>) -> Vec<Level> {
     const LN_2: f64 = std::f64::consts::LN_2;
-    match loss {
+    let levels: &[(char, f64, &str)] = match loss {
         Some(LossKind::Bce) => &[('D', 2.0 * LN_2, "2 ln 2 = 1.386"), ('G', LN_2, "ln 2 = 0.693")],
         Some(LossKind::Ls) => &[('D', 0.25, "1/4"), ('G', 0.125, "1/8")],
         Some(LossKind::Hinge) => &[('D', 2.0, "2")],
         Some(LossKind::WganGp) => &[('D', 0.0, "0")],
         None => &[],
-    }
+    };
+    let level = |&(which, value, text): &(char, f64, &str)| Level {
+        color: if which == 'D' { palette::BLUE } else { palette::ORANGE },
+        value,
+        text: format!("{which} when D can only guess: {text}"),
+    };
+    levels.iter().map(level).collect()
 }
 
 fn draw(
@@ -112,51 +147,132 @@ fn draw(
     diversity: &[(u64, f64)],
     plot: &LossPlot<'_>,
 ) -> Result<Vec<u8>, png::EncodingError> {
-    let levels = levels(plot.loss);
-    let notes = notes(plot);
+    let curves = [
+        Curve { name: "discriminator", short: "D", color: palette::BLUE, values: d },
+        Curve { name: "generator", short: "G", color: palette::ORANGE, values: g },
+    ];
+    let diversity_curve =
+        [Curve { name: "diversity", short: "", color: palette::GREEN, values: diversity }];
+    let data = plot.data_diversity.map(f64::from).filter(|value| value.is_finite());
+    let lower = Lower {
+        title: "diversity",
+        curves: &diversity_curve,
+        reference: data.map(|data| (data, "data")),
+    };
+    render(&Chart {
+        title: plot.title,
+        curves: &curves,
+        levels: &levels(plot.loss),
+        lower: (!diversity.is_empty()).then_some(lower),
+        findings: plot.findings,
+        verdict: plot.verdict,
+    })
+}
+
+/// What a picture of a contrastive run says beside its loss.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct ContrastPlot<'a> {
+    /// The title, e.g. `small on cifar10`.
+    pub title: &'a str,
+    /// ln(2N-1), the loss of guessing.
+    pub guessing: f64,
+    /// What the diagnosis found: marked, and told below the picture.
+    pub findings: &'a [Finding],
+    /// The diagnosis' verdict, told below the picture.
+    pub verdict: Option<&'a str>,
+}
+
+/// Draws the column `loss` of a metrics file over its iterations with the level of guessing, and `knn_top1` (as a percentage)
+/// below if it was measured. Writes a PNG as [`losses`] does.
+///
+/// # Errors
+/// [`PlotError`].
+pub fn contrast(
+    metrics_csv: impl AsRef<Path>,
+    out_png: impl AsRef<Path>,
+    plot: &ContrastPlot<'_>,
+) -> Result<(), PlotError> {
+    let (metrics_csv, out_png) = (metrics_csv.as_ref(), out_png.as_ref());
+    let metrics = Metrics::read(metrics_csv).map_err(PlotError::Metrics)?;
+    let loss = column(&metrics, "loss", metrics_csv)?;
+    let knn: Vec<(u64, f64)> = metrics.series("knn_top1").unwrap_or_default();
+    let knn: Vec<(u64, f64)> = knn.into_iter().map(|(at, value)| (at, 100.0 * value)).collect();
+    let curves = [Curve { name: "loss", short: "", color: palette::BLUE, values: &loss }];
+    let levels = [Level {
+        color: palette::ORANGE,
+        value: plot.guessing,
+        text: format!("guessing: ln(2N−1) = {:.3}", plot.guessing),
+    }];
+    let knn_curve = [Curve { name: "kNN", short: "", color: palette::GREEN, values: &knn }];
+    let lower = Lower { title: "kNN %", curves: &knn_curve, reference: None };
+    let chart = Chart {
+        title: plot.title,
+        curves: &curves,
+        levels: &levels,
+        lower: (!knn.is_empty()).then_some(lower),
+        findings: plot.findings,
+        verdict: plot.verdict,
+    };
+    let picture = render(&chart).map_err(|error| PlotError::Encoding(error.to_string()))?;
+    atomic::write_file(out_png, &picture).map_err(PlotError::Io)
+}
+
+/// A column's values, of which at least one must be finite.
+fn column(metrics: &Metrics, name: &'static str, path: &Path) -> Result<Vec<(u64, f64)>, PlotError> {
+    let series: Vec<(u64, f64)> = metrics.series(name).unwrap_or_default();
+    if series.iter().any(|point| point.1.is_finite()) {
+        Ok(series)
+    } else {
+        Err(PlotError::NoValues { column: name, path: path.display().to_string() })
+    }
+}
+
+fn render(chart: &Chart<'_>) -> Result<Vec<u8>, png::EncodingError> {
+    let notes = notes(chart);
     let top = 84.0;
-    let lower = if diversity.is_empty() { 0.0 } else { DIVERSITY + 26.0 };
+    let lower = if chart.lower.is_some() { DIVERSITY + 26.0 } else { 0.0 };
     let note_lines: usize = notes.iter().map(|note| note.lines.len()).sum();
     let notes_height =
         if notes.is_empty() { 0.0 } else { 14.0 + 16.0 * note_lines as f32 + 5.0 * notes.len() as f32 };
     let height = top + LOSSES + lower + 56.0 + notes_height;
     let mut canvas = Canvas::new(WIDTH, height, palette::PAPER);
 
-    let last = d.iter().chain(g).map(|point| point.0).max().unwrap_or(1);
+    let points = chart.curves.iter().flat_map(|curve| curve.values);
+    let last = points.map(|point| point.0).max().unwrap_or(1);
     let x_range = (0.0, last.max(1) as f64);
     let frame = Frame { left: LEFT, top, right: WIDTH - RIGHT, bottom: top + LOSSES };
-    let (smooth_d, smooth_g) = (smoothed(d), smoothed(g));
-    let main = Panel::new(frame, x_range, loss_range(&[d, g], &[&smooth_d, &smooth_g], levels));
-    let has_lower = !diversity.is_empty();
+    let smooth: Vec<Vec<(u64, f64)>> = chart.curves.iter().map(|curve| smoothed(curve.values)).collect();
+    let raw: Vec<&[(u64, f64)]> = chart.curves.iter().map(|curve| curve.values).collect();
+    let main = Panel::new(frame, x_range, loss_range(&raw, &smooth, chart.levels));
     main.draw_y(&mut canvas, "loss", 7);
 
     canvas.clip(Some(frame));
-    for (series, color) in [(d, palette::BLUE), (g, palette::ORANGE)] {
-        canvas.line(&course(series, &main), Pen::solid(color.faded(0.22), 0.9));
+    for curve in chart.curves {
+        canvas.line(&course(curve.values, &main), Pen::solid(curve.color.faded(0.22), 0.9));
     }
-    for (which, value, _) in levels {
-        let y = main.y.at(*value);
-        let pen = Pen::dashed(color_of(*which).mixed(palette::PAPER, 0.25), 1.1, 5.0, 4.0);
+    for level in chart.levels {
+        let y = main.y.at(level.value);
+        let pen = Pen::dashed(level.color.mixed(palette::PAPER, 0.25), 1.1, 5.0, 4.0);
         canvas.line(&[(frame.left, y), (frame.right, y)], pen);
     }
-    for (series, color) in [(&smooth_d, palette::BLUE), (&smooth_g, palette::ORANGE)] {
+    for (series, curve) in smooth.iter().zip(chart.curves) {
         canvas.line(&course(series, &main), Pen::solid(palette::PAPER.faded(0.75), 4.2));
-        canvas.line(&course(series, &main), Pen::solid(color, 2.1));
+        canvas.line(&course(series, &main), Pen::solid(curve.color, 2.1));
     }
     canvas.clip(None);
-    main.draw_x(&mut canvas, "iteration", !has_lower);
-    end_labels(&mut canvas, &main, &smooth_d, &smooth_g);
+    main.draw_x(&mut canvas, "iteration", chart.lower.is_none());
+    end_labels(&mut canvas, &main, chart.curves, &smooth);
 
     let mut bottom = frame.bottom;
-    if has_lower {
+    if let Some(lower) = &chart.lower {
         let frame = Frame { top: bottom + 26.0, bottom: bottom + 26.0 + DIVERSITY, ..frame };
-        diversity_panel(&mut canvas, frame, x_range, diversity, plot.data_diversity);
+        lower_panel(&mut canvas, frame, x_range, lower);
         bottom = frame.bottom;
     }
-    for (index, finding) in plot.findings.iter().enumerate() {
+    for (index, finding) in chart.findings.iter().enumerate() {
         mark(&mut canvas, &main, bottom, finding.iteration, index + 1);
     }
-    heading(&mut canvas, plot, levels, last);
+    heading(&mut canvas, chart, last);
     let mut y = bottom + 56.0 + 8.0;
     for note in &notes {
         if let Some(number) = note.number {
@@ -181,10 +297,6 @@ fn draw(
     canvas.png()
 }
 
-fn color_of(which: char) -> Color {
-    if which == 'D' { palette::BLUE } else { palette::ORANGE }
-}
-
 /// Text below the picture.
 struct Note {
     number: Option<usize>,
@@ -195,19 +307,19 @@ struct Note {
 /// Findings that are told in full below the picture; all are marked.
 const TOLD: usize = 6;
 
-fn notes(plot: &LossPlot<'_>) -> Vec<Note> {
+fn notes(chart: &Chart<'_>) -> Vec<Note> {
     let width = WIDTH - LEFT - 28.0;
     let mut notes = Vec::new();
-    for (index, finding) in plot.findings.iter().take(TOLD).enumerate() {
+    for (index, finding) in chart.findings.iter().take(TOLD).enumerate() {
         let text = format!("Iteration {}: {}.", finding.iteration, finding.message);
         let lines = wrap(&typeset(&text), width - 22.0, 11.0, Weight::Regular);
         notes.push(Note { number: Some(index + 1), indent: 22.0, lines });
     }
-    if plot.findings.len() > TOLD {
-        let lines = vec![format!("and {} more.", plot.findings.len() - TOLD)];
+    if chart.findings.len() > TOLD {
+        let lines = vec![format!("and {} more.", chart.findings.len() - TOLD)];
         notes.push(Note { number: None, indent: 22.0, lines });
     }
-    if let Some(verdict) = plot.verdict {
+    if let Some(verdict) = chart.verdict {
         let mut letters = verdict.chars();
         let first: String = letters.next().map(|letter| letter.to_uppercase().collect()).unwrap_or_default();
         let text = typeset(&format!("{first}{}.", letters.as_str()));
@@ -222,8 +334,8 @@ fn typeset(text: &str) -> String {
     text.replace(" %", "\u{a0}%").replace('\'', "’")
 }
 
-fn heading(canvas: &mut Canvas, plot: &LossPlot<'_>, levels: &[(char, f64, &str)], last: u64) {
-    let title = if plot.title.is_empty() { "Losses".to_owned() } else { format!("Losses of {}", plot.title) };
+fn heading(canvas: &mut Canvas, chart: &Chart<'_>, last: u64) {
+    let title = if chart.title.is_empty() { "Losses".to_owned() } else { format!("Losses of {}", chart.title) };
     canvas.text(&title, LEFT, 32.0, 17.0, Weight::SemiBold, Anchor::Start, palette::INK);
     let count = super::draw::grouped(last as f64);
     let iterations = format!("{count} iterations");
@@ -240,25 +352,24 @@ fn heading(canvas: &mut Canvas, plot: &LossPlot<'_>, levels: &[(char, f64, &str)
         canvas.text(text, x + 29.0, 61.0, 11.5, Weight::Regular, Anchor::Start, palette::INK);
         x += 29.0 + text_width(text, 11.5, Weight::Regular) + 22.0;
     };
-    entry("discriminator", palette::BLUE, false);
-    entry("generator", palette::ORANGE, false);
-    for (which, _, value) in levels {
-        entry(&format!("{which} when D can only guess: {value}"), color_of(*which), true);
+    for curve in chart.curves {
+        entry(curve.name, curve.color, false);
+    }
+    for level in chart.levels {
+        entry(&level.text, level.color, true);
     }
 }
 
 /// The last smoothed values at the right edge, moved apart where they are close.
-fn end_labels(canvas: &mut Canvas, panel: &Panel, d: &[(u64, f64)], g: &[(u64, f64)]) {
-    let end =
-        |series: &[(u64, f64)]| series.iter().rev().find(|point| point.1.is_finite()).map(|point| point.1);
-    let mut labels: Vec<(f32, String, Color)> = [('D', end(d)), ('G', end(g))]
-        .into_iter()
-        .filter_map(|(which, value)| Some((which, value?)))
-        .map(|(which, value)| {
-            let y = panel.y.at(value).clamp(panel.frame.top, panel.frame.bottom);
-            (y, format!("{which} {}", figure(value)).replace('-', "−"), color_of(which))
-        })
-        .collect();
+fn end_labels(canvas: &mut Canvas, panel: &Panel, curves: &[Curve<'_>], smooth: &[Vec<(u64, f64)>]) {
+    let mut labels: Vec<(f32, String, Color)> = Vec::new();
+    for (curve, series) in curves.iter().zip(smooth) {
+        if let Some((_, value)) = series.iter().rev().find(|point| point.1.is_finite()) {
+            let y = panel.y.at(*value).clamp(panel.frame.top, panel.frame.bottom);
+            let text = format!("{} {}", curve.short, figure(*value)).replace('-', "−");
+            labels.push((y, text.trim_start().to_owned(), curve.color));
+        }
+    }
     labels.sort_by(|a, b| a.0.total_cmp(&b.0));
     if let [upper, lower] = &mut labels[..]
         && lower.0 - upper.0 < 17.0
@@ -284,28 +395,24 @@ fn figure(value: f64) -> String {
     format!("{value:.decimals$}")
 }
 
-fn diversity_panel(
-    canvas: &mut Canvas,
-    frame: Frame,
-    x_range: (f64, f64),
-    series: &[(u64, f64)],
-    data: Option<f32>,
-) {
-    let data = data.map(f64::from).filter(|value| value.is_finite());
-    let most = series.iter().map(|point| point.1).chain(data).filter(|value| value.is_finite());
+fn lower_panel(canvas: &mut Canvas, frame: Frame, x_range: (f64, f64), lower: &Lower<'_>) {
+    let values = lower.curves.iter().flat_map(|curve| curve.values).map(|point| point.1);
+    let most = values.chain(lower.reference.map(|(value, _)| value)).filter(|value| value.is_finite());
     let panel = Panel::new(frame, x_range, (0.0, 1.12 * most.fold(1e-6, f64::max)));
-    panel.draw_y(canvas, "diversity", 2);
+    panel.draw_y(canvas, lower.title, 2);
     canvas.clip(Some(frame));
-    if let Some(data) = data {
-        let y = panel.y.at(data);
+    if let Some((value, _)) = lower.reference {
+        let y = panel.y.at(value);
         let pen = Pen::dashed(palette::GREEN.mixed(palette::PAPER, 0.25), 1.1, 5.0, 4.0);
         canvas.line(&[(frame.left, y), (frame.right, y)], pen);
     }
-    canvas.line(&course(series, &panel), Pen::solid(palette::GREEN, 1.7));
+    for curve in lower.curves {
+        canvas.line(&course(curve.values, &panel), Pen::solid(curve.color, 1.7));
+    }
     canvas.clip(None);
-    if let Some(data) = data {
-        let y = panel.y.at(data) + 3.8;
-        canvas.text("data", frame.right + 9.0, y, 10.5, Weight::Regular, Anchor::Start, palette::GREEN);
+    if let Some((value, name)) = lower.reference {
+        let y = panel.y.at(value) + 3.8;
+        canvas.text(name, frame.right + 9.0, y, 10.5, Weight::Regular, Anchor::Start, palette::GREEN);
     }
     panel.draw_x(canvas, "iteration", true);
 }
@@ -374,7 +481,7 @@ fn smoothed(series: &[(u64, f64)]) -> Vec<(u64, f64)> {
 }
 
 /// The vertical range: all of the smoothed courses and levels, and of the single values all but the rarest.
-fn loss_range(raw: &[&[(u64, f64)]], smooth: &[&[(u64, f64)]], levels: &[(char, f64, &str)]) -> (f64, f64) {
+fn loss_range(raw: &[&[(u64, f64)]], smooth: &[Vec<(u64, f64)>], levels: &[Level]) -> (f64, f64) {
     let mut low = f64::INFINITY;
     let mut high = f64::NEG_INFINITY;
     for series in raw {
@@ -387,7 +494,7 @@ fn loss_range(raw: &[&[(u64, f64)]], smooth: &[&[(u64, f64)]], levels: &[(char, 
         }
     }
     let shown = smooth.iter().flat_map(|series| series.iter().map(|point| point.1));
-    for value in shown.chain(levels.iter().map(|level| level.1)).filter(|value| value.is_finite()) {
+    for value in shown.chain(levels.iter().map(|level| level.value)).filter(|value| value.is_finite()) {
         low = low.min(value);
         high = high.max(value);
     }

@@ -22,7 +22,7 @@ pub struct Progress {
     total: u64,
     start: u64,
     iteration: u64,
-    losses: Option<(f64, f64)>,
+    figures: Vec<(&'static str, f64)>,
     started: Instant,
     next: Instant,
     speed: Speed,
@@ -59,7 +59,7 @@ impl Progress {
             total,
             start,
             iteration: start,
-            losses: None,
+            figures: Vec::new(),
             started: now,
             next: now + if terminal { Duration::ZERO } else { FIRST_LINE_AFTER },
             speed: Speed::new(start),
@@ -67,10 +67,11 @@ impl Progress {
         }
     }
 
-    /// Says that `iteration` iterations are done, the last with these losses. Cheap; call it each time.
-    pub fn tick(&mut self, iteration: u64, d_loss: f64, g_loss: f64) {
+    /// Says that `iteration` iterations are done, the last with these named figures, such as losses. Cheap; call it each time.
+    pub fn tick(&mut self, iteration: u64, figures: &[(&'static str, f64)]) {
         self.iteration = iteration;
-        self.losses = Some((d_loss, g_loss));
+        self.figures.clear();
+        self.figures.extend_from_slice(figures);
         let now = Instant::now();
         if now < self.next {
             return;
@@ -80,7 +81,7 @@ impl Progress {
             Some(bar) => {
                 self.next = now + REDRAW_EVERY;
                 bar.set_position(iteration);
-                bar.set_message(self.figures());
+                bar.set_message(self.course());
             }
             None => {
                 self.next = now + LINE_EVERY;
@@ -115,10 +116,10 @@ impl Progress {
     }
 
     /// `9.2 it/s  D 1.213  G 0.934  ETA 2:05`
-    fn figures(&self) -> String {
+    fn course(&self) -> String {
         let mut text = format!("{} it/s", short(self.speed.value));
-        if let Some((d, g)) = self.losses {
-            text.push_str(&format!("  D {d:.3}  G {g:.3}"));
+        for (name, value) in &self.figures {
+            text.push_str(&format!("  {name} {value:.3}"));
         }
         let left = self.total.saturating_sub(self.iteration);
         if self.speed.value > 0.0 && left > 0 {
@@ -130,7 +131,7 @@ impl Progress {
     /// `iteration 520/1950 (27 %)  9.2 it/s  D 1.213  G 0.934  ETA 2:05`
     fn line(&self) -> String {
         let percent = 100 * self.iteration.min(self.total) / self.total.max(1);
-        format!("iteration {}/{} ({percent} %)  {}", self.iteration, self.total, self.figures())
+        format!("iteration {}/{} ({percent} %)  {}", self.iteration, self.total, self.course())
     }
 
     /// `1950 iterations in 3:32 (9.2 it/s), last D 1.131, G 0.927`
@@ -141,8 +142,9 @@ impl Progress {
             clock(elapsed.as_secs_f64()),
             short(rate(done, elapsed))
         );
-        if let Some((d, g)) = self.losses {
-            text.push_str(&format!(", last D {d:.3}, G {g:.3}"));
+        for (index, (name, value)) in self.figures.iter().enumerate() {
+            let before = if index == 0 { "last " } else { "" };
+            text.push_str(&format!(", {before}{name} {value:.3}"));
         }
         if self.iteration < self.total {
             text.push_str(&format!(", stopped at iteration {} of {}", self.iteration, self.total));
@@ -225,7 +227,7 @@ mod tests {
     fn lines_say_how_far_the_run_is() {
         let mut progress = Progress::with_terminal(1950, 390, false);
         progress.iteration = 790;
-        progress.losses = Some((1.2131, 0.9342));
+        progress.figures = vec![("D", 1.2131), ("G", 0.9342)];
         progress.speed.update(790, Duration::from_secs(40));
         assert_eq!(progress.line(), "iteration 790/1950 (40 %)  10.0 it/s  D 1.213  G 0.934  ETA 1:56");
         assert_eq!(

@@ -1,0 +1,303 @@
+//! What an encoder learned, measured with labels that it never saw.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use latent_runtime::rng::Rng;
+use serde::Serialize;
+use tch::{Device, Kind, TchError, Tensor};
+
+use super::augment::AugmentError;
+use super::encoder::Encoder;
+use super::features::Labelled;
+use super::knn::{self, Accuracy, Vote};
+use super::probe::{self, Examples, Protocol};
+use super::run::RunInfo;
+use crate::checkpoint::{self, CheckpointError};
+use crate::data::Dataset;
+use crate::nn::{Named, Pass};
+use crate::run_folder::{self, RunFolderError};
+
+/// Why an encoder could not be evaluated.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EvaluateError {
+    /// The run folder.
+    #[error("{0}")]
+    Folder(#[from] RunFolderError),
+    /// The checkpoint.
+    #[error("{0}")]
+    Checkpoint(#[from] CheckpointError),
+    /// The file system failed.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    /// The images do not suit.
+    #[error("{0}")]
+    Images(#[from] AugmentError),
+    /// libtorch failed.
+    #[error("libtorch: {0}")]
+    Torch(#[from] TchError),
+    /// There is no such checkpoint.
+    #[error("{run} has no checkpoint {wanted}; it has {found}")]
+    NoCheckpoint {
+        /// The run.
+        run: String,
+        /// What was asked for.
+        wanted: String,
+        /// What is there.
+        found: String,
+    },
+    /// The images are not those the encoder was made for.
+    #[error("the images of {source_name} have the shape {found}, the encoder of {run} was trained on {expected}; bring them to that size with --image-size")]
+    Shape {
+        /// The data set.
+        source_name: String,
+        /// The run.
+        run: String,
+        /// Their shape.
+        found: String,
+        /// The encoder's input.
+        expected: String,
+    },
+}
+
+/// Which of a run's checkpoints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// The newest.
+    Last,
+    /// The one whose check by nearest neighbours was best, or the newest if there was none.
+    Best,
+    /// That of this iteration; 0 is the untrained encoder.
+    Iteration(u64),
+}
+
+impl std::str::FromStr for Which {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "last" => Ok(Self::Last),
+            "best" => Ok(Self::Best),
+            _ => text.parse().map(Self::Iteration).map_err(|_| "expected `last`, `best` or an iteration".to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for Which {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Last => f.write_str("last"),
+            Self::Best => f.write_str("best"),
+            Self::Iteration(iteration) => write!(f, "{iteration}"),
+        }
+    }
+}
+
+/// An encoder that is not trained any more.
+#[derive(Debug)]
+pub struct Frozen {
+    /// Its run.
+    pub info: RunInfo,
+    /// The checkpoint's iteration.
+    pub iteration: u64,
+    run: PathBuf,
+    encoder: Encoder,
+    device: Device,
+}
+
+impl Frozen {
+    /// Reads an encoder from a run.
+    ///
+    /// # Errors
+    /// [`EvaluateError`]; the message names the file.
+    pub fn open(run: &Path, which: Which, device: Device) -> Result<Self, EvaluateError> {
+        let info: RunInfo = run_folder::read_info(run)?;
+        let found = checkpoint::list(&run.join("checkpoints"))?;
+        let best = info.figures.best.map(|best| best.iteration);
+        let chosen = match which {
+            Which::Iteration(iteration) => found.iter().find(|(i, _)| *i == iteration),
+            Which::Best => found.iter().find(|(i, _)| Some(*i) == best).or(found.last()),
+            Which::Last => found.last(),
+        };
+        let Some((iteration, folder)) = chosen.cloned() else {
+            let names: Vec<String> = found.iter().map(|(iteration, _)| iteration.to_string()).collect();
+            return Err(EvaluateError::NoCheckpoint {
+                run: run.display().to_string(),
+                wanted: which.to_string(),
+                found: if names.is_empty() { "none yet".to_owned() } else { names.join(", ") },
+            });
+        };
+        let encoder = new_encoder(&info, device)?;
+        let path = folder.join(checkpoint::ENCODER);
+        encoder
+            .load_state(&checkpoint::read_tensors(&path)?)
+            .map_err(|error| CheckpointError::State { path, error })?;
+        Ok(Self { info, iteration, run: run.to_owned(), encoder, device })
+    }
+
+    /// The same encoder as it was before training: that of the run's first checkpoint, or drawn anew from the run's seed.
+    ///
+    /// # Errors
+    /// [`EvaluateError`].
+    pub fn untrained(&self) -> Result<Self, EvaluateError> {
+        match Self::open(&self.run, Which::Iteration(0), self.device) {
+            Err(EvaluateError::NoCheckpoint { .. }) => Ok(Self {
+                info: self.info.clone(),
+                iteration: 0,
+                run: self.run.clone(),
+                encoder: new_encoder(&self.info, self.device)?,
+                device: self.device,
+            }),
+            other => other,
+        }
+    }
+
+    /// Puts images on the encoder's device.
+    ///
+    /// # Errors
+    /// [`EvaluateError::Shape`] if they are not of the size that the encoder was trained on.
+    pub fn images(&self, data: &Dataset) -> Result<Labelled, EvaluateError> {
+        let image = self.info.image;
+        let (found, expected) = (
+            format!("{}x{}x{}", data.channels, data.height, data.width),
+            format!("{}x{}x{}", image.channels, image.height, image.width),
+        );
+        if found != expected {
+            return Err(EvaluateError::Shape {
+                source_name: data.source.clone(),
+                run: self.run.display().to_string(),
+                found,
+                expected,
+            });
+        }
+        Ok(Labelled::new(data, self.info.normalisation, self.device)?)
+    }
+
+    /// The features of images, in f32, with all statistics as they are in the checkpoint. With `mirrored` each feature is the
+    /// mean of those of the image and of its mirror image.
+    ///
+    /// # Errors
+    /// [`EvaluateError::Torch`].
+    pub fn features(&self, images: &Labelled, mirrored: bool) -> Result<Examples, EvaluateError> {
+        let mut features = images.features(&self.encoder, Pass::EVAL, false)?;
+        if mirrored {
+            let other = images.features(&self.encoder, Pass::EVAL, true)?;
+            features = features.f_add(&other)?.f_mul_scalar(0.5)?;
+        }
+        Ok(Examples { features, labels: images.labels.shallow_clone() })
+    }
+}
+
+fn new_encoder(info: &RunInfo, device: Device) -> Result<Encoder, TchError> {
+    let mut weights = Rng::from_seed(info.seed).fork();
+    let channels = info.image.shape().channels;
+    Encoder::new(&info.architecture(), info.projection, channels, &mut weights, device)
+}
+
+/// The pixels of images as features: values 0 to 1, (N, C·H·W).
+///
+/// # Errors
+/// [`TchError`] if libtorch fails.
+pub fn raw_pixels(data: &Dataset, device: Device) -> Result<Examples, TchError> {
+    let labels: Vec<i64> = data.labels.iter().map(|label| i64::from(*label)).collect();
+    let pixels = Tensor::f_from_slice(&data.pixels)?.f_view([data.len() as i64, -1])?.f_to_device(device)?;
+    Ok(Examples {
+        features: pixels.f_to_kind(Kind::Float)?.f_div_scalar(255.0)?,
+        labels: Tensor::f_from_slice(&labels)?.f_to_device(device)?,
+    })
+}
+
+/// Classifies `test` by its neighbours in `train`.
+///
+/// # Errors
+/// [`TchError`] if libtorch fails.
+pub fn neighbours(train: &Examples, test: &Examples, classes: i64, vote: Vote) -> Result<(Accuracy, Tensor), TchError> {
+    let votes = knn::votes(&train.features, &train.labels, classes, &test.features, vote)?;
+    Ok((knn::accuracy(&votes, &test.labels)?, votes))
+}
+
+/// Mean and spread over seeds.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Spread {
+    /// The mean of top-1.
+    pub top1: f64,
+    /// Its standard deviation over seeds (n - 1); 0 for one seed.
+    pub top1_deviation: f64,
+    /// The mean of top-5.
+    pub top5: f64,
+    /// The standard deviation of top-5.
+    pub top5_deviation: f64,
+    /// Each seed's.
+    pub runs: Vec<Accuracy>,
+}
+
+impl Spread {
+    /// Of at least one run.
+    pub fn of(runs: Vec<Accuracy>) -> Self {
+        let n = runs.len().max(1) as f64;
+        let of = |value: fn(&Accuracy) -> f64| {
+            let mean = runs.iter().map(value).sum::<f64>() / n;
+            let squares: f64 = runs.iter().map(|run| (value(run) - mean).powi(2)).sum();
+            (mean, if runs.len() > 1 { (squares / (n - 1.0)).sqrt() } else { 0.0 })
+        };
+        let ((top1, top1_deviation), (top5, top5_deviation)) = (of(|a| a.top1), of(|a| a.top5));
+        Self { top1, top1_deviation, top5, top5_deviation, runs }
+    }
+}
+
+impl fmt::Display for Spread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { top1, top1_deviation, top5, top5_deviation, runs } = self;
+        if runs.len() > 1 {
+            write!(
+                f,
+                "{:.2} ± {:.2} % (top-5 {:.2} ± {:.2} %)",
+                100.0 * top1,
+                100.0 * top1_deviation,
+                100.0 * top5,
+                100.0 * top5_deviation
+            )
+        } else {
+            write!(f, "{:.2} % (top-5 {:.2} %)", 100.0 * top1, 100.0 * top5)
+        }
+    }
+}
+
+/// Probes with each of `seeds`: `places` gives the labelled images of a seed. Returns the spread and the last outcome.
+///
+/// # Errors
+/// [`TchError`] if libtorch fails.
+pub fn probe_seeds(
+    train: &Examples,
+    test: &Examples,
+    classes: i64,
+    protocol: Protocol,
+    seeds: std::ops::Range<u64>,
+    places: impl Fn(u64) -> Vec<usize>,
+) -> Result<(Spread, Option<probe::Outcome>), TchError> {
+    let (mut runs, mut last) = (Vec::new(), None);
+    for seed in seeds {
+        let places: Vec<i64> = places(seed).into_iter().map(|place| place as i64).collect();
+        let outcome = probe::probe(&train.select(&places)?, test, classes, protocol, seed)?;
+        runs.push(outcome.accuracy);
+        last = Some(outcome);
+    }
+    Ok((Spread::of(runs), last))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_spread_is_mean_and_deviation() {
+        let runs = [0.5, 0.7, 0.6].map(|top1| Accuracy { top1, top5: 0.9 });
+        let spread = Spread::of(runs.to_vec());
+        assert!((spread.top1 - 0.6).abs() < 1e-12 && (spread.top1_deviation - 0.1).abs() < 1e-12);
+        assert_eq!(spread.to_string(), "60.00 ± 10.00 % (top-5 90.00 ± 0.00 %)");
+        assert_eq!(Spread::of(runs[..1].to_vec()).to_string(), "50.00 % (top-5 90.00 %)");
+        assert_eq!(("best".parse(), "7".parse()), (Ok(Which::Best), Ok(Which::Iteration(7))));
+        assert!("newest".parse::<Which>().is_err());
+    }
+}

@@ -1,0 +1,152 @@
+//! Every option of a SimCLR run, as resolved from the command line's defaults and stored in `run.json`.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use tch::{TchError, Tensor};
+
+use super::augment::AugmentSettings;
+use super::encoder::EncoderKind;
+use super::schedule::Schedule;
+use crate::gan::options::Amp;
+use crate::optim::{Adam, AdamOptions, Momentum, MomentumOptions, Optimizer, Rule};
+
+/// Which optimizer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum OptimizerKind {
+    /// Gradient descent with momentum 0.9.
+    Sgd,
+    /// The same, layer by layer, for large batches.
+    Lars,
+    /// Adam.
+    Adam,
+}
+
+impl fmt::Display for OptimizerKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sgd => "sgd",
+            Self::Lars => "lars",
+            Self::Adam => "adam",
+        })
+    }
+}
+
+impl OptimizerKind {
+    /// The optimizer for these parameters.
+    pub fn build(self, parameters: Vec<(String, Tensor)>, weight_decay: f64) -> Result<Optimizer, TchError> {
+        let momentum = |rule| MomentumOptions { rule, momentum: 0.9, weight_decay };
+        Ok(match self {
+            Self::Sgd => Optimizer::Momentum(Momentum::new(parameters, momentum(Rule::Plain))?),
+            Self::Lars => {
+                let rule = Rule::Layerwise { trust: 0.001 };
+                Optimizer::Momentum(Momentum::new(parameters, momentum(rule))?)
+            }
+            Self::Adam => {
+                // The learning rate is given step by step.
+                let options = AdamOptions { lr: 0.0, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay };
+                Optimizer::Adam(Adam::new(parameters, options)?)
+            }
+        })
+    }
+}
+
+/// Which recipe gives the defaults.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Preset {
+    /// Gradient descent with momentum, warm-up and cosine; crops from 0.2 of the area, gray 0.1.
+    Modern,
+    /// That of the notebook: Adam at 0.001, batches of 64; crops from 0.08 of the area, gray 0.2.
+    Reference,
+}
+
+impl fmt::Display for Preset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Modern => "modern",
+            Self::Reference => "reference",
+        })
+    }
+}
+
+/// Every option of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Hyperparameters {
+    /// The recipe that gave the defaults.
+    pub preset: Preset,
+    /// The encoder.
+    pub encoder: EncoderKind,
+    /// The optimizer.
+    pub optimizer: OptimizerKind,
+    /// The greatest learning rate.
+    pub lr: f64,
+    /// Weight decay.
+    pub weight_decay: f64,
+    /// Passes over the data in which the learning rate rises from 0.
+    pub warmup_epochs: f64,
+    /// Whether it then falls to 0 along a cosine; otherwise it stays.
+    pub cosine: bool,
+    /// The temperature τ of the loss.
+    pub temperature: f64,
+    /// Images per step; twice as many views.
+    pub batch: usize,
+    /// Steps.
+    pub iterations: u64,
+    /// How strongly views differ from their image.
+    pub augment: AugmentSettings,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// The data set, as `--data` takes it.
+    pub data: String,
+    /// Height and width to which images are brought; `None` leaves them.
+    pub image_size: Option<(usize, usize)>,
+    /// Images of the train split used, from the first.
+    pub train_images: usize,
+    /// Precision of products.
+    pub amp: Amp,
+    /// Threads of libtorch.
+    pub threads: usize,
+    /// The device, as `--device` takes it.
+    pub device: String,
+    /// Iterations between checkpoints; 0 for none but the first and the last.
+    pub save_every: u64,
+    /// Newest checkpoints kept, besides the untrained one and the best.
+    pub keep: usize,
+    /// Iterations between readings of the loss.
+    pub log_every: u64,
+    /// Iterations between checks by nearest neighbours; 0 for none.
+    pub knn_every: u64,
+    /// Training images that these look for neighbours among, spread evenly over the data set.
+    pub knn_bank: usize,
+    /// Test images that are classified, spread evenly over the data set.
+    pub knn_queries: usize,
+}
+
+impl Hyperparameters {
+    /// Batches in one pass over the data; the last, partial one is skipped.
+    pub fn batches_per_epoch(&self) -> u64 {
+        (self.train_images / self.batch.max(1)) as u64
+    }
+
+    /// Iterations that make this many passes over the data, at least one.
+    pub fn iterations_for(&self, epochs: f64) -> u64 {
+        ((epochs * self.batches_per_epoch() as f64).round() as u64).max(1)
+    }
+
+    /// Passes over the data that `iterations` make.
+    pub fn epochs_of(&self, iterations: u64) -> f64 {
+        iterations as f64 / self.batches_per_epoch().max(1) as f64
+    }
+
+    /// The course of the learning rate.
+    pub fn schedule(&self) -> Schedule {
+        Schedule {
+            peak: self.lr,
+            warmup: (self.warmup_epochs * self.batches_per_epoch() as f64).round() as u64,
+            total: self.iterations,
+            cosine: self.cosine,
+        }
+    }
+}

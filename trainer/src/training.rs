@@ -1,0 +1,155 @@
+//! What all training loops share: how they end, why they fail, and the logs they write.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use tch::TchError;
+
+use crate::checkpoint::{self, CheckpointError};
+use crate::diagnosis::Finding;
+use crate::report::grid::GridError;
+use crate::report::metrics::{MetricsError, MetricsLog};
+use crate::report::plot::PlotError;
+use crate::report::tensorboard::EventWriter;
+use crate::run_folder::RunFolderError;
+use crate::simclr::augment::AugmentError;
+use crate::simclr::loss::LossError;
+
+/// How training ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Ending {
+    /// All iterations are done.
+    Finished,
+    /// Stopped from outside, and saved.
+    Interrupted,
+    /// A loss or a weight became NaN or infinite.
+    NotFinite {
+        /// What was seen.
+        finding: Finding,
+        /// The newest checkpoint that is left, from before.
+        checkpoint: Option<PathBuf>,
+    },
+}
+
+/// Why training could not go on.
+#[derive(Debug)]
+pub enum TrainError {
+    /// The run folder.
+    Folder(RunFolderError),
+    /// A checkpoint.
+    Checkpoint(CheckpointError),
+    /// The metrics.
+    Metrics(MetricsError),
+    /// The plot of the losses.
+    Plot(PlotError),
+    /// A grid of samples.
+    Grid(GridError),
+    /// Another file.
+    Io(io::Error),
+    /// libtorch, for instance out of memory.
+    Torch(TchError),
+    /// Views of images.
+    Views(AugmentError),
+    /// The contrastive loss.
+    Loss(LossError),
+    /// Images of the data set and the options do not go together.
+    Data(String),
+}
+
+impl fmt::Display for TrainError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Folder(error) => write!(f, "{error}"),
+            Self::Checkpoint(error) => write!(f, "{error}"),
+            Self::Metrics(error) => write!(f, "{error}"),
+            Self::Plot(error) => write!(f, "{error}"),
+            Self::Grid(error) => write!(f, "cannot draw samples: {error}"),
+            Self::Io(error) => write!(f, "{error}"),
+            Self::Torch(error) => {
+                // libtorch appends a stack trace.
+                let text = error.to_string();
+                let first = text.lines().next().unwrap_or_default();
+                write!(f, "libtorch: {first}")?;
+                if text.contains("out of memory") || text.contains("can't allocate memory") {
+                    write!(f, "; use a smaller --batch or smaller images")?;
+                }
+                Ok(())
+            }
+            Self::Views(error) => write!(f, "{error}"),
+            Self::Loss(error) => write!(f, "{error}"),
+            Self::Data(text) => write!(f, "{text}"),
+        }
+    }
+}
+
+impl std::error::Error for TrainError {}
+
+macro_rules! from {
+    ($($variant:ident($type:ty)),*) => {$(
+        impl From<$type> for TrainError {
+            fn from(error: $type) -> Self {
+                Self::$variant(error)
+            }
+        }
+    )*};
+}
+from!(
+    Folder(RunFolderError),
+    Checkpoint(CheckpointError),
+    Metrics(MetricsError),
+    Plot(PlotError),
+    Grid(GridError),
+    Io(io::Error),
+    Torch(TchError),
+    Views(AugmentError),
+    Loss(LossError)
+);
+
+/// The logs of a run, open for the next iteration.
+#[derive(Debug)]
+pub(crate) struct Logs {
+    /// `metrics.csv`.
+    pub(crate) metrics: MetricsLog,
+    /// Event files in `tensorboard`.
+    pub(crate) events: EventWriter,
+}
+
+impl Logs {
+    /// Opens the logs of a run: new ones with these columns, or those that are there, cut behind iteration `after`.
+    pub(crate) fn open(run: &Path, columns: &[&str], after: Option<u64>) -> Result<Self, TrainError> {
+        let csv = run.join("metrics.csv");
+        let metrics = match after {
+            Some(iteration) => MetricsLog::resume(&csv, iteration)?,
+            None => {
+                if csv.exists() {
+                    std::fs::remove_file(&csv)?;
+                }
+                MetricsLog::create(&csv, columns)?
+            }
+        };
+        let events = run.join("tensorboard");
+        let events = if events.is_dir() {
+            EventWriter::resume(&events, after.unwrap_or(0))?
+        } else {
+            EventWriter::create(&events)?
+        };
+        Ok(Self { metrics, events })
+    }
+}
+
+/// The newest checkpoint of a run.
+///
+/// # Errors
+/// [`TrainError::Data`] if there is none.
+pub fn newest_checkpoint(run: &Path) -> Result<PathBuf, TrainError> {
+    let checkpoints = run.join("checkpoints");
+    match checkpoint::list(&checkpoints)?.pop() {
+        Some((_, path)) => Ok(path),
+        None => Err(TrainError::Data(format!(
+            "{} holds no checkpoint yet; train on with --resume {}",
+            checkpoints.display(),
+            run.display()
+        ))),
+    }
+}
