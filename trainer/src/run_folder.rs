@@ -426,6 +426,11 @@ mod tests {
             let message = RunFolder::open::<RunInfo>(dir.path()).unwrap_err().to_string();
             assert!(message.contains(expected), "{message}");
         }
-        assert!(read_info::<RunInfo>(&dir.path().join("run.json")).unwrap_err().to_string().contains("no run folder"));
+        assert!(
+            read_info::<RunInfo>(&dir.path().join("run.json"))
+                .unwrap_err()
+                .to_string()
+                .contains("no run folder")
+        );
     }
 }

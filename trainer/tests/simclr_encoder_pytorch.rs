@@ -109,7 +109,8 @@ fn steps_are_those_of_pytorchs_optimizers() {
     let Some(python) = python() else { return };
     const STEPS: u64 = 3;
     let (mut tasks, mut folders) = (Vec::new(), Vec::new());
-    for (optimizer, lr, weight_decay) in [(OptimizerKind::Sgd, 0.03, 5e-4), (OptimizerKind::Adam, 1e-3, 1e-2)] {
+    for (optimizer, lr, weight_decay) in [(OptimizerKind::Sgd, 0.03, 5e-4), (OptimizerKind::Adam, 1e-3, 1e-2)]
+    {
         let dir = tempfile::tempdir().unwrap();
         let options = Hyperparameters {
             preset: Preset::Modern,

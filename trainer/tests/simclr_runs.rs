@@ -12,14 +12,31 @@ use runs::{assert_same, finish, info, run, signal, succeed, trainer, wait_for};
 
 /// Small enough for a test; one thread, so that tests beside each other do not wait for each other's threads.
 const SMALL: [&str; 15] = [
-    "simclr", "--encoder", "small", "--data", "synth-objects:48", "--batch", "8", "--view-size", "8", "--threads", "1",
-    "--device", "cpu", "--quiet", "--save-every=3",
+    "simclr",
+    "--encoder",
+    "small",
+    "--data",
+    "synth-objects:48",
+    "--batch",
+    "8",
+    "--view-size",
+    "8",
+    "--threads",
+    "1",
+    "--device",
+    "cpu",
+    "--quiet",
+    "--save-every=3",
 ];
 /// Checks by nearest neighbours, of few images.
 const CHECKS: [&str; 3] = ["--knn-every=0.5", "--knn-bank=24", "--knn-queries=12"];
 
 fn new(options: &[&str], out: &Path) -> Vec<String> {
-    [&SMALL[..], options, &["--out", out.to_str().unwrap()]].concat().iter().map(|s| (*s).to_owned()).collect()
+    [&SMALL[..], options, &["--out", out.to_str().unwrap()]]
+        .concat()
+        .iter()
+        .map(|s| (*s).to_owned())
+        .collect()
 }
 
 fn strs(arguments: &[String]) -> Vec<&str> {
@@ -136,7 +153,8 @@ fn encoders_are_evaluated_beside_the_untrained_one() {
     assert_eq!(probe["labels"], 100);
     assert!(probe["encoder"]["top1"].as_f64().unwrap() > 0.3, "{probe}");
     assert!(out.join("confusion.png").is_file());
-    let text = succeed(&[&["probe", run_folder, "--preset", "reference", "--mirrored"], &machine[..]].concat());
+    let text =
+        succeed(&[&["probe", run_folder, "--preset", "reference", "--mirrored"], &machine[..]].concat());
     assert!(text.contains("untrained") && text.contains("pixels") && text.contains("points over"), "{text}");
 
     let draw = [&["embeddings", run_folder, "--points", "60", "--queries", "3"], &machine[..]].concat();
@@ -156,7 +174,10 @@ fn encoders_are_evaluated_beside_the_untrained_one() {
         (&["knn", dir.path().to_str().unwrap()], "no run folder"),
         (&["probe", run_folder, "--data", "synth-digits:100"], "the encoder of"),
         (&["sample", run_folder], "\"simclr\""),
-        (&["simclr", "--resume", run_folder, "--batch", "16", "--iterations", "50"], "--batch 16 is given and the run has 8"),
+        (
+            &["simclr", "--resume", run_folder, "--batch", "16", "--iterations", "50"],
+            "--batch 16 is given and the run has 8",
+        ),
     ];
     for (arguments, expected) in cases {
         let (code, text) = run(arguments);
@@ -167,7 +188,10 @@ fn encoders_are_evaluated_beside_the_untrained_one() {
     let bytes = fs::read(&weights).unwrap();
     for (content, expected) in [
         (bytes[..bytes.len() / 2].to_vec(), "safetensors file"),
-        (fs::read(out.join("checkpoints/00000040/optimizer.safetensors")).unwrap(), "\"f.0.weight\" is missing"),
+        (
+            fs::read(out.join("checkpoints/00000040/optimizer.safetensors")).unwrap(),
+            "\"f.0.weight\" is missing",
+        ),
     ] {
         fs::write(&weights, content).unwrap();
         let (code, text) = run(&["knn", run_folder, "--checkpoint", "last"]);

@@ -170,7 +170,8 @@ impl Subject {
         };
         let spec = spec.resolve(args.data_dir.as_deref())?;
         let options = LoadOptions { resize: frozen.info.hyperparameters.image_size, gray: false, seed: 0 };
-        let load = |split| spec.load(split, &options).with_context(|| format!("cannot load the {split} images"));
+        let load =
+            |split| spec.load(split, &options).with_context(|| format!("cannot load the {split} images"));
         let (train, test) = (load(Split::Train)?, load(Split::Test)?);
         if train.class_names != test.class_names {
             bail!("the training and the test images of {spec} have different classes");
@@ -277,7 +278,8 @@ pub fn probe(args: ProbeArgs) -> anyhow::Result<()> {
             let _ = confusion.add(*truth as usize, found);
         }
     }
-    let title = format!("Linear probe of {} on {}, {used} labels", subject.frozen.info.encoder, subject.train.name);
+    let title =
+        format!("Linear probe of {} on {}, {used} labels", subject.frozen.info.encoder, subject.train.name);
     atomic::write_file(&file, &confusion.png(&title)?)?;
 
     if args.json {
@@ -321,10 +323,14 @@ pub fn embeddings(args: EmbeddingsArgs) -> anyhow::Result<()> {
     let folder = args.out.clone().unwrap_or_else(|| args.common.run.join("embeddings"));
     let files = ["neighbours.png", "map-pca.png", "map-tsne.png"].map(|name| folder.join(name));
     if let Some(file) = files.iter().find(|file| file.exists() && !args.force) {
-        bail!("{} is there already; replace it with --force, or choose another folder with --out", file.display());
+        bail!(
+            "{} is there already; replace it with --force, or choose another folder with --out",
+            file.display()
+        );
     }
     let frozen = &subject.frozen;
-    let (queries, points) = (spread(&subject.test, size(args.queries)), spread(&subject.test, size(args.points)));
+    let (queries, points) =
+        (spread(&subject.test, size(args.queries)), spread(&subject.test, size(args.points)));
     let features = |data| -> anyhow::Result<Examples> { Ok(frozen.features(&frozen.images(data)?, false)?) };
     let (bank, wanted, placed) = (features(&subject.train)?, features(&queries)?, features(&points)?);
 
@@ -334,7 +340,10 @@ pub fn embeddings(args: EmbeddingsArgs) -> anyhow::Result<()> {
         .enumerate()
         .map(|(place, nearest)| picture::Query {
             image: labelled(&queries, place),
-            nearest: nearest.into_iter().map(|(near, alike)| (labelled(&subject.train, near), alike)).collect(),
+            nearest: nearest
+                .into_iter()
+                .map(|(near, alike)| (labelled(&subject.train, near), alike))
+                .collect(),
         })
         .collect();
     let about = format!("{} at iteration {}", frozen.info.encoder, frozen.iteration);
@@ -358,7 +367,8 @@ pub fn embeddings(args: EmbeddingsArgs) -> anyhow::Result<()> {
             .png()?,
         );
     }
-    std::fs::create_dir_all(&folder).with_context(|| format!("cannot create the folder {}", folder.display()))?;
+    std::fs::create_dir_all(&folder)
+        .with_context(|| format!("cannot create the folder {}", folder.display()))?;
     for (file, picture) in files.iter().zip(&pictures) {
         atomic::write_file(file, picture)?;
         println!("{}", file.display());

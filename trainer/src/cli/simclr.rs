@@ -178,7 +178,10 @@ pub fn run(args: SimclrArgs) -> anyhow::Result<ExitCode> {
     if !args.quiet {
         announce(&folder, &info, device);
         if options.knn_every > 0 && test.is_none() {
-            eprintln!("note: {} has no test images, so there are no checks by nearest neighbours", info.data.source);
+            eprintln!(
+                "note: {} has no test images, so there are no checks by nearest neighbours",
+                info.data.source
+            );
         }
     }
     let stop = stop::on_signals().context("cannot listen for Ctrl-C")?;
@@ -229,7 +232,8 @@ fn show(args: &SimclrArgs, file: &Path) -> anyhow::Result<ExitCode> {
     let spec = spec.resolve(args.data_dir.as_deref())?;
     let data = load_train(&spec, args.image_size, args.train_images.map(size))?;
     let seed = args.seed.unwrap_or(0);
-    let picture = show::augmentations_png(&data, &settings(args, &data)?, seed, data.len().min(SHOWN.0), SHOWN.1)?;
+    let picture =
+        show::augmentations_png(&data, &settings(args, &data)?, seed, data.len().min(SHOWN.0), SHOWN.1)?;
     atomic::write_file(file, &picture)?;
     println!("{}", file.display());
     Ok(ExitCode::SUCCESS)
@@ -263,7 +267,11 @@ fn start(args: &SimclrArgs) -> anyhow::Result<(RunFolder, RunInfo, Dataset)> {
     let spec = spec.resolve(args.data_dir.as_deref())?;
     let data = load_train(&spec, args.image_size, args.train_images.map(size))?;
     if data.channels != 3 {
-        bail!("{} has images of {} channel, SimCLR's augmentation needs colour (3)", data.source, data.channels);
+        bail!(
+            "{} has images of {} channel, SimCLR's augmentation needs colour (3)",
+            data.source,
+            data.channels
+        );
     }
     let batch = size(args.batch.unwrap_or(match (reference, gpu) {
         (true, _) => 64,
@@ -460,12 +468,19 @@ fn load_test(args: &SimclrArgs, info: &RunInfo) -> anyhow::Result<Option<Dataset
     let options = LoadOptions { resize: info.hyperparameters.image_size, gray: false, seed: 0 };
     match spec.load(Split::Test, &options) {
         Ok(data) => {
-            let (found, expected) =
-                ((data.channels, data.height, data.width), (info.image.channels, info.image.height, info.image.width));
+            let (found, expected) = (
+                (data.channels, data.height, data.width),
+                (info.image.channels, info.image.height, info.image.width),
+            );
             if found != expected {
                 bail!(
                     "the test images of {spec} are {}x{}x{}, the training images {}x{}x{}; bring both to one size with --image-size",
-                    found.0, found.1, found.2, expected.0, expected.1, expected.2
+                    found.0,
+                    found.1,
+                    found.2,
+                    expected.0,
+                    expected.1,
+                    expected.2
                 );
             }
             Ok(Some(data))

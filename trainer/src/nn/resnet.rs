@@ -105,12 +105,7 @@ impl Architecture {
     }
 
     /// Visits each convolution: its input and output channels, kernel and output size.
-    fn each_conv(
-        &self,
-        channels: i64,
-        size: (i64, i64),
-        mut visit: impl FnMut(i64, i64, i64, (i64, i64)),
-    ) {
+    fn each_conv(&self, channels: i64, size: (i64, i64), mut visit: impl FnMut(i64, i64, i64, (i64, i64))) {
         let smaller = |(h, w): (i64, i64), stride: i64| ((h - 1) / stride + 1, (w - 1) / stride + 1);
         let mut size = smaller(size, self.stem.stride);
         visit(channels, self.stem.width, self.stem.kernel, size);
@@ -183,8 +178,7 @@ impl ConvNorm {
         rng: &mut Rng,
         device: Device,
     ) -> Result<Self, TchError> {
-        let weight =
-            channels_last(&init::kaiming_normal(rng, &[outputs, inputs, kernel, kernel], device)?)?;
+        let weight = channels_last(&init::kaiming_normal(rng, &[outputs, inputs, kernel, kernel], device)?)?;
         Ok(Self { weight, stride, norm: BatchNorm::new(outputs, device)? })
     }
 

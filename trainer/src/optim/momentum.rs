@@ -199,7 +199,8 @@ mod tests {
     fn a_saved_state_continues_exactly() {
         let options =
             MomentumOptions { rule: Rule::Layerwise { trust: 0.001 }, momentum: 0.9, weight_decay: 1e-3 };
-        let make = |value: &Tensor| Momentum::new(vec![("w".into(), value.shallow_clone())], options).unwrap();
+        let make =
+            |value: &Tensor| Momentum::new(vec![("w".into(), value.shallow_clone())], options).unwrap();
         let value = || Tensor::arange(6, (Kind::Float, Device::Cpu)).view([2, 3]);
         let gradient = |i: i64| value() - i;
         let (whole, parts) = (value(), value());

@@ -151,14 +151,10 @@ fn draw(
         Curve { name: "discriminator", short: "D", color: palette::BLUE, values: d },
         Curve { name: "generator", short: "G", color: palette::ORANGE, values: g },
     ];
-    let diversity_curve =
-        [Curve { name: "diversity", short: "", color: palette::GREEN, values: diversity }];
+    let diversity_curve = [Curve { name: "diversity", short: "", color: palette::GREEN, values: diversity }];
     let data = plot.data_diversity.map(f64::from).filter(|value| value.is_finite());
-    let lower = Lower {
-        title: "diversity",
-        curves: &diversity_curve,
-        reference: data.map(|data| (data, "data")),
-    };
+    let lower =
+        Lower { title: "diversity", curves: &diversity_curve, reference: data.map(|data| (data, "data")) };
     render(&Chart {
         title: plot.title,
         curves: &curves,
@@ -335,7 +331,8 @@ fn typeset(text: &str) -> String {
 }
 
 fn heading(canvas: &mut Canvas, chart: &Chart<'_>, last: u64) {
-    let title = if chart.title.is_empty() { "Losses".to_owned() } else { format!("Losses of {}", chart.title) };
+    let title =
+        if chart.title.is_empty() { "Losses".to_owned() } else { format!("Losses of {}", chart.title) };
     canvas.text(&title, LEFT, 32.0, 17.0, Weight::SemiBold, Anchor::Start, palette::INK);
     let count = super::draw::grouped(last as f64);
     let iterations = format!("{count} iterations");

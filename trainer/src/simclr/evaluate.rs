@@ -48,7 +48,9 @@ pub enum EvaluateError {
         found: String,
     },
     /// The images are not those the encoder was made for.
-    #[error("the images of {source_name} have the shape {found}, the encoder of {run} was trained on {expected}; bring them to that size with --image-size")]
+    #[error(
+        "the images of {source_name} have the shape {found}, the encoder of {run} was trained on {expected}; bring them to that size with --image-size"
+    )]
     Shape {
         /// The data set.
         source_name: String,
@@ -79,7 +81,10 @@ impl std::str::FromStr for Which {
         match text {
             "last" => Ok(Self::Last),
             "best" => Ok(Self::Best),
-            _ => text.parse().map(Self::Iteration).map_err(|_| "expected `last`, `best` or an iteration".to_owned()),
+            _ => text
+                .parse()
+                .map(Self::Iteration)
+                .map_err(|_| "expected `last`, `best` or an iteration".to_owned()),
         }
     }
 }
@@ -212,7 +217,12 @@ pub fn raw_pixels(data: &Dataset, device: Device) -> Result<Examples, TchError> 
 ///
 /// # Errors
 /// [`TchError`] if libtorch fails.
-pub fn neighbours(train: &Examples, test: &Examples, classes: i64, vote: Vote) -> Result<(Accuracy, Tensor), TchError> {
+pub fn neighbours(
+    train: &Examples,
+    test: &Examples,
+    classes: i64,
+    vote: Vote,
+) -> Result<(Accuracy, Tensor), TchError> {
     let votes = knn::votes(&train.features, &train.labels, classes, &test.features, vote)?;
     Ok((knn::accuracy(&votes, &test.labels)?, votes))
 }

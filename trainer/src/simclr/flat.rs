@@ -52,9 +52,10 @@ pub fn neighbour_map(features: &Tensor) -> Result<Vec<[f32; 2]>, TchError> {
     let spread = (start.iter().map(|p| p[0] * p[0]).sum::<f32>() / n as f32).sqrt().max(1e-12);
     let start: Vec<f32> = start.iter().flatten().map(|value| 1e-4 * value / spread).collect();
     let mut map: tSNE<f32, &[f32]> = tSNE::new(&rows);
-    map.perplexity(perplexity).epochs(STEPS).initial_embedding(start).barnes_hut(THETA, |a, b| {
-        a.iter().zip(b.iter()).map(|(a, b)| (a - b) * (a - b)).sum::<f32>().sqrt()
-    });
+    map.perplexity(perplexity)
+        .epochs(STEPS)
+        .initial_embedding(start)
+        .barnes_hut(THETA, |a, b| a.iter().zip(b.iter()).map(|(a, b)| (a - b) * (a - b)).sum::<f32>().sqrt());
     Ok(map.embedding().chunks_exact(2).map(|point| [point[0], point[1]]).collect())
 }
 
@@ -105,7 +106,10 @@ mod tests {
         let features = Tensor::from_slice(&rows).view([500, 3]);
         let points = principal(&features).unwrap();
         for (point, row) in points.iter().zip(rows.chunks_exact(3)) {
-            assert!((point[0] - (row[1] - 9.0)).abs() < 0.6 && (point[1] - row[2]).abs() < 0.6, "{point:?} {row:?}");
+            assert!(
+                (point[0] - (row[1] - 9.0)).abs() < 0.6 && (point[1] - row[2]).abs() < 0.6,
+                "{point:?} {row:?}"
+            );
         }
         let one = Tensor::from_slice(&[1f32, 2.0, 3.0]).view([3, 1]);
         assert_eq!(principal(&one).unwrap(), [[-1.0, 0.0], [0.0, 0.0], [1.0, 0.0]]);

@@ -33,7 +33,13 @@ pub struct Accuracy {
 
 /// The votes for each class (M, classes) for queries (M, F), by their `k` most similar rows of `bank` (N, F), whose classes are
 /// `labels` (N). Rows need not have length 1. With fewer than `k` rows all vote.
-pub fn votes(bank: &Tensor, labels: &Tensor, classes: i64, queries: &Tensor, vote: Vote) -> Result<Tensor, TchError> {
+pub fn votes(
+    bank: &Tensor,
+    labels: &Tensor,
+    classes: i64,
+    queries: &Tensor,
+    vote: Vote,
+) -> Result<Tensor, TchError> {
     tch::no_grad(|| {
         let bank = normalised(bank)?.f_tr()?;
         let k = vote.k.min(bank.size()[1]).max(1);
@@ -70,7 +76,13 @@ pub fn accuracy(scores: &Tensor, labels: &Tensor) -> Result<Accuracy, TchError> 
     let k = scores.size()[1].min(5);
     let (_, order) = scores.f_topk(k, 1, true, true)?;
     let right = order.f_eq_tensor(&labels.f_unsqueeze(1)?)?.f_to_kind(Kind::Double)?;
-    let mean = |count: i64| right.f_narrow(1, 0, count)?.f_sum_dim_intlist(1i64, false, Kind::Double)?.f_mean(Kind::Double)?.f_double_value(&[]);
+    let mean = |count: i64| {
+        right
+            .f_narrow(1, 0, count)?
+            .f_sum_dim_intlist(1i64, false, Kind::Double)?
+            .f_mean(Kind::Double)?
+            .f_double_value(&[])
+    };
     Ok(Accuracy { top1: mean(1)?, top5: mean(k)? })
 }
 
@@ -90,7 +102,8 @@ mod tests {
 
     /// Sorts all rows for each query.
     fn naive(bank: &[Vec<f32>], labels: &[i64], classes: usize, query: &[f32], vote: Vote) -> Vec<f64> {
-        let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
+        let dot =
+            |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
         let similarity = |row: &[f32]| dot(row, query) / (dot(row, row) * dot(query, query)).sqrt();
         let mut all: Vec<(f64, i64)> = bank.iter().zip(labels).map(|(r, l)| (similarity(r), *l)).collect();
         all.sort_by(|a, b| b.0.total_cmp(&a.0));
@@ -125,7 +138,8 @@ mod tests {
         let bank = Tensor::from_slice(&[1f32, 0., 0., 2., 3., 3., -1., 0.]).view([4, 2]);
         let queries = Tensor::from_slice(&[5f32, 1., 0., 1.]).view([2, 2]);
         let found = nearest(&bank, &queries, 2).unwrap();
-        let places: Vec<Vec<usize>> = found.iter().map(|row| row.iter().map(|pair| pair.0).collect()).collect();
+        let places: Vec<Vec<usize>> =
+            found.iter().map(|row| row.iter().map(|pair| pair.0).collect()).collect();
         assert_eq!(places, [[0, 2], [1, 2]]);
         assert!((found[1][1].1 - 0.5f32.sqrt()).abs() < 1e-6);
         assert_eq!(nearest(&bank, &queries, 99).unwrap()[0].len(), 4);
@@ -153,7 +167,9 @@ mod tests {
         let mut rng = Rng::from_seed(1);
         let mut draw = |n: usize| {
             let rows: Vec<Vec<f32>> = (0..n)
-                .map(|i| (0..4).map(|axis| 0.3 * rng.normal() + if axis == i % 4 { 2.0 } else { 0.0 }).collect())
+                .map(|i| {
+                    (0..4).map(|axis| 0.3 * rng.normal() + if axis == i % 4 { 2.0 } else { 0.0 }).collect()
+                })
                 .collect();
             (tensor(&rows), Tensor::from_slice(&(0..n).map(|i| (i % 4) as i64).collect::<Vec<_>>()))
         };

@@ -93,9 +93,7 @@ impl Learner {
         };
         let read = |file: &str| checkpoint::read_tensors(&folder.join(file));
         self.encoder.load_state(&read(checkpoint::ENCODER)?).map_err(fit(checkpoint::ENCODER))?;
-        self.optimizer
-            .load_state(&read(checkpoint::OPTIMIZER)?, steps)
-            .map_err(fit(checkpoint::OPTIMIZER))
+        self.optimizer.load_state(&read(checkpoint::OPTIMIZER)?, steps).map_err(fit(checkpoint::OPTIMIZER))
     }
 }
 

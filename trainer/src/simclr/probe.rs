@@ -139,7 +139,12 @@ fn zeros(train: &Examples, classes: i64) -> Result<Tensor, TchError> {
 }
 
 /// The mean cross-entropy of the scores X W plus `penalty` · |W|² / 2, and its gradient by W (F, classes).
-fn objective(train: &Examples, hot: &Tensor, weight: &Tensor, penalty: f64) -> Result<(f64, Tensor), TchError> {
+fn objective(
+    train: &Examples,
+    hot: &Tensor,
+    weight: &Tensor,
+    penalty: f64,
+) -> Result<(f64, Tensor), TchError> {
     let n = train.features.size()[0] as f64;
     let logs = train.features.f_matmul(weight)?.f_log_softmax(1, Kind::Float)?;
     let loss = logs.f_mul(hot)?.f_sum(Kind::Double)?.f_double_value(&[])? / -n;

@@ -157,7 +157,8 @@ impl<'a> Session<'a> {
         )?;
         let check = match job.test.filter(|_| options.knn_every > 0) {
             Some(test) => {
-                let labelled = |data: &Dataset, count| Labelled::new(&spread(data, count), normalisation, device);
+                let labelled =
+                    |data: &Dataset, count| Labelled::new(&spread(data, count), normalisation, device);
                 Some((labelled(&job.train, options.knn_bank)?, labelled(test, options.knn_queries)?))
             }
             None => None,
@@ -310,7 +311,8 @@ impl<'a> Session<'a> {
         checkpoint::save(&checkpoints, &self.learner.tensors()?, &self.state)?;
         let stopped = self.job.stop.load(Ordering::Relaxed) && !finished;
         self.save_info(finished, stopped.then_some("interrupted"))?;
-        let apart: Vec<u64> = [Some(0), self.state.best.map(|best| best.iteration)].into_iter().flatten().collect();
+        let apart: Vec<u64> =
+            [Some(0), self.state.best.map(|best| best.iteration)].into_iter().flatten().collect();
         checkpoint::prune(&checkpoints, self.job.info.hyperparameters.keep, &apart)?;
         Ok(None)
     }
@@ -327,7 +329,9 @@ impl<'a> Session<'a> {
         info.progress.stopped_by = stopped_by.map(str::to_owned);
         let n = self.state.recent.len() as f64;
         let mean = |column: usize| {
-            (n > 0.0).then(|| self.state.recent.iter().map(|row| row[column]).sum::<f64>() / n).filter(|v| v.is_finite())
+            (n > 0.0)
+                .then(|| self.state.recent.iter().map(|row| row[column]).sum::<f64>() / n)
+                .filter(|v| v.is_finite())
         };
         info.figures.loss = mean(0);
         info.figures.positive = mean(1);
