@@ -17,9 +17,9 @@ const SPAN: f64 = 30.0;
 const START: u64 = 30;
 /// How long a condition must hold.
 const HELD: u64 = 60;
-/// Embeddings whose mean similarity is above this are alike. Healthy ones spread over the sphere: below 0.3 after a few hundred
-/// iterations; untrained networks start at 0.9 or more, and leave that within some tens.
-const ALIKE: f64 = 0.95;
+/// Embeddings whose mean similarity is above this are alike. Healthy ones spread over the sphere: an untrained projection head gives
+/// 0.3 to 0.7, and after some tens of iterations it is below 0.1.
+const ALIKE: f64 = 0.9;
 /// How far below ln(2N-1) the loss must be to show that something was learned. A healthy run is 0.2 below within 100 iterations.
 const LEARNED: f64 = 0.05;
 /// Iterations after which a loss at ln(2N-1) is no longer a slow start.
@@ -216,7 +216,7 @@ mod tests {
             ("stuck", |_| (guess() - 0.01, 0.1, 0.1), 400, &["not-learning"], "not-learning"),
             (
                 "slow, then healthy",
-                |t| if t < 150.0 { (guess(), 0.97, 0.94) } else { healthy(t - 150.0) },
+                |t| if t < 150.0 { (guess(), 0.9, 0.85) } else { healthy(t - 150.0) },
                 700,
                 &[],
                 "healthy",

@@ -19,7 +19,7 @@ pub enum EncoderKind {
     Resnet50,
     /// ResNet-18: 11 168 832 parameters, 512 features, 0.56 GMAC.
     Resnet18,
-    /// Three stages of one block: 1 208 384 parameters, 256 features, 45 MMAC; for training on a CPU and for small devices.
+    /// Three stages of one block: 1 207 840 parameters, 256 features, 45 MMAC; for training on a CPU and for small devices.
     Small,
 }
 
