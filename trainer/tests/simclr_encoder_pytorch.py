@@ -109,13 +109,14 @@ def steps(folder, optimizer, count):
     end = load_file(folder / "end.safetensors")
     moved = {n: p for n, p in model.named_parameters()}
     start = load_file(folder / "start.safetensors")
-    # Of the whole way that all weights went: single ones go by rounding where their gradient is nearly zero.
+    # Of the whole way that all weights went. Rounding decides where gradients are nearly zero, and batch normalisation over
+    # channels-last images adds pixels up one by one, so that some per cent are lost in three steps; a wrong rule loses most.
     def way(to, names):
         return torch.cat([(to[n] - start[n]).flatten() for n in names])
 
     ours, theirs = way(end, moved), way({n: p.detach() for n, p in moved.items()}, moved)
     gap = ((ours - theirs).norm() / theirs.norm()).item()
-    return check({"first loss": (losses[0], 1e-5), "last loss": (losses[-1], 2e-3), "way": (gap, 3e-2)})
+    return check({"first loss": (losses[0], 1e-5), "last loss": (losses[-1], 2e-3), "way": (gap, 0.1)})
 
 
 def main():
