@@ -115,7 +115,7 @@ fn decode_png(path: &Path, shape: ImageShape, range: ValueRange) -> anyhow::Resu
 }
 
 /// 0.299 R + 0.587 G + 0.114 B, rounded; equal parts stay what they are.
-fn grey(r: u8, g: u8, b: u8) -> u8 {
+pub(super) fn grey(r: u8, g: u8, b: u8) -> u8 {
     ((299 * u32::from(r) + 587 * u32::from(g) + 114 * u32::from(b) + 500) / 1000) as u8
 }
 

@@ -2,11 +2,17 @@
 
 mod atomic;
 mod bench;
+mod embed;
+mod embeddings;
+mod encoder;
 mod image;
 mod inspect;
 mod inspect_packed;
+mod knn;
 mod metadata;
+mod picture;
 mod run;
+mod search;
 mod text;
 
 use std::fmt;
@@ -29,6 +35,12 @@ enum Command {
     Run(run::RunArgs),
     /// Measure models: time, memory, size, and how far their outputs are from the reference
     Bench(bench::BenchArgs),
+    /// Turn images into embeddings with an encoder
+    Embed(embed::EmbedArgs),
+    /// Find the images most similar to an image among stored embeddings
+    Search(search::SearchArgs),
+    /// Tell how well stored embeddings tell classes apart: k nearest neighbours
+    Knn(knn::KnnArgs),
     /// Show what is in a model: operators, shapes, sizes, metadata
     Inspect(inspect::InspectArgs),
 }
@@ -38,6 +50,8 @@ Examples:
   runtime run generator.lat --seed 7 --count 64 --out sheet.png
   runtime run generator.onnx --interpolate slerp --count 4 --frames 12 --out walk.png
   runtime run discriminator.onnx --input digit.png other.png
+  runtime embed encoder.lat photos/ --out photos.safetensors
+  runtime search photos.safetensors new.jpg --model encoder.lat
   runtime inspect generator.onnx
   runtime bench generator.onnx generator.int8.lat --threads 1,2
 
@@ -66,6 +80,9 @@ pub(crate) fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(args) => run::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Embed(args) => embed::run(&args),
+        Command::Search(args) => search::run(&args),
+        Command::Knn(args) => knn::run(&args),
         Command::Inspect(args) => inspect::run(&args),
     };
     let Err(error) = result else { return ExitCode::SUCCESS };
