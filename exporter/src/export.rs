@@ -9,9 +9,9 @@ use sha2::{Digest, Sha256};
 
 use crate::atomic::{self, Existing, WriteError};
 use crate::metadata;
-use crate::network::{self, Network};
-use crate::onnx::{self, Folding, Port};
-use crate::run::{RunError, RunFolder, WeightsChoice};
+use crate::network::{self, Form, Network};
+use crate::onnx::{self, About, FloatType, Folding, Port};
+use crate::run::{Description, RunError, RunFolder, SimclrJson, WeightsChoice};
 
 /// What to export, and where to.
 #[derive(Debug, Clone)]
@@ -35,7 +35,7 @@ pub struct Options {
 pub struct Exported {
     /// The file.
     pub path: PathBuf,
-    /// What it holds: `generator` or `discriminator`.
+    /// What it holds: `generator`, `discriminator` or `encoder`.
     pub kind: &'static str,
     /// Which weights it holds: `raw` or `ema`.
     pub weights: &'static str,
@@ -56,6 +56,9 @@ pub enum ExportError {
     /// The run cannot be read.
     #[error(transparent)]
     Run(#[from] RunError),
+    /// The network has no form in ONNX.
+    #[error(transparent)]
+    Onnx(#[from] onnx::WriteError),
     /// A file cannot be written.
     #[error(transparent)]
     Write(#[from] WriteError),
@@ -71,10 +74,7 @@ pub enum ExportError {
 /// # Errors
 /// When the run's files are missing or damaged, or a file cannot be written or would be overwritten.
 pub fn export(run: &RunFolder, options: &Options) -> Result<Vec<Exported>, ExportError> {
-    let name = options.name.clone().unwrap_or_else(|| run.name());
-    if name.is_empty() || Path::new(&name).file_name() != Some(name.as_ref()) {
-        return Err(ExportError::Name(name));
-    }
+    let name = file_name(options.name.as_ref(), run)?;
     let generator_path = options.out.join(format!("{name}.fp32.onnx"));
     let discriminator_path = options.out.join(format!("{name}.discriminator.fp32.onnx"));
     atomic::check(&generator_path, options.existing)?;
@@ -101,10 +101,71 @@ pub fn export(run: &RunFolder, options: &Options) -> Result<Vec<Exported>, Expor
             bytes: bytes.len() as u64,
             parameters: network.parameters(),
             macs: network.macs(),
-            sha256: Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect(),
+            sha256: sha256(&bytes),
         });
     }
     Ok(exported)
+}
+
+/// What to export of a SimCLR run, and where to.
+#[derive(Debug, Clone)]
+pub struct EncoderOptions {
+    /// Folder for the file; made when there is none.
+    pub out: PathBuf,
+    /// First part of the file's name; the run folder's name when none is given.
+    pub name: Option<String>,
+    /// What is made of the encoder.
+    pub form: Form,
+    /// What to do with a file that is there already.
+    pub existing: Existing,
+}
+
+/// Exports the encoder of `run` as an fp32 ONNX file.
+///
+/// # Errors
+/// When the run's files are missing or damaged, or the file cannot be written or would be overwritten.
+pub fn export_encoder(
+    run: &RunFolder<SimclrJson>,
+    options: &EncoderOptions,
+) -> Result<Exported, ExportError> {
+    let name = file_name(options.name.as_ref(), run)?;
+    let path = options.out.join(format!("{name}.fp32.onnx"));
+    atomic::check(&path, options.existing)?;
+    let form = &options.form;
+    let mut encoder = network::encoder(&run.json, run.encoder()?, form)?;
+    encoder.graph.name = name;
+    let about = About {
+        doc: metadata::encoder_sentence(&run.json, run.checkpoint.iteration),
+        ports: vec![
+            (network::INPUT.into(), metadata::encoder_input_sentence(&run.json, form)),
+            (form.output().into(), metadata::embedding_sentence(form, encoder.values)),
+        ],
+        metadata: metadata::of_encoder(&run.json, run.checkpoint.iteration, form, &encoder),
+    };
+    let bytes = onnx::write(&encoder.graph, &about, FloatType::F32)?.encode_to_vec();
+    atomic::write(&path, &bytes, options.existing)?;
+    Ok(Exported {
+        path,
+        kind: ModelKind::Encoder.name(),
+        weights: "raw",
+        bytes: bytes.len() as u64,
+        parameters: encoder.parameters,
+        macs: encoder.macs,
+        sha256: sha256(&bytes),
+    })
+}
+
+/// The first part of the files' names.
+fn file_name<J: Description>(asked: Option<&String>, run: &RunFolder<J>) -> Result<String, ExportError> {
+    let name = asked.cloned().unwrap_or_else(|| run.name());
+    if name.is_empty() || Path::new(&name).file_name() != Some(name.as_ref()) {
+        return Err(ExportError::Name(name));
+    }
+    Ok(name)
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn onnx_bytes(
@@ -116,7 +177,7 @@ fn onnx_bytes(
     folding: Folding,
 ) -> Vec<u8> {
     let metadata = metadata::of(&run.json, run.checkpoint.iteration, kind, weights);
-    let image = metadata::image_sentence(&run.json);
+    let image = metadata::image_sentence(&run.json.image);
     let score = "Raw score, one value for each image: the higher, the more real it looks";
     let latent = metadata::latent_sentence(&run.json);
     let (input, output) = match kind {

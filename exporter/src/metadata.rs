@@ -1,18 +1,20 @@
 //! What a model says of itself: the `metadata_props` of an ONNX file, and the sentences shown by viewers.
 
+use std::collections::BTreeMap;
+
 use latent_runtime::latent;
 use latent_runtime::onnx::{ImageShape, ModelKind, ModelMetadata};
 use latent_runtime::pixels::ValueRange;
 use serde_json::{Map, Value, json};
 
-use crate::run::{Distribution, RunJson};
+use crate::network::{Encoder, Form};
+use crate::run::{self, Distribution, Image, Progress, RunJson, SimclrJson};
 
 /// Version of the set of keys.
 const FORMAT: u32 = 1;
 
 /// What a model says of itself. `iteration` is the checkpoint's; `weights` is `raw` or `ema`.
 pub fn of(run: &RunJson, iteration: u64, kind: ModelKind, weights: &str) -> ModelMetadata {
-    let image = &run.image;
     ModelMetadata {
         format: Some(FORMAT),
         kind: Some(kind),
@@ -23,35 +25,102 @@ pub fn of(run: &RunJson, iteration: u64, kind: ModelKind, weights: &str) -> Mode
             Distribution::Uniform { low, high } => latent::Distribution::Uniform { low, high },
             Distribution::Normal { mean, std } => latent::Distribution::Normal { mean, std },
         }),
-        range: ValueRange::new(image.low, image.high),
-        image: Some(ImageShape { channels: image.channels, height: image.height, width: image.width }),
+        range: ValueRange::new(run.image.low, run.image.high),
+        image: Some(image_shape(&run.image)),
         dataset: Some(run.data.name.clone()),
-        training: Some(training(run, iteration).to_string()),
+        training: Some(Value::Object(Training::of(run).figures(iteration)).to_string()),
         other: Vec::new(),
     }
 }
 
-/// The training's figures as one JSON object. `run.json` describes the newest checkpoint: of an older one only what
-/// holds for the whole run is said.
-fn training(run: &RunJson, iteration: u64) -> Value {
-    let mut figures = Map::new();
-    figures.insert("iteration".into(), json!(iteration));
-    figures.insert("seed".into(), json!(run.seed));
-    figures.insert("loss".into(), json!(run.loss));
-    if !run.command.is_empty() {
-        figures.insert("command".into(), json!(run.command));
+/// What an encoder says of itself. Beside the usual keys: `latent.output`, which is `features` or `projection`, and
+/// `latent.features`, how many values that has; where the caller has to normalise the input, `latent.normalise.mean` and
+/// `latent.normalise.std`, a number for each channel between commas.
+pub fn of_encoder(run: &SimclrJson, iteration: u64, form: &Form, encoder: &Encoder) -> ModelMetadata {
+    let mut other = vec![
+        ("latent.output".to_string(), form.output().to_string()),
+        ("latent.features".to_string(), encoder.values.to_string()),
+    ];
+    if !form.normalise_input {
+        let list = |values: &[f32]| values.iter().map(f32::to_string).collect::<Vec<_>>().join(",");
+        other.push(("latent.normalise.mean".into(), list(&run.normalisation.mean)));
+        other.push(("latent.normalise.std".into(), list(&run.normalisation.std)));
     }
-    if !run.latent_version.is_empty() {
-        figures.insert("latent_version".into(), json!(run.latent_version));
+    let mut training = Training::of_encoder(run).figures(iteration);
+    training.insert("temperature".into(), json!(run.temperature));
+    ModelMetadata {
+        format: Some(FORMAT),
+        kind: Some(ModelKind::Encoder),
+        architecture: Some(run.encoder.clone()),
+        weights: Some("raw".into()),
+        range: ValueRange::new(run.image.low, run.image.high),
+        image: Some(image_shape(&run.image)),
+        dataset: Some(run.data.name.clone()),
+        training: Some(Value::Object(training).to_string()),
+        other,
+        ..ModelMetadata::default()
     }
-    if iteration == run.progress.iteration {
-        figures.insert("epoch".into(), json!(run.progress.epoch));
-        // A figure that was not measured is null.
-        for (name, value) in run.figures.iter().filter(|(_, value)| !value.is_null()) {
-            figures.entry(name.clone()).or_insert_with(|| value.clone());
+}
+
+fn image_shape(image: &Image) -> ImageShape {
+    ImageShape { channels: image.channels, height: image.height, width: image.width }
+}
+
+/// What runs of every kind say of their training.
+struct Training<'a> {
+    seed: u64,
+    loss: &'a str,
+    command: &'a str,
+    latent_version: &'a str,
+    progress: &'a Progress,
+    measured: &'a BTreeMap<String, Value>,
+}
+
+impl<'a> Training<'a> {
+    fn of(run: &'a RunJson) -> Self {
+        Self {
+            seed: run.seed,
+            loss: &run.loss,
+            command: &run.command,
+            latent_version: &run.latent_version,
+            progress: &run.progress,
+            measured: &run.figures,
         }
     }
-    Value::Object(figures)
+
+    fn of_encoder(run: &'a SimclrJson) -> Self {
+        Self {
+            seed: run.seed,
+            loss: &run.loss,
+            command: &run.command,
+            latent_version: &run.latent_version,
+            progress: &run.progress,
+            measured: &run.figures,
+        }
+    }
+
+    /// The training's figures as one JSON object. `run.json` describes the newest checkpoint: of an older one only what
+    /// holds for the whole run is said.
+    fn figures(&self, iteration: u64) -> Map<String, Value> {
+        let mut figures = Map::new();
+        figures.insert("iteration".into(), json!(iteration));
+        figures.insert("seed".into(), json!(self.seed));
+        figures.insert("loss".into(), json!(self.loss));
+        if !self.command.is_empty() {
+            figures.insert("command".into(), json!(self.command));
+        }
+        if !self.latent_version.is_empty() {
+            figures.insert("latent_version".into(), json!(self.latent_version));
+        }
+        if iteration == self.progress.iteration {
+            figures.insert("epoch".into(), json!(self.progress.epoch));
+            // A figure that was not measured is null.
+            for (name, value) in self.measured.iter().filter(|(_, value)| !value.is_null()) {
+                figures.entry(name.clone()).or_insert_with(|| value.clone());
+            }
+        }
+        figures
+    }
 }
 
 /// One sentence on the model.
@@ -65,6 +134,31 @@ pub fn model_sentence(run: &RunJson, iteration: u64, kind: ModelKind, weights: &
     )
 }
 
+/// One sentence on an encoder.
+pub fn encoder_sentence(run: &SimclrJson, iteration: u64) -> String {
+    format!("{} encoder ({} loss) trained on {}, iteration {iteration}", run.encoder, run.loss, run.data.name)
+}
+
+/// One sentence on what an encoder puts out.
+pub fn embedding_sentence(form: &Form, values: usize) -> String {
+    let length = if form.l2 { " of length 1" } else { "" };
+    match form.head {
+        true => format!("Projections{length}, {values} values: g(h)"),
+        false => format!("Features{length}, {values} values: h"),
+    }
+}
+
+/// One sentence on the images that an encoder takes.
+pub fn encoder_input_sentence(run: &SimclrJson, form: &Form) -> String {
+    match form.normalise_input {
+        true => image_sentence(&run.image),
+        false => {
+            let run::Normalisation { mean, std } = &run.normalisation;
+            format!("{}, less {mean:?} and divided by {std:?} for each channel", image_sentence(&run.image))
+        }
+    }
+}
+
 /// One sentence on the noise.
 pub fn latent_sentence(run: &RunJson) -> String {
     let distribution = match run.latent.distribution {
@@ -75,8 +169,7 @@ pub fn latent_sentence(run: &RunJson) -> String {
 }
 
 /// One sentence on the images.
-pub fn image_sentence(run: &RunJson) -> String {
-    let image = &run.image;
+pub fn image_sentence(image: &Image) -> String {
     let colour = if image.channels == 1 { "Grey".to_string() } else { format!("{}-channel", image.channels) };
     format!(
         "{colour} images, {} rows of {}, from {} (black) to {} (white)",

@@ -1,13 +1,14 @@
 //! `exporter export`.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use latent_exporter::atomic::Existing;
-use latent_exporter::export::{Exported, Options, export};
+use latent_exporter::export::{EncoderOptions, Exported, Options, export, export_encoder};
+use latent_exporter::network::Form;
 use latent_exporter::onnx::Folding;
-use latent_exporter::run::{RunFolder, WeightsChoice};
+use latent_exporter::run::{self, Checkpoint, RunFolder, RunJson, RunKind, SimclrJson, WeightsChoice};
 
 use super::table::{grouped, table};
 
@@ -18,7 +19,9 @@ Examples:
   exporter export runs/dcgan --out models --discriminator --name mnist
       both networks, as models/mnist.fp32.onnx and models/mnist.discriminator.fp32.onnx
   exporter export runs/dcgan/checkpoints/00001000 --out models --weights raw --force
-      an earlier checkpoint, without the moving average, replacing what is there";
+      an earlier checkpoint, without the moving average, replacing what is there
+  exporter export runs/simclr --out models
+      the encoder of a SimCLR run, as models/simclr.fp32.onnx: it takes images as they are, and gives features";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -28,12 +31,21 @@ pub(crate) struct ExportArgs {
     /// Folder for the ONNX files
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Which weights of the generator to take
-    #[arg(long, value_enum, default_value_t = Weights::Auto)]
-    weights: Weights,
-    /// Write the discriminator too (its raw score tells how real an image looks)
+    /// GAN: which weights of the generator to take [default: auto]
+    #[arg(long, value_enum)]
+    weights: Option<Weights>,
+    /// GAN: write the discriminator too (its raw score tells how real an image looks)
     #[arg(long)]
     discriminator: bool,
+    /// SimCLR: keep the projection head, so that the encoder gives g(h) instead of the features h
+    #[arg(long)]
+    head: bool,
+    /// SimCLR: leave the normalisation of the input to the caller, instead of taking images in the range [0, 1]
+    #[arg(long)]
+    no_normalise_input: bool,
+    /// SimCLR: divide the output by its Euclidean norm
+    #[arg(long)]
+    l2: bool,
     /// First part of the files' names [default: the run folder's name]
     #[arg(long)]
     name: Option<String>,
@@ -59,36 +71,101 @@ enum Weights {
 }
 
 pub(crate) fn run(args: ExportArgs) -> anyhow::Result<()> {
-    let run = RunFolder::open(&args.run)?;
-    let options = Options {
-        out: args.out,
-        name: args.name,
-        weights: match args.weights {
-            Weights::Auto => WeightsChoice::Auto,
-            Weights::Ema => WeightsChoice::Ema,
-            Weights::Raw => WeightsChoice::Raw,
-        },
-        discriminator: args.discriminator,
-        folding: if args.no_fold { Folding::Off } else { Folding::On },
-        existing: if args.force { Existing::Replace } else { Existing::Keep },
+    let text = match run::kind(&args.run)? {
+        RunKind::Gan => {
+            only(
+                "a GAN run",
+                "SimCLR",
+                &[
+                    ("--head", args.head),
+                    ("--l2", args.l2),
+                    ("--no-normalise-input", args.no_normalise_input),
+                ],
+            )?;
+            let run = RunFolder::<RunJson>::open(&args.run)?;
+            report(&args, &run.path, &run.checkpoint, &export(&run, &args.gan_options())?)?
+        }
+        RunKind::Simclr => {
+            only(
+                "a SimCLR run",
+                "GAN",
+                &[("--discriminator", args.discriminator), ("--weights", args.weights.is_some())],
+            )?;
+            let run = RunFolder::<SimclrJson>::open(&args.run)?;
+            report(&args, &run.path, &run.checkpoint, &[export_encoder(&run, &args.encoder_options())?])?
+        }
     };
-    let exported = export(&run, &options)?;
-    let text = if args.json { json(&run, &exported)? } else { summary(&run, &exported) };
     // Not println: a reader that closes the pipe early is no reason to panic.
     Ok(std::io::stdout().lock().write_all(text.as_bytes())?)
 }
 
-fn json(run: &RunFolder, exported: &[Exported]) -> anyhow::Result<String> {
+/// Refuses options of the other kind of run.
+fn only(this: &str, other: &str, options: &[(&str, bool)]) -> anyhow::Result<()> {
+    match options.iter().find(|(_, given)| *given) {
+        Some((option, _)) => anyhow::bail!("{option} is for {other} runs, and this is {this}"),
+        None => Ok(()),
+    }
+}
+
+impl ExportArgs {
+    fn existing(&self) -> Existing {
+        if self.force { Existing::Replace } else { Existing::Keep }
+    }
+
+    fn folding(&self) -> Folding {
+        if self.no_fold { Folding::Off } else { Folding::On }
+    }
+
+    fn gan_options(&self) -> Options {
+        Options {
+            out: self.out.clone(),
+            name: self.name.clone(),
+            weights: match self.weights {
+                None | Some(Weights::Auto) => WeightsChoice::Auto,
+                Some(Weights::Ema) => WeightsChoice::Ema,
+                Some(Weights::Raw) => WeightsChoice::Raw,
+            },
+            discriminator: self.discriminator,
+            folding: self.folding(),
+            existing: self.existing(),
+        }
+    }
+
+    fn encoder_options(&self) -> EncoderOptions {
+        EncoderOptions {
+            out: self.out.clone(),
+            name: self.name.clone(),
+            form: Form {
+                head: self.head,
+                normalise_input: !self.no_normalise_input,
+                l2: self.l2,
+                folding: self.folding(),
+            },
+            existing: self.existing(),
+        }
+    }
+}
+
+fn report(
+    args: &ExportArgs,
+    run: &Path,
+    checkpoint: &Checkpoint,
+    exported: &[Exported],
+) -> anyhow::Result<String> {
+    if args.json { json(run, checkpoint, exported) } else { Ok(summary(checkpoint, exported)) }
+}
+
+fn json(run: &Path, checkpoint: &Checkpoint, exported: &[Exported]) -> anyhow::Result<String> {
     let value = serde_json::json!({
-        "run": run.path,
-        "checkpoint": run.checkpoint.path,
-        "iteration": run.checkpoint.iteration,
+        "run": run,
+        "checkpoint": checkpoint.path,
+        "iteration": checkpoint.iteration,
         "files": exported,
     });
     Ok(serde_json::to_string_pretty(&value)? + "\n")
 }
 
-fn summary(run: &RunFolder, exported: &[Exported]) -> String {
+fn summary(checkpoint: &Checkpoint, exported: &[Exported]) -> String {
     let head = ["file", "weights", "bytes", "parameters", "MACs", "sha256"].map(String::from).to_vec();
     let mut rows = vec![head];
     rows.extend(exported.iter().map(|file| {
@@ -101,5 +178,5 @@ fn summary(run: &RunFolder, exported: &[Exported]) -> String {
             file.sha256.clone(),
         ]
     }));
-    format!("from {}\n{}", run.checkpoint.path.display(), table(&rows))
+    format!("from {}\n{}", checkpoint.path.display(), table(&rows))
 }

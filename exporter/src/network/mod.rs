@@ -1,8 +1,10 @@
-//! The trained networks as a chain of layers with their weights: what an ONNX graph is built from.
+//! The trained networks with their weights: generators and discriminators as a chain of layers, encoders as a graph.
 
+mod encoder;
 mod layer;
 mod reference;
 
+pub use encoder::{Encoder, Form, INPUT, encoder};
 pub use layer::{BatchNorm, Convolution, Layer, Linear};
 pub use reference::{discriminator, generator};
 

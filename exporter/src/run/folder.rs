@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{RunError, RunJson, Weights};
+use super::{Description, RunError, RunJson, RunKind, SimclrJson, Weights};
 
 /// Which weights of the generator to take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -18,13 +18,13 @@ pub enum WeightsChoice {
     Raw,
 }
 
-/// An opened run folder.
+/// An opened run folder, of networks that `J` describes.
 #[derive(Debug)]
-pub struct RunFolder {
+pub struct RunFolder<J = RunJson> {
     /// The run folder itself.
     pub path: PathBuf,
     /// Its `run.json`.
-    pub json: RunJson,
+    pub json: J,
     /// The checkpoint to export.
     pub checkpoint: Checkpoint,
 }
@@ -38,29 +38,18 @@ pub struct Checkpoint {
     pub iteration: u64,
 }
 
-impl RunFolder {
+impl<J: Description> RunFolder<J> {
     /// Opens `path`: a run folder, of which the newest checkpoint is taken, or one `RUN/checkpoints/N`.
     ///
     /// # Errors
-    /// When it is no run, cannot be read, or has no checkpoint.
-    pub fn open(path: &Path) -> Result<RunFolder, RunError> {
-        if !path.exists() {
-            return Err(RunError::NoFolder(path.to_path_buf()));
-        }
-        // Absolute, so that `.` and `checkpoints/N` inside the run folder have names and parents.
-        let path =
-            path.canonicalize().map_err(|source| RunError::Read { path: path.to_path_buf(), source })?;
-        let in_checkpoints =
-            path.parent().is_some_and(|parent| parent.file_name() == Some(OsStr::new("checkpoints")));
-        if let (true, Some(iteration), false) =
-            (in_checkpoints, iteration(&path), path.join("run.json").exists())
-        {
-            let run = path.ancestors().nth(2).unwrap_or(&path).to_path_buf();
-            let json = RunJson::read(&run.join("run.json"))?;
-            return Ok(RunFolder { path: run, json, checkpoint: Checkpoint { path, iteration } });
-        }
-        let json = RunJson::read(&path.join("run.json"))?;
-        let checkpoint = newest(&path)?;
+    /// When it is no run of this kind, cannot be read, or has no checkpoint.
+    pub fn open(path: &Path) -> Result<RunFolder<J>, RunError> {
+        let (path, checkpoint) = locate(path)?;
+        let json = J::read(&path.join("run.json"))?;
+        let checkpoint = match checkpoint {
+            Some(checkpoint) => checkpoint,
+            None => newest(&path)?,
+        };
         Ok(RunFolder { path, json, checkpoint })
     }
 
@@ -69,6 +58,26 @@ impl RunFolder {
         self.path.file_name().unwrap_or(OsStr::new("model")).to_string_lossy().into_owned()
     }
 
+    fn weights(&self, file: &'static str, hint: &'static str) -> Result<Weights, RunError> {
+        let path = self.checkpoint.path.join(file);
+        if !path.exists() {
+            return Err(RunError::NoWeights { checkpoint: self.checkpoint.path.clone(), file, hint });
+        }
+        Weights::read(&path)
+    }
+}
+
+impl RunFolder<SimclrJson> {
+    /// Reads the weights of encoder and projection head.
+    ///
+    /// # Errors
+    /// When the file is missing or damaged, or holds a value that is not finite.
+    pub fn encoder(&self) -> Result<Weights, RunError> {
+        self.weights("encoder.safetensors", "; export another checkpoint (RUN/checkpoints/N)")
+    }
+}
+
+impl RunFolder {
     /// Reads the generator's weights. The flag is true when they are the moving average.
     ///
     /// # Errors
@@ -99,14 +108,31 @@ impl RunFolder {
     pub fn discriminator(&self) -> Result<Weights, RunError> {
         self.weights("discriminator.safetensors", "; export without --discriminator, or another checkpoint")
     }
+}
 
-    fn weights(&self, file: &'static str, hint: &'static str) -> Result<Weights, RunError> {
-        let path = self.checkpoint.path.join(file);
-        if !path.exists() {
-            return Err(RunError::NoWeights { checkpoint: self.checkpoint.path.clone(), file, hint });
-        }
-        Weights::read(&path)
+/// What the run at `path` trained.
+///
+/// # Errors
+/// When it is no run, cannot be read, or is of a newer format or a kind that is not known.
+pub fn kind(path: &Path) -> Result<RunKind, RunError> {
+    RunKind::read(&locate(path)?.0.join("run.json"))
+}
+
+/// The run folder that `path` is or lies in, and the checkpoint that it is.
+fn locate(path: &Path) -> Result<(PathBuf, Option<Checkpoint>), RunError> {
+    if !path.exists() {
+        return Err(RunError::NoFolder(path.to_path_buf()));
     }
+    // Absolute, so that `.` and `checkpoints/N` inside the run folder have names and parents.
+    let path = path.canonicalize().map_err(|source| RunError::Read { path: path.to_path_buf(), source })?;
+    let in_checkpoints =
+        path.parent().is_some_and(|parent| parent.file_name() == Some(OsStr::new("checkpoints")));
+    if let (true, Some(iteration), false) = (in_checkpoints, iteration(&path), path.join("run.json").exists())
+    {
+        let run = path.ancestors().nth(2).unwrap_or(&path).to_path_buf();
+        return Ok((run, Some(Checkpoint { path, iteration })));
+    }
+    Ok((path, None))
 }
 
 /// The iteration in the name of a checkpoint folder. Names that are not all digits are the trainer's unfinished
@@ -156,11 +182,12 @@ mod tests {
     #[test]
     fn opens_neither_a_missing_folder_nor_one_that_is_no_run() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(matches!(RunFolder::open(&folder.path().join("absent")), Err(RunError::NoFolder(_))));
-        assert!(matches!(RunFolder::open(folder.path()), Err(RunError::NotARun(_))));
+        let open = |path: &Path| RunFolder::<RunJson>::open(path);
+        assert!(matches!(open(&folder.path().join("absent")), Err(RunError::NoFolder(_))));
+        assert!(matches!(open(folder.path()), Err(RunError::NotARun(_))));
         // A folder that merely looks like a checkpoint.
         let lone = folder.path().join("checkpoints/00000001");
         fs::create_dir_all(&lone).unwrap();
-        assert!(matches!(RunFolder::open(&lone), Err(RunError::NotARun(_))));
+        assert!(matches!(open(&lone), Err(RunError::NotARun(_))));
     }
 }

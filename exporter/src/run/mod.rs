@@ -2,13 +2,17 @@
 
 mod folder;
 mod run_json;
+mod simclr_json;
 mod weights;
 
 use std::io;
 use std::path::PathBuf;
 
-pub use folder::{Checkpoint, RunFolder, WeightsChoice};
-pub use run_json::{Architecture, Data, Distribution, FORMAT, Image, Latent, Progress, RunJson, RunKind};
+pub use folder::{Checkpoint, RunFolder, WeightsChoice, kind};
+pub use run_json::{
+    Architecture, Data, Description, Distribution, FORMAT, Image, Latent, Progress, RunJson, RunKind,
+};
+pub use simclr_json::{Block, Normalisation, Projection, SimclrJson, Stage, Stem};
 pub use weights::{Tensor, Weights};
 
 /// Why a run cannot be read.

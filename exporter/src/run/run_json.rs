@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::RunError;
@@ -11,7 +12,61 @@ use super::RunError;
 /// The newest `run.json` format this crate reads.
 pub const FORMAT: u32 = 1;
 
-/// The fields of `run.json` that an export needs. Fields not listed here are ignored, so that the trainer may
+// Sizes far above what the trainer makes: they only keep products of them inside usize.
+const MAX_LATENT: usize = 1 << 16;
+const MAX_CHANNELS: usize = 64;
+const MAX_SIDE: usize = 1 << 12;
+
+/// A form of `run.json`, for one kind of run.
+pub trait Description: DeserializeOwned {
+    /// Checks what the types do not say.
+    ///
+    /// # Errors
+    /// Which value no run can have, and what was expected.
+    fn check(&self) -> Result<(), String>;
+
+    /// Reads and checks `path`.
+    ///
+    /// # Errors
+    /// When the file is missing, is not JSON, was written in a newer format, or holds values that no run can have.
+    fn read(path: &Path) -> Result<Self, RunError> {
+        let text = match fs::read(path) {
+            Ok(text) => text,
+            Err(source) if source.kind() == std::io::ErrorKind::NotFound => {
+                let folder = path.parent().unwrap_or(path).to_path_buf();
+                return Err(if folder.exists() {
+                    RunError::NotARun(folder)
+                } else {
+                    RunError::NoFolder(folder)
+                });
+            }
+            Err(source) => return Err(RunError::Read { path: path.to_path_buf(), source }),
+        };
+        parse(&text).map_err(|reason| match reason {
+            Reason::Json(source) => RunError::Json { path: path.to_path_buf(), source },
+            Reason::NewerFormat(found) => RunError::NewerFormat { path: path.to_path_buf(), found },
+            Reason::Value(what) => RunError::Value { path: path.to_path_buf(), what },
+        })
+    }
+}
+
+/// Reads a `run.json`.
+pub(super) fn parse<J: Description>(text: &[u8]) -> Result<J, Reason> {
+    // The version first: a newer file may lack or rename any other field.
+    #[derive(Deserialize)]
+    struct Version {
+        format: u32,
+    }
+    let version: Version = serde_json::from_slice(text).map_err(Reason::Json)?;
+    if version.format > FORMAT {
+        return Err(Reason::NewerFormat(version.format));
+    }
+    let run: J = serde_json::from_slice(text).map_err(Reason::Json)?;
+    run.check().map_err(Reason::Value)?;
+    Ok(run)
+}
+
+/// The fields of a GAN's `run.json` that an export needs. Fields not listed here are ignored, so that the trainer may
 /// write more than we read.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct RunJson {
@@ -50,6 +105,24 @@ pub struct RunJson {
 pub enum RunKind {
     /// A generator and a discriminator.
     Gan,
+    /// An encoder with a projection head, by contrast of views.
+    Simclr,
+}
+
+impl RunKind {
+    /// Reads what a `run.json` is of, and no more.
+    pub(super) fn read(path: &Path) -> Result<RunKind, RunError> {
+        #[derive(Deserialize)]
+        struct Kind {
+            kind: RunKind,
+        }
+        impl Description for Kind {
+            fn check(&self) -> Result<(), String> {
+                Ok(())
+            }
+        }
+        Ok(Kind::read(path)?.kind)
+    }
 }
 
 /// The network pairs of the reference (REFERENCE.md, section 1).
@@ -134,58 +207,12 @@ pub struct Progress {
     pub epoch: f64,
 }
 
-impl RunJson {
-    /// Reads and checks `path`.
-    ///
-    /// # Errors
-    /// When the file is missing, is not JSON, was written in a newer format, or holds values that no run can have.
-    pub fn read(path: &Path) -> Result<RunJson, RunError> {
-        let text = match fs::read(path) {
-            Ok(text) => text,
-            Err(source) if source.kind() == std::io::ErrorKind::NotFound => {
-                let folder = path.parent().unwrap_or(path).to_path_buf();
-                return Err(if folder.exists() {
-                    RunError::NotARun(folder)
-                } else {
-                    RunError::NoFolder(folder)
-                });
-            }
-            Err(source) => return Err(RunError::Read { path: path.to_path_buf(), source }),
-        };
-        RunJson::parse(&text).map_err(|reason| match reason {
-            Reason::Json(source) => RunError::Json { path: path.to_path_buf(), source },
-            Reason::NewerFormat(found) => RunError::NewerFormat { path: path.to_path_buf(), found },
-            Reason::Value(what) => RunError::Value { path: path.to_path_buf(), what },
-        })
-    }
-
-    fn parse(text: &[u8]) -> Result<RunJson, Reason> {
-        // The version first: a newer file may lack or rename any other field.
-        #[derive(Deserialize)]
-        struct Version {
-            format: u32,
-        }
-        let version: Version = serde_json::from_slice(text).map_err(Reason::Json)?;
-        if version.format > FORMAT {
-            return Err(Reason::NewerFormat(version.format));
-        }
-        let run: RunJson = serde_json::from_slice(text).map_err(Reason::Json)?;
-        run.check().map_err(Reason::Value)?;
-        Ok(run)
-    }
-
+impl Description for RunJson {
     fn check(&self) -> Result<(), String> {
-        // Sizes far above what the trainer makes: they only keep products of them inside usize.
-        let sizes = [
-            ("latent.size", self.latent.size, 1 << 16),
-            ("image.channels", self.image.channels, 64),
-            ("image.height", self.image.height, 1 << 12),
-            ("image.width", self.image.width, 1 << 12),
-        ];
-        for (name, value, most) in sizes {
-            if value == 0 || value > most {
-                return Err(format!("{name} is {value}, expected 1 to {most}"));
-            }
+        check_image(&self.image)?;
+        let size = self.latent.size;
+        if size == 0 || size > MAX_LATENT {
+            return Err(format!("latent.size is {size}, expected 1 to {MAX_LATENT}"));
         }
         let (a, b) = match self.latent.distribution {
             Distribution::Uniform { low, high } => (low, high),
@@ -203,19 +230,33 @@ impl RunJson {
             }
             _ => {}
         }
-        let Image { low, high, .. } = self.image;
-        if !(low.is_finite() && high.is_finite() && low < high) {
-            return Err(format!(
-                "image.low is {low} and image.high {high}, expected two finite values, low < high"
-            ));
-        }
         Ok(())
     }
 }
 
+/// Checks size and value range of images.
+pub(super) fn check_image(image: &Image) -> Result<(), String> {
+    let &Image { channels, height, width, low, high } = image;
+    for (name, value, most) in [
+        ("image.channels", channels, MAX_CHANNELS),
+        ("image.height", height, MAX_SIDE),
+        ("image.width", width, MAX_SIDE),
+    ] {
+        if value == 0 || value > most {
+            return Err(format!("{name} is {value}, expected 1 to {most}"));
+        }
+    }
+    if !(low.is_finite() && high.is_finite() && low < high) {
+        return Err(format!(
+            "image.low is {low} and image.high {high}, expected two finite values, low < high"
+        ));
+    }
+    Ok(())
+}
+
 /// Why a text is no `run.json`, before the path is known.
 #[derive(Debug)]
-enum Reason {
+pub(super) enum Reason {
     Json(serde_json::Error),
     NewerFormat(u32),
     Value(String),
@@ -234,14 +275,14 @@ mod tests {
 
     #[test]
     fn reads_what_the_trainer_writes() {
-        let run = RunJson::parse(GOOD.as_bytes()).unwrap();
+        let run = parse::<RunJson>(GOOD.as_bytes()).unwrap();
         assert_eq!(run.net, Architecture::Dcgan);
         assert_eq!(run.latent.size, 96);
         assert_eq!(run.latent.distribution, Distribution::Uniform { low: -1.0, high: 1.0 });
         assert_eq!(run.progress.iteration, 1950);
         assert_eq!(run.figures["d_loss"], 1.1);
         let normal = GOOD.replace(r#""uniform","low":-1.0,"high":1.0"#, r#""normal","mean":0.0,"std":1.0"#);
-        let run = RunJson::parse(normal.as_bytes()).unwrap();
+        let run = parse::<RunJson>(normal.as_bytes()).unwrap();
         assert_eq!(run.latent.distribution, Distribution::Normal { mean: 0.0, std: 1.0 });
     }
 
@@ -251,7 +292,7 @@ mod tests {
             ("", "", "EOF"),
             (r#""format":1"#, r#""format":2"#, "NewerFormat(2)"),
             (r#""format":1,"#, "", "missing field `format`"),
-            (r#""kind":"gan""#, r#""kind":"vae""#, "unknown variant `vae`, expected `gan`"),
+            (r#""kind":"gan""#, r#""kind":"vae""#, "unknown variant `vae`, expected `gan` or `simclr`"),
             (r#""net":"dcgan""#, r#""net":"biggan""#, "unknown variant `biggan`"),
             (r#""size":96"#, r#""size":0"#, "latent.size is 0"),
             (r#""size":96"#, r#""size":18446744073709551615"#, "latent.size is 18446744073709551615"),
@@ -261,7 +302,7 @@ mod tests {
         ];
         for (find, replace, expected) in cases {
             let text = if find.is_empty() { String::new() } else { GOOD.replacen(find, replace, 1) };
-            let error = format!("{:?}", RunJson::parse(text.as_bytes()).unwrap_err());
+            let error = format!("{:?}", parse::<RunJson>(text.as_bytes()).unwrap_err());
             assert!(error.contains(expected), "{replace}: {error} does not say {expected}");
         }
     }
