@@ -10,7 +10,7 @@ use latent_runtime::rng::Rng;
 use latent_tests::succeed;
 use latent_trainer::checkpoint;
 use latent_trainer::gan::architecture::{ImageShape, NetKind};
-use latent_trainer::nn::{Network, Pass};
+use latent_trainer::nn::{Named, Network, Pass};
 use tch::{Device, Tensor};
 
 const LATENT: usize = 96;
