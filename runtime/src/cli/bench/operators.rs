@@ -66,7 +66,7 @@ pub(super) fn times(
     Ok(operators.collect())
 }
 
-/// The head of the rows of [`cells`].
+/// The head of the rows of `cells`.
 pub(super) const HEAD: [&str; 7] = ["operator", "does", "time", "share", "weight bytes", "GB/s", "GMAC/s"];
 
 impl OperatorTime {
