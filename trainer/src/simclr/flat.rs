@@ -51,12 +51,18 @@ pub fn neighbour_map(features: &Tensor) -> Result<Vec<[f32; 2]>, TchError> {
     let rows: Vec<&[f32]> = values.chunks_exact(width).collect();
     let spread = (start.iter().map(|p| p[0] * p[0]).sum::<f32>() / n as f32).sqrt().max(1e-12);
     let start: Vec<f32> = start.iter().flatten().map(|value| 1e-4 * value / spread).collect();
-    let mut map: tSNE<f32, &[f32]> = tSNE::new(&rows);
-    map.perplexity(perplexity)
-        .epochs(STEPS)
-        .initial_embedding(start)
-        .barnes_hut(THETA, |a, b| a.iter().zip(b.iter()).map(|(a, b)| (a - b) * (a - b)).sum::<f32>().sqrt());
-    Ok(map.embedding().chunks_exact(2).map(|point| [point[0], point[1]]).collect())
+    let embed = || {
+        let mut map: tSNE<f32, &[f32]> = tSNE::new(&rows);
+        map.perplexity(perplexity).epochs(STEPS).initial_embedding(start).barnes_hut(THETA, |a, b| {
+            a.iter().zip(b.iter()).map(|(a, b)| (a - b) * (a - b)).sum::<f32>().sqrt()
+        });
+        map.embedding().chunks_exact(2).map(|point| [point[0], point[1]]).collect()
+    };
+    // Several threads add up in an order of their own each time: one thread, for the same map each time.
+    Ok(match rayon::ThreadPoolBuilder::new().num_threads(1).build() {
+        Ok(pool) => pool.install(embed),
+        Err(_) => embed(),
+    })
 }
 
 #[cfg(test)]
