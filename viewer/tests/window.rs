@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use latent_runtime::format::{
@@ -60,8 +61,23 @@ impl Display {
                 return None;
             }
         }
+        // Servers that look for a free number at the same time may find the same one: each asks for one of its own.
+        static STARTED: AtomicU32 = AtomicU32::new(0);
+        for _ in 0..20 {
+            let number = 1000 + (std::process::id() * 8 + STARTED.fetch_add(1, Ordering::Relaxed)) % 30_000;
+            let display = Self::start_as(number);
+            if display.is_some() {
+                return display;
+            }
+        }
+        panic!("Xvfb does not start");
+    }
+
+    /// Starts the display of this number; `None` if it is taken.
+    fn start_as(number: u32) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let mut server = Command::new("Xvfb")
+            .arg(format!(":{number}"))
             .args(["-displayfd", "1", "-nolisten", "tcp", "-screen", "0"])
             .arg(format!("{}x{}x24", SIZE.0, SIZE.1))
             .arg("-fbdir")
@@ -70,10 +86,11 @@ impl Display {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        // It says its number when it is ready.
+        // It says its number when it is ready, and nothing if it ends.
         let mut line = String::new();
         BufReader::new(server.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        Some(Self { server, name: format!(":{}", line.trim()), folder })
+        let display = Self { server, name: format!(":{number}"), folder };
+        (line.trim() == number.to_string()).then_some(display)
     }
 
     fn xdotool(&self, args: &[&str]) -> String {
