@@ -469,7 +469,7 @@ fn the_program_can_be_interrupted() {
         .unwrap();
     let part = dir.path().join("cifar10/cifar-10-binary.tar.gz.part");
     // The server sends a third and then nothing.
-    for _ in 0..1000 {
+    for _ in 0..6000 {
         if fs::metadata(&part).is_ok_and(|m| m.len() == 100_000) {
             break;
         }
