@@ -53,6 +53,8 @@ enum CalibratorName {
     Percentile,
     /// What makes the mean squared error least
     Mse,
+    /// What keeps most of the information: the least Kullback-Leibler divergence, as TensorRT does; rather for encoders
+    Entropy,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -73,6 +75,7 @@ impl CalibrationArgs {
                 CalibratorName::MinMax => Calibrator::MinMax,
                 CalibratorName::Percentile => Calibrator::Percentile(self.percentile),
                 CalibratorName::Mse => Calibrator::Mse,
+                CalibratorName::Entropy => Calibrator::Entropy,
             },
             weights: WeightOptions {
                 per_channel: !self.per_tensor,

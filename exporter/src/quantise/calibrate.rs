@@ -1,7 +1,7 @@
 //! From observed values to the scale and zero point of 8-bit integers.
 
-use super::QuantiseError;
 use super::histogram::Histogram;
+use super::{QuantiseError, entropy};
 
 /// How the range of an activation is chosen. What lies beyond it is clipped.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -12,6 +12,9 @@ pub enum Calibrator {
     Percentile(f64),
     /// The range whose rounding and clipping errors have the least mean square, searched on a histogram.
     Mse,
+    /// The range in which 256 integers keep most of what the distribution tells: the one whose Kullback-Leibler divergence
+    /// is least, as TensorRT calibrates.
+    Entropy,
 }
 
 /// The integers of an activation: `scale * (integer - zero point)`.
@@ -56,6 +59,10 @@ impl Parameters {
     }
 }
 
+/// Intervals of the histogram that are one for the entropy calibrator: then 2048 or more lie between zero and the value
+/// farthest from it.
+const INTERVALS_MERGED: usize = 2;
+
 impl Calibrator {
     /// Its name on the command line and in reports.
     pub fn name(&self) -> &'static str {
@@ -63,6 +70,7 @@ impl Calibrator {
             Calibrator::MinMax => "min-max",
             Calibrator::Percentile(_) => "percentile",
             Calibrator::Mse => "mse",
+            Calibrator::Entropy => "entropy",
         }
     }
 
@@ -87,6 +95,15 @@ impl Calibrator {
                 Parameters::of(from.clamp(low, 0.0), to.clamp(0.0, high))
             }
             Calibrator::Mse => least_error(histogram, low, high),
+            Calibrator::Entropy => {
+                let (bounds, counts) = histogram.merged(INTERVALS_MERGED);
+                match entropy::least_divergence(&counts) {
+                    Some(kept) => {
+                        Parameters::of(bounds(kept.start).clamp(low, 0.0), bounds(kept.end).clamp(0.0, high))
+                    }
+                    None => Parameters::of(low, high),
+                }
+            }
         }
     }
 }
@@ -213,6 +230,27 @@ mod tests {
         assert!((-4.2..-3.65).contains(&low) && (3.65..4.2).contains(&high), "{low} {high}");
     }
 
+    /// The range of the least divergence: less than everything, symmetric for what is symmetric, from zero for what is
+    /// nowhere below it, and nowhere beyond what was observed. Its exact bounds are tested with the search itself.
+    #[test]
+    fn the_least_divergence() {
+        let mut rng = Rng::from_seed(5);
+        let normal: Vec<f32> = (0..400_000).map(|_| rng.normal()).collect();
+        let mut rectified: Vec<f32> = normal.iter().map(|value| value.max(0.0)).collect();
+        rectified.push(100.0);
+        let leaky: Vec<f32> = normal.iter().map(|value| value.max(0.01 * value)).collect();
+        let range = |values: &[f32]| Calibrator::Entropy.parameters(&histogram(values)).range();
+        let [low, high] = range(&normal);
+        assert!((low + high).abs() < 0.05 && (2.0..5.0).contains(&high), "{low} {high}");
+        let [low, high] = range(&rectified);
+        assert!(low == 0.0 && (2.0..30.0).contains(&high), "{low} {high}");
+        let [low, high] = range(&leaky);
+        assert!((-0.07..-0.03).contains(&low) && (2.0..5.0).contains(&high), "{low} {high}");
+        assert_eq!(Calibrator::Entropy.parameters(&histogram(&[0.0; 5])), Parameters::of(0.0, 0.0));
+        let found = Calibrator::Entropy.parameters(&histogram(&[0.5; 9])).range();
+        assert!(found[0] == 0.0 && (found[1] - 0.5).abs() < 1e-6, "{found:?}");
+    }
+
     #[test]
     fn the_least_error_is_no_worse_than_the_other_ranges() {
         let mut rng = Rng::from_seed(4);
@@ -236,7 +274,12 @@ mod tests {
                 values.iter().map(nearest).sum::<f64>()
             };
             let least = error(Calibrator::Mse);
-            for other in [Calibrator::MinMax, Calibrator::Percentile(99.9), Calibrator::Percentile(99.99)] {
+            for other in [
+                Calibrator::MinMax,
+                Calibrator::Percentile(99.9),
+                Calibrator::Percentile(99.99),
+                Calibrator::Entropy,
+            ] {
                 assert!(least <= error(other) * 1.001, "{what}: {other:?}");
             }
             if what == "rectified" || what == "exponential" {

@@ -87,6 +87,14 @@ impl Histogram {
         self.counts.iter().sum()
     }
 
+    /// All intervals, `count` after the other being one: the bounds by place, and the number of values in each. Zero is the
+    /// lower bound of the second half's first.
+    pub(super) fn merged(&self, count: usize) -> (impl Fn(usize) -> f64 + use<>, Vec<u64>) {
+        let (width, radius) = (2.0 * self.radius / BINS as f64 * count as f64, self.radius);
+        let counts = self.counts.chunks(count).map(|counts| counts.iter().sum()).collect();
+        (move |place| place as f64 * width - radius, counts)
+    }
+
     /// The intervals that hold values: lower bound, upper bound, number of values; ascending.
     pub(super) fn intervals(&self) -> impl DoubleEndedIterator<Item = (f64, f64, u64)> {
         let width = 2.0 * self.radius / BINS as f64;
@@ -141,6 +149,13 @@ mod tests {
             assert!(low <= value && value < high && high - low < 0.001 * 8.0, "{low} {high}");
             assert_eq!(count, expected);
         }
+        let (bounds, counts) = histogram.merged(4);
+        assert_eq!((counts.len(), bounds(0), bounds(BINS / 8), bounds(BINS / 4)), (BINS / 4, -8.0, 0.0, 8.0));
+        let filled: Vec<_> = (0..BINS / 4)
+            .filter(|&place| counts[place] > 0)
+            .map(|place| (bounds(place), counts[place]))
+            .collect();
+        assert_eq!(filled, [(-3.0, 1), (0.0, 2), (5.0, 1)]);
         assert_eq!(histogram.add(&[f32::NAN]), Err(NotFinite));
         assert_eq!(histogram.add(&[f32::INFINITY]), Err(NotFinite));
         let mut zeros = Histogram::new();

@@ -16,6 +16,7 @@
 //!   same constants. Between them there are Quantize and Dequantize all the same, so that each layer reads the latter.
 
 mod calibrate;
+mod entropy;
 mod histogram;
 mod inputs;
 mod insert;

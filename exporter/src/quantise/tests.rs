@@ -422,6 +422,26 @@ fn every_convolution_is_between_integers_when_asked() {
     assert_eq!(text(&integers), "q d Conv! q d Affine q d Conv! q d Relu q d Conv!");
 }
 
+/// How close is close differs: entropy does not weigh how far off a value is that it cuts off, and values of BatchNorm after
+/// ReLU, as in the generator, have both peaks and long tails.
+#[test]
+fn every_calibrator_gives_close_results() {
+    let cases = [
+        (Calibrator::MinMax, 30.0),
+        (Calibrator::Percentile(99.99), 30.0),
+        (Calibrator::Mse, 30.0),
+        (Calibrator::Entropy, 15.0),
+    ];
+    for (calibrator, least) in cases {
+        for graph in [generator(), encoder()] {
+            let (quantised, report) = quantised(&graph, &Options { calibrator, ..Options::default() });
+            assert_eq!(report.calibrator, calibrator.name());
+            let ratio = ratio(&graph, &quantised);
+            assert!(ratio > least, "{calibrator:?}: {ratio} dB");
+        }
+    }
+}
+
 #[test]
 fn what_cannot_be_quantised_is_explained() {
     let graph = generator();
