@@ -8,6 +8,7 @@ The weights are random: only the architectures count. For each network NAME ther
     NAME.phases.fp32.onnx    with each transposed convolution as Conv + DepthToSpace + Slice, where there are some
     NAME[.phases].int8-tensor.onnx, NAME[.phases].int8-channel.onnx
                              quantised by ONNX Runtime's own tool (QDQ, unsigned activations, signed weights)
+    NAME.inputs.npy          what activations were observed on: random inputs (64, ...)
 """
 
 import pathlib
@@ -125,12 +126,10 @@ NETWORKS = {
 
 
 class Inputs(quantization.CalibrationDataReader):
-    """Random inputs for calibration."""
+    """Inputs for calibration, in batches of four."""
 
-    def __init__(self, name, shape):
-        generator = np.random.default_rng(0)
-        inputs = generator.uniform(-1, 1, (16, 4) + shape).astype(np.float32)
-        self.rest = iter([{name: batch} for batch in inputs])
+    def __init__(self, name, inputs):
+        self.rest = iter([{name: batch} for batch in np.split(inputs, len(inputs) // 4)])
 
     def get_next(self):
         return next(self.rest, None)
@@ -149,6 +148,8 @@ def main(folder):
             y = network(x)
         other = outputs.setdefault(name.split(".")[0], y)
         assert torch.allclose(y, other, atol=1e-5), name
+        inputs = np.random.default_rng(0).uniform(-1, 1, (64, *shape)).astype(np.float32)
+        np.save(folder / f"{name}.inputs.npy", inputs)
         plain = folder / f"{name}.fp32.onnx"
         torch.onnx.export(
             network, (x,), str(plain), input_names=[given], output_names=["image" if given == "z" else "h"],
@@ -160,7 +161,7 @@ def main(folder):
             quant_pre_process(str(plain), prepared, skip_symbolic_shape=True)
             for kind, per_channel in (("tensor", False), ("channel", True)):
                 quantization.quantize_static(
-                    prepared, str(folder / f"{name}.int8-{kind}.onnx"), Inputs(given, shape),
+                    prepared, str(folder / f"{name}.int8-{kind}.onnx"), Inputs(given, inputs),
                     quant_format=quantization.QuantFormat.QDQ, per_channel=per_channel,
                     activation_type=quantization.QuantType.QUInt8, weight_type=quantization.QuantType.QInt8,
                 )

@@ -2,8 +2,7 @@
 //!
 //! `cargo run --release -p latent-runtime --no-default-features --features std --example bench_native -- [seconds] [ops] [MODEL or PRECISION...]`
 //! prints, for one and two threads, the least and the median time of a run at batch 1, and the rate at which weights
-//! stream by; `ops` adds each operator's share. `ISA=scalar` (or another name) chooses the instruction set. `SAVE=folder`
-//! writes the models there and measures nothing.
+//! stream by; `ops` adds each operator's share. `ISA=scalar` (or another name) chooses the instruction set.
 
 use std::error::Error;
 use std::time::{Duration, Instant};
@@ -183,11 +182,6 @@ fn main() -> Result<(), Box<dyn Error>> {
             if !named(&["vanilla", "dcgan", "resnet18", "small"], name)
                 || !named(&["int8", "f16", "f32"], precision.name())
             {
-                continue;
-            }
-            if let Some(folder) = std::env::var_os("SAVE") {
-                let file = format!("{name}.{}.lat", precision.name());
-                std::fs::write(std::path::Path::new(&folder).join(file), &bytes)?;
                 continue;
             }
             for threads in [1, 2] {

@@ -1,7 +1,9 @@
 //! `cargo xtask`: the project's own commands, everything a fresh machine needs.
 
+mod arm;
 mod bare_metal;
 mod bench;
+mod cross;
 mod demo;
 mod sanitize;
 mod setup;
@@ -37,6 +39,8 @@ enum Command {
     Test(test::TestArgs),
     /// Build the runtime's core for a Cortex-M4F/M7 without an operating system
     BareMetal,
+    /// Run the tests of the packed format and the kernels on 64-bit Arm, in an emulator
+    Arm,
     /// Run the tests of the packed format and the kernels under AddressSanitizer, and Miri where there is one
     Sanitize,
 }
@@ -48,8 +52,14 @@ fn main() -> Result<()> {
         Command::Bench(args) => bench::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Sanitize => sanitize::run(),
+        Command::Arm => {
+            if let Some(why) = arm::test()? {
+                anyhow::bail!("the tests on Arm were not run: {why}");
+            }
+            Ok(())
+        }
         Command::BareMetal => {
-            if let bare_metal::Outcome::Skipped(why) = bare_metal::check()? {
+            if let Some(why) = bare_metal::check()? {
                 anyhow::bail!("the bare-metal build could not be made: {why}");
             }
             Ok(())

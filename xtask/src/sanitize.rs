@@ -20,7 +20,7 @@ pub(crate) fn run() -> Result<()> {
 }
 
 /// Tests under AddressSanitizer; why not, if they cannot be run.
-fn address_sanitizer() -> Result<Option<String>> {
+pub(crate) fn address_sanitizer() -> Result<Option<String>> {
     let host = host()?;
     // https://doc.rust-lang.org/beta/unstable-book/compiler-flags/sanitizer.html#addresssanitizer
     let supported = ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu", "aarch64-apple-darwin"];

@@ -65,6 +65,19 @@ pub(crate) fn answers(command: &mut Command) -> bool {
         .is_ok_and(|status| status.success())
 }
 
+/// Whether the programs are there, given with the Debian packages that have them. Installs what is not, where that is possible.
+pub(crate) fn tools(tools: &[(&str, &str)]) -> bool {
+    let missing = || -> Vec<&str> {
+        tools
+            .iter()
+            .filter(|(program, _)| !answers(command(program).arg("--version")))
+            .map(|&(_, package)| package)
+            .collect()
+    };
+    let packages = missing();
+    packages.is_empty() || apt_install(&packages) && missing().is_empty()
+}
+
 /// Installs Debian packages where that is possible: `apt-get` is there and we are root.
 /// Returns false, and says what is missing, where it is not.
 pub(crate) fn apt_install(packages: &[&str]) -> bool {

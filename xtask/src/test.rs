@@ -7,11 +7,11 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
-use crate::{bare_metal, setup, shell};
+use crate::{arm, bare_metal, sanitize, setup, shell};
 
 #[derive(Args)]
 pub(crate) struct TestArgs {
-    /// Only the tests: no formatting, lints, documentation or bare-metal build
+    /// Only the tests: no formatting, lints, documentation, bare-metal build, sanitizer or emulator
     #[arg(long)]
     tests_only: bool,
 }
@@ -62,13 +62,9 @@ pub(crate) fn run(args: &TestArgs) -> Result<()> {
                     .env("RUSTDOCFLAGS", "-D warnings"),
             )
         });
-        steps.step("bare metal", || match bare_metal::check()? {
-            bare_metal::Outcome::Built => Ok(()),
-            bare_metal::Outcome::Skipped(why) => {
-                eprintln!("skipped: {why}");
-                Ok(())
-            }
-        });
+        steps.optional("bare metal", bare_metal::check);
+        steps.optional("address sanitizer", sanitize::address_sanitizer);
+        steps.optional("64-bit Arm", arm::test);
     }
     window_tools();
     // The end-to-end tests start the real programs.
@@ -125,6 +121,16 @@ impl Steps {
             eprintln!("{name}: {why:#}");
         }
         self.done.push((name.to_owned(), start.elapsed().as_secs_f64(), failure));
+    }
+
+    /// Runs a step that cannot be run on every machine; it says why, if so.
+    fn optional(&mut self, name: &str, work: impl FnOnce() -> Result<Option<String>>) {
+        self.step(name, || {
+            if let Some(why) = work()? {
+                eprintln!("skipped: {why}");
+            }
+            Ok(())
+        });
     }
 }
 

@@ -139,29 +139,22 @@ fn prepare() -> Result<()> {
     for (package, program) in [("latent-runtime", "runtime"), ("latent-exporter", "exporter")] {
         shell::run(shell::cargo().args(["build", "--release", "--package", package, "--bin", program]))?;
     }
-    shell::run(shell::cargo().args([
-        "build",
-        "--release",
-        "--package",
-        "latent-runtime",
-        "--example",
-        "bench_native",
-    ]))?;
     let folder = crate::root().join(MODELS);
     shell::run(shell::command(&python).arg("runtime/benches/peer_models.py").arg(&folder))?;
     for network in &NETWORKS {
         let at = |suffix: &str| folder.join(format!("{}.{suffix}", network.name));
-        pack(&at("fp32.onnx"), "f32", &at("f32.lat"))?;
-        pack(&at("fp32.onnx"), "f16", &at("f16.lat"))?;
+        for precision in ["f32", "f16", "int8"] {
+            let mut exporter = shell::program("exporter");
+            exporter.arg("pack").arg(at("fp32.onnx")).args(["--precision", precision, "--force", "--out"]);
+            exporter.arg(at(&format!("{precision}.lat")));
+            if precision == "int8" {
+                // A few inputs are enough: the weights are random, only the architectures count.
+                exporter.args(["--samples", "8", "--calibration-data"]).arg(at("inputs.npy"));
+            }
+            shell::run(&mut exporter)?;
+        }
     }
-    // int8: the same networks with weights of their own; only the architectures count.
-    shell::run(shell::program("examples/bench_native").args(["0", "int8"]).env("SAVE", &folder))
-}
-
-fn pack(model: &Path, precision: &str, out: &Path) -> Result<()> {
-    let mut exporter = shell::program("exporter");
-    exporter.arg("pack").arg(model).args(["--precision", precision, "--force", "--out"]).arg(out);
-    shell::run(&mut exporter)
+    Ok(())
 }
 
 /// The files of a network: ours, then theirs.
@@ -175,7 +168,7 @@ fn files(network: &Network, folder: &Path) -> Vec<PathBuf> {
 
 fn measure(network: &Network, seconds: f64) -> Result<Value> {
     let mut runtime: Command = shell::program("runtime");
-    runtime.arg("bench").args(files(network, &crate::root().join(MODELS)));
+    runtime.arg("bench").args(files(network, Path::new(MODELS)));
     runtime.args(["--backend", "native,ort", "--threads", "1,2", "--per-op", "--json"]);
     runtime.args(["--seconds", &seconds.to_string()]);
     let printed = shell::output(&mut runtime)?;
