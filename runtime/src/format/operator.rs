@@ -456,7 +456,7 @@ impl<'a> Reader<'a, '_> {
     fn value(&self, at: usize) -> Result<Value<'a>, FormatError> {
         let index = self.word(at);
         (self.context.value)(index as usize)
-            .ok_or(FormatError::NoSuchValue { operator: self.operator(), index })
+            .ok_or_else(|| FormatError::NoSuchValue { operator: self.operator(), index })
     }
 
     fn argument(
@@ -517,7 +517,7 @@ impl<'a> Reader<'a, '_> {
             .data
             .get(offset..)
             .and_then(|rest| rest.get(..length as usize))
-            .ok_or(FormatError::DataOutOfRange { operator: self.operator(), what })
+            .ok_or_else(|| FormatError::DataOutOfRange { operator: self.operator(), what })
     }
 
     fn cast<T: bytemuck::AnyBitPattern>(

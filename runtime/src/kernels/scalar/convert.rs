@@ -17,6 +17,23 @@ pub(crate) fn import(
         return Err(OutOfBounds);
     }
     to.check(batch, output.len())?;
+    if plane == 1 {
+        // A vector: channels lie side by side on both sides.
+        for (example, from) in outside.chunks(to.channels.max(1)).enumerate() {
+            let inside = to.strides.at(Pixel { example, row: 0, column: 0 });
+            let inside = inside..inside + to.channels;
+            match output {
+                ValuesMut::F32(values) => values[inside].copy_from_slice(from),
+                ValuesMut::U8(values) => {
+                    let (inverse, zero_point) = (1.0 / to.scale, to.zero_point);
+                    for (x, to) in from.iter().zip(&mut values[inside]) {
+                        *to = quantise(x * inverse, zero_point);
+                    }
+                }
+            }
+        }
+        return Ok(());
+    }
     rows(batch, to, |inside, at| {
         let from = &outside[at..at + to.width];
         match output {
@@ -66,6 +83,22 @@ pub(crate) fn export(
         return Err(OutOfBounds);
     }
     from.check(batch, input.len())?;
+    if plane == 1 {
+        for (example, to) in outside.chunks_mut(from.channels.max(1)).enumerate() {
+            let inside = from.strides.at(Pixel { example, row: 0, column: 0 });
+            let inside = inside..inside + from.channels;
+            match input {
+                Values::F32(values) => to.copy_from_slice(&values[inside]),
+                Values::U8(values) => {
+                    let zero = i32::from(from.zero_point);
+                    for (to, q) in to.iter_mut().zip(&values[inside]) {
+                        *to = (i32::from(*q) - zero) as f32 * from.scale;
+                    }
+                }
+            }
+        }
+        return Ok(());
+    }
     rows(batch, from, |inside, at| {
         let to = &mut outside[at..at + from.width];
         match input {
