@@ -24,23 +24,18 @@ pub(crate) struct DemoArgs {
     out: Option<PathBuf>,
 }
 
-/// Trains a GAN, exports its generator, runs it and leaves the pictures.
+/// The programs by package; all are built here.
+const PACKAGES: [&str; 4] = ["latent-trainer", "latent-exporter", "latent-runtime", "latent-viewer"];
+
+/// Trains a GAN, exports and packs its generator, runs it in every engine, records a walk, and leaves the pictures.
 pub(crate) fn run(args: &DemoArgs) -> Result<()> {
     let start = Instant::now();
     setup::run(&setup::SetupArgs::default())?;
     let features = if args.tract { "latent-runtime/tract" } else { "latent-runtime/default" };
     shell::run(
         shell::cargo()
-            .args([
-                "build",
-                "--release",
-                "--bins",
-                "--package",
-                "latent-trainer",
-                "--package",
-                "latent-exporter",
-            ])
-            .args(["--package", "latent-runtime", "--features", features]),
+            .args(["build", "--release", "--bins", "--features", features])
+            .args(PACKAGES.iter().flat_map(|package| ["--package", package])),
     )?;
 
     let out = args.out.clone().unwrap_or_else(free_folder);
@@ -52,33 +47,62 @@ pub(crate) fn run(args: &DemoArgs) -> Result<()> {
             .arg(&run),
     )?;
     shell::run(shell::program("trainer").arg("sample").arg(&run).arg("--out").arg(out.join("trainer.png")))?;
-    shell::run(
-        shell::program("exporter").arg("export").arg(&run).arg("--out").arg(&out).args(["--name", &args.gan]),
-    )?;
-    let model = out.join(format!("{}.fp32.onnx", args.gan));
-    shell::run(shell::program("runtime").arg("inspect").arg(&model))?;
-    let back_ends: &[&str] = if args.tract { &["ort", "tract"] } else { &["ort"] };
-    for back_end in back_ends {
-        let picture = out.join(format!("{back_end}.png"));
-        shell::run(
-            shell::program("runtime")
-                .arg("run")
-                .arg(&model)
-                .args(["--backend", back_end, "--seed", "7", "--count", "64", "--out"])
-                .arg(&picture),
-        )?;
-    }
+    let mut pictures = vec![
+        ("run/samples/final.png", "what the generator made at the end of training"),
+        ("run/losses.png", "the losses"),
+        ("trainer.png", "64 images, drawn by the trainer"),
+    ];
+    pictures.extend(use_run(&run, &args.gan, &out, args.tract)?);
 
     println!();
     println!("Done in {:.0} s. Look at:", start.elapsed().as_secs_f64());
-    for (file, what) in [
-        ("run/samples/final.png", "what the generator made at the end of training"),
-        ("run/losses.png", "the losses"),
-        ("ort.png", "the exported model, run by ONNX Runtime"),
-    ] {
+    for (file, what) in pictures {
         println!("  {:40} {what}", relative(&out.join(file)));
     }
     Ok(())
+}
+
+/// What one does with a run: exports and packs the generator, runs both forms, records a walk. Returns the pictures, each
+/// with what it shows.
+fn use_run(run: &Path, name: &str, out: &Path, tract: bool) -> Result<Vec<(&'static str, &'static str)>> {
+    let (onnx, packed) = (out.join(format!("{name}.fp32.onnx")), out.join(format!("{name}.int8.lat")));
+    shell::run(
+        shell::program("exporter").arg("export").arg(run).arg("--out").arg(out).args(["--name", name]),
+    )?;
+    shell::run(
+        shell::program("exporter").arg("pack").arg(&onnx).args(["--precision", "int8", "--out"]).arg(&packed),
+    )?;
+    shell::run(shell::program("runtime").arg("inspect").arg(&onnx))?;
+    let mut engines = vec![("ort", &onnx, "ort.png", "the exported model, run by ONNX Runtime")];
+    if tract {
+        engines.push(("tract", &onnx, "tract.png", "the same images, run by tract"));
+    }
+    engines.push((
+        "native",
+        &packed,
+        "native.png",
+        "the same images in 8-bit integers, by Latent's own engine",
+    ));
+    let mut pictures = Vec::new();
+    for (back_end, model, picture, what) in engines {
+        shell::run(
+            shell::program("runtime")
+                .arg("run")
+                .arg(model)
+                .args(["--backend", back_end, "--seed", "7", "--count", "64", "--out"])
+                .arg(out.join(picture)),
+        )?;
+        pictures.push((picture, what));
+    }
+    shell::run(
+        shell::program("viewer")
+            .arg(&packed)
+            .arg("--record")
+            .arg(out.join("walk.gif"))
+            .args(["--frames", "64", "--seed", "7"]),
+    )?;
+    pictures.push(("walk.gif", "a walk through the latent space"));
+    Ok(pictures)
 }
 
 /// The first of out/demo, out/demo-2, ... that is not there: an earlier demo's pictures stay.
