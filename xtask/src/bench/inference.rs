@@ -27,6 +27,9 @@ pub(super) struct InferenceArgs {
     /// Measure with what --prepare has made: nothing is built in between
     #[arg(long)]
     prepared: bool,
+    /// Run the ONNX files in tract too, whose first build takes about ten minutes on two cores
+    #[arg(long)]
+    tract: bool,
 }
 
 /// Where the models lie.
@@ -79,6 +82,15 @@ struct Contender {
     first_output_ms: f64,
     model_memory_bytes: Option<u64>,
     bytes: u64,
+    difference: Option<Difference>,
+}
+
+/// How far outputs are from the fp32 model's.
+#[derive(Clone, Debug, Deserialize)]
+struct Difference {
+    /// The largest difference over the range of the outputs.
+    relative: f64,
+    psnr_db: Option<f64>,
 }
 
 /// A line of the result: ours beside the fastest of theirs.
@@ -109,7 +121,7 @@ pub(super) fn run(args: &InferenceArgs) -> Result<()> {
         }
     }
     if !args.prepared {
-        prepare()?;
+        prepare(args)?;
     }
     if args.prepare {
         return Ok(());
@@ -117,7 +129,7 @@ pub(super) fn run(args: &InferenceArgs) -> Result<()> {
     let (mut lines, mut raw) = (Vec::new(), BTreeMap::new());
     for network in &NETWORKS {
         if args.networks.is_empty() || args.networks.iter().any(|name| name == network.name) {
-            let report = measure(network, args.seconds)?;
+            let report = measure(network, args)?;
             let contenders = Vec::<Contender>::deserialize(&report["contenders"])
                 .context("`runtime bench` printed other fields than expected")?;
             lines.extend(compare(network, &contenders));
@@ -130,14 +142,19 @@ pub(super) fn run(args: &InferenceArgs) -> Result<()> {
 }
 
 /// Builds the programs and makes all model files.
-fn prepare() -> Result<()> {
+fn prepare(args: &InferenceArgs) -> Result<()> {
     setup::run(&setup::SetupArgs::default())?;
     let python = setup::python();
     if !python.exists() {
         bail!("there is no {}: unset LIBTORCH and run `cargo xtask setup`", python.display());
     }
-    for (package, program) in [("latent-runtime", "runtime"), ("latent-exporter", "exporter")] {
-        shell::run(shell::cargo().args(["build", "--release", "--package", package, "--bin", program]))?;
+    for (package, tract) in [("latent-runtime", args.tract), ("latent-exporter", false)] {
+        let mut build = shell::cargo();
+        build.args(["build", "--release", "--bins", "--package", package]);
+        if tract {
+            build.args(["--features", "tract"]);
+        }
+        shell::run(&mut build)?;
     }
     let folder = crate::root().join(MODELS);
     shell::run(shell::command(&python).arg("runtime/benches/peer_models.py").arg(&folder))?;
@@ -153,24 +170,40 @@ fn prepare() -> Result<()> {
             }
             shell::run(&mut exporter)?;
         }
+        for (precision, options) in CONVERTED {
+            let mut exporter = shell::program("exporter");
+            exporter.arg("convert").arg(at("fp32.onnx")).args(["--precision", precision]).args(options);
+            exporter.args(["--force", "--out"]).arg(at(&format!("{precision}.onnx")));
+            if precision == "int8" {
+                exporter.args(["--samples", "8", "--calibration-data"]).arg(at("inputs.npy"));
+            }
+            shell::run(&mut exporter)?;
+        }
     }
     Ok(())
 }
 
-/// The files of a network: ours, then theirs.
+/// What `exporter convert` makes of a network, in the form that ONNX Runtime computes fastest.
+const CONVERTED: [(&str, &[&str]); 2] =
+    [("fp16", &[]), ("int8", &["--form", "depth-to-space", "--per-tensor"])];
+
+/// The files of a network: packed, as PyTorch and ONNX Runtime's quantiser write it, as our exporter writes it.
 fn files(network: &Network, folder: &Path) -> Vec<PathBuf> {
-    let ours = ["f32", "f16", "int8"].map(|precision| format!("{}.{precision}.lat", network.name));
+    let packed = ["f32", "f16", "int8"].map(|precision| format!("{}.{precision}.lat", network.name));
     let theirs = network.forms.iter().flat_map(|form| {
         ["fp32", "int8-tensor", "int8-channel"].map(|precision| format!("{form}.{precision}.onnx"))
     });
-    ours.into_iter().chain(theirs).map(|name| folder.join(name)).collect()
+    let converted = CONVERTED.map(|(precision, _)| format!("{}.{precision}.onnx", network.name));
+    packed.into_iter().chain(theirs).chain(converted).map(|name| folder.join(name)).collect()
 }
 
-fn measure(network: &Network, seconds: f64) -> Result<Value> {
+fn measure(network: &Network, args: &InferenceArgs) -> Result<Value> {
+    let models = Path::new(MODELS);
     let mut runtime: Command = shell::program("runtime");
-    runtime.arg("bench").args(files(network, Path::new(MODELS)));
-    runtime.args(["--backend", "native,ort", "--threads", "1,2", "--per-op", "--json"]);
-    runtime.args(["--seconds", &seconds.to_string()]);
+    runtime.arg("bench").args(files(network, models));
+    runtime.args(["--backend", if args.tract { "native,ort,tract" } else { "native,ort" }]);
+    runtime.args(["--threads", "1,2", "--per-op", "--json", "--seconds", &args.seconds.to_string()]);
+    runtime.arg("--reference").arg(models.join(format!("{}.fp32.onnx", network.name)));
     let printed = shell::output(&mut runtime)?;
     serde_json::from_str(&printed).context("`runtime bench --json` printed no JSON")
 }
@@ -281,6 +314,22 @@ fn page(lines: &[Line], raw: &BTreeMap<&str, Value>) -> String {
         "its file",
     ];
     page += &markdown(&head, &lines.iter().map(row).collect::<Vec<_>>());
+    page += "\n## Every file in every back end, with one thread\n\nThe error is the largest difference from the fp32 file in \
+             ONNX Runtime, relative to the range of its outputs, and the PSNR. The weights are random: of trained models \
+             see the report that `exporter pack` prints.\n\n";
+    let all = raw.values().flat_map(|report| report["contenders"].as_array().into_iter().flatten());
+    let row = |contender: Contender| {
+        let error = contender.difference.map_or_else(String::new, |difference| match difference.psnr_db {
+            None => "0".into(),
+            Some(psnr) => format!("{:.1e}, {psnr:.1} dB", difference.relative),
+        });
+        vec![contender.model, contender.backend, microseconds(contender.p50_us), error]
+    };
+    let rows: Vec<_> = all
+        .filter_map(|contender| Contender::deserialize(contender).ok().filter(|c| c.threads == 1))
+        .map(row)
+        .collect();
+    page += &markdown(&["file", "back end", "time", "error"], &rows);
     page += "\n## Where Latent's time goes, with one thread\n";
     for report in raw.values() {
         for breakdown in report["per_operator"].as_array().into_iter().flatten() {
@@ -354,6 +403,7 @@ mod tests {
             first_output_ms: turns[0],
             model_memory_bytes: None,
             bytes: 1,
+            difference: None,
         }
     }
 
