@@ -5,7 +5,7 @@
 //!
 //! From ONNX, ours or another's, to a packed model: [`import`] makes it a [`graph`], [`passes`] simplify and fuse that,
 //! [`quantise`] makes it compute with 8-bit integers where that is asked for, and [`pack`] gives the bytes of a `.lat`
-//! file, whose [`plan`] can be shown. [`graph::interpret`] evaluates graphs by
+//! file, whose [`plan`] can be shown; [`task`] says what the quantised model loses at its own task. [`graph::interpret`] evaluates graphs by
 //! definition: everything else is held against it.
 //!
 //! The program `exporter` is a command line around this library.
@@ -23,3 +23,4 @@ pub mod passes;
 pub mod plan;
 pub mod quantise;
 pub mod run;
+pub mod task;

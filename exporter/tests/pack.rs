@@ -78,7 +78,8 @@ fn float_models_are_packed_to_int8() {
         let model = folder.path().join(format!("{command}.fp32.onnx"));
         let packed = folder.path().join(format!("{command}.int8.lat"));
         let args = ["pack", text(&model), "--precision", "int8", "--samples", "16", "--out", text(&packed)];
-        let output = exporter(args.into_iter().chain(["--json"]));
+        let args = args.into_iter().chain(["--task-samples", "32"]);
+        let output = exporter(args.clone().chain(["--json"]));
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
         let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();

@@ -8,11 +8,13 @@ use latent_exporter::graph::Graph;
 use latent_exporter::quantise::{
     Calibrator, Inputs, Options, QuantiseError, Report, Source, WeightOptions, WeightRange,
 };
+use latent_exporter::task::TaskReport;
 use latent_runtime::latent::Distribution;
 use latent_runtime::onnx::{ModelKind, ModelMetadata};
 use latent_runtime::pixels::ValueRange;
 
 use super::table::table;
+use super::task::{self, Given, TaskArgs};
 
 /// Options of `--precision int8`.
 #[derive(Debug, Args)]
@@ -43,6 +45,8 @@ pub(crate) struct CalibrationArgs {
     /// Seed for drawing latents and picking pictures
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u64,
+    #[command(flatten)]
+    task: TaskArgs,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -90,6 +94,19 @@ impl CalibrationArgs {
         }
     }
 
+    /// The figure of the task of a model that was quantised with [`CalibrationArgs::inputs`].
+    pub(crate) fn task(
+        &self,
+        float: &Graph,
+        quantised: &Graph,
+        metadata: &ModelMetadata,
+        report: &Report,
+    ) -> anyhow::Result<Option<TaskReport>> {
+        let path = self.calibration_data.as_deref();
+        let given = Given { path, used: report.calibration_samples, seed: self.seed };
+        self.task.figure(float, quantised, metadata, &given)
+    }
+
     /// The inputs that were asked for, or those that fit the model best. Says so on stderr when they had to be made up.
     pub(crate) fn inputs(&self, graph: &Graph, metadata: &ModelMetadata) -> anyhow::Result<Inputs> {
         let &[input] = &*graph.inputs else {
@@ -112,8 +129,8 @@ impl CalibrationArgs {
     }
 }
 
-/// The report as tables.
-pub(crate) fn summary(report: &Report) -> String {
+/// The report as tables, and the figure of the task.
+pub(crate) fn summary(report: &Report, task: Option<&TaskReport>) -> String {
     let decibels = |ratio: Option<f64>| ratio.map_or("exact".into(), |ratio| format!("{ratio:.1}"));
     let mut rows = vec![["layer", "operator", "computes in", "weights SQNR dB"].map(String::from).to_vec()];
     rows.extend(report.layers.iter().map(|layer| {
@@ -166,5 +183,5 @@ pub(crate) fn summary(report: &Report) -> String {
         if report.per_channel { "output channel" } else { "layer" },
         report.held_out_samples,
     );
-    text
+    text + &task.map(task::summary).unwrap_or_default()
 }

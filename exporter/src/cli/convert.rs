@@ -11,6 +11,7 @@ use latent_exporter::import::import;
 use latent_exporter::onnx::{About, FloatType, write};
 use latent_exporter::pack::Difference;
 use latent_exporter::quantise::{Options, Report, quantise};
+use latent_exporter::task::TaskReport;
 use latent_runtime::onnx;
 use latent_runtime::onnx::proto::ModelProto;
 use prost::Message;
@@ -96,7 +97,9 @@ pub(crate) fn run(args: ConvertArgs) -> anyhow::Result<()> {
             // ONNX Runtime computes a layer in integers only when its result is quantised too.
             let options = Options { every_layer: true, ..args.calibration.options(&about.metadata) };
             let (quantised, report) = quantise(&float, &inputs, &options).with_context(context)?;
-            (quantised, Some(report))
+            let task = args.calibration.task(&float, &quantised, &about.metadata, &report);
+            let task = task.with_context(context)?;
+            (quantised, Some((report, task)))
         }
     };
     let written = write(&prepared, &about, floats).with_context(context)?;
@@ -107,10 +110,10 @@ pub(crate) fn run(args: ConvertArgs) -> anyhow::Result<()> {
     let bytes = written.encode_to_vec();
     atomic::write(&args.out, &bytes, existing)?;
     let text = if args.json {
-        json(&args, &written, &bytes, &difference, report.as_ref())?
+        json(&args, &written, &bytes, &difference, &report)?
     } else {
-        let tables = report.as_ref().map(|report| calibration::summary(report) + "\n").unwrap_or_default();
-        tables + &summary(&args, &written, &bytes, &difference)
+        let tables = report.map(|(report, task)| calibration::summary(&report, task.as_ref()) + "\n");
+        tables.unwrap_or_default() + &summary(&args, &written, &bytes, &difference)
     };
     // Not println: a reader that closes the pipe early is no reason to panic.
     Ok(std::io::stdout().lock().write_all(text.as_bytes())?)
@@ -129,7 +132,7 @@ fn json(
     model: &ModelProto,
     bytes: &[u8],
     difference: &Difference,
-    report: Option<&Report>,
+    report: &Option<(Report, Option<TaskReport>)>,
 ) -> anyhow::Result<String> {
     let mut value = serde_json::json!({
         "model": args.model,
@@ -139,8 +142,9 @@ fn json(
         "sha256": sha256(bytes),
         "difference": difference,
     });
-    if let Some(report) = report {
+    if let Some((report, task)) = report {
         value["report"] = serde_json::to_value(report)?;
+        value["task"] = serde_json::to_value(task)?;
     }
     Ok(serde_json::to_string_pretty(&value)? + "\n")
 }

@@ -1,7 +1,7 @@
 //! `exporter inspect`.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
@@ -35,7 +35,7 @@ pub(crate) struct InspectArgs {
 
 pub(crate) fn run(args: InspectArgs) -> anyhow::Result<()> {
     let context = || args.model.display().to_string();
-    let packed = packed(&args).with_context(context)?;
+    let packed = packed(&args.model).with_context(context)?;
     let bytes = AlignedBytes::copy_of(&packed);
     let model = Model::from_bytes(bytes.as_slice()).with_context(context)?;
     let plan = Plan::of(&model);
@@ -48,15 +48,15 @@ pub(crate) fn run(args: InspectArgs) -> anyhow::Result<()> {
 }
 
 /// The bytes of a packed model: the file's, or those that its ONNX model gives.
-fn packed(args: &InspectArgs) -> anyhow::Result<Vec<u8>> {
+pub(super) fn packed(file: &Path) -> anyhow::Result<Vec<u8>> {
     let mut start = [0; MAGIC.len()];
-    let is_packed = std::fs::File::open(&args.model)
+    let is_packed = std::fs::File::open(file)
         .and_then(|mut file| std::io::Read::read_exact(&mut file, &mut start))
         .is_ok_and(|()| start == MAGIC);
     if is_packed {
-        return Ok(std::fs::read(&args.model)?);
+        return Ok(std::fs::read(file)?);
     }
-    Ok(pack(&onnx::load(&args.model)?, FloatPrecision::F32)?)
+    Ok(pack(&onnx::load(file)?, FloatPrecision::F32)?)
 }
 
 fn summary(plan: &Plan) -> String {

@@ -6,6 +6,7 @@ mod export;
 mod inspect;
 mod pack;
 mod table;
+mod task;
 
 use std::process::ExitCode;
 

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use image::imageops::FilterType;
@@ -10,6 +11,7 @@ use latent_runtime::latent::Distribution;
 use latent_runtime::npy::{self, NpyError};
 use latent_runtime::pixels::ValueRange;
 use latent_runtime::rng::Rng;
+use rayon::prelude::*;
 
 use super::QuantiseError;
 use crate::graph::{Dim, Graph, shape_text};
@@ -93,9 +95,11 @@ pub enum DataError {
         /// What is wrong with it.
         source: NpyError,
     },
-    /// An array of another shape than the model's input.
-    #[error("{}: the array has shape {found:?}, but the model's input is {expected}", path.display())]
+    /// An array of another shape than the model's input, or output.
+    #[error("{}: the array has shape {found:?}, but the model's {end} is {expected}", path.display())]
     Shape {
+        /// `input` or `output`.
+        end: &'static str,
         /// The file.
         path: PathBuf,
         /// The array's shape.
@@ -117,11 +121,55 @@ const MAX_DEPTH: usize = 16;
 const MAX_SIDE: u32 = 16_384;
 
 impl Samples {
+    /// So many inputs of this shape, each value drawn from `distribution`.
+    pub fn drawn(shape: &[Dim], distribution: Distribution, count: usize, rng: &mut Rng) -> Samples {
+        let mut values = vec![0.0; count * per_example(shape)];
+        distribution.fill(rng, &mut values);
+        Samples { count, values }
+    }
+
+    /// Those at `places`, as far as there are any.
+    pub fn part(&self, places: Range<usize>) -> Samples {
+        let length = self.values.len() / self.count.max(1);
+        let [from, to] = [places.start, places.end].map(|place| place.min(self.count));
+        let values = self.values.get(from * length..to * length).unwrap_or_default().to_vec();
+        Samples { count: to.saturating_sub(from), values }
+    }
+
     /// The first `count` of them, or all there are; inputs of `graph`.
     pub fn first(&self, graph: &Graph, count: usize) -> Samples {
         let length = graph.inputs.first().map_or(0, |&input| per_example(&graph.shape(input)));
         let count = count.min(self.count);
         Samples { count, values: self.values.iter().copied().take(count * length).collect() }
+    }
+
+    /// The first `wanted` of an array file (`.npy`) of shape (N, ...), or all there are. `shape` is that of the model's `end`:
+    /// its `input` or its `output`.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or its examples do not have `shape`.
+    pub fn from_array(
+        path: &Path,
+        end: &'static str,
+        shape: &[Dim],
+        wanted: usize,
+    ) -> Result<Samples, DataError> {
+        let bytes = fs::read(path).map_err(|source| DataError::Io { path: path.into(), source })?;
+        let array = npy::decode(&bytes).map_err(|source| DataError::Array { path: path.into(), source })?;
+        let fits = array.shape.len() == shape.len()
+            && array.shape[1..].iter().zip(&shape[1..]).all(|(length, dim)| *dim == Dim::Size(*length))
+            && array.shape[0] > 0;
+        if !fits {
+            let (found, expected) = (array.shape, shape_text(shape));
+            return Err(DataError::Shape { path: path.into(), end, found, expected });
+        }
+        if array.values.iter().any(|value| !value.is_finite()) {
+            return Err(DataError::NotFinite { path: path.into() });
+        }
+        let count = array.shape[0].min(wanted);
+        let mut values = array.values;
+        values.truncate(count * per_example(shape));
+        Ok(Samples { count, values })
     }
 
     pub(super) fn check(&self, shape: &[Dim]) -> Result<(), QuantiseError> {
@@ -157,11 +205,7 @@ impl Inputs {
         source: Source,
     ) -> Inputs {
         let mut rng = Rng::from_seed(seed);
-        let mut draw = |count: usize| {
-            let mut values = vec![0.0; count * per_example(shape)];
-            distribution.fill(&mut rng, &mut values);
-            Samples { count, values }
-        };
+        let mut draw = |count: usize| Samples::drawn(shape, distribution, count, &mut rng);
         Inputs { calibration: draw(count), held_out: draw(held_out(count)), source }
     }
 
@@ -179,9 +223,8 @@ impl Inputs {
         seed: u64,
     ) -> Result<Inputs, DataError> {
         let wanted = count + held_out(count);
-        let is_array = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("npy"));
-        let (source, all) = if is_array {
-            (Source::Array, array(path, shape, wanted)?)
+        let (source, all) = if is_array(path) {
+            (Source::Array, Samples::from_array(path, "input", shape, wanted)?)
         } else {
             (Source::Pictures, pictures(path, shape, range, wanted, seed)?)
         };
@@ -189,23 +232,23 @@ impl Inputs {
             available if available == wanted => held_out(count),
             available => available / 5,
         };
-        let length = per_example(shape);
-        let part = |from: usize, to: usize| Samples {
-            count: to - from,
-            values: all.values[from * length..to * length].to_vec(),
-        };
         Ok(match all.count {
             1 => Inputs { calibration: all.clone(), held_out: all, source },
             available => {
                 let checked = checked.max(1).min(available);
                 Inputs {
-                    calibration: part(0, available - checked),
-                    held_out: part(available - checked, available),
+                    calibration: all.part(0..available - checked),
+                    held_out: all.part(available - checked..available),
                     source,
                 }
             }
         })
     }
+}
+
+/// Whether a path names an array file.
+pub fn is_array(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("npy"))
 }
 
 /// How many elements an example of this shape has, the batch being its first axis.
@@ -218,24 +261,6 @@ fn held_out(count: usize) -> usize {
     (count / 4).max(16)
 }
 
-fn array(path: &Path, shape: &[Dim], wanted: usize) -> Result<Samples, DataError> {
-    let bytes = fs::read(path).map_err(|source| DataError::Io { path: path.into(), source })?;
-    let array = npy::decode(&bytes).map_err(|source| DataError::Array { path: path.into(), source })?;
-    let fits = array.shape.len() == shape.len()
-        && array.shape[1..].iter().zip(&shape[1..]).all(|(length, dim)| *dim == Dim::Size(*length))
-        && array.shape[0] > 0;
-    if !fits {
-        return Err(DataError::Shape { path: path.into(), found: array.shape, expected: shape_text(shape) });
-    }
-    if array.values.iter().any(|value| !value.is_finite()) {
-        return Err(DataError::NotFinite { path: path.into() });
-    }
-    let count = array.shape[0].min(wanted);
-    let mut values = array.values;
-    values.truncate(count * per_example(shape));
-    Ok(Samples { count, values })
-}
-
 fn pictures(
     path: &Path,
     shape: &[Dim],
@@ -243,25 +268,80 @@ fn pictures(
     wanted: usize,
     seed: u64,
 ) -> Result<Samples, DataError> {
-    let &[_, Dim::Size(channels @ (1 | 3)), Dim::Size(height), Dim::Size(width)] = shape else {
-        return Err(DataError::NotPictures { path: path.into(), shape: shape_text(shape) });
-    };
-    let mut files = Vec::new();
-    collect(path, 0, &mut files)?;
-    files.sort();
-    if files.is_empty() {
-        return Err(DataError::NoPictures { path: path.into() });
+    let mut pictures = Pictures::find(path, shape, range, seed)?;
+    pictures.keep(0..wanted);
+    pictures.read(0..pictures.len())
+}
+
+/// Picture files, in an order that a seed gives.
+#[derive(Debug, Clone)]
+pub struct Pictures {
+    files: Vec<PathBuf>,
+    /// Channels, rows, columns.
+    shape: [usize; 3],
+    range: ValueRange,
+}
+
+impl Pictures {
+    /// Those in a folder, in any depth, or the one that `path` is; for a model whose input, or output, has `shape` and `range`.
+    ///
+    /// # Errors
+    /// When there are none, or pictures do not have such a shape.
+    pub fn find(path: &Path, shape: &[Dim], range: ValueRange, seed: u64) -> Result<Pictures, DataError> {
+        let &[_, Dim::Size(channels @ (1 | 3)), Dim::Size(height), Dim::Size(width)] = shape else {
+            return Err(DataError::NotPictures { path: path.into(), shape: shape_text(shape) });
+        };
+        let mut files = Vec::new();
+        collect(path, 0, &mut files)?;
+        files.sort();
+        if files.is_empty() {
+            return Err(DataError::NoPictures { path: path.into() });
+        }
+        Rng::from_seed(seed).shuffle(&mut files);
+        Ok(Pictures { files, shape: [channels, height, width], range })
     }
-    Rng::from_seed(seed).shuffle(&mut files);
-    files.truncate(wanted);
-    let mut values = Vec::with_capacity(files.len() * channels * height * width);
-    for file in &files {
-        let picture = fit(decode(file)?, height as u32, width as u32);
-        let pixels = if channels == 1 { picture.to_luma8().into_raw() } else { picture.to_rgb8().into_raw() };
-        let planes = (0..channels).flat_map(|channel| pixels.iter().skip(channel).step_by(channels));
-        values.extend(planes.map(|&pixel| range.from_u8(pixel)));
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.files.len()
     }
-    Ok(Samples { count: files.len(), values })
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
+    /// Keeps those at `places` only. Beyond the last of them the first follow, but none twice.
+    pub fn keep(&mut self, places: Range<usize>) {
+        let start = places.start.min(self.len());
+        self.files.rotate_left(start);
+        self.files.truncate(places.len());
+    }
+
+    /// The name of the folder that each lies in.
+    pub fn classes(&self) -> Vec<String> {
+        let name = |file: &PathBuf| Some(file.parent()?.file_name()?.to_string_lossy().into_owned());
+        self.files.iter().map(|file| name(file).unwrap_or_default()).collect()
+    }
+
+    /// Decodes some. Pictures of another size are cut to the proportions of the shape and resized; black and white are the
+    /// ends of the range.
+    ///
+    /// # Errors
+    /// When a file is no picture.
+    pub fn read(&self, places: Range<usize>) -> Result<Samples, DataError> {
+        let [channels, height, width] = self.shape;
+        let files = self.files.get(places).unwrap_or_default();
+        let decoded = files.par_iter().map(|file| {
+            let picture = fit(decode(file)?, height as u32, width as u32);
+            let pixels =
+                if channels == 1 { picture.to_luma8().into_raw() } else { picture.to_rgb8().into_raw() };
+            let planes = (0..channels).flat_map(|channel| pixels.iter().skip(channel).step_by(channels));
+            Ok(planes.map(|&pixel| self.range.from_u8(pixel)).collect())
+        });
+        let values = decoded.collect::<Result<Vec<Vec<f32>>, DataError>>()?.concat();
+        Ok(Samples { count: files.len(), values })
+    }
 }
 
 /// The picture files in a folder and those in it, or the one that `path` is.

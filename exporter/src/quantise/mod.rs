@@ -30,7 +30,8 @@ use crate::graph::{Graph, InferError, Op};
 
 pub use calibrate::{Calibrator, Parameters};
 pub(crate) use inputs::per_example;
-pub use inputs::{DataError, Inputs, Samples, Source};
+pub use inputs::{DataError, Inputs, Pictures, Samples, Source, is_array};
+pub(crate) use observe::in_batches;
 pub use report::{LayerReport, OutputReport, Report, TensorReport};
 
 /// How to quantise.

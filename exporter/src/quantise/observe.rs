@@ -18,7 +18,7 @@ const MAX_BATCH: usize = 32;
 
 /// Calls `evaluate` with all samples, some at a time, on all processors. The results are in the samples' order. What is left
 /// over by a fixed batch is left out.
-pub(super) fn in_batches<T: Send>(
+pub(crate) fn in_batches<T: Send>(
     graph: &Graph,
     samples: &Samples,
     evaluate: impl Fn(Array<f32>) -> Result<T, QuantiseError> + Sync,
