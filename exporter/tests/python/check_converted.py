@@ -1,0 +1,34 @@
+"""Runs converted models in ONNX Runtime beside the one they come from: python check_converted.py MODEL [PSNR CONVERTED]...
+
+Runs ONNX's checker on each. Exits with 1 when a model's outputs are less than PSNR dB from the given model's.
+"""
+
+import sys
+
+import numpy as np
+import onnx
+import onnxruntime
+
+
+def run(path, latents):
+    onnx.checker.check_model(path, full_check=True)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    (given,) = session.get_inputs()
+    assert given.type == "tensor(float)", (path, given.type)
+    (found,) = session.run(None, {given.name: latents})
+    assert found.dtype == np.float32, (path, found.dtype)
+    return found
+
+
+def main():
+    model, *converted = sys.argv[1:]
+    latents = np.random.default_rng(0).uniform(-1, 1, (8, 96)).astype(np.float32)
+    expected = run(model, latents)
+    for least, path in zip(converted[::2], converted[1::2], strict=True):
+        error = np.sqrt(np.mean((run(path, latents).astype(np.float64) - expected) ** 2))
+        psnr = 20 * np.log10(np.ptp(expected) / max(error, 1e-30))
+        assert psnr >= float(least), f"{path}: {psnr:.1f} dB in ONNX Runtime, expected at least {least}"
+        print(f"{path}: {psnr:.1f} dB in ONNX Runtime")
+
+
+main()
