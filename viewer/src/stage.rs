@@ -3,7 +3,7 @@
 use crate::app::{Action, App, BINDINGS, Binding, EXPLORE_BINDINGS, Effect, PointerEvent};
 use crate::draw::{Canvas, Fonts};
 use crate::explore::{Explorer, Images};
-use crate::model::ModelFile;
+use crate::model::{Catalogue, ModelFile};
 use crate::stats::Durations;
 use crate::ui::{self, Item};
 use crate::walk::{Interpolation, Walk};
@@ -110,6 +110,14 @@ impl Stage {
         match self {
             Self::Walk(app) => &app.lane.file.name,
             Self::Explore(explorer) => &explorer.file.name,
+        }
+    }
+
+    /// The models to switch between.
+    pub fn catalogue(&mut self) -> &mut Catalogue {
+        match self {
+            Self::Walk(app) => &mut app.catalogue,
+            Self::Explore(explorer) => &mut explorer.catalogue,
         }
     }
 

@@ -53,11 +53,14 @@ pub struct WindowOptions {
 pub enum WindowError {
     /// The system gives none.
     #[error(
-        "cannot open a window: {problem}. Without a display, `viewer MODEL --record walk.gif` writes the walk to a file"
+        "cannot open a window: {problem}{}",
+        if *.is_walk { ". Without a display, `viewer MODEL --record walk.gif` writes the walk to a file" } else { "" }
     )]
     NoWindow {
         /// What it said.
         problem: String,
+        /// Whether a generator's walk was to be shown, which can be recorded instead.
+        is_walk: bool,
     },
     /// A picture could not be brought to the screen.
     #[error("cannot draw in the window: {problem}")]
@@ -104,7 +107,7 @@ impl FrameTimes {
 
 /// What came of work in the background.
 enum Outcome {
-    Model(Result<Box<ModelFile>, String>),
+    Model(PathBuf, Result<Box<ModelFile>, String>),
     Variants(Vec<GeneratorFile>),
     Directions(SliderSet, Box<GeneratorFile>, Result<Directions, String>),
     Saved(Result<PathBuf, String>),
@@ -170,7 +173,7 @@ pub fn run(mut stage: Stage, options: &WindowOptions) -> Result<FrameTimes, Wind
             match effect {
                 Effect::Submit(request) => inference.submit(request),
                 Effect::Enqueue(job) => inference.enqueue(job),
-                Effect::ForgetJobs => inference.retain_jobs(|_| false),
+                Effect::ForgetJobs(ids) => inference.retain_jobs(|job| !ids.contains(&job.id)),
                 Effect::Embed(task) => {
                     // The one before ends first: two would compete for the processor.
                     drop(embedder.take());
@@ -225,13 +228,14 @@ struct Screen {
 
 impl Screen {
     fn open(stage: &Stage, options: &WindowOptions) -> Result<Self, WindowError> {
+        let is_walk = matches!(stage, Stage::Walk(_));
         #[cfg(all(unix, not(target_os = "macos")))]
         if ["DISPLAY", "WAYLAND_DISPLAY", "WAYLAND_SOCKET"]
             .iter()
             .all(|name| std::env::var_os(name).is_none_or(|value| value.is_empty()))
         {
             let problem = "there is no display (neither DISPLAY nor WAYLAND_DISPLAY is set)".into();
-            return Err(WindowError::NoWindow { problem });
+            return Err(WindowError::NoWindow { problem, is_walk });
         }
         let title = title(stage);
         let settings = minifb::WindowOptions {
@@ -244,7 +248,7 @@ impl Screen {
         let mut window = Window::new(&title, width, height, settings).map_err(|error| {
             let text = error.to_string();
             let problem = text.strip_prefix("Failed to create window: ").unwrap_or(&text).to_owned();
-            WindowError::NoWindow { problem }
+            WindowError::NoWindow { problem, is_walk }
         })?;
         // The rhythm is kept here.
         window.set_target_fps(0);
@@ -299,6 +303,11 @@ impl Screen {
         };
         let at = self.window.get_unscaled_mouse_pos(mode);
         if at != self.at {
+            // Without a window manager the keyboard belongs to the window under the pointer, and minifb is not told when
+            // it goes.
+            if at.is_none() && !active {
+                self.keyboard.release_all();
+            }
             self.at = at;
             pointer(at.map_or(PointerEvent::Leave, |(x, y)| PointerEvent::Move(x, y)));
         }
@@ -384,7 +393,8 @@ impl Helper {
         let out_dir = self.out_dir.clone();
         match effect {
             Effect::Open(path) => self.spawn(stage, move || {
-                Outcome::Model(ModelFile::read(&path).map(Box::new).map_err(|error| error.to_string()))
+                let file = ModelFile::read(&path).map(Box::new).map_err(|error| error.to_string());
+                Outcome::Model(path, file)
             }),
             Effect::ReadVariants(paths) => self.spawn(stage, move || {
                 // What cannot be read is no variant.
@@ -426,8 +436,11 @@ impl Helper {
                 None => stage.say("no walk was saved yet; Ctrl+S saves this one", false),
             },
             // The loop's own.
-            Effect::Submit(_) | Effect::Enqueue(_) | Effect::Embed(_) | Effect::ForgetJobs | Effect::Quit => {
-            }
+            Effect::Submit(_)
+            | Effect::Enqueue(_)
+            | Effect::Embed(_)
+            | Effect::ForgetJobs(_)
+            | Effect::Quit => {}
         }
     }
 
@@ -444,12 +457,16 @@ impl Helper {
 
     fn outcome(&mut self, stage: &mut Stage, outcome: Outcome) {
         match outcome {
-            Outcome::Model(Ok(file)) => stage.set_model(*file, self.images.as_ref()),
+            Outcome::Model(_, Ok(file)) => stage.set_model(*file, self.images.as_ref()),
+            Outcome::Model(path, Err(error)) => {
+                stage.catalogue().add_unreadable(&path);
+                stage.say(error, true);
+            }
             Outcome::Saved(Ok(path)) => {
                 let name = path.strip_prefix(".").unwrap_or(&path);
                 stage.say(format!("saved {}", name.display()), false);
             }
-            Outcome::Model(Err(error)) | Outcome::Saved(Err(error)) | Outcome::Walk(_, Err(error)) => {
+            Outcome::Saved(Err(error)) | Outcome::Walk(_, Err(error)) => {
                 stage.say(error, true);
             }
             // What follows is a generator's; it may have left the stage meanwhile.
@@ -462,7 +479,7 @@ impl Helper {
                         app.set_walk(&walk);
                         app.say(format!("walking along {}", path.display()), false);
                     }
-                    Outcome::Model(_) | Outcome::Saved(_) | Outcome::Walk(_, Err(_)) => {}
+                    Outcome::Model(..) | Outcome::Saved(_) | Outcome::Walk(_, Err(_)) => {}
                 }
             }
         }

@@ -90,7 +90,7 @@ fn answer(app: &mut App) {
 
 fn app() -> App {
     let file = file("fp32");
-    let catalogue = Catalogue { paths: vec![file.path.clone(), "models/rings.int8.onnx".into()] };
+    let catalogue = Catalogue::of_files([file.path.clone(), "models/rings.int8.onnx".into()]);
     let walk = Walk::random(file.space, 7, 6, Interpolation::Slerp);
     App::new(catalogue, file, BackendKind::Ort, walk, 7)
 }
@@ -140,7 +140,7 @@ fn explorer() -> Explorer {
         dataset: Some("shapes".into()),
         engines: vec![BackendKind::Ort],
     };
-    let catalogue = Catalogue { paths: vec![file.path.clone(), "models/rings.int8.onnx".into()] };
+    let catalogue = Catalogue::of_files([file.path.clone(), "models/rings.int8.onnx".into()]);
     let images = explore::Images { folder: "pictures/shapes".into(), most: 1000 };
     let mut explorer = Explorer::new(catalogue, file, BackendKind::Ort, 0, Some(images));
     let labels = ["blue", "green", "red"];

@@ -45,12 +45,23 @@ pub struct Map {
     /// Tiles from one seed to the next: a power of 2.
     pub per_seed: u32,
     /// The tiles that are there or asked for.
-    tiles: HashMap<Tile, Option<Picture>>,
+    tiles: HashMap<Tile, Made>,
+    /// How often the pictures were to be made anew.
+    round: u64,
+}
+
+/// What there is of a tile.
+#[derive(Clone, Debug)]
+struct Made {
+    /// The picture, and the round in which it was made.
+    picture: Option<(Picture, u64)>,
+    /// The round in which it was last asked for.
+    asked: u64,
 }
 
 impl Default for Map {
     fn default() -> Self {
-        Self { centre: (0.0, 0.0), hover: None, per_seed: 4, tiles: HashMap::new() }
+        Self { centre: (0.0, 0.0), hover: None, per_seed: 4, tiles: HashMap::new(), round: 0 }
     }
 }
 
@@ -86,7 +97,11 @@ impl Map {
     pub fn zoom(&mut self, steps: i32) {
         let zoomed = f64::from(self.per_seed) * 2f64.powi(steps.clamp(-8, 8));
         self.per_seed = zoomed.clamp(1.0, 64.0) as u32;
-        self.tiles.retain(|_, picture| picture.is_some());
+        // What was asked for and did not come is asked for again when it is needed.
+        self.tiles.retain(|_, made| {
+            made.asked = made.picture.as_ref().map_or(0, |&(_, round)| round);
+            made.picture.is_some()
+        });
     }
 
     /// The tiles in view, each with the place of its upper left corner: a tile's point is in its middle.
@@ -114,7 +129,7 @@ impl Map {
 
     /// A tile's picture, if it is there.
     pub fn picture(&self, tile: &Tile) -> Option<&Picture> {
-        self.tiles.get(tile)?.as_ref()
+        self.tiles.get(tile)?.picture.as_ref().map(|(picture, _)| picture)
     }
 
     /// Up to `count` tiles in view that were not asked for yet, those in the middle first. They count as asked for.
@@ -123,7 +138,7 @@ impl Map {
             .visible(viewport, image)
             .into_iter()
             .map(|(tile, ..)| tile)
-            .filter(|tile| !self.tiles.contains_key(tile))
+            .filter(|tile| self.tiles.get(tile).is_none_or(|made| made.asked != self.round))
             .collect();
         let distance = |tile: &Tile| {
             let (x, y) = tile.point();
@@ -134,15 +149,25 @@ impl Map {
         if self.tiles.len() + missing.len() > MAX_TILES {
             let visible: Vec<Tile> =
                 self.visible(viewport, image).into_iter().map(|(tile, ..)| tile).collect();
-            self.tiles.retain(|tile, picture| picture.is_none() || visible.contains(tile));
+            self.tiles.retain(|tile, made| made.picture.is_none() || visible.contains(tile));
         }
-        self.tiles.extend(missing.iter().map(|&tile| (tile, None)));
+        for &tile in &missing {
+            let made = self.tiles.entry(tile).or_insert(Made { picture: None, asked: 0 });
+            made.asked = self.round;
+        }
         missing
     }
 
     /// Takes pictures of tiles.
     pub fn receive(&mut self, pictures: impl Iterator<Item = (Tile, Picture)>) {
-        self.tiles.extend(pictures.map(|(tile, picture)| (tile, Some(picture))));
+        let round = self.round;
+        let made = |picture| Made { picture: Some((picture, round)), asked: round };
+        self.tiles.extend(pictures.map(|(tile, picture)| (tile, made(picture))));
+    }
+
+    /// Lets all pictures be made anew. Until they come, the old ones are shown.
+    pub fn renew(&mut self) {
+        self.round += 1;
     }
 
     /// Forgets all pictures.
@@ -219,8 +244,12 @@ mod tests {
         assert_eq!(all.len(), map.visible(VIEW, IMAGE).len());
         map.receive(first.iter().map(|&tile| (tile, Picture::black(28, 28, 1))));
         assert!(map.picture(&first[0]).is_some() && map.picture(&all[1]).is_none());
-        map.forget();
+        map.renew();
+        assert!(map.picture(&first[0]).is_some(), "the old picture stays until the new one comes");
         assert_eq!(map.missing(VIEW, IMAGE, 1), first);
+        assert_ne!(map.missing(VIEW, IMAGE, 1), first);
+        map.forget();
+        assert!(map.picture(&first[0]).is_none());
     }
 
     #[test]

@@ -67,8 +67,8 @@ pub enum Effect {
     Submit(Request),
     /// Make these images when there is time.
     Enqueue(Job),
-    /// Forget the jobs that have not been begun.
-    ForgetJobs,
+    /// Forget these jobs, if they have not been begun.
+    ForgetJobs(Vec<u64>),
     /// Read this model and show it, by [`App::set_model`] if it is a generator.
     Open(PathBuf),
     /// Embed a folder of images.
@@ -489,13 +489,18 @@ impl App {
         self.effects.push(Effect::Enqueue(Job { id: self.next_job, lane: self.lane.clone(), latents }));
     }
 
-    /// Thumbnails, grid and strip are of another walk now.
+    /// Thumbnails and grid are of another walk now.
     fn walk_changed(&mut self) {
+        self.thumbnails.clear();
+        self.renew_walk();
+    }
+
+    /// The images of the key frames are made anew; the old thumbnails stay until then.
+    fn renew_walk(&mut self) {
         self.player.seek(&self.walk, self.player.position());
         self.grid.clear();
-        self.thumbnails.clear();
         self.thumbnails.resize(self.walk.len(), None);
-        self.jobs.retain(|_, purpose| !matches!(purpose, Purpose::Thumbnails(_)));
+        self.forget_jobs(|purpose| matches!(purpose, Purpose::Thumbnails(_)));
         let count = self.walk.len().min(MAX_THUMBNAILS);
         for first in (0..count).step_by(JOB_IMAGES) {
             let keys = first..(first + JOB_IMAGES).min(count);
@@ -525,10 +530,10 @@ impl App {
         }
     }
 
-    /// Truncation, sliders, interpolation or model are others: the map's pictures are of no use.
+    /// Truncation, sliders, interpolation or model are others: the map's pictures are to be made anew.
     fn images_changed(&mut self) {
-        self.map.forget();
-        self.jobs.retain(|_, purpose| !matches!(purpose, Purpose::Tiles(_)));
+        self.map.renew();
+        self.forget_jobs(|purpose| matches!(purpose, Purpose::Tiles(_)));
         self.changed();
     }
 
@@ -597,7 +602,9 @@ impl App {
         };
         let space = file.space;
         self.catalogue.add(&file.path);
-        let is_variant = self.catalogue.variants(&file.path).any(|path| *path == self.lane.file.path);
+        let own = &self.lane.file;
+        let is_variant = self.catalogue.variants(&file.path).any(|path| *path == own.path)
+            && (file.space, file.image) == (own.space, own.image);
         self.lane = Lane { file: Arc::new(file), engine, threads: self.lane.threads };
         if space != *self.walk.space() {
             self.walk = self.walk.in_space(space);
@@ -608,22 +615,39 @@ impl App {
             self.sliders.rows = rows;
             self.compared.clear();
         }
-        self.lane_changed();
-        self.find_directions();
+        self.lane_changed(is_variant);
         if self.mode == Mode::Compare && self.compared.is_empty() {
             self.read_variants();
         }
     }
 
-    fn lane_changed(&mut self) {
-        self.shown = None;
-        self.strip.clear();
+    /// Another model, back end or number of threads makes the images. What there is of the same model stays on the
+    /// screen until there is better.
+    fn lane_changed(&mut self, is_variant: bool) {
+        if !is_variant || self.shown_error().is_some() {
+            self.shown = None;
+        }
+        if !is_variant {
+            self.strip.clear();
+            self.thumbnails.clear();
+            self.map.forget();
+        }
         self.samples = None;
         self.latencies.clear();
-        self.jobs.clear();
-        self.effects.push(Effect::ForgetJobs);
-        self.walk_changed();
+        self.forget_jobs(|_| true);
+        self.renew_walk();
         self.images_changed();
+        self.find_directions();
+    }
+
+    /// What these jobs make is of no use any more. Those that wait would only be in the way.
+    fn forget_jobs(&mut self, useless: impl Fn(&Purpose) -> bool) {
+        let ids: Vec<u64> =
+            self.jobs.iter().filter(|(_, purpose)| useless(purpose)).map(|(&id, _)| id).collect();
+        ids.iter().for_each(|id| drop(self.jobs.remove(id)));
+        if !ids.is_empty() {
+            self.effects.push(Effect::ForgetJobs(ids));
+        }
     }
 
     fn read_variants(&mut self) {
@@ -706,6 +730,13 @@ impl App {
         }
     }
 
+    /// A walk that is moved is to be seen, which on the map it is not.
+    fn leave_map(&mut self) {
+        if self.mode == Mode::Map {
+            self.set_mode(Mode::Image);
+        }
+    }
+
     /// Another seed, for the next random thing.
     fn next_seed(&mut self) -> u64 {
         let mut rng = latent_runtime::rng::Rng::from_seed(self.seed);
@@ -717,9 +748,19 @@ impl App {
     pub fn apply(&mut self, action: Action) {
         self.changed();
         match action {
-            Action::TogglePlay => self.player.playing = !self.player.playing,
-            Action::Step(steps) => self.player.step(&self.walk, steps),
-            Action::StepKey(forward) => self.player.step_key(&self.walk, forward),
+            Action::TogglePlay => {
+                // On the map nothing plays.
+                self.player.playing = self.mode == Mode::Map || !self.player.playing;
+                self.leave_map();
+            }
+            Action::Step(steps) => {
+                self.leave_map();
+                self.player.step(&self.walk, steps);
+            }
+            Action::StepKey(forward) => {
+                self.leave_map();
+                self.player.step_key(&self.walk, forward);
+            }
             Action::Reverse => self.player.reverse(),
             Action::Faster(notches) => self.player.set_speed(self.player.speed() * NOTCH.powi(notches)),
             Action::Interpolate(interpolation) => self.interpolate(interpolation),
@@ -791,7 +832,7 @@ impl App {
                 if threads != self.lane.threads {
                     self.lane.threads = threads;
                     self.compared.iter_mut().for_each(|lane| lane.threads = threads);
-                    self.lane_changed();
+                    self.lane_changed(true);
                 }
             }
             Action::Sliders(set) => {
@@ -896,7 +937,7 @@ impl App {
         if let Some(&engine) = self.lane.file.engines.get(index).filter(|&&engine| engine != self.lane.engine)
         {
             self.lane.engine = engine;
-            self.lane_changed();
+            self.lane_changed(true);
         }
     }
 
@@ -908,7 +949,7 @@ impl App {
             }
             Mode::Map => {
                 self.map.zoom(steps);
-                self.jobs.retain(|_, purpose| !matches!(purpose, Purpose::Tiles(_)));
+                self.forget_jobs(|purpose| matches!(purpose, Purpose::Tiles(_)));
             }
             Mode::Compare => {
                 self.amplification = (self.amplification * 2f32.powi(steps)).clamp(1.0, 256.0);
@@ -954,6 +995,7 @@ impl App {
 
     /// Goes to a fraction of the walk.
     pub fn seek(&mut self, fraction: f64) {
+        self.leave_map();
         let length = self.walk.segments() as f64;
         // The end of a closed walk is its beginning, but a pointer at the right edge should not jump to the left.
         let end = length - if self.walk.closed { 1.0 / f64::from(STEPS_PER_SEGMENT) / 64.0 } else { 0.0 };

@@ -6,7 +6,7 @@ use crate::walk::Interpolation;
 
 fn app() -> App {
     let file = test_file();
-    let catalogue = Catalogue { paths: vec!["models/other.onnx".into(), file.path.clone()] };
+    let catalogue = Catalogue::of_files(["models/other.onnx".into(), file.path.clone()]);
     let walk = Walk::random(file.space, 7, 4, Interpolation::Slerp);
     let mut app = App::new(catalogue, file, BackendKind::Ort, walk, 7);
     app.tick(0.0);
@@ -297,7 +297,10 @@ fn buttons_do_what_they_say() {
     click(&mut app, button("Map"));
     assert_eq!(app.mode, Mode::Map);
     click(&mut app, |kind| matches!(kind, Kind::Icon { action: Action::TogglePlay, .. }));
+    assert_eq!((app.mode, app.player.playing), (Mode::Image, true));
+    click(&mut app, |kind| matches!(kind, Kind::Icon { action: Action::TogglePlay, .. }));
     assert!(!app.player.playing);
+    click(&mut app, button("Map"));
     app.apply(Action::ToggleHelp);
     click(&mut app, button("Grid"));
     assert_eq!((app.help, app.mode), (false, Mode::Map), "a click closes the help and does no more");
@@ -343,6 +346,65 @@ fn the_map_is_dragged_and_gives_key_frames() {
     assert_eq!(app.map.per_seed, 8);
     app.pointer_event(PointerEvent::Leave, &items);
     assert_eq!(app.map.point(), app.map.centre);
+}
+
+#[test]
+fn pictures_stay_until_there_are_better_ones() {
+    let mut app = app();
+    app.apply(Action::SetMode(Mode::Map));
+    items(&mut app);
+    (0..300).for_each(|_| drop(step(&mut app, 0.01)));
+    let visible = app.map.visible(app.viewport, app.lane.file.image);
+    let mut asked: Vec<u64> = Vec::new();
+    for change in [Action::Truncate(-1), Action::Truncate(-1), Action::Threads(1)] {
+        app.apply(change);
+        app.tick(app.now + 0.01);
+        assert!(visible.iter().all(|(tile, ..)| app.map.picture(tile).is_some()), "{change:?}");
+        assert!(app.shown.is_some() && app.thumbnails.iter().all(Option::is_some), "{change:?}");
+        let mut forgotten = Vec::new();
+        let mut new = Vec::new();
+        for effect in app.take_effects() {
+            match effect {
+                Effect::ForgetJobs(ids) => forgotten.extend(ids),
+                Effect::Enqueue(job) => new.push(job.id),
+                _ => {}
+            }
+        }
+        asked.retain(|id| !forgotten.contains(id));
+        assert!(asked.is_empty(), "{change:?} leaves {asked:?} in the queue");
+        asked = new;
+    }
+    assert!(!asked.is_empty());
+    // A model of other images leaves nothing.
+    let mut other = test_file();
+    other.path = "models/other.onnx".into();
+    app.set_model(other);
+    assert!(app.shown.is_none() && app.thumbnails.iter().all(Option::is_none));
+    assert!(visible.iter().all(|(tile, ..)| app.map.picture(tile).is_none()));
+}
+
+#[test]
+fn a_walk_that_is_moved_is_seen() {
+    for action in [Action::TogglePlay, Action::Step(1), Action::StepKey(true)] {
+        let mut app = app();
+        app.apply(Action::SetMode(Mode::Map));
+        app.apply(action);
+        assert_eq!((app.mode, app.player.playing), (Mode::Image, action == Action::TogglePlay), "{action:?}");
+    }
+    let mut app = app();
+    app.apply(Action::SetMode(Mode::Map));
+    app.seek(0.5);
+    assert_eq!((app.mode, app.player.position()), (Mode::Image, 2.0));
+}
+
+#[test]
+fn directions_are_still_found_when_the_threads_change_meanwhile() {
+    let mut app = app();
+    step(&mut app, 0.1);
+    app.apply(Action::Sliders(SliderSet::Pca));
+    app.apply(Action::Threads(1));
+    let found = answer(&mut app).iter().filter(|effect| matches!(effect, Effect::Pca { .. })).count();
+    assert_eq!(found, 1);
 }
 
 #[test]

@@ -194,7 +194,7 @@ impl Explorer {
             figures_at: f64::NEG_INFINITY,
             draws: 0,
             // Those of a generator that was shown before.
-            effects: vec![Effect::ForgetJobs],
+            effects: Vec::new(),
         };
         explorer.restart();
         explorer

@@ -24,7 +24,7 @@ fn samples(count: usize) -> (Vec<Sample>, Vec<[f32; 2]>) {
 
 fn explorer() -> Explorer {
     let file = test_encoder();
-    let catalogue = Catalogue { paths: vec![file.path.clone(), "models/other.onnx".into()] };
+    let catalogue = Catalogue::of_files([file.path.clone(), "models/other.onnx".into()]);
     let images = Images { folder: "pictures".into(), most: 100 };
     Explorer::new(catalogue, file, BackendKind::Ort, 0, Some(images))
 }
@@ -63,7 +63,7 @@ fn place(explorer: &Explorer, index: usize) -> (f32, f32) {
 fn images_are_asked_for_once_and_come_with_progress() {
     let mut explorer = explorer();
     let effects = explorer.take_effects();
-    assert!(matches!(&effects[..], [Effect::ForgetJobs, Effect::Embed(task)] if task.most == 100));
+    assert!(matches!(&effects[..], [Effect::Embed(task)] if task.most == 100));
     assert!(explorer.is_busy());
     embed(&mut explorer, 40);
     assert_eq!((explorer.state.clone(), explorer.is_busy()), (State::Finished(1.0), false));

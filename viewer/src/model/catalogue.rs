@@ -12,6 +12,8 @@ use super::{ModelError, ModelFile};
 pub struct Catalogue {
     /// The files, sorted by model, the variant to prefer first.
     pub paths: Vec<PathBuf>,
+    /// Those of them that could not be read when they were last tried.
+    pub unreadable: Vec<PathBuf>,
 }
 
 impl Catalogue {
@@ -28,7 +30,7 @@ impl Catalogue {
             (family(path), format::rank(path), precision_rank(path), path.clone())
         });
         paths.dedup();
-        Self { paths }
+        Self { paths, unreadable: Vec::new() }
     }
 
     /// The first model that is wanted, the smallest rank of format and precision first; and why those before it cannot be
@@ -47,18 +49,34 @@ impl Catalogue {
         (None, errors)
     }
 
-    /// The model so many places after this one, in a circle; `None` if there is no other.
+    /// The model so many places after this one, in a circle that leaves out what could not be read; `None` if there is
+    /// no other.
     pub fn next(&self, path: &Path, places: i32) -> Option<&PathBuf> {
-        let index = self.paths.iter().position(|other| other == path).unwrap_or(0) as i64;
-        let next = (index + i64::from(places)).checked_rem_euclid(self.paths.len() as i64)?;
-        self.paths.get(usize::try_from(next).ok()?).filter(|next| *next != path)
+        let circle: Vec<&PathBuf> =
+            self.paths.iter().filter(|other| self.is_worth_trying(other, path)).collect();
+        let index = circle.iter().position(|other| *other == path).unwrap_or(0) as i64;
+        let next = (index + i64::from(places)).checked_rem_euclid(circle.len() as i64)?;
+        circle.get(usize::try_from(next).ok()?).copied().filter(|next| *next != path)
     }
 
-    /// The variant after this one, in a circle; `None` if there is no other.
+    /// The variant after this one, in such a circle; `None` if there is no other.
     pub fn next_variant(&self, path: &Path) -> Option<&PathBuf> {
-        let variants: Vec<&PathBuf> = self.variants(path).collect();
-        let index = variants.iter().position(|other| *other == path).unwrap_or(0);
-        variants.get((index + 1) % variants.len().max(1)).copied().filter(|next| *next != path)
+        let circle: Vec<&PathBuf> =
+            self.variants(path).filter(|other| self.is_worth_trying(other, path)).collect();
+        let index = circle.iter().position(|other| *other == path).unwrap_or(0);
+        circle.get((index + 1) % circle.len().max(1)).copied().filter(|next| *next != path)
+    }
+
+    /// Whether a file is to be opened when one goes on from `current`.
+    fn is_worth_trying(&self, path: &PathBuf, current: &Path) -> bool {
+        path == current || !self.unreadable.contains(path)
+    }
+
+    /// Takes note that a file could not be read.
+    pub fn add_unreadable(&mut self, path: &Path) {
+        if !self.unreadable.iter().any(|other| other == path) {
+            self.unreadable.push(path.to_owned());
+        }
     }
 
     /// What tells this file from the other variants of its model: its precision, and its format if there are several.
@@ -77,11 +95,12 @@ impl Catalogue {
         }
     }
 
-    /// Adds a file if it is not there.
+    /// Adds a file that can be read, if it is not there.
     pub fn add(&mut self, path: &Path) {
+        self.unreadable.retain(|other| other != path);
         if !self.paths.iter().any(|other| other == path) {
             let all = self.paths.drain(..).chain([path.to_owned()]).collect::<Vec<_>>();
-            *self = Self::of_files(all);
+            self.paths = Self::of_files(all).paths;
         }
     }
 
@@ -161,6 +180,26 @@ mod tests {
         catalogue.add(Path::new("a.onnx"));
         catalogue.add(Path::new("b.onnx"));
         assert_eq!(catalogue.paths, ["a.onnx", "b.onnx"].map(PathBuf::from));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_passed_over() {
+        let mut catalogue =
+            Catalogue::of_files(["a.f16.lat", "a.f32.lat", "a.int8.lat", "b.lat"].map(PathBuf::from));
+        let next = |catalogue: &Catalogue, path: &str| {
+            let name = |path: Option<&PathBuf>| path.map(|path| path.display().to_string());
+            (name(catalogue.next(Path::new(path), 1)), name(catalogue.next_variant(Path::new(path))))
+        };
+        let some = |one: &str, other: &str| (Some(one.to_owned()), Some(other.to_owned()));
+        assert_eq!(next(&catalogue, "a.int8.lat"), some("a.f16.lat", "a.f16.lat"));
+        catalogue.add_unreadable(Path::new("a.f16.lat"));
+        catalogue.add_unreadable(Path::new("a.f16.lat"));
+        assert_eq!(next(&catalogue, "a.int8.lat"), some("a.f32.lat", "a.f32.lat"));
+        assert_eq!(catalogue.next(Path::new("a.f32.lat"), -1), Some(&"a.int8.lat".into()));
+        catalogue.add_unreadable(Path::new("a.f32.lat"));
+        assert_eq!(next(&catalogue, "a.int8.lat"), (Some("b.lat".into()), None));
+        catalogue.add(Path::new("a.f16.lat"));
+        assert_eq!(next(&catalogue, "a.int8.lat"), some("a.f16.lat", "a.f16.lat"));
     }
 
     #[test]

@@ -252,7 +252,7 @@ impl Layout<'_> {
         self.push(Rect::new(rect.x, rect.y, rect.w, 1.0), Kind::Fill(LINE));
         let middle = rect.y + rect.h / 2.0;
         let icon = |x: f32, side: f32| Rect::new(x, middle - side / 2.0, side, side);
-        let playing = app.player.playing;
+        let playing = app.player.playing && app.mode != Mode::Map;
         let mut x = MARGIN * s;
         let play = if playing { Sign::Pause } else { Sign::Play };
         self.push(icon(x, 40.0 * s), Kind::Icon { sign: play, on: true, action: Action::TogglePlay });
