@@ -250,6 +250,13 @@ fn screens_are_as_stored() {
         app.say("saved walk-001.txt", false);
         app.pointer_event(PointerEvent::Move(40.0, 520.0), &[]);
     });
+    check("small", (640, 480), 1.0, &|app| app.apply(Action::SetMode(Mode::Grid)));
+    check("tooltip", (800, 560), 1.0, &|app| {
+        let items = ui::lay_out(app, &Fonts::new(), 800, 560, 1.0);
+        let delete = |item: &&ui::Item| matches!(item.kind, ui::Kind::Icon { action: Action::DeleteKey, .. });
+        let rect = items.iter().find(delete).unwrap().rect;
+        app.pointer_event(PointerEvent::Move(rect.x + 5.0, rect.y + 5.0), &items);
+    });
     check("alone", (800, 560), 1.0, &|app| app.apply(Action::TogglePanels));
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }

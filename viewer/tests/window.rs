@@ -99,6 +99,13 @@ impl Display {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
+    /// Whether there is a window whose title has this in it.
+    fn has_window(&self, title: &str) -> bool {
+        let mut search = Command::new("xdotool");
+        search.args(["search", "--onlyvisible", "--name", title]).env("DISPLAY", &self.name);
+        search.output().unwrap().status.success()
+    }
+
     fn key(&self, key: &str) {
         self.xdotool(&["key", key]);
     }
@@ -152,12 +159,7 @@ impl Display {
                 child.stderr.take().unwrap().read_to_string(&mut error).unwrap();
                 panic!("the viewer ended: {status}: {error}");
             }
-            let search = Command::new("xdotool")
-                .args(["search", "--onlyvisible", "--name", title])
-                .env("DISPLAY", &self.name)
-                .output()
-                .unwrap();
-            search.status.success().then_some(())
+            self.has_window(title).then_some(())
         });
         self.xdotool(&["mousemove", "300", "300"]);
         // There is no window manager; the keyboard belongs to the window under the pointer.
@@ -261,6 +263,23 @@ fn a_walk_is_played_with_keys_and_mouse() {
     std::thread::sleep(Duration::from_millis(300));
     assert_eq!(view(&display.picture()), still);
 
+    // A held key repeats, until the pointer leaves the window and the keyboard with it.
+    display.xdotool(&["keydown", "Right"]);
+    wait("another picture", || (view(&display.picture()) != still).then_some(()));
+    let window = display.xdotool(&["search", "--onlyvisible", "--name", "ripples.f32"]);
+    display.xdotool(&["windowsize", "--sync", window.trim(), "800", "600"]);
+    display.xdotool(&["mousemove", "950", "650"]);
+    display.xdotool(&["keyup", "Right"]);
+    std::thread::sleep(Duration::from_millis(300));
+    let still = view(&display.picture());
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(view(&display.picture()), still, "the key is held no more");
+    display.xdotool(&["windowsize", "--sync", window.trim(), "1000", "700"]);
+    display.xdotool(&["mousemove", "300", "300"]);
+    wait("the window in its old size", || {
+        (display.picture().rgb(996, 4) == [0x14, 0x17, 0x1d]).then_some(())
+    });
+
     // On the map, a right click adds a key frame.
     display.click(button(&model_file, Mode::Image, "Map"), "1");
     display.click((330.0, 300.0), "3");
@@ -270,6 +289,31 @@ fn a_walk_is_played_with_keys_and_mouse() {
     display.key("q");
     let times = end(viewer);
     assert!(times.contains("pictures; from one to the next p50"), "{times}");
+}
+
+#[test]
+fn models_are_switched_and_a_broken_one_is_passed_over() {
+    let Some(display) = Display::start() else { return };
+    let (folder, _) = folder();
+    fs::write(folder.path().join("ripples.f32.lat"), model(ModelKind::Generator, &[4], &[1, 12, 12]))
+        .unwrap();
+    fs::write(folder.path().join("waves.f32.lat"), model(ModelKind::Generator, &[6], &[3, 8, 8])).unwrap();
+    fs::write(folder.path().join("torn.f32.lat"), "no model").unwrap();
+    let viewer = display.viewer(folder.path(), "ripples.f32", &["ripples.f32.lat"]);
+    // In the order of their names; after `torn` the title stays, and the next is `waves`.
+    display.key("m");
+    let red = |picture: &Picture| {
+        let places = (400..560).flat_map(|y| (10..690).map(move |x| (x, y)));
+        places.filter(|&(x, y)| picture.rgb(x, y) == [0xff, 0x6b, 0x6b]).count()
+    };
+    wait("the message", || (red(&display.picture()) > 20).then_some(()));
+    assert!(display.has_window("ripples.f32"));
+    for next in ["waves.f32", "ripples.f32"] {
+        display.key("m");
+        wait(next, || display.has_window(next).then_some(()));
+    }
+    display.key("q");
+    end(viewer);
 }
 
 #[test]

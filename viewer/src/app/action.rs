@@ -218,6 +218,34 @@ pub const EXPLORE_BINDINGS: &[Binding] = &[
     once(Trigger::Key(Key::Q), Action::Quit),
 ];
 
+/// What a button with a sign does, and the key for it. `on`: whether what it does is being done.
+pub fn hint(action: Action, on: bool) -> Option<(&'static str, &'static str)> {
+    Some(match action {
+        Action::TogglePlay => ("play or pause", "Space"),
+        Action::StepKey(true) => ("next key frame", "Shift →"),
+        Action::StepKey(false) => ("key frame before", "Shift ←"),
+        Action::Reverse => ("turn round", "R"),
+        Action::AddKey => ("make what is shown a key frame", "A"),
+        Action::AddRandomKey => ("add a random key frame", "N"),
+        Action::DeleteKey => ("delete the nearest key frame", "X"),
+        Action::MoveKey(false) => ("move the nearest key frame to the left", "["),
+        Action::MoveKey(true) => ("move the nearest key frame to the right", "]"),
+        Action::NewWalk => ("new random walk", "W"),
+        Action::SaveWalk => ("save the walk", "Ctrl S"),
+        Action::LoadWalk => ("load the saved walk", "Ctrl O"),
+        Action::SavePicture => ("save a PNG", "S"),
+        Action::ToggleRecording(_) if on => ("end the recording and save it", "G"),
+        Action::ToggleRecording(_) => ("record a GIF", "G"),
+        Action::NextModel(places) if places > 0 => ("next model", "M"),
+        Action::NextModel(_) => ("model before", "Shift M"),
+        Action::Threads(more) if more > 0 => ("more threads", "T"),
+        Action::Threads(_) => ("fewer threads", "Shift T"),
+        Action::Page(pages) if pages > 0 => ("more sliders", "Page ↓"),
+        Action::Page(_) => ("sliders before", "Page ↑"),
+        _ => return None,
+    })
+}
+
 /// Sections of keys and what they do.
 pub type Help = &'static [(&'static str, &'static [(&'static str, &'static str)])];
 

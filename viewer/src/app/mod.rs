@@ -7,7 +7,7 @@ mod map;
 mod pointer;
 
 pub use action::{
-    Action, BINDINGS, Binding, EXPLORE_BINDINGS, EXPLORE_HELP, HELP, Help, KeyEvent, Keyboard, Trigger,
+    Action, BINDINGS, Binding, EXPLORE_BINDINGS, EXPLORE_HELP, HELP, Help, KeyEvent, Keyboard, Trigger, hint,
 };
 pub use edit::{SliderSet, SliderTarget, Sliders};
 pub use map::{Map, Tile};

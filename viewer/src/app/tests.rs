@@ -462,3 +462,59 @@ fn every_size_of_window_can_be_laid_out() {
         }
     }
 }
+
+#[test]
+fn every_button_with_a_sign_says_what_it_does() {
+    let mut app = app();
+    app.apply(Action::Sliders(SliderSet::Latent));
+    let mut seen = 0;
+    for _ in 0..2 {
+        for item in items(&mut app) {
+            if let Kind::Icon { action, on, .. } = item.kind {
+                let (what, key) = hint(action, on).unwrap_or_else(|| panic!("{action:?} says nothing"));
+                assert!(!what.is_empty() && !key.is_empty());
+                seen += 1;
+            }
+        }
+        app.apply(Action::ToggleRecording(RecordFormat::Gif));
+    }
+    assert!(seen > 30, "{seen}");
+}
+
+#[test]
+fn small_windows_have_a_line_of_figures() {
+    let mut app = app();
+    (0..30).for_each(|_| drop(step(&mut app, 0.02)));
+    for (width, height, expected) in
+        [(640, 480, true), (300, 260, true), (200, 200, false), (1280, 800, false)]
+    {
+        let items = ui::lay_out(&mut app, &crate::draw::Fonts::new(), width, height, 1.0);
+        let is_line =
+            |item: &&Item| matches!(&item.kind, Kind::Text { text, .. } if text == "1.00 ms  ·  p99 1.00 ms");
+        let line = items.iter().find(is_line);
+        assert_eq!(line.is_some(), expected, "{width}x{height}");
+        // Nothing is laid over the images.
+        let bottom = app.viewport.y + app.viewport.h;
+        assert!(line.is_none_or(|line| line.rect.y > bottom), "{width}x{height}");
+    }
+}
+
+#[test]
+fn precisions_of_several_formats_have_a_row_for_each() {
+    let mut app = app();
+    let own = app.lane.file.path.clone();
+    let stem = own.with_extension("").with_extension("");
+    for name in ["int8.lat", "f32.lat", "int8.onnx"] {
+        app.catalogue.add(&stem.with_extension(name));
+    }
+    let mut rows: Vec<(f32, Vec<String>)> = Vec::new();
+    for item in items(&mut app) {
+        let Kind::Button { label, action: Action::OpenVariant(_), .. } = item.kind else { continue };
+        match rows.last_mut().filter(|(y, _)| *y == item.rect.y) {
+            Some((_, labels)) => labels.push(label),
+            None => rows.push((item.rect.y, vec![label])),
+        }
+    }
+    let labels: Vec<Vec<String>> = rows.into_iter().map(|(_, labels)| labels).collect();
+    assert_eq!(labels, [["int8", "fp32"], ["int8", "fp32"]]);
+}

@@ -30,9 +30,9 @@ pub const CONTROL_HOVER: Colour = Colour(0xff2b_3240);
 /// Text.
 pub const TEXT: Colour = Colour(0xffe8_ebf1);
 /// Text of less weight.
-pub const DIM: Colour = Colour(0xff8d_96a8);
+pub const DIM: Colour = Colour(0xff9a_a3b4);
 /// Text of the least weight.
-pub const FAINT: Colour = Colour(0xff5a_6375);
+pub const FAINT: Colour = Colour(0xff76_8093);
 /// What is chosen, and what moves.
 pub const ACCENT: Colour = Colour(0xff6c_b6ff);
 /// Text on the accent.

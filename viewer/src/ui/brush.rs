@@ -1,7 +1,7 @@
 //! What is drawn alike everywhere.
 
 use super::{Item, Kind, Sign};
-use crate::app::{Help, Message};
+use crate::app::{Help, Message, hint};
 use crate::draw::theme::{
     ACCENT, ALERT, BACKGROUND, CONTROL, CONTROL_HOVER, Colour, DIM, FAINT, LINE, ON_ACCENT, PANEL, TEXT,
 };
@@ -135,8 +135,57 @@ impl Brush<'_> {
                 self.canvas.line(&[(cx - d, cy + d), (cx + d, cy - d)], 1.8 * u, front);
             }
             Sign::Record => self.canvas.disc(cx, cy, 5.0 * u, front),
+            Sign::Die => {
+                self.canvas.round(bar(-5.5, -5.5, 11.0, 11.0), 2.6 * u, front);
+                for at in [-2.6, 0.0, 2.6] {
+                    self.canvas.disc(cx + at * u, cy + at * u, 1.15 * u, back);
+                }
+            }
+            Sign::Earlier | Sign::Later => {
+                let way = if sign == Sign::Later { u } else { -u };
+                self.canvas.line(&[(cx - 4.8 * way, cy), (cx + 4.2 * way, cy)], 1.8 * u, front);
+                let head =
+                    [(cx + 0.8 * way, cy - 4.0 * u), (cx + 4.8 * way, cy), (cx + 0.8 * way, cy + 4.0 * u)];
+                self.canvas.line(&head, 1.8 * u, front);
+            }
+            Sign::Camera => {
+                self.canvas.round(bar(-2.8, -5.4, 5.6, 4.0), 1.2 * u, front);
+                self.canvas.round(bar(-6.2, -3.7, 12.4, 9.0), 2.0 * u, front);
+                self.canvas.disc(cx, cy + 0.8 * u, 2.9 * u, back);
+                self.canvas.disc(cx, cy + 0.8 * u, 1.5 * u, front);
+            }
+            Sign::Save | Sign::Load => {
+                let (tail, tip, way) = if sign == Sign::Save { (-5.4, 2.0, -u) } else { (2.4, -5.0, u) };
+                let tip = cy + tip * u;
+                self.canvas.line(&[(cx, cy + tail * u), (cx, tip)], 1.8 * u, front);
+                let head = [(cx - 3.4 * u, tip + 3.4 * way), (cx, tip), (cx + 3.4 * u, tip + 3.4 * way)];
+                self.canvas.line(&head, 1.8 * u, front);
+                self.canvas.round(bar(-5.4, 4.4, 10.8, 1.8), 0.9 * u, front);
+            }
             Sign::Stop => self.canvas.round(bar(-4.0, -4.0, 8.0, 8.0), 1.5 * u, front),
         }
+    }
+
+    /// What the button with a sign under the pointer does, beside it.
+    pub(super) fn tooltip(&mut self, item: &Item) {
+        let (s, rect) = (self.s, item.rect);
+        let Kind::Icon { action, on, .. } = &item.kind else { return };
+        let Some((what, key)) = hint(*action, *on) else { return };
+        let (words, keys) = (
+            self.fonts.width(what, 13.0 * s, Weight::Regular),
+            self.fonts.width(key, 12.0 * s, Weight::SemiBold),
+        );
+        let (w, h) = (words + keys + 34.0 * s, 28.0 * s);
+        let (width, height) = (self.canvas.width() as f32, self.canvas.height() as f32);
+        let x = (rect.x + rect.w / 2.0 - w / 2.0).min(width - w - 6.0 * s).max(6.0 * s).floor();
+        let below = rect.y + rect.h / 2.0 < height / 2.0;
+        let y = if below { rect.y + rect.h + 8.0 * s } else { rect.y - 8.0 * s - h }.floor();
+        let card = Rect::new(x, y, w, h);
+        self.canvas.round(card.grown(1.0), 8.0 * s, FAINT.with_alpha(120));
+        self.canvas.round(card, 7.0 * s, CONTROL);
+        let baseline = y + h / 2.0 + 4.6 * s;
+        self.text(what, (x + 12.0 * s, baseline), 13.0, Weight::Regular, TEXT, Align::Left);
+        self.text(key, (x + w - 12.0 * s, baseline), 12.0, Weight::SemiBold, ACCENT, Align::Right);
     }
 
     /// The last durations as a curve.
@@ -151,7 +200,7 @@ impl Brush<'_> {
         let mut sorted = samples.clone();
         sorted.sort_by(f64::total_cmp);
         let top = 1.35 * sorted[(sorted.len() * 95 / 100).min(sorted.len() - 1)].max(1e-9);
-        let inner = rect.grown(-5.0 * s);
+        let inner = rect.grown(-(5.0 * s).min(rect.h / 7.0));
         let step = inner.w / (crate::stats::CURVE - 1) as f32;
         let first = inner.x + inner.w - step * (samples.len() - 1) as f32;
         let points: Vec<(f32, f32)> = samples

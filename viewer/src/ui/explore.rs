@@ -1,14 +1,15 @@
 //! The screen of an encoder: where everything is, and drawing it.
 
 use super::brush::Brush;
-use super::layout::{BAR, Layout, MARGIN, SIDE, style};
+use super::layout::{BAR, Layout, MARGIN, SIDE, status_height, style};
 use super::panel::ModelPanel;
-use super::{Item, Kind};
+use super::{Item, Kind, Sign};
 use crate::app::{Action, EXPLORE_HELP};
 use crate::draw::theme::{ACCENT, BACKGROUND, Colour, DIM, FAINT, LINE, PANEL, TEXT, label_colour};
 use crate::draw::{Align, Canvas, Fonts, Rect, Weight};
 use crate::embedding::Sample;
 use crate::explore::{Explorer, NEAREST, State, View};
+use crate::model::EncoderFile;
 use crate::picture::Picture;
 use crate::text;
 
@@ -31,7 +32,8 @@ pub fn lay_out(explorer: &mut Explorer, fonts: &Fonts, width: usize, height: usi
     let has_strip = explorer.panels && explorer.view == View::Map && h >= 420.0 * s && w >= 420.0 * s;
     let strip = if has_strip { STRIP * s } else { 0.0 };
     let side = if explorer.panels && w >= 760.0 * s && h >= 480.0 * s { SIDE * s } else { 0.0 };
-    let view = Rect::new(0.0, bar, (w - side).max(1.0), (h - bar - strip).max(1.0));
+    let status = status_height(explorer.panels, side, w, h, s);
+    let view = Rect::new(0.0, bar, (w - side).max(1.0), (h - bar - strip - status).max(1.0));
     explorer.viewport = view;
     explorer.scale = s;
     layout.push(view, Kind::View);
@@ -45,15 +47,44 @@ pub fn lay_out(explorer: &mut Explorer, fonts: &Fonts, width: usize, height: usi
     if side > 0.0 {
         layout.images_panel(explorer, Rect::new(w - side, bar, side, h - bar - strip));
     }
+    if status > 0.0 {
+        model_panel(explorer, &explorer.file)
+            .lay_out_line(&mut layout, Rect::new(0.0, view.y + view.h, w, status));
+    }
     if strip > 0.0 {
         layout.strip(explorer, Rect::new(0.0, h - strip, w, strip));
     }
     if bar > 0.0 {
         let tabs =
             View::ALL.into_iter().map(|view| (view.name(), explorer.view == view, Action::SetView(view)));
-        layout.tabs(w, side > 0.0, tabs);
+        layout.tabs(w, tabs, explorer.help, &[(Sign::Camera, false, Action::SavePicture)]);
     }
     layout.items
+}
+
+fn model_panel<'a>(explorer: &'a Explorer, file: &'a EncoderFile) -> ModelPanel<'a> {
+    let about: Vec<String> = [file.architecture.clone(), file.dataset.clone()]
+        .into_iter()
+        .flatten()
+        .chain([format!("{} → {}", file.image.to_string().replace('x', "×"), file.features)])
+        .collect();
+    ModelPanel {
+        catalogue: &explorer.catalogue,
+        path: &file.path,
+        name: &file.name,
+        about: about.join("  ·  "),
+        precision: file.precision,
+        bytes: file.bytes,
+        engines: &file.engines,
+        engine: explorer.engine,
+        threads: explorer.threads,
+        described: &explorer.described,
+        per: "per image, last second",
+        latency: explorer.figures.latencies.first().copied().flatten(),
+        figures: &explorer.figures,
+        list: explorer.list,
+        is_short: false,
+    }
 }
 
 /// The largest side up to `side` for which the picture's pixels all have one size.
@@ -136,28 +167,7 @@ impl Layout<'_> {
 
     fn images_panel(&mut self, explorer: &Explorer, rect: Rect) {
         let s = self.scale;
-        let file = &explorer.file;
-        let about: Vec<String> = [file.architecture.clone(), file.dataset.clone()]
-            .into_iter()
-            .flatten()
-            .chain([format!("{} → {}", file.image.to_string().replace('x', "×"), file.features)])
-            .collect();
-        let panel = ModelPanel {
-            catalogue: &explorer.catalogue,
-            path: &file.path,
-            name: &file.name,
-            about: about.join("  ·  "),
-            made_of: format!("{}  ·  {}", file.precision, text::size(file.bytes)),
-            engines: &file.engines,
-            engine: explorer.engine,
-            threads: explorer.threads,
-            described: &explorer.described,
-            per: "per image, last second",
-            latency: explorer.figures.latencies.first().copied().flatten(),
-            figures: &explorer.figures,
-            list: explorer.list,
-        };
-        let Some(mut y) = panel.lay_out(self, rect) else { return };
+        let Some(mut y) = model_panel(explorer, &explorer.file).lay_out(self, rect) else { return };
         let (x, right) = (rect.x + MARGIN * s, rect.x + rect.w - MARGIN * s);
         let bottom = rect.y + rect.h;
         if y + 60.0 * s > bottom {
@@ -235,7 +245,7 @@ impl Explorer {
         if let (Some(label), Some((same, of))) =
             (sample.label.and_then(|l| self.labels.get(l)), self.agreement())
         {
-            lines.push(format!("{same} of the {of} nearest in {label}"));
+            lines.push(format!("{same} of {of} nearest in {label}"));
         }
         lines.push(if self.pinned { "stays; Space lets go".into() } else { "click to stay with it".into() });
         Words { name: sample.name.clone(), lines }
@@ -253,6 +263,9 @@ pub fn paint(explorer: &Explorer, items: &[Item], canvas: &mut Canvas, fonts: &m
         painter.item(item, over == Some(index) && !explorer.help);
     }
     painter.brush.message(explorer.message.as_ref(), explorer.viewport);
+    if let Some(item) = over.and_then(|index| items.get(index)).filter(|_| !explorer.help) {
+        painter.brush.tooltip(item);
+    }
     if explorer.help {
         painter.brush.help(EXPLORE_HELP, [&[0, 1, 2], &[3, 4]]);
     }

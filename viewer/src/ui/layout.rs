@@ -5,8 +5,8 @@ use super::{Item, Kind, Sign};
 use crate::app::{Action, App, Mode, SliderSet, SliderTarget};
 use crate::draw::theme::{ALERT, Colour, DIM, FAINT, LINE, PANEL, TEXT};
 use crate::draw::{Align, Fonts, Rect, TextStyle, Weight};
+use crate::model::GeneratorFile;
 use crate::record::RecordFormat;
-use crate::text;
 use crate::walk::Interpolation;
 
 /// The bar at the top.
@@ -15,6 +15,8 @@ pub(super) const BAR: f32 = 48.0;
 pub(super) const SIDE: f32 = 304.0;
 /// The timeline at the bottom.
 pub(super) const TIMELINE: f32 = 92.0;
+/// The line of figures where the panel at the right has no room.
+pub(super) const STATUS: f32 = 26.0;
 /// The distance from the edges.
 pub(super) const MARGIN: f32 = 20.0;
 
@@ -33,7 +35,8 @@ pub fn lay_out(app: &mut App, fonts: &Fonts, width: usize, height: usize, scale:
     let bar = if app.panels && h >= 240.0 * s { BAR * s } else { 0.0 };
     let timeline = if app.panels && h >= 400.0 * s && w >= 420.0 * s { TIMELINE * s } else { 0.0 };
     let side = if app.panels && w >= 760.0 * s && h >= 480.0 * s { SIDE * s } else { 0.0 };
-    let view = Rect::new(0.0, bar, (w - side).max(1.0), (h - bar - timeline).max(1.0));
+    let status = status_height(app.panels, side, w, h, s);
+    let view = Rect::new(0.0, bar, (w - side).max(1.0), (h - bar - timeline - status).max(1.0));
     let inset = if app.panels { (12.0 * s).min(view.w / 8.0).min(view.h / 8.0).floor() } else { 0.0 };
     app.viewport = match app.mode {
         Mode::Map => view,
@@ -43,13 +46,47 @@ pub fn lay_out(app: &mut App, fonts: &Fonts, width: usize, height: usize, scale:
     if side > 0.0 {
         layout.side(app, Rect::new(w - side, bar, side, h - bar - timeline));
     }
+    if status > 0.0 {
+        let file = std::sync::Arc::clone(&app.lane.file);
+        model_panel(app, &file).lay_out_line(&mut layout, Rect::new(0.0, view.y + view.h, w, status));
+    }
     if timeline > 0.0 {
         layout.timeline(app, Rect::new(0.0, h - timeline, w, timeline));
     }
     if bar > 0.0 {
-        layout.bar(app, w, side > 0.0);
+        layout.bar(app, w);
     }
     layout.items
+}
+
+/// The height of the line of figures, which is there instead of the panel at the right.
+pub(super) fn status_height(panels: bool, side: f32, w: f32, h: f32, s: f32) -> f32 {
+    if panels && side == 0.0 && h >= 240.0 * s && w >= 240.0 * s { STATUS * s } else { 0.0 }
+}
+
+fn model_panel<'a>(app: &'a App, file: &'a GeneratorFile) -> ModelPanel<'a> {
+    let about: Vec<String> = [file.architecture.clone(), file.dataset.clone()]
+        .into_iter()
+        .flatten()
+        .chain([file.image.to_string().replace('x', "×"), format!("z {}", file.space.size)])
+        .collect();
+    ModelPanel {
+        catalogue: &app.catalogue,
+        path: &file.path,
+        name: &file.name,
+        about: about.join("  ·  "),
+        precision: file.precision,
+        bytes: file.bytes,
+        engines: &file.engines,
+        engine: app.lane.engine,
+        threads: app.lane.threads,
+        described: app.described(),
+        per: if app.mode == Mode::Grid { "per image, last second" } else { "last second" },
+        latency: app.figures.latencies.get(app.own_lane()).copied().flatten(),
+        figures: &app.figures,
+        list: app.list,
+        is_short: app.sliders.set != SliderSet::Off,
+    }
 }
 
 pub(super) fn style(size: f32, weight: Weight, colour: Colour) -> TextStyle {
@@ -84,13 +121,15 @@ impl Layout<'_> {
         self.fonts.width(label, 13.0 * self.scale, Weight::SemiBold).ceil() + 22.0 * self.scale
     }
 
-    /// The bar at the top with the name and tabs. Returns where the hint at its right begins, if there is one.
+    /// The bar at the top with the name, tabs and, if there is room, a button for the help and icons to its left. Returns
+    /// the free space between them.
     pub(super) fn tabs<'t>(
         &mut self,
         w: f32,
-        wide: bool,
         tabs: impl Iterator<Item = (&'t str, bool, Action)>,
-    ) -> Option<f32> {
+        help: bool,
+        icons: &[(Sign, bool, Action)],
+    ) -> (f32, f32) {
         let s = self.scale;
         self.push(Rect::new(0.0, 0.0, w, BAR * s), Kind::Fill(PANEL));
         self.push(Rect::new(0.0, BAR * s - 1.0, w, 1.0), Kind::Fill(LINE));
@@ -102,32 +141,41 @@ impl Layout<'_> {
         for (name, on, action) in tabs {
             x = self.button(name, x, 11.0 * s, on, action);
         }
-        if !wide && w < 640.0 * s {
-            return None;
+        let mut right = w - MARGIN * s;
+        let width = self.button_width("Help");
+        if right - width < x {
+            return (x, right);
         }
-        let (hint, right) = ("H  help", w - MARGIN * s);
-        self.right(hint, right, 30.0 * s, style(13.0, Weight::Regular, FAINT));
-        Some(right - self.fonts.width(hint, 13.0 * s, Weight::Regular) - 20.0 * s)
+        right -= width;
+        self.button("Help", right, 11.0 * s, help, Action::ToggleHelp);
+        right -= 8.0 * s;
+        for &(sign, on, action) in icons {
+            if right - 26.0 * s < x {
+                break;
+            }
+            right -= 26.0 * s;
+            self.push(Rect::new(right, 11.0 * s, 26.0 * s, 26.0 * s), Kind::Icon { sign, on, action });
+            right -= 6.0 * s;
+        }
+        (x, right)
     }
 
-    fn bar(&mut self, app: &App, w: f32, wide: bool) {
+    fn bar(&mut self, app: &App, w: f32) {
         let s = self.scale;
         let tabs = Mode::ALL.into_iter().map(|mode| (mode.name(), app.mode == mode, Action::SetMode(mode)));
-        let Some(left) = self.tabs(w, wide, tabs) else { return };
         let recording = app.recording.as_ref().map(|(clip, _)| clip.len());
         let on = recording.is_some();
         let sign = if on { Sign::Stop } else { Sign::Record };
-        self.push(
-            Rect::new(left - 26.0 * s, 11.0 * s, 26.0 * s, 26.0 * s),
-            Kind::Icon { sign, on, action: Action::ToggleRecording(RecordFormat::Gif) },
-        );
-        if let Some(frames) = recording {
-            self.right(
-                format!("recording · {frames}"),
-                left - 36.0 * s,
-                30.0 * s,
-                style(13.0, Weight::SemiBold, ALERT),
-            );
+        let record = Action::ToggleRecording(RecordFormat::Gif);
+        let icons = [(sign, on, record), (Sign::Camera, false, Action::SavePicture)];
+        let (left, right) = self.tabs(w, tabs, app.help, &icons);
+        let Some(frames) = recording else { return };
+        // As much of it as fits.
+        let words = [format!("recording · {frames}"), frames.to_string()];
+        let fits =
+            |text: &&String| self.fonts.width(text, 13.0 * s, Weight::SemiBold) <= right - 8.0 * s - left;
+        if let Some(text) = words.iter().find(fits).cloned() {
+            self.right(text, right - 6.0 * s, 29.0 * s, style(13.0, Weight::SemiBold, ALERT));
         }
     }
 
@@ -141,27 +189,7 @@ impl Layout<'_> {
         let width = right - x;
         let bottom = rect.y + rect.h;
         let file = std::sync::Arc::clone(&app.lane.file);
-        let about: Vec<String> = [file.architecture.clone(), file.dataset.clone()]
-            .into_iter()
-            .flatten()
-            .chain([file.image.to_string().replace('x', "×"), format!("z {}", file.space.size)])
-            .collect();
-        let panel = ModelPanel {
-            catalogue: &app.catalogue,
-            path: &file.path,
-            name: &file.name,
-            about: about.join("  ·  "),
-            made_of: format!("{}  ·  {}", file.precision, text::size(file.bytes)),
-            engines: &file.engines,
-            engine: app.lane.engine,
-            threads: app.lane.threads,
-            described: app.described(),
-            per: if app.mode == Mode::Grid { "per image, last second" } else { "last second" },
-            latency: app.figures.latencies.get(app.own_lane()).copied().flatten(),
-            figures: &app.figures,
-            list: app.list,
-        };
-        let Some(mut y) = panel.lay_out(self, rect) else {
+        let Some(mut y) = model_panel(app, &file).lay_out(self, rect) else {
             app.sliders.rows = 0;
             return;
         };
@@ -171,6 +199,15 @@ impl Layout<'_> {
             return;
         }
         self.heading("WALK", x, y);
+        let files =
+            [(Sign::Load, Action::LoadWalk), (Sign::Save, Action::SaveWalk), (Sign::Die, Action::NewWalk)];
+        for (place, (sign, action)) in files.into_iter().enumerate() {
+            let left = right - (20.0 + 26.0 * place as f32) * s;
+            self.push(
+                Rect::new(left, y - 14.0 * s, 20.0 * s, 20.0 * s),
+                Kind::Icon { sign, on: false, action },
+            );
+        }
         y += 12.0 * s;
         let mut left = x;
         for interpolation in Interpolation::ALL {
@@ -194,7 +231,7 @@ impl Layout<'_> {
         slider(self, y, SliderTarget::Truncation, "Truncation", psi, 0.0);
 
         // Directions.
-        y += 52.0 * s;
+        y += (18.0 + super::panel::gap(rect.h, s)) * s;
         app.sliders.rows = 0;
         if y + 40.0 * s > bottom {
             return;
@@ -267,7 +304,17 @@ impl Layout<'_> {
             x += 32.0 * s;
         }
         let mut end = rect.w - MARGIN * s;
-        for (sign, action) in [(Sign::Cross, Action::DeleteKey), (Sign::Plus, Action::AddRandomKey)] {
+        // From the right; in narrow windows those that matter less are left out.
+        for (sign, action, least) in [
+            (Sign::Cross, Action::DeleteKey, 0.0),
+            (Sign::Later, Action::MoveKey(true), 760.0),
+            (Sign::Earlier, Action::MoveKey(false), 760.0),
+            (Sign::Die, Action::AddRandomKey, 560.0),
+            (Sign::Plus, Action::AddKey, 0.0),
+        ] {
+            if rect.w < least * s {
+                continue;
+            }
             end -= 26.0 * s;
             self.push(icon(end, 26.0 * s), Kind::Icon { sign, on: false, action });
             end -= 6.0 * s;

@@ -40,6 +40,18 @@ pub enum Sign {
     Record,
     /// A square.
     Stop,
+    /// A die.
+    Die,
+    /// An arrow to the left.
+    Earlier,
+    /// An arrow to the right.
+    Later,
+    /// A camera.
+    Camera,
+    /// An arrow down to a line.
+    Save,
+    /// An arrow up from a line.
+    Load,
 }
 
 /// What an item is.
@@ -156,7 +168,7 @@ impl Item {
                 Rect::new(x + left, y + h / 2.0 - 2.0 * s, (w - left - right).max(1.0), 4.0 * s)
             }
             Kind::Timeline => {
-                let side = 22.0 * s;
+                let side = 32.0 * s;
                 Rect::new(self.rect.x + side, self.rect.y, (self.rect.w - 2.0 * side).max(1.0), self.rect.h)
             }
             _ => self.rect,

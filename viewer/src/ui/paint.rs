@@ -19,6 +19,9 @@ pub fn paint(app: &App, items: &[Item], canvas: &mut Canvas, fonts: &mut Fonts, 
         painter.item(item, over == Some(index) && !app.help);
     }
     painter.brush.message(app.message.as_ref(), app.viewport);
+    if let Some(item) = over.and_then(|index| items.get(index)).filter(|_| !app.help) {
+        painter.brush.tooltip(item);
+    }
     if app.help {
         painter.brush.help(HELP, [&[0, 1, 4], &[2, 3, 5]]);
     }
@@ -279,11 +282,14 @@ impl Painter<'_> {
         let count = shown.results.len().max(1);
         let image = app.lane.file.image;
         let reference = shown.results.first().and_then(|result| result.images.as_ref().ok());
+        // An image and its difference, if there is something to compare with.
+        let images = if count == 1 { 1 } else { 2 };
         // Columns beside each other; rows of columns if that makes the images larger.
         let fit = |rows: usize| {
             let columns = count.div_ceil(rows);
             let (w, h) = (view.w / columns as f32 - 24.0 * s, view.h / rows as f32 - 108.0 * s);
-            ((w / image.width as f32).min(h / (2.0 * image.height as f32)).max(1.0) as usize, columns, rows)
+            let high = (images * image.height) as f32;
+            ((w / image.width as f32).min(h / high).max(1.0) as usize, columns, rows)
         };
         let (scale, columns, rows) = (1..=count.min(3))
             .map(fit)
@@ -293,9 +299,10 @@ impl Painter<'_> {
         let (cell_w, cell_h) = (view.w / columns as f32, view.h / rows as f32);
         for (index, (lane, result)) in shown.request.lanes.iter().zip(&shown.results).enumerate() {
             let x = (view.x + cell_w * ((index % columns) as f32 + 0.5) - w / 2.0).floor();
-            let top =
-                (view.y + cell_h * (index / columns) as f32 + (cell_h - 2.0 * h - 92.0 * s).max(0.0) / 2.0)
-                    .floor();
+            let top = (view.y
+                + cell_h * (index / columns) as f32
+                + (cell_h - images as f32 * h - 92.0 * s).max(0.0) / 2.0)
+                .floor();
             let middle = x + w / 2.0;
             let title = format!("{} · {}", lane.file.precision, lane.engine);
             self.brush.text(&title, (middle, top + 16.0 * s), 15.0, Weight::SemiBold, TEXT, Align::Centre);

@@ -18,7 +18,8 @@ pub(super) struct ModelPanel<'a> {
     pub(super) path: &'a Path,
     pub(super) name: &'a str,
     pub(super) about: String,
-    pub(super) made_of: String,
+    pub(super) precision: &'a str,
+    pub(super) bytes: u64,
     pub(super) engines: &'a [BackendKind],
     pub(super) engine: BackendKind,
     pub(super) threads: usize,
@@ -31,6 +32,13 @@ pub(super) struct ModelPanel<'a> {
     pub(super) figures: &'a Figures,
     /// Whether the list of models is shown instead.
     pub(super) list: bool,
+    /// Whether what follows needs the room more than the curve, if there is little.
+    pub(super) is_short: bool,
+}
+
+/// The space above a heading, in a panel of this height.
+pub(super) fn gap(height: f32, s: f32) -> f32 {
+    if height < 700.0 * s { 27.0 } else { 34.0 }
 }
 
 impl ModelPanel<'_> {
@@ -71,23 +79,37 @@ impl ModelPanel<'_> {
         let about = layout.cut(&self.about, 13.0, Weight::Regular, width);
         layout.text(about, x, y, style(13.0, Weight::Regular, DIM));
         y += 19.0 * s;
-        layout.text(self.made_of.as_str(), x, y, style(13.0, Weight::Regular, DIM));
+        let gap = gap(rect.h, s);
+        layout.text(self.made_of(), x, y, style(13.0, Weight::Regular, DIM));
         let variants: Vec<_> = self.catalogue.variants(self.path).collect();
+        let has_curve = !self.is_short || rect.h >= if variants.len() > 1 { 700.0 } else { 620.0 } * s;
         if variants.len() > 1 {
             y += 12.0 * s;
             let mut left = x;
+            let mut format = None;
             for (index, variant) in variants.into_iter().enumerate() {
+                // Of several formats each has a row of its own.
                 let name = self.catalogue.variant_name(variant);
-                if left > x && left + layout.button_width(&name) > right {
+                let (name, own) =
+                    name.split_once(' ').map_or((&*name, None), |(name, own)| (name, Some(own)));
+                let is_first = own.is_some() && format.as_deref() != own;
+                if (is_first && format.is_some()) || (left > x && left + layout.button_width(name) > right) {
                     (left, y) = (x, y + 32.0 * s);
                 }
-                left = layout.button(&name, left, y, variant == self.path, Action::OpenVariant(index));
+                if let (true, Some(own)) = (is_first, own) {
+                    layout.text(own, x, y + 17.5 * s, style(13.0, Weight::Regular, FAINT));
+                    format = Some(own.to_owned());
+                }
+                if own.is_some() && left == x {
+                    left += 44.0 * s;
+                }
+                left = layout.button(name, left, y, variant == self.path, Action::OpenVariant(index));
             }
             y += 26.0 * s;
         }
 
         // What runs it.
-        y += 34.0 * s;
+        y += gap * s;
         layout.heading("ENGINE", x, y);
         y += 12.0 * s;
         let mut left = x;
@@ -108,7 +130,7 @@ impl ModelPanel<'_> {
         layout.text(described, x, y + 43.0 * s, style(12.0, Weight::Regular, FAINT));
 
         // How fast.
-        y += 74.0 * s;
+        y += (40.0 + gap) * s;
         layout.heading("LATENCY", x, y);
         layout.right(self.per, right, y, style(12.0, Weight::Regular, FAINT));
         y += 30.0 * s;
@@ -123,9 +145,12 @@ impl ModelPanel<'_> {
             layout.text("p50", after, y, style(12.0, Weight::Regular, DIM));
             layout.right(format!("p99  {p99}"), right, y, style(14.0, Weight::SemiBold, WARM));
         }
-        y += 12.0 * s;
-        layout.push(Rect::new(x, y, width, 46.0 * s), Kind::Sparkline);
-        y += 66.0 * s;
+        if has_curve {
+            let curve = if rect.h < 700.0 * s { 36.0 } else { 46.0 };
+            layout.push(Rect::new(x, y + 12.0 * s, width, curve * s), Kind::Sparkline);
+            y += (12.0 + curve) * s;
+        }
+        y += 20.0 * s;
         let fps = match self.figures.fps {
             0 => "still".into(),
             fps => format!("{fps} fps"),
@@ -135,7 +160,47 @@ impl ModelPanel<'_> {
             let p99 = format!("frame p99  {}", text::duration(p99));
             layout.right(p99, right, y, style(13.0, Weight::Regular, DIM));
         }
-        Some(y + 34.0 * s)
+        Some(y + gap * s)
+    }
+
+    fn made_of(&self) -> String {
+        format!("{}  ·  {}", self.precision, text::size(self.bytes))
+    }
+
+    /// The same in a line, for a window without the room for a panel.
+    pub(super) fn lay_out_line(&self, layout: &mut Layout<'_>, rect: Rect) {
+        let s = layout.scale;
+        layout.push(rect, Kind::Fill(PANEL));
+        layout.push(Rect::new(rect.x, rect.y, rect.w, 1.0), Kind::Fill(LINE));
+        let baseline = rect.y + rect.h / 2.0 + 4.4 * s;
+        let (x, mut right) = (rect.x + MARGIN * s, rect.x + rect.w - MARGIN * s);
+        let mut parts = vec![];
+        if self.figures.fps > 0 {
+            parts.push(format!("{} fps", self.figures.fps));
+        }
+        let dim = style(12.0, Weight::Regular, DIM);
+        match self.latency {
+            Some((p50, p99)) => {
+                parts.push(format!("p99 {}", text::duration(p99)));
+                parts.push(text::duration(p50));
+            }
+            None => parts.push("idle".into()),
+        }
+        parts.reverse();
+        let figures = parts.join("  ·  ");
+        layout.right(figures.as_str(), right, baseline, dim);
+        // The digits change; what is to their left stays where it is.
+        right -= layout.fonts.width(&figures, 12.0 * s, Weight::Regular).max(190.0 * s) + 12.0 * s;
+        if rect.w >= 560.0 * s {
+            let curve = Rect::new(right - 90.0 * s, rect.y + 5.0 * s, 90.0 * s, rect.h - 9.0 * s);
+            layout.push(curve, Kind::Sparkline);
+            right = curve.x - 12.0 * s;
+        }
+        let model = format!("{}  ·  {}  ·  {}", self.name, self.engine.name(), self.made_of());
+        if right - x > 80.0 * s {
+            let model = layout.cut(&model, 12.0, Weight::Regular, right - x);
+            layout.text(model, x, baseline, dim);
+        }
     }
 
     /// The list of models; of many, those around this one.
@@ -149,8 +214,12 @@ impl ModelPanel<'_> {
         for (place, (index, path)) in paths.iter().enumerate().skip(first).take(rows).enumerate() {
             let area = Rect::new(rect.x, rect.y + height * place as f32, rect.w, height - 4.0 * s);
             let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-            let label = layout.cut(&stem, 13.0, Weight::SemiBold, rect.w - 70.0 * s);
-            let detail = path.extension().unwrap_or_default().to_string_lossy().into_owned();
+            let label = layout.cut(&stem, 13.0, Weight::SemiBold, rect.w - 94.0 * s);
+            let detail = if self.catalogue.unreadable.contains(path) {
+                "unreadable".into()
+            } else {
+                path.extension().unwrap_or_default().to_string_lossy().into_owned()
+            };
             layout
                 .push(area, Kind::Row { label, detail, on: index == own, action: Action::OpenModel(index) });
         }
