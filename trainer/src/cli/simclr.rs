@@ -580,7 +580,11 @@ fn conclude(folder: &RunFolder, outcome: &Outcome, json: bool) -> anyhow::Result
                 }
                 if outcome.session_iterations > 0 {
                     let speed = outcome.session_iterations as f64 / outcome.session_seconds;
-                    println!("speed:     {speed:.2} it/s");
+                    let views = speed * 2.0 * info.hyperparameters.batch as f64;
+                    let waited = 100.0 * outcome.waited_seconds / outcome.session_seconds;
+                    println!(
+                        "speed:     {speed:.2} it/s, {views:.0} views/s; waited for views {waited:.1} % of the time"
+                    );
                 }
                 for finding in &info.diagnosis {
                     println!("finding:   iteration {}: {}", finding.iteration, finding.message);

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use latent_runtime::rng::Rng;
 use serde::{Deserialize, Serialize};
@@ -58,6 +58,8 @@ pub struct Outcome {
     pub session_iterations: u64,
     /// Seconds this session's iterations took.
     pub session_seconds: f64,
+    /// How long of that it waited for views of images.
+    pub waited_seconds: f64,
 }
 
 /// What a checkpoint holds besides tensors.
@@ -99,6 +101,8 @@ struct Session<'a> {
     pending: Vec<Pending>,
     progress: Progress,
     started: Instant,
+    /// How long training has waited for views.
+    waited: Duration,
     seconds_before: f64,
     iteration_at_start: u64,
 }
@@ -175,6 +179,7 @@ impl<'a> Session<'a> {
             pending: Vec::new(),
             progress,
             started: Instant::now(),
+            waited: Duration::ZERO,
             seconds_before: state.seconds,
             iteration_at_start: start,
             state,
@@ -193,7 +198,9 @@ impl<'a> Session<'a> {
         while self.state.iteration < options.iterations {
             let index = self.state.iteration;
             let lr = schedule.at(index);
+            let before = Instant::now();
             let views = self.views.get(index)?;
+            self.waited += before.elapsed();
             let values = self.learner.step(&views.images, lr)?;
             self.state.iteration += 1;
             let i = self.state.iteration;
@@ -377,7 +384,13 @@ impl<'a> Session<'a> {
         self.logs.events.flush()?;
         draw_plot(self.job.folder.path(), &self.job.info)?;
         self.progress.finish();
-        Ok(Outcome { ending, info: self.job.info, session_iterations, session_seconds })
+        Ok(Outcome {
+            ending,
+            info: self.job.info,
+            session_iterations,
+            session_seconds,
+            waited_seconds: self.waited.as_secs_f64(),
+        })
     }
 
     fn session_seconds(&self) -> f64 {
