@@ -220,13 +220,26 @@ pub fn neighbours(args: KnnArgs) -> anyhow::Result<()> {
     let vote = Vote { k: i64::try_from(args.k)?, temperature: args.temperature };
     let classes = subject.classes();
     let measure = |(train, test): (Examples, Examples)| evaluate::neighbours(&train, &test, classes, vote);
-    let (trained, _) = measure(subject.features(&subject.frozen, false)?)?;
-    let (untrained, pixels) = if args.no_baselines {
-        (None, None)
-    } else {
-        let untrained = subject.frozen.untrained()?;
-        (Some(measure(subject.features(&untrained, false)?)?.0), Some(measure(subject.pixels()?)?.0))
+    // Each figure is shown as soon as it is known: the next may take minutes.
+    let say = |name: &str, found: Accuracy| {
+        if !args.json {
+            println!("{name:<10} {:.2} % (top-5 {:.2} %)", 100.0 * found.top1, 100.0 * found.top5);
+        }
     };
+    if !args.json {
+        println!("{}, k = {}", subject.about(&args.common.run), vote.k);
+    }
+    let (trained, _) = measure(subject.features(&subject.frozen, false)?)?;
+    say("encoder", trained);
+    let (mut untrained, mut pixels) = (None, None);
+    if !args.no_baselines {
+        let found = measure(subject.features(&subject.frozen.untrained()?, false)?)?.0;
+        say("untrained", found);
+        untrained = Some(found);
+        let found = measure(subject.pixels()?)?.0;
+        say("pixels", found);
+        pixels = Some(found);
+    }
     if args.json {
         let result = json!({
             "run": args.common.run, "iteration": subject.frozen.iteration, "data": subject.train.source,
@@ -234,16 +247,6 @@ pub fn neighbours(args: KnnArgs) -> anyhow::Result<()> {
             "encoder": trained, "untrained": untrained, "pixels": pixels,
         });
         println!("{}", serde_json::to_string_pretty(&result)?);
-        return Ok(());
-    }
-    println!("{}, k = {}", subject.about(&args.common.run), vote.k);
-    let line = |name: &str, found: Accuracy| {
-        println!("{name:<10} {:.2} % (top-5 {:.2} %)", 100.0 * found.top1, 100.0 * found.top5);
-    };
-    line("encoder", trained);
-    if let (Some(untrained), Some(pixels)) = (untrained, pixels) {
-        line("untrained", untrained);
-        line("pixels", pixels);
     }
     Ok(())
 }
@@ -261,16 +264,28 @@ pub fn probe(args: ProbeArgs) -> anyhow::Result<()> {
     let measure = |(train, test): (Examples, Examples)| {
         evaluate::probe_seeds(&train, &test, subject.classes(), args.preset, seeds.clone(), places)
     };
-    let (trained, last) = measure(subject.features(&subject.frozen, args.mirrored)?)?;
-    let (untrained, pixels): (Option<Spread>, Option<Spread>) = if args.no_baselines {
-        (None, None)
-    } else {
-        let untrained = subject.frozen.untrained()?;
-        let untrained = measure(subject.features(&untrained, args.mirrored)?)?.0;
-        (Some(untrained), Some(measure(subject.pixels()?)?.0))
-    };
-
     let used = places(args.seed).len();
+    // Each figure is shown as soon as it is known: the next may take minutes.
+    let say = |name: &str, found: &Spread| {
+        if !args.json {
+            println!("{name:<10} {found}");
+        }
+    };
+    if !args.json {
+        println!("{}, {used} labels", subject.about(&args.common.run));
+    }
+    let (trained, last) = measure(subject.features(&subject.frozen, args.mirrored)?)?;
+    say("encoder", &trained);
+    let (mut untrained, mut pixels) = (None, None);
+    if !args.no_baselines {
+        let found = measure(subject.features(&subject.frozen.untrained()?, args.mirrored)?)?.0;
+        say("untrained", &found);
+        untrained = Some(found);
+        let found = measure(subject.pixels()?)?.0;
+        say("pixels", &found);
+        pixels = Some(found);
+    }
+
     let file = args.confusion.clone().unwrap_or_else(|| args.common.run.join("confusion.png"));
     let mut confusion = Confusion::new(&subject.train.class_names);
     if let Some(last) = &last {
@@ -292,11 +307,7 @@ pub fn probe(args: ProbeArgs) -> anyhow::Result<()> {
         println!("{}", serde_json::to_string_pretty(&result)?);
         return Ok(());
     }
-    println!("{}, {used} labels", subject.about(&args.common.run));
-    println!("encoder    {trained}");
     if let (Some(untrained), Some(pixels)) = (untrained, pixels) {
-        println!("untrained  {untrained}");
-        println!("pixels     {pixels}");
         println!(
             "gain       {:.2} points over the untrained encoder, {:.2} over the pixels",
             100.0 * (trained.top1 - untrained.top1),
