@@ -78,7 +78,9 @@ impl Display {
         let folder = tempfile::tempdir().unwrap();
         let mut server = Command::new("Xvfb")
             .arg(format!(":{number}"))
-            .args(["-displayfd", "1", "-nolisten", "tcp", "-screen", "0"])
+            // Without `-noreset` it starts anew whenever its last client leaves, such as an xdotool that looks for the window,
+            // and refuses a viewer that comes in that moment.
+            .args(["-displayfd", "1", "-noreset", "-nolisten", "tcp", "-screen", "0"])
             .arg(format!("{}x{}x24", SIZE.0, SIZE.1))
             .arg("-fbdir")
             .arg(folder.path())
