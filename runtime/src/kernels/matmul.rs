@@ -150,6 +150,8 @@ const PARALLEL: usize = if cfg!(test) { 1 << 10 } else { 1 << 18 };
 const NARROW_COST: usize = 4;
 /// Chunks that each thread gets, so that one that is late does not hold up the others.
 const CHUNKS: usize = 4;
+/// Shares are whole tiles where tiles have up to so many blocks; larger ones are cut, so that shares are equal.
+const SHARED_BLOCKS: usize = 4;
 /// Weights of so many bytes stay in one core's cache while pixels stream by.
 const CACHED: usize = 256 << 10;
 
@@ -352,7 +354,7 @@ fn drive<K: TileKernel>(
     if by_pixels {
         pixels = share.of(pixels.len(), max_rows);
     } else {
-        blocks = share.of(blocks.len(), max_blocks);
+        blocks = share.of(blocks.len(), max_blocks.min(SHARED_BLOCKS));
     }
     let pointers = Pointers::new(geometry, input, &part.weights, &part.epilogue, target.pointer);
     let mut block = blocks.start;
