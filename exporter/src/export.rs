@@ -1,13 +1,14 @@
 //! From a run folder to ONNX files.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
+use latent_runtime::atomic::{self, Existing};
 use latent_runtime::onnx::ModelKind;
 use prost::Message;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::atomic::{self, Existing, WriteError};
 use crate::metadata;
 use crate::network::{self, Form, Network};
 use crate::onnx::{self, About, FloatType, Folding, Port};
@@ -61,7 +62,7 @@ pub enum ExportError {
     Onnx(#[from] onnx::WriteError),
     /// A file cannot be written.
     #[error(transparent)]
-    Write(#[from] WriteError),
+    Write(#[from] io::Error),
     /// The name is no part of a file name.
     #[error("--name {0:?}: expected the first part of a file name, without a folder")]
     Name(String),
@@ -93,7 +94,7 @@ pub fn export(run: &RunFolder, options: &Options) -> Result<Vec<Exported>, Expor
     let mut exported = Vec::new();
     for (path, kind, weights, network) in models {
         let bytes = onnx_bytes(run, &name, kind, weights, &network, options.folding);
-        atomic::write(&path, &bytes, options.existing)?;
+        atomic::write_file(&path, &bytes, options.existing)?;
         exported.push(Exported {
             path,
             kind: kind.name(),
@@ -143,7 +144,7 @@ pub fn export_encoder(
         metadata: metadata::of_encoder(&run.json, run.checkpoint.iteration, form, &encoder),
     };
     let bytes = onnx::write(&encoder.graph, &about, FloatType::F32)?.encode_to_vec();
-    atomic::write(&path, &bytes, options.existing)?;
+    atomic::write_file(&path, &bytes, options.existing)?;
     Ok(Exported {
         path,
         kind: ModelKind::Encoder.name(),

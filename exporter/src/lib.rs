@@ -10,7 +10,6 @@
 //!
 //! The program `exporter` is a command line around this library.
 
-pub mod atomic;
 pub mod convert;
 pub mod export;
 pub mod graph;

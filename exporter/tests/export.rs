@@ -153,7 +153,11 @@ fn the_same_run_gives_the_same_bytes_and_nothing_is_overwritten() {
     // The discriminator is not there yet; all the same nothing is written, for the generator is.
     let output = export(&run, &out, &["--discriminator"]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains("run.fp32.onnx: already exists; give --force"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("run.fp32.onnx is there already; replace it with --force"),
+        "{}",
+        stderr(&output)
+    );
     assert_eq!(fs::read_dir(&out).unwrap().count(), 1);
 
     assert!(export(&run, &out, &["--force"]).status.success());
@@ -263,7 +267,7 @@ fn an_out_that_cannot_be_written_is_explained() {
     fs::write(folder.path().join("file"), "").unwrap();
     let output = export(&run, &folder.path().join("file/models"), &[]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains("cannot make the folder"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("file is a file, not a folder"), "{}", stderr(&output));
     assert_eq!(export(&run, folder.path(), &["--weights", "best"]).status.code(), Some(2));
 }
 

@@ -46,6 +46,8 @@ extern crate alloc;
 extern crate std;
 
 mod aligned;
+#[cfg(feature = "std")]
+pub mod atomic;
 pub mod backend;
 pub mod format;
 pub mod gallery;

@@ -205,7 +205,7 @@ fn what_cannot_be_done_is_explained() {
         (vec!["embed", "m.lat", "bank"], 1, "cut.jpg as an image: the JPEG file has no end: it was cut off"),
         (vec!["embed", "d.lat", "bank/red"], 1, "d.lat gives no embeddings: it is a discriminator"),
         (vec!["embed", "x.lat", "bank/red"], 1, "latent.normalise.mean \"1\", expected 3 numbers"),
-        (vec!["embed", "m.lat", "bank/red", "--out", "there.csv"], 1, "--force overwrites it"),
+        (vec!["embed", "m.lat", "bank/red", "--out", "there.csv"], 1, "replace it with --force"),
         (vec!["embed", "m.lat", "bank/red", "--out", "a.npz"], 1, ".safetensors, .csv, .gallery"),
         (vec!["embed", "m.lat", "bank/red", "--backend", "ort"], 1, "packed model"),
         (search(&["text.png", "--model", "m.lat"]), 1, "text.png"),

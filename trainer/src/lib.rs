@@ -2,7 +2,6 @@
 //!
 //! The `trainer` program is a thin shell around [`cli`]; everything it does can be called from here.
 
-pub mod atomic;
 pub mod checkpoint;
 pub mod cli;
 pub mod data;

@@ -14,10 +14,10 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use latent_runtime::atomic::{self, Existing};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::atomic;
 use crate::diagnosis::Finding;
 use crate::gan::architecture::{ImageShape, NetKind};
 use crate::gan::losses::LossKind;
@@ -324,7 +324,7 @@ impl RunFolder {
     pub fn write_info(&self, info: &impl Description) -> Result<(), RunFolderError> {
         let mut text = serde_json::to_vec_pretty(info).map_err(io::Error::other)?;
         text.push(b'\n');
-        Ok(atomic::write_file(&self.path.join("run.json"), &text)?)
+        Ok(atomic::write_file(&self.path.join("run.json"), &text, Existing::Replace)?)
     }
 }
 

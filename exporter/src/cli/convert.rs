@@ -5,13 +5,13 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
-use latent_exporter::atomic::{self, Existing};
 use latent_exporter::convert::{Form, difference, for_floats, for_quantisation};
 use latent_exporter::import::import;
 use latent_exporter::onnx::{About, FloatType, write};
 use latent_exporter::pack::Difference;
 use latent_exporter::quantise::{Options, Report, quantise};
 use latent_exporter::task::TaskReport;
+use latent_runtime::atomic::{self, Existing};
 use latent_runtime::onnx;
 use latent_runtime::onnx::proto::ModelProto;
 use prost::Message;
@@ -77,7 +77,7 @@ enum FormName {
 }
 
 pub(crate) fn run(args: ConvertArgs) -> anyhow::Result<()> {
-    let existing = if args.force { Existing::Replace } else { Existing::Keep };
+    let existing = Existing::forced(args.force);
     atomic::check(&args.out, existing)?;
     // What is wrong with the file names it already; what is wrong with its contents does not.
     let model = onnx::load(&args.model)?;
@@ -108,7 +108,7 @@ pub(crate) fn run(args: ConvertArgs) -> anyhow::Result<()> {
     let difference =
         difference(&graph, &again, &about.metadata, floats, COMPARED, 0).with_context(context)?;
     let bytes = written.encode_to_vec();
-    atomic::write(&args.out, &bytes, existing)?;
+    atomic::write_file(&args.out, &bytes, existing)?;
     let text = if args.json {
         json(&args, &written, &bytes, &difference, &report)?
     } else {

@@ -4,11 +4,11 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use latent_exporter::atomic::Existing;
 use latent_exporter::export::{EncoderOptions, Exported, Options, export, export_encoder};
 use latent_exporter::network::Form;
 use latent_exporter::onnx::Folding;
 use latent_exporter::run::{self, Checkpoint, RunFolder, RunJson, RunKind, SimclrJson, WeightsChoice};
+use latent_runtime::atomic::Existing;
 
 use super::table::{grouped, table};
 
@@ -109,7 +109,7 @@ fn only(this: &str, other: &str, options: &[(&str, bool)]) -> anyhow::Result<()>
 
 impl ExportArgs {
     fn existing(&self) -> Existing {
-        if self.force { Existing::Replace } else { Existing::Keep }
+        Existing::forced(self.force)
     }
 
     fn folding(&self) -> Folding {

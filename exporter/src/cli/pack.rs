@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
-use latent_exporter::atomic::{self, Existing};
 use latent_exporter::import::import;
 use latent_exporter::pack::{
     Difference, FloatPrecision, difference, difference_on, is_quantised, pack_graph,
@@ -13,6 +12,7 @@ use latent_exporter::pack::{
 use latent_exporter::passes::optimise;
 use latent_exporter::quantise::{Report, quantise};
 use latent_exporter::task::TaskReport;
+use latent_runtime::atomic::{self, Existing};
 use latent_runtime::format::Model;
 use latent_runtime::onnx::{self, ModelMetadata};
 use sha2::{Digest, Sha256};
@@ -74,7 +74,7 @@ enum Precision {
 }
 
 pub(crate) fn run(args: PackArgs) -> anyhow::Result<()> {
-    let existing = if args.force { Existing::Replace } else { Existing::Keep };
+    let existing = Existing::forced(args.force);
     atomic::check(&args.out, existing)?;
     // What is wrong with the file names it already; what is wrong with its contents does not.
     let model = onnx::load(&args.model)?;
@@ -100,7 +100,7 @@ pub(crate) fn run(args: PackArgs) -> anyhow::Result<()> {
         None => difference(&graph, &metadata, &packed, COMPARED, 0),
     };
     let difference = difference.with_context(context)?;
-    atomic::write(&args.out, &packed, existing)?;
+    atomic::write_file(&args.out, &packed, existing)?;
     let quantisation = quantised.as_ref().map(|(quantisation, _)| quantisation);
     let text = match args.json {
         true => json(&args, &packed, &difference, quantisation)?,

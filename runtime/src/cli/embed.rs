@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 use clap::{Args, ValueEnum};
+use latent_runtime::atomic::{self, Existing};
 use latent_runtime::gallery::Storage;
 use serde_json::json;
 
 use super::embeddings::{Embeddings, Form};
 use super::encoder::{Encoder, EngineArgs};
-use super::{atomic, picture, print};
+use super::{picture, print};
 
 /// Turn images into embeddings.
 ///
@@ -69,7 +70,7 @@ pub(super) fn run(args: &EmbedArgs) -> anyhow::Result<()> {
     // Everything that can be refused without work is refused first.
     if let Some(out) = &args.out {
         Form::of(out)?;
-        atomic::check_target(out, args.force)?;
+        atomic::check(out, Existing::forced(args.force))?;
     }
     let files = picture::find(&args.images)?;
     let mut encoder = Encoder::open(&args.model, &args.engine)?;
@@ -86,7 +87,7 @@ pub(super) fn run(args: &EmbedArgs) -> anyhow::Result<()> {
     let embeddings = Embeddings::new(encoder.name(), dimension, embedded.values, &images);
     let (shape, seconds, engine) = (encoder.shape, embedded.seconds, encoder.backend.describe());
     if let Some(out) = &args.out {
-        atomic::write(out, &embeddings.encode(out, args.store.into())?, args.force)?;
+        atomic::write_file(out, &embeddings.encode(out, args.store.into())?, Existing::forced(args.force))?;
     }
     if args.json {
         let mut result = json!({

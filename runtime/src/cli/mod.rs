@@ -1,6 +1,5 @@
 //! The command line of `runtime`.
 
-mod atomic;
 mod bench;
 mod embed;
 mod embeddings;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
+use latent_runtime::atomic::{self, Existing};
 use latent_runtime::backend::{Backend, TensorInfo};
 use latent_runtime::latent::{Distribution, lerp, slerp};
 use latent_runtime::npy;
@@ -18,7 +19,7 @@ use serde_json::json;
 
 use super::image::{Sheet, read_png};
 use super::metadata::metadata;
-use super::{atomic, print, usage};
+use super::{print, usage};
 
 /// The most values of all inputs or outputs together: 4 GB.
 const MAX_VALUES: usize = 1 << 30;
@@ -110,7 +111,7 @@ struct Examples {
 pub(super) fn run(args: &RunArgs) -> anyhow::Result<()> {
     // Everything that can be refused without work is refused first.
     for target in args.out.iter().chain(&args.save_output) {
-        atomic::check_target(target, args.force)?;
+        atomic::check(target, Existing::forced(args.force))?;
     }
     if args.out.is_some() && args.out == args.save_output {
         return Err(usage!("--out and --save-output are the same file"));
@@ -203,7 +204,7 @@ fn generate(
     }
     if let Some(path) = &args.out {
         let png = sheet.png(&output, metadata.range.unwrap_or(ValueRange::SIGNED))?;
-        atomic::write(path, &png, args.force)?;
+        atomic::write_file(path, &png, Existing::forced(args.force))?;
     }
     save_output(args, backend.output(), examples.count, &output)?;
     let written: Vec<String> =
@@ -361,7 +362,7 @@ fn run_all(
 fn save_output(args: &RunArgs, info: TensorInfo<'_>, count: usize, values: &[f32]) -> anyhow::Result<()> {
     let Some(path) = &args.save_output else { return Ok(()) };
     let shape: Vec<usize> = [count].iter().chain(info.shape).copied().collect();
-    atomic::write(path, &npy::encode(path, &shape, values), args.force)
+    Ok(atomic::write_file(path, &npy::encode(path, &shape, values), Existing::forced(args.force))?)
 }
 
 fn check_count(count: usize, per_example: usize) -> anyhow::Result<()> {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use clap::Args;
+use latent_runtime::atomic::{self, Existing};
 use latent_runtime::gallery::{Neighbour, Storage, Vote, vote};
 use serde_json::json;
 
@@ -11,7 +12,7 @@ use super::embeddings::Embeddings;
 use super::encoder::{Encoder, EngineArgs};
 use super::image::Sheet;
 use super::text::{Align, table};
-use super::{atomic, picture, print};
+use super::{picture, print};
 
 /// Find the images most similar to an image among stored embeddings.
 ///
@@ -57,7 +58,7 @@ Examples:
 
 pub(super) fn run(args: &SearchArgs) -> anyhow::Result<()> {
     if let Some(out) = &args.out {
-        atomic::check_target(out, args.force)?;
+        atomic::check(out, Existing::forced(args.force))?;
     }
     let stored = Embeddings::read(&args.embeddings)?;
     let files = picture::find(&args.images)?;
@@ -87,7 +88,7 @@ pub(super) fn run(args: &SearchArgs) -> anyhow::Result<()> {
         results.push(Found { name: file.path.display().to_string(), neighbours, votes });
     }
     if let Some(out) = &args.out {
-        atomic::write(out, &draw(args, &encoder, &stored, &results)?, args.force)?;
+        atomic::write_file(out, &draw(args, &encoder, &stored, &results)?, Existing::forced(args.force))?;
     }
     if args.json {
         let result = json!({

@@ -2,19 +2,20 @@
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
+use latent_runtime::atomic::{self, Existing};
 use latent_runtime::rng::Rng;
 
 use crate::data::fetch::{Event, FetchOptions, SOURCES, fetch, source};
 use crate::data::stats::{Stats, stats};
 use crate::data::{DataError, DataSpec, Dataset, LoadOptions, Split, data_folders};
-use crate::{atomic, report};
+use crate::report;
 
 /// Options of `trainer data`.
 #[derive(Debug, Args)]
@@ -328,7 +329,8 @@ fn print(text: &str) -> anyhow::Result<()> {
 }
 
 fn run_show(args: &ShowArgs) -> anyhow::Result<()> {
-    refuse_overwrite(&args.out, args.force)?;
+    let existing = Existing::forced(args.force);
+    atomic::check(&args.out, existing)?;
     let data = args.source.resolve()?.load(args.split, &args.source.options())?;
     let chosen = choose(&data, args.count as usize, args.source.seed, args.by_class);
     let pixels: Vec<u8> = chosen.iter().flat_map(|&i| data.image(i)).copied().collect();
@@ -342,15 +344,8 @@ fn run_show(args: &ShowArgs) -> anyhow::Result<()> {
         columns,
         args.scale as usize,
     )?;
-    atomic::write_file(&args.out, &png)?;
+    atomic::write_file(&args.out, &png, existing)?;
     println!("{}", args.out.display());
-    Ok(())
-}
-
-fn refuse_overwrite(path: &Path, force: bool) -> anyhow::Result<()> {
-    if path.exists() && !force {
-        bail!("{} is there already; --force overwrites it", path.display());
-    }
     Ok(())
 }
 

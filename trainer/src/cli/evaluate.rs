@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::Args;
+use latent_runtime::atomic::{self, Existing};
 use serde_json::json;
 use tch::Device;
 
 use super::common::{number, positive, size};
-use crate::atomic;
 use crate::data::{DataSpec, Dataset, LoadOptions, Split};
 use crate::device;
 use crate::report::confusion::Confusion;
@@ -295,7 +295,7 @@ pub fn probe(args: ProbeArgs) -> anyhow::Result<()> {
     }
     let title =
         format!("Linear probe of {} on {}, {used} labels", subject.frozen.info.encoder, subject.train.name);
-    atomic::write_file(&file, &confusion.png(&title)?)?;
+    atomic::write_file(&file, &confusion.png(&title)?, Existing::Replace)?;
 
     if args.json {
         let result = json!({
@@ -333,11 +333,9 @@ pub fn embeddings(args: EmbeddingsArgs) -> anyhow::Result<()> {
     let subject = Subject::open(&args.common)?;
     let folder = args.out.clone().unwrap_or_else(|| args.common.run.join("embeddings"));
     let files = ["neighbours.png", "map-pca.png", "map-tsne.png"].map(|name| folder.join(name));
-    if let Some(file) = files.iter().find(|file| file.exists() && !args.force) {
-        bail!(
-            "{} is there already; replace it with --force, or choose another folder with --out",
-            file.display()
-        );
+    let existing = Existing::forced(args.force);
+    for file in &files {
+        atomic::check(file, existing)?;
     }
     let frozen = &subject.frozen;
     let (queries, points) =
@@ -378,10 +376,8 @@ pub fn embeddings(args: EmbeddingsArgs) -> anyhow::Result<()> {
             .png()?,
         );
     }
-    std::fs::create_dir_all(&folder)
-        .with_context(|| format!("cannot create the folder {}", folder.display()))?;
     for (file, picture) in files.iter().zip(&pictures) {
-        atomic::write_file(file, picture)?;
+        atomic::write_file(file, picture, existing)?;
         println!("{}", file.display());
     }
     Ok(())

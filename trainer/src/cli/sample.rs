@@ -1,13 +1,12 @@
 //! `trainer sample`.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
+use latent_runtime::atomic::{self, Existing};
 use latent_runtime::rng::Rng;
 
-use crate::atomic;
 use crate::checkpoint;
 use crate::device;
 use crate::gan::noise::Noise;
@@ -100,6 +99,7 @@ pub fn run(args: SampleArgs) -> anyhow::Result<()> {
         Weights::Auto | Weights::Raw => checkpoint.join(checkpoint::GENERATOR),
     };
     let targets = targets(&args)?;
+    let existing = Existing::forced(args.force);
 
     let device = device::choose(&args.device)?;
     let image = info.image;
@@ -124,16 +124,15 @@ pub fn run(args: SampleArgs) -> anyhow::Result<()> {
     let (columns, scale) = layout(count, h, w);
     if let Some(folder) = &args.single {
         let scale = args.scale.unwrap_or(1) as usize;
-        fs::create_dir_all(folder)
-            .with_context(|| format!("cannot create the folder {}", folder.display()))?;
         for (target, image) in targets.iter().zip(pixels.chunks_exact(c * h * w)) {
-            atomic::write_file(target, &single(image, c, h, w, scale)?)?;
+            atomic::write_file(target, &single(image, c, h, w, scale)?, existing)?;
         }
         println!("{}: {count} images", folder.display());
     } else {
         let columns = args.columns.map_or(columns, |n| n as usize);
         let scale = args.scale.map_or(scale, |n| n as usize);
-        atomic::write_file(&args.out, &grid::png(&pixels, count, c, h, w, columns, scale)?)?;
+        let sheet = grid::png(&pixels, count, c, h, w, columns, scale)?;
+        atomic::write_file(&args.out, &sheet, existing)?;
         println!("{}", args.out.display());
     }
     Ok(())
@@ -145,13 +144,10 @@ fn targets(args: &SampleArgs) -> anyhow::Result<Vec<PathBuf>> {
         Some(folder) => (0..args.count).map(|i| folder.join(format!("{i:05}.png"))).collect(),
         None => vec![args.out.clone()],
     };
-    let taken = |path: &&PathBuf| Path::new(path).exists();
-    match targets.iter().find(taken) {
-        Some(path) if !args.force => {
-            bail!("{} is there already; replace it with --force, or choose another name", path.display())
-        }
-        _ => Ok(targets),
+    for target in &targets {
+        atomic::check(target, Existing::forced(args.force))?;
     }
+    Ok(targets)
 }
 
 /// One planar image as a PNG, each pixel as a square of `scale` x `scale`.

@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::Args;
+use latent_runtime::atomic::{self, Existing};
 
 use super::common::{
     INTERRUPTED, default_threads, device_name, fingerprint, load, not_negative, number, parse_size, positive,
     size,
 };
 use super::stop;
-use crate::atomic;
 use crate::checkpoint;
 use crate::data::{DataSpec, Dataset, LoadOptions, Split};
 use crate::device;
@@ -225,16 +225,15 @@ fn settings(args: &SimclrArgs, data: &Dataset) -> anyhow::Result<AugmentSettings
 
 /// Draws images and their views.
 fn show(args: &SimclrArgs, file: &Path) -> anyhow::Result<ExitCode> {
-    if file.exists() && !args.force {
-        bail!("{} is there already; replace it with --force, or choose another name", file.display());
-    }
+    let existing = Existing::forced(args.force);
+    atomic::check(file, existing)?;
     let spec = args.data.clone().unwrap_or(DataSpec::Named("cifar10".to_owned()));
     let spec = spec.resolve(args.data_dir.as_deref())?;
     let data = load_train(&spec, args.image_size, args.train_images.map(size))?;
     let seed = args.seed.unwrap_or(0);
     let picture =
         show::augmentations_png(&data, &settings(args, &data)?, seed, data.len().min(SHOWN.0), SHOWN.1)?;
-    atomic::write_file(file, &picture)?;
+    atomic::write_file(file, &picture, existing)?;
     println!("{}", file.display());
     Ok(ExitCode::SUCCESS)
 }

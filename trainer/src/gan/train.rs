@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use latent_runtime::atomic::{self, Existing};
 use latent_runtime::pixels::ValueRange;
 use latent_runtime::rng::Rng;
 use tch::{Device, Kind, TchError, Tensor};
@@ -11,7 +12,6 @@ use tch::{Device, Kind, TchError, Tensor};
 use super::batches::Batches;
 use super::noise::Noise;
 use super::players::Players;
-use crate::atomic;
 use crate::checkpoint::{self, CheckpointError, State};
 use crate::diagnosis::{self, Finding, FindingKind, Monitor, Observation};
 use crate::report::grid;
@@ -250,7 +250,8 @@ impl<'a> Session<'a> {
         let (columns, scale) = layout(n, h, w);
         let png = grid::png(&pixels, n, c, h, w, columns, scale)?;
         let (width, height) = grid::size(n, h, w, columns, scale)?;
-        atomic::write_file(&self.job.folder.path().join("samples").join(name), &png)?;
+        let file = self.job.folder.path().join("samples").join(name);
+        atomic::write_file(&file, &png, Existing::Replace)?;
         self.logs.events.image_png("samples", self.iteration, &png, height, width, c)?;
         Ok(())
     }

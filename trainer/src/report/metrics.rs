@@ -10,8 +10,9 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use latent_runtime::atomic::{self, Existing};
+
 use super::at;
-use crate::atomic;
 
 /// Rows reach the operating system at the latest this long after they were appended (and another row came).
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
@@ -160,7 +161,7 @@ impl MetricsLog {
         let text = fs::read(path).map_err(at(path, "read"))?;
         let parsed = parse(path, &text, Some(after))?;
         if parsed.kept_bytes < text.len() {
-            atomic::write_file(path, &text[..parsed.kept_bytes])?;
+            atomic::write_file(path, &text[..parsed.kept_bytes], Existing::Replace)?;
         }
         let file = OpenOptions::new().append(true).open(path).map_err(at(path, "open"))?;
         Ok(Self {

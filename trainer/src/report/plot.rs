@@ -4,9 +4,10 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
+use latent_runtime::atomic::{self, Existing};
+
 use super::draw::{Anchor, Canvas, Color, Frame, Panel, Pen, Weight, palette, text_width, wrap};
 use super::metrics::{Metrics, MetricsError};
-use crate::atomic;
 use crate::diagnosis::Finding;
 use crate::gan::losses::LossKind;
 
@@ -84,7 +85,7 @@ pub fn losses(
     let (d, g) = (column("d_loss")?, column("g_loss")?);
     let diversity = column("diversity").unwrap_or_default();
     let picture = draw(&d, &g, &diversity, plot).map_err(|error| PlotError::Encoding(error.to_string()))?;
-    atomic::write_file(out_png, &picture).map_err(PlotError::Io)
+    atomic::write_file(out_png, &picture, Existing::Replace).map_err(PlotError::Io)
 }
 
 /// The course of a figure.
@@ -210,7 +211,7 @@ pub fn contrast(
         verdict: plot.verdict,
     };
     let picture = render(&chart).map_err(|error| PlotError::Encoding(error.to_string()))?;
-    atomic::write_file(out_png, &picture).map_err(PlotError::Io)
+    atomic::write_file(out_png, &picture, Existing::Replace).map_err(PlotError::Io)
 }
 
 /// A column's values, of which at least one must be finite.
