@@ -83,6 +83,7 @@ impl Op {
         match self {
             Op::Activation(activation) => *activation == Activation::Relu,
             Op::Reshape(_) | Op::Transpose(_) | Op::Concat { .. } | Op::Expand(_) => true,
+            Op::DepthToSpace(_) | Op::Slice(_) => true,
             Op::Pool(pool) => pool.kind == PoolKind::Max,
             Op::Pad(pad) => match pad.fill {
                 PadFill::Constant(value) => value == 0.0,

@@ -4,7 +4,8 @@
 //! First everything takes one form (`canonical`, `layout`): a product with constant weights is a Gemm with weights
 //! (out, in), BatchNorm and arithmetic with constants are one multiplication and addition per channel, transposes move
 //! towards the output until they meet their inverse or a layer that takes them into its weights. Then those affine maps
-//! go into the layer before or after, wherever that is exact (`fold`). At last activations, residual additions and
+//! go into the layer before or after, wherever that is exact (`fold`). Convolutions whose channels are interleaved become the
+//! transposed convolutions that they are (`shuffle`). At last activations, residual additions and
 //! what is left of the affine maps become the epilogue of the layer before (`fuse`).
 //!
 //! A quantised model keeps its meaning to the last bit: weights that are dequantised constants count as a layer's
@@ -18,6 +19,7 @@ mod fold;
 mod fuse;
 mod layout;
 mod quantise;
+mod shuffle;
 
 use std::collections::BTreeMap;
 
@@ -56,11 +58,20 @@ const SIMPLIFY: &[Rewrite] = &[
     fold::into_next,
 ];
 
+/// Of images whose channels become rows and columns.
+const SHUFFLE: &[Rewrite] = &[
+    shuffle::depth_to_space_first,
+    shuffle::slice_first,
+    shuffle::transposed,
+    shuffle::slice_into_pads,
+    shuffle::needless_taps,
+];
+
 const FUSE: &[Rewrite] = &[fuse::residual, fuse::activation, fuse::affine];
 
-/// Rewrites the graph until nothing more can be simplified or fused.
+/// Rewrites the graph until nothing more can be simplified or fused, towards what the packed format has.
 pub fn optimise(graph: &mut Graph) {
-    rewrite(graph, &[SIMPLIFY, FUSE]);
+    rewrite(graph, &[SIMPLIFY, SHUFFLE, SIMPLIFY, FUSE]);
 }
 
 /// Rewrites the graph until nothing more can be simplified; nothing is fused.

@@ -148,7 +148,7 @@ pub(super) fn gemm(graph: &mut Graph) -> bool {
 }
 
 /// The floats of a constant, or of one that is dequantised.
-fn dequantised(graph: &Graph, links: &Links, id: ValueId) -> Option<Tensor> {
+pub(super) fn dequantised(graph: &Graph, links: &Links, id: ValueId) -> Option<Tensor> {
     if let Some(tensor) = graph.constant(id) {
         return Some(tensor.clone());
     }

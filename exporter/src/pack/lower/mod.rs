@@ -237,9 +237,13 @@ impl<'g> Lowering<'g> {
             )),
             Op::BatchNorm { .. } => Err(self.error(node, "only constant parameters are supported")),
             Op::Expand(_) => Err(self.error(node, "it is supported only as an operand of Add, Sub and Mul")),
-            Op::DepthToSpace(_) | Op::Slice(_) => Err(self.error(
+            Op::DepthToSpace(_) => Err(self.error(
                 node,
-                "a packed model has no such operator; pack the model with its ConvTranspose nodes instead of the form for ONNX Runtime",
+                "it is supported only after a Conv of stride 1 without groups, whose bias is the same for all channels that become one (of integers: quantise with one scale for all channels): as a transposed convolution",
+            )),
+            Op::Slice(_) => Err(self.error(
+                node,
+                "it is supported only for rows and columns of what a transposed convolution, or Conv and DepthToSpace, give",
             )),
         }
     }

@@ -1,0 +1,413 @@
+//! Convolutions whose channels become rows and columns (DepthToSpace, "pixel shuffle") are transposed convolutions: the
+//! way back from `depth_to_space`, which says why. The packed format has the latter only.
+//!
+//! What lies between the convolution, DepthToSpace and Slice is done after them, as far as it treats all elements of a
+//! channel alike; then Conv and DepthToSpace become one, and Slice goes into its pads.
+
+use super::canonical::first;
+use super::{Links, Weight, is_layer, set_weight, weight};
+use crate::graph::{
+    Content, DepthOrder, DepthToSpace, Dim, Graph, Node, Op, Slice, Tensor, TransposedConvolution, ValueId,
+    Window, interpret,
+};
+
+/// The channel that goes to row i and column j of the blocks of channel c, of so many.
+fn source([c, channels]: [usize; 2], [i, j]: [usize; 2], depth: DepthToSpace) -> usize {
+    match depth.order {
+        DepthOrder::BlockFirst => (i * depth.block + j) * channels + c,
+        DepthOrder::ChannelFirst => (c * depth.block + i) * depth.block + j,
+    }
+}
+
+/// Of one value for each channel before DepthToSpace, one for each channel after it; `None` when those that become one
+/// channel differ.
+fn joined(values: &Tensor, depth: DepthToSpace) -> Option<Tensor> {
+    let places = depth.block * depth.block;
+    let channels = values.len() / places;
+    let all = values.doubles();
+    let firsts: Vec<usize> = (0..channels).map(|c| source([c, channels], [0, 0], depth)).collect();
+    let alike = (0..channels).all(|c| {
+        (0..places).all(|place| {
+            let other = source([c, channels], [place / depth.block, place % depth.block], depth);
+            all.get(other) == all.get(firsts[c])
+        })
+    });
+    if !alike || values.shape().len() != 1 || channels * places != values.len() {
+        return None;
+    }
+    values.gather(vec![channels], &firsts)
+}
+
+/// Whether all that is done to a node's result is the same for all elements.
+fn treats_alike(node: &Node) -> bool {
+    node.epilogue.residual.is_none() && node.epilogue.affine.is_none()
+}
+
+/// What is done to each element of a channel alike, of which nobody else reads the result: its place, and, where it has
+/// one for each channel, the parameters with which it is done after DepthToSpace (or Slice, when that is `None`).
+fn elementwise(
+    graph: &Graph,
+    links: &Links,
+    value: ValueId,
+    depth: Option<DepthToSpace>,
+) -> Option<(usize, Option<[Tensor; 2]>)> {
+    let (index, node) = links.sole_producer(graph, value)?;
+    if !treats_alike(node) || graph.constant(node.inputs[0]).is_some() {
+        return None;
+    }
+    match &node.op {
+        Op::Activation(_) => Some((index, None)),
+        Op::Quantize { .. } | Op::Dequantize { .. } => graph.grid(node).map(|_| (index, None)),
+        Op::Affine => {
+            let [Some(scale), Some(shift)] = [1, 2].map(|input| graph.constant(node.inputs[input])) else {
+                return None;
+            };
+            match depth {
+                None => Some((index, None)),
+                Some(depth) => Some((index, Some([joined(scale, depth)?, joined(shift, depth)?]))),
+            }
+        }
+        _ => None,
+    }
+}
+
+/// Node `late`, which only moves elements, is done before node `early`, whose result it reads.
+fn exchange(graph: &mut Graph, early: usize, late: usize, parameters: Option<[Tensor; 2]>) {
+    let mut mover = graph.nodes[late].clone();
+    let mut computes = graph.nodes[early].clone();
+    let shape = graph.shape(mover.output);
+    let content = Content::Computed { element: graph.element(computes.inputs[0]), shape };
+    let between = graph.add_value(format!("{}.before_{}", mover.name, computes.name), content);
+    (mover.inputs[0], computes.output, mover.output) = (computes.inputs[0], mover.output, between);
+    computes.inputs[0] = between;
+    for (input, tensor) in parameters.into_iter().flatten().enumerate() {
+        let name = format!("{}.parameter", computes.name);
+        computes.inputs[input + 1] = graph.add_constant(name, tensor);
+    }
+    graph.nodes.splice(late..=late, [mover, computes]);
+    graph.nodes.remove(early);
+}
+
+/// DepthToSpace of what was computed for single elements.
+pub(super) fn depth_to_space_first(graph: &mut Graph) -> bool {
+    let links = Links::of(graph);
+    let found = first(graph, |_, node| match &node.op {
+        Op::DepthToSpace(depth) if node.epilogue.is_empty() => {
+            elementwise(graph, &links, node.inputs[0], Some(*depth))
+        }
+        _ => None,
+    });
+    let Some((late, (early, parameters))) = found else { return false };
+    exchange(graph, early, late, parameters);
+    true
+}
+
+/// A part of the rows and columns of what was computed for single elements.
+pub(super) fn slice_first(graph: &mut Graph) -> bool {
+    let links = Links::of(graph);
+    let found = first(graph, |_, node| match &node.op {
+        Op::Slice(slices) if of_images(graph, node, slices) => {
+            elementwise(graph, &links, node.inputs[0], None)
+        }
+        _ => None,
+    });
+    let Some((late, (early, parameters))) = found else { return false };
+    exchange(graph, early, late, parameters);
+    true
+}
+
+/// Whether parts are cut out of rows and columns, and no more is done.
+fn of_images(graph: &Graph, node: &Node, slices: &[Slice]) -> bool {
+    node.epilogue.is_empty()
+        && graph.shape(node.output).len() == 4
+        && slices.iter().all(|slice| slice.axis >= 2)
+}
+
+/// DepthToSpace of a Conv.
+///
+/// Input q and tap j of the Conv go to m = q - j + pad before of a whole result, and from there to rows s m + r, where r
+/// is the remainder that a channel stands for; input q and tap k of a transposed convolution go to s q + k. So k is
+/// s (taps - 1 - j) + r, and s (taps - 1 - pad) is cut off before and after.
+pub(super) fn transposed(graph: &mut Graph) -> bool {
+    struct Found {
+        conv: usize,
+        op: TransposedConvolution,
+        weight: Tensor,
+        dequantise: Option<(usize, Vec<Tensor>)>,
+        bias: Option<Tensor>,
+    }
+    let links = Links::of(graph);
+    let found = first(graph, |_, node| {
+        let Op::DepthToSpace(depth) = node.op else { return None };
+        let (index, layer) = links.sole_producer(graph, node.inputs[0])?;
+        let Op::Conv(conv) = &layer.op else { return None };
+        let Window { kernel: taps, stride: [1, 1], dilation: [1, 1], pads } = conv.window else {
+            return None;
+        };
+        let bare = node.epilogue.is_empty();
+        if !is_layer(graph, &links, layer) || !treats_alike(layer) || !bare || conv.groups != 1 {
+            return None;
+        }
+        let Weight { tensor, dequantise } = weight(graph, &links, layer.inputs[1])?;
+        let &[all, inputs, ..] = tensor.shape() else { return None };
+        let (block, channels) = (depth.block, all / (depth.block * depth.block));
+
+        let kernel = taps.map(|taps| taps * block);
+        let mut places = Vec::with_capacity(tensor.len());
+        for at in 0..tensor.len() {
+            let (k, rest) = ([at / kernel[1] % kernel[0], at % kernel[1]], at / (kernel[0] * kernel[1]));
+            let (input, channel) = (rest / channels, rest % channels);
+            let from = source([channel, channels], k.map(|k| k % block), depth);
+            let [row, column] = [0, 1].map(|axis| taps[axis] - 1 - k[axis] / block);
+            places.push(((from * inputs + input) * taps[0] + row) * taps[1] + column);
+        }
+        let shape = vec![inputs, channels, kernel[0], kernel[1]];
+
+        // Integers stay, when each channel has one scale. Else they become the floats that they stand for.
+        let mut parameters = None;
+        if let Some((axis, ids)) = dequantise {
+            let joined = |&id: &ValueId| {
+                let tensor = graph.constant(id)?;
+                if tensor.len() == 1 {
+                    Some(tensor.clone())
+                } else {
+                    joined(tensor, depth).filter(|_| axis == 0)
+                }
+            };
+            parameters = ids.iter().map(joined).collect::<Option<Vec<_>>>();
+        }
+        let weight = match (&parameters, dequantise) {
+            (None, Some((axis, ids))) => {
+                let ids = ids.iter().map(|&id| graph.constant(id)).collect::<Option<Vec<_>>>()?;
+                interpret::fold(&Op::Dequantize { axis }, &[vec![tensor], ids].concat())?
+                    .gather(shape, &places)?
+            }
+            _ => tensor.gather(shape, &places)?,
+        };
+        let bias = match layer.inputs.get(2) {
+            None => None,
+            Some(&id) => Some(joined(&super::quantise::dequantised(graph, &links, id)?, depth)?),
+        };
+        let cut = |axis: usize, pad: usize| Some(block * (taps[axis] - 1).checked_sub(pad)?);
+        let pads = [cut(0, pads[0])?, cut(1, pads[1])?, cut(0, pads[2])?, cut(1, pads[3])?];
+        let window = Window { kernel, stride: [block; 2], dilation: [1, 1], pads };
+        let op = TransposedConvolution { window, groups: 1, output_padding: [0, 0] };
+        let dequantise = parameters.map(|parameters| (1, parameters));
+        Some(Found { conv: index, op, weight, dequantise, bias })
+    });
+    let Some((late, Found { conv, op, weight, dequantise, bias })) = found else { return false };
+    let mut node = graph.nodes[conv].clone();
+    node.output = graph.nodes[late].output;
+    node.op = Op::ConvTranspose(op);
+    if let Some(bias) = bias {
+        node.inputs[2] = graph.add_constant(format!("{}.bias", node.name), bias);
+    }
+    let dequantise = dequantise.map(|(axis, parameters)| {
+        let add = |tensor| graph.add_constant(format!("{}.parameter", node.name), tensor);
+        (axis, parameters.into_iter().map(add).collect())
+    });
+    graph.nodes[late] = node;
+    graph.nodes.remove(conv);
+    set_weight(graph, late - 1, weight, dequantise);
+    true
+}
+
+/// Rows and columns of a transposed convolution that are cut off are pads of it.
+pub(super) fn slice_into_pads(graph: &mut Graph) -> bool {
+    let links = Links::of(graph);
+    let found = first(graph, |_, node| {
+        let Op::Slice(slices) = &node.op else { return None };
+        let (index, layer) = links.sole_producer(graph, node.inputs[0])?;
+        let Op::ConvTranspose(mut conv) = layer.op else { return None };
+        if !of_images(graph, node, slices) || layer.epilogue.residual.is_some() {
+            return None;
+        }
+        let shape = graph.shape(layer.output);
+        for &Slice { axis, start, end } in slices {
+            let Dim::Size(length) = shape[axis] else { return None };
+            let axis = axis - 2;
+            conv.window.pads[axis] += start;
+            // Rows of nothing but bias are the first to go.
+            let cut = length - end;
+            let rest = cut.saturating_sub(conv.output_padding[axis]);
+            conv.output_padding[axis] -= cut - rest;
+            conv.window.pads[axis + 2] += rest;
+        }
+        let op = Op::ConvTranspose(conv);
+        let (_, shape) = graph.infer(&op, &layer.inputs).ok()?;
+        (shape == graph.shape(node.output)).then_some((index, op))
+    });
+    let Some((late, (index, op))) = found else { return false };
+    graph.nodes[index].op = op;
+    super::join(graph, index, late);
+    true
+}
+
+/// The last rows and columns of a transposed convolution's kernel, when they are zeros: they only reach over what is cut off
+/// or add nothing to it.
+pub(super) fn needless_taps(graph: &mut Graph) -> bool {
+    let links = Links::of(graph);
+    let found = first(graph, |_, node| {
+        let Op::ConvTranspose(mut conv) = node.op else { return None };
+        let Weight { tensor, dequantise } = weight(graph, &links, node.inputs[1])?;
+        let zero_point = dequantise.and_then(|(_, ids)| graph.constant(*ids.get(1)?));
+        if zero_point.is_some_and(|tensor| tensor.doubles().iter().any(|&value| value != 0.0)) {
+            return None;
+        }
+        let [rows, columns] = conv.window.kernel;
+        let values = tensor.doubles();
+        let is_last = |axis: usize, at: usize| match axis {
+            0 => at / columns % rows == rows - 1,
+            _ => at % columns == columns - 1,
+        };
+        let axis = (0..2).find(|&axis| {
+            let fits = conv.window.kernel[axis] > 1
+                && conv.window.pads[axis + 2] > 0
+                && conv.output_padding[axis] == 0
+                && conv.window.dilation[axis] == 1;
+            fits && values.iter().enumerate().all(|(at, &value)| value == 0.0 || !is_last(axis, at))
+        })?;
+        conv.window.kernel[axis] -= 1;
+        conv.window.pads[axis + 2] -= 1;
+        let places: Vec<usize> = (0..values.len()).filter(|&at| !is_last(axis, at)).collect();
+        let mut shape = tensor.shape().to_vec();
+        shape[axis + 2] -= 1;
+        let parameters = dequantise.map(|(axis, ids)| (axis, ids.to_vec()));
+        Some((conv, tensor.gather(shape, &places)?, parameters))
+    });
+    let Some((index, (conv, tensor, parameters))) = found else { return false };
+    graph.nodes[index].op = Op::ConvTranspose(conv);
+    set_weight(graph, index, tensor, parameters);
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::interpret::Array;
+    use crate::graph::{Activation, Convolution, Element, Elements, Output};
+    use crate::passes::{depth_to_space, optimise};
+    use latent_runtime::rng::Rng;
+
+    fn random(rng: &mut Rng, shape: &[usize]) -> Tensor {
+        let values = (0..shape.iter().product()).map(|_| rng.uniform(-1.0, 1.0)).collect();
+        Tensor::new(shape.to_vec(), Elements::F32(values)).unwrap()
+    }
+
+    fn image(graph: &mut Graph, channels: usize, [rows, columns]: [usize; 2]) -> ValueId {
+        let shape = [Dim::Batch, Dim::Size(channels), Dim::Size(rows), Dim::Size(columns)];
+        graph.add_input("x", Element::F32, shape.to_vec())
+    }
+
+    /// Optimises the graph; its operators then, the result being what it was but for the order of sums.
+    fn optimised(mut graph: Graph, value: ValueId, rng: &mut Rng, case: &str) -> (Graph, String) {
+        graph.outputs.push(Output { name: "y".into(), value });
+        let shape = graph.shape(graph.inputs[0]);
+        let lengths: Vec<usize> =
+            shape.iter().map(|dim| if let Dim::Size(length) = dim { *length } else { 2 }).collect();
+        let input = Array::<f64>::from_tensor(&random(rng, &lengths));
+        let run = |graph: &Graph| interpret::run(graph, vec![input.clone()]).unwrap().swap_remove(0);
+        let before = run(&graph);
+        optimise(&mut graph);
+        let after = run(&graph);
+        assert_eq!(before.shape, after.shape, "{case}");
+        for (a, b) in before.data.iter().zip(&after.data) {
+            assert!((a - b).abs() < 1e-6, "{case}: {a} became {b}");
+        }
+        let names: Vec<&str> = graph.nodes.iter().map(|node| node.op.name()).collect();
+        let names = names.join(" ");
+        (graph, names)
+    }
+
+    /// Kernel, stride, pads, output padding, size.
+    type Case = ([usize; 2], usize, [usize; 4], [usize; 2], [usize; 2]);
+
+    /// There and back.
+    #[test]
+    fn transposed_convolutions_are_found_again() {
+        #[rustfmt::skip] // A table.
+        let cases: &[Case] = &[
+            ([4, 4], 2, [1, 1, 1, 1], [0, 0], [7, 7]),
+            ([4, 4], 2, [0, 0, 0, 0], [0, 0], [3, 5]),
+            ([2, 2], 2, [0, 0, 0, 0], [0, 0], [4, 3]),
+            ([3, 3], 2, [1, 1, 1, 1], [0, 0], [4, 5]),
+            ([3, 3], 2, [1, 1, 1, 1], [1, 1], [4, 5]),
+            ([5, 3], 2, [2, 0, 1, 1], [0, 1], [3, 4]),
+            ([6, 7], 3, [1, 2, 2, 3], [0, 0], [4, 2]),
+        ];
+        let mut rng = Rng::from_seed(6);
+        for &(kernel, stride, pads, output_padding, size) in cases {
+            let case = format!("{kernel:?} {stride} {pads:?} {output_padding:?} {size:?}");
+            let mut graph = Graph::default();
+            let x = image(&mut graph, 3, size);
+            let weight = graph.add_constant("w", random(&mut rng, &[3, 2, kernel[0], kernel[1]]));
+            let bias = graph.add_constant("b", random(&mut rng, &[2]));
+            let window = Window { kernel, stride: [stride; 2], dilation: [1, 1], pads };
+            let op = Op::ConvTranspose(TransposedConvolution { window, groups: 1, output_padding });
+            let value = graph.add_node("up", op, vec![x, weight, bias], "up").unwrap();
+            let relu = Op::Activation(Activation::Relu);
+            let value = graph.add_node("relu", relu, vec![value], "relu").unwrap();
+            let [scale, shift] =
+                ["scale", "shift"].map(|name| graph.add_constant(name, random(&mut rng, &[2])));
+            let value = graph.add_node("map", Op::Affine, vec![value, scale, shift], "map").unwrap();
+            graph.outputs.push(Output { name: "y".into(), value });
+            assert_eq!(depth_to_space(&mut graph), 1, "{case}");
+            graph.outputs.clear();
+            let (graph, names) = optimised(graph, value, &mut rng, &case);
+            assert_eq!(names, "ConvTranspose", "{case}");
+            let Op::ConvTranspose(found) = graph.nodes[0].op else { unreachable!() };
+            // Taps that nothing is cut off behind stay, though they are zeros.
+            let same = [0, 1].map(|axis| found.window.kernel[axis] == kernel[axis]);
+            let cut = [0, 1]
+                .map(|axis| pads[axis + 2] > 0 && output_padding[axis] == 0 || kernel[axis] % stride == 0);
+            assert!(same[0] >= cut[0] && same[1] >= cut[1], "{case}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn what_others_write() {
+        use DepthOrder::{BlockFirst, ChannelFirst};
+        // The order, the Conv's kernel, pads and stride, whether biases differ within a channel, rows and columns that are
+        // kept of the 12, and what is left.
+        #[rustfmt::skip] // A table.
+        let cases = [
+            (BlockFirst, 3, 1, 1, false, 0..12, "ConvTranspose"),
+            (ChannelFirst, 3, 1, 1, false, 0..12, "ConvTranspose"),
+            (ChannelFirst, 3, 1, 1, false, 3..10, "ConvTranspose"),
+            (ChannelFirst, 1, 0, 1, false, 1..12, "ConvTranspose"),
+            (ChannelFirst, 5, 2, 1, false, 0..11, "ConvTranspose"),
+            (BlockFirst, 3, 1, 1, true, 0..12, "Conv DepthToSpace"),
+            (ChannelFirst, 3, 1, 1, true, 1..12, "Conv DepthToSpace Slice"),
+            (ChannelFirst, 2, 0, 2, false, 0..12, "Conv DepthToSpace"),
+            // Outputs of nothing but bias.
+            (ChannelFirst, 1, 1, 1, false, 0..16, "Conv DepthToSpace"),
+        ];
+        let mut rng = Rng::from_seed(7);
+        for (at, (order, kernel, pad, stride, differ, kept, expected)) in cases.into_iter().enumerate() {
+            let mut graph = Graph::default();
+            let x = image(&mut graph, 3, [6 * stride; 2]);
+            let weight = graph.add_constant("w", random(&mut rng, &[8, 3, kernel, kernel]));
+            let depth = DepthToSpace { block: 2, order };
+            let mut bias = vec![0.0; 8];
+            for (place, channel) in (0..8).map(|at| (at / 2, at % 2)) {
+                let value = if differ { rng.uniform(-1.0, 1.0) } else { [0.5, -0.25][channel] };
+                bias[source([channel, 2], [place / 2, place % 2], depth)] = value;
+            }
+            let bias = graph.add_constant("b", Tensor::vector(bias));
+            let window =
+                Window { kernel: [kernel; 2], stride: [stride; 2], dilation: [1, 1], pads: [pad; 4] };
+            let conv = Op::Conv(Convolution { window, groups: 1 });
+            let value = graph.add_node("conv", conv, vec![x, weight, bias], "conv").unwrap();
+            let value = graph.add_node("shuffle", Op::DepthToSpace(depth), vec![value], "shuffle").unwrap();
+            let tanh = Op::Activation(Activation::Tanh);
+            let mut value = graph.add_node("tanh", tanh, vec![value], "tanh").unwrap();
+            if kept.len() < 12 {
+                let slices = [2, 3].map(|axis| Slice { axis, start: kept.start, end: kept.end });
+                value = graph.add_node("cut", Op::Slice(slices.to_vec()), vec![value], "cut").unwrap();
+            }
+            let (_, names) = optimised(graph, value, &mut rng, &format!("case {at}"));
+            let tanh = if expected == "ConvTranspose" { "" } else { " Tanh" };
+            assert_eq!(names, format!("{expected}{tanh}"), "case {at}");
+        }
+    }
+}
