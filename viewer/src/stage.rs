@@ -76,7 +76,15 @@ impl Stage {
         }
     }
 
-    /// Whether something moves by itself, so that pictures must come regularly.
+    /// Whether something moves by itself, so that every picture differs from the one before.
+    pub fn is_playing(&self) -> bool {
+        match self {
+            Self::Walk(app) => app.is_playing(),
+            Self::Explore(explorer) => explorer.is_moving() && !explorer.is_dragging(),
+        }
+    }
+
+    /// Whether something moves, so that pictures must come regularly.
     pub fn is_moving(&self) -> bool {
         match self {
             Self::Walk(app) => app.is_moving(),

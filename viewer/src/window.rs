@@ -217,6 +217,8 @@ struct Screen {
     /// What is on the screen: the stage's version and the window's size.
     drawn: Option<(u64, (usize, usize))>,
     drawn_at: f64,
+    /// Whether something moved by itself when that was drawn.
+    played: bool,
     title: String,
     was_active: bool,
     at: Option<(f32, f32)>,
@@ -266,6 +268,7 @@ impl Screen {
             scale: options.scale,
             drawn: None,
             drawn_at: 0.0,
+            played: false,
             title,
             was_active: false,
             at: None,
@@ -350,10 +353,13 @@ impl Screen {
             }
             self.drawn = Some((stage.version(), size));
             let passed = now - self.drawn_at;
-            if stage.is_moving() && passed < 0.25 {
+            // Between pictures that come when something is done there is any time.
+            let plays = stage.is_playing();
+            if plays && self.played && passed < 0.25 {
                 stage.frames().push(now, passed);
                 self.times.seconds.push(passed);
             }
+            self.played = plays;
         }
         self.drawn_at = now;
         let shown = self.window.update_with_buffer(self.canvas.pixels(), size.0, size.1);

@@ -312,13 +312,17 @@ impl App {
         self.changed();
     }
 
-    /// Whether something moves by itself, so that pictures must come regularly.
-    pub fn is_moving(&self) -> bool {
+    /// Whether the walk goes on by itself, so that every picture differs from the one before.
+    pub fn is_playing(&self) -> bool {
         self.player.playing
             && self.walk.segments() > 0
             && self.mode != Mode::Map
             && self.shown_error().is_none()
-            || self.pointer.is_dragging()
+    }
+
+    /// Whether something moves, so that pictures must come regularly.
+    pub fn is_moving(&self) -> bool {
+        self.is_playing() || self.pointer.is_dragging()
     }
 
     /// Lets time pass up to `now`, in seconds, and asks for what is to be shown then.

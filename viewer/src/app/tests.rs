@@ -339,6 +339,7 @@ fn the_map_is_dragged_and_gives_key_frames() {
     app.pointer_event(PointerEvent::RightPress, &items);
     assert!(app.walk.keys().any(|key| *key == KeyFrame::Seed(0)), "an integer point is a seed");
     app.pointer_event(PointerEvent::Press, &items);
+    assert!(app.is_moving() && !app.is_playing(), "between two pictures of a drag there is any time");
     app.pointer_event(PointerEvent::Move(x - 112.0, y), &items);
     app.pointer_event(PointerEvent::Release, &items);
     assert!((app.map.centre.0 - 0.5).abs() < 1e-9, "{:?}", app.map.centre);
