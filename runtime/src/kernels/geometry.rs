@@ -147,6 +147,19 @@ impl Geometry {
         pixel
     }
 
+    /// Calls `each(lane, pixel, number)` for the runs of pixels within a row that `count` pixels from `first` on consist of.
+    #[inline(always)]
+    pub(crate) fn runs(&self, first: Pixel, count: usize, mut each: impl FnMut(usize, Pixel, usize)) {
+        let (mut pixel, mut lane) = (first, 0);
+        while lane < count {
+            let run = self.width.saturating_sub(pixel.column).clamp(1, count - lane);
+            each(lane, pixel, run);
+            lane += run;
+            pixel.column += run - 1;
+            pixel = self.next(pixel);
+        }
+    }
+
     /// Joins taps that follow each other in memory, so that the innermost loop is as long as can be.
     pub(crate) fn simplified(mut self) -> Self {
         if self.taps[1] > 1 && self.tap[1] == self.depth {

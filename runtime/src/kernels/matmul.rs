@@ -323,14 +323,14 @@ fn narrow(
             #[cfg(target_arch = "aarch64")]
             Isa::Arm(isa) => isa.narrow(geometry, input, weights, epilogue, at),
         };
-        let mut pixel = first;
-        for lane in 0..count {
+        geometry.runs(first, count, |lane, pixel, run| {
             let to = geometry.output.at(pixel);
             for (channel, outputs) in outputs[..geometry.channels].iter().enumerate() {
-                target.write(to + channel, outputs[lane], epilogue.zero_point);
+                for (n, &y) in outputs[lane..lane + run].iter().enumerate() {
+                    target.write(to + channel + n * geometry.output.column, y, epilogue.zero_point);
+                }
             }
-            pixel = geometry.next(pixel);
-        }
+        });
     }
 }
 

@@ -99,11 +99,19 @@ pub(crate) fn chunk(
     let mut outputs = [[0.0; BLOCK]; NARROW];
     // Lanes beyond the last pixel repeat the first.
     let (mut from, mut residual) = ([g.input.at(first); BLOCK], [g.residual.at(first); BLOCK]);
-    let mut pixel = first;
-    for (from, residual) in from.iter_mut().zip(&mut residual).take(count) {
-        (*from, *residual) = (g.input.at(pixel), g.residual.at(pixel));
-        pixel = g.next(pixel);
-    }
+    let has_residual = epilogue.residual.is_some();
+    g.runs(first, count, |lane, pixel, run| {
+        let start = g.input.at(pixel);
+        for (n, from) in from[lane..lane + run].iter_mut().enumerate() {
+            *from = start + n * g.input.column;
+        }
+        if has_residual {
+            let start = g.residual.at(pixel);
+            for (n, residual) in residual[lane..lane + run].iter_mut().enumerate() {
+                *residual = start + n * g.residual.column;
+            }
+        }
+    });
     for (channel, lanes) in outputs[..g.channels].iter_mut().enumerate() {
         let row = channel * products..(channel + 1) * products;
         match (input, weights, epilogue.bias) {
@@ -127,7 +135,7 @@ pub(crate) fn chunk(
             // Types that do not go together: the caller has checked.
             _ => {}
         }
-        if epilogue.residual.is_some() {
+        if has_residual {
             for (lane, at) in lanes.iter_mut().zip(residual) {
                 *lane = epilogue.add_residual(*lane, at + channel);
             }
