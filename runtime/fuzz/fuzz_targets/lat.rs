@@ -6,8 +6,8 @@
 
 use libfuzzer_sys::fuzz_target;
 
-mod body;
+mod lat_body;
 
 fuzz_target!(|data: &[u8]| {
-    body::check(data);
+    lat_body::check(data);
 });

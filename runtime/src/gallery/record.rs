@@ -226,7 +226,7 @@ impl Record<'_> {
             }
         }
         // Also false for NaN. Sums in another order differ in the last bits.
-        (self.factor * self.factor * squares - 1.0).abs() < 1e-2
+        self.factor > 0.0 && (self.factor * self.factor * squares - 1.0).abs() < 1e-2
     }
 }
 

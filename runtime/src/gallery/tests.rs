@@ -254,7 +254,8 @@ fn damaged_bytes_are_refused() {
         assert!(GalleryView::from_bytes(&bytes).is_err(), "bit {at}");
     }
     // Wrong in itself, with the right checksum.
-    let cases: [(usize, &[u8], Fault); 9] = [
+    let turned = [good[39] ^ 0x80];
+    let cases: [(usize, &[u8], Fault); 10] = [
         (0, b"\x89LAT", Fault::Magic),
         (8, &[2], Fault::Version { found: 2 }),
         (16, &[0; 4], Fault::Field { name: "dimension", found: 0 }),
@@ -262,6 +263,8 @@ fn damaged_bytes_are_refused() {
         (20, &[2], Fault::Field { name: "storage", found: 2 }),
         (28, &[1], Fault::Field { name: "reserved", found: 1 }),
         (36, &0f32.to_le_bytes(), Fault::Example { index: 0 }),
+        // A negative length would turn every similarity round.
+        (39, &turned, Fault::Example { index: 0 }),
         (48, &f32::NAN.to_le_bytes(), Fault::Example { index: 1 }),
         (55, &[1], Fault::Example { index: 1 }),
     ];
@@ -271,6 +274,30 @@ fn damaged_bytes_are_refused() {
         let checksum = crate::format::crc32(&bytes[16..]);
         bytes[12..16].copy_from_slice(&checksum.to_le_bytes());
         assert_eq!(GalleryView::from_bytes(&bytes).unwrap_err(), expected, "byte {at}");
+    }
+}
+
+#[test]
+fn the_fuzzer_begins_with_these_galleries() {
+    let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/gallery");
+    for (name, storage, dimension, count) in
+        [("f32", Storage::F32, 9, 6), ("i8", Storage::I8, 18, 6), ("empty", Storage::I8, 5, 0)]
+    {
+        let examples = clusters(4, dimension, 3, count.max(1), 0.5);
+        let mut memory = vec![0; bytes_for(dimension, storage, examples.len())];
+        let mut gallery = filled(&mut memory, storage, &examples);
+        if count == 0 {
+            gallery.clear();
+        }
+        let path = corpus.join(std::format!("{name}.lga"));
+        // After a change of the format: `LATENT_BLESS=1 cargo test`.
+        if std::env::var_os("LATENT_BLESS").is_some() {
+            std::fs::write(&path, gallery.bytes()).unwrap();
+        }
+        assert!(
+            std::fs::read(&path).unwrap() == gallery.bytes(),
+            "{name} is not what a gallery writes today"
+        );
     }
 }
 
