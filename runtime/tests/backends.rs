@@ -156,7 +156,7 @@ fn files_that_are_no_models_are_refused() {
     let cases: [(&str, &[u8], &str); 5] = [
         ("empty", b"", "is empty"),
         ("html", b"<!DOCTYPE html><html>404</html>", "HTML page"),
-        ("text", b"hello, this is no model", "is not an ONNX model"),
+        ("text", b"hello, this is no model", "is not an ONNX model, but looks like a text file"),
         ("truncated", &model[..model.len() / 2], "truncated or damaged"),
         ("zip", b"PK\x03\x04....", "ZIP archive"),
     ];

@@ -161,7 +161,7 @@ pub fn decode(bytes: &[u8], path: &Path) -> Result<ModelProto, OnnxError> {
         if bytes[0] == 0x08 {
             OnnxError::Damaged { path: path(), detail: error.to_string() }
         } else {
-            OnnxError::NotOnnx { path: path(), looks_like: "something that is no protobuf message" }
+            OnnxError::NotOnnx { path: path(), looks_like: "another format: it is no protobuf message" }
         }
     })?;
     let missing = match &model {
@@ -198,6 +198,8 @@ fn known_other_format(bytes: &[u8]) -> Option<&'static str> {
         Some("JSON")
     } else if start.starts_with(b"\x7fELF") {
         Some("a program")
+    } else if start.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace()) {
+        Some("a text file")
     } else {
         None
     }
