@@ -179,6 +179,26 @@ fn packs_as_transposed_convolutions(model: &Path, precision: &str) {
     assert!(transposed.iter().all(|operator| operator["weight_type"] == weights), "{transposed:?}");
 }
 
+/// With a scale for each of its phases, the integers of a layer are not those of a transposed convolution: nothing is
+/// packed that computes something else.
+#[test]
+fn phases_with_scales_of_their_own_are_not_packed() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = generator(folder.path(), "dcgan");
+    let (written, packed) = (folder.path().join("c.onnx"), folder.path().join("c.lat"));
+    let small = ["--samples", "4", "--task-samples", "0"];
+    let args =
+        ["convert", text(&model), "--precision", "int8", "--form", "depth-to-space", "--out", text(&written)];
+    assert!(exporter(args.into_iter().chain(small)).status.success());
+    let output = exporter(["pack", text(&written), "--out", text(&packed)]);
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(1) && !packed.exists(), "{error}");
+    assert!(
+        error.contains("\"deconv1_spread\" (DepthToSpace)") && error.contains("one scale for all"),
+        "{error}"
+    );
+}
+
 #[test]
 fn what_cannot_be_converted_is_explained() {
     let folder = tempfile::tempdir().unwrap();
