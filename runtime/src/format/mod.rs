@@ -5,6 +5,7 @@
 //! bytes were.
 
 mod checksum;
+mod decode;
 mod error;
 mod layout;
 mod model;

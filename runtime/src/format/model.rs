@@ -1,11 +1,12 @@
 //! A packed model: a checked view of bytes that stay where they are.
 
+use super::decode::Context;
 use super::error::{FormatError, Name};
 use super::layout::{
     self, HEADER, MAGIC, MAX_OPERATORS, MAX_VALUES, OPERATOR_RECORD, VALUE_RECORD, VERSION, align, header,
     word,
 };
-use super::operator::{Context, Operator};
+use super::operator::Operator;
 use super::value::Value;
 use crate::latent::Distribution;
 use crate::pixels::ValueRange;

@@ -7,10 +7,11 @@ use alloc::vec::Vec;
 use super::Builder;
 use super::error::BuildError;
 use super::node::{LayerPlan, Node, NodeKind};
+use crate::format::decode::{can_be_winograd, number};
 use crate::format::layout::{
     BLOCK, FLAG_AFTER, FLAG_BEFORE, GROUP, OPERATOR_RECORD, align, operator as field,
 };
-use crate::format::operator::{Activation, PadKind, WeightType, can_be_winograd, number};
+use crate::format::operator::{Activation, PadKind, WeightType};
 use crate::format::pack::{Plain, put_float};
 use crate::format::value::{Value, ValueType};
 use crate::format::window::Axis;

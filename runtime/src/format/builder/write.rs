@@ -8,12 +8,13 @@ use super::Builder;
 use super::error::BuildError;
 use super::node::{BuildValue, NodeKind};
 use crate::format::checksum::crc32;
+use crate::format::decode::number;
 use crate::format::error::FormatError;
 use crate::format::layout::{
     self, HEADER, MAGIC, NONE, OPERATOR_RECORD, VERSION, WINOGRAD_SCRATCH, align, header, operator as field,
 };
 use crate::format::model::Model;
-use crate::format::operator::{BinaryKind, number};
+use crate::format::operator::BinaryKind;
 use crate::format::plan::{Buffer, plan};
 use crate::format::value::Value;
 use crate::latent::Distribution;
