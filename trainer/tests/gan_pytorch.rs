@@ -1,9 +1,10 @@
 //! Holds networks, losses, optimizer and training steps against PyTorch, through the Python of `cargo xtask setup`.
 //! Without it the tests say so and pass.
 
+mod support;
+
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 use latent_runtime::latent::Distribution;
 use latent_runtime::rng::Rng;
@@ -16,27 +17,14 @@ use latent_trainer::gan::options::{Amp, DistributionKind, Hyperparameters};
 use latent_trainer::gan::players::Players;
 use latent_trainer::nn::{Named, Pass};
 use latent_trainer::optim::{Adam, AdamOptions};
+use support::python;
 use tch::{Device, Kind, Tensor};
 
 const MNIST: ImageShape = ImageShape { channels: 1, height: 28, width: 28 };
 
-fn python() -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.latent/venv/bin/python");
-    if path.exists() {
-        return Some(path);
-    }
-    eprintln!("skipped: {} is not there; `cargo xtask setup` makes it", path.display());
-    None
-}
-
 /// Runs the script once for all these tasks (importing PyTorch takes seconds).
 fn check(python: &Path, tasks: &[String]) {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/gan_pytorch.py");
-    let output = Command::new(python).arg(script).args(tasks.join(" -- ").split(' ')).output().unwrap();
-    let text =
-        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    eprintln!("{text}");
-    assert!(output.status.success(), "{text}");
+    support::check(python, "gan_pytorch.py", tasks.join(" -- ").split(' '));
 }
 
 fn noise(seed: u64) -> Noise {

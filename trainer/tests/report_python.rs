@@ -3,22 +3,15 @@
 //! Needs the Python of `cargo xtask setup` (or `LATENT_PYTHON`); the part with TensorBoard also its package, which the set-up
 //! does not bring. What cannot be run is said on stderr.
 
-use std::path::{Path, PathBuf};
+mod support;
+
+use std::path::Path;
 use std::process::Command;
 
 use latent_trainer::report::grid;
 use latent_trainer::report::metrics::MetricsLog;
 use latent_trainer::report::tensorboard::EventWriter;
-
-fn python() -> Option<PathBuf> {
-    let set_up = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.latent/venv/bin/python");
-    let python = std::env::var_os("LATENT_PYTHON").map_or(set_up, PathBuf::from);
-    if !python.is_file() {
-        eprintln!("skipped: there is no Python at {} (cargo xtask setup)", python.display());
-        return None;
-    }
-    Some(python)
-}
+use support::python;
 
 /// Runs a script, and gives its output, or `None` if it says with exit code 77 that something is missing.
 fn run(script: &str, argument: &Path) -> Option<String> {

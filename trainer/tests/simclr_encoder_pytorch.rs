@@ -1,8 +1,9 @@
 //! Holds SimCLR's encoders and optimizers against PyTorch and torchvision, through the Python of `cargo xtask setup`. Without
 //! it the tests say so and pass.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+mod support;
+
+use std::path::Path;
 
 use latent_runtime::rng::Rng;
 use latent_trainer::checkpoint::{self, Tensors};
@@ -12,25 +13,12 @@ use latent_trainer::simclr::augment::AugmentSettings;
 use latent_trainer::simclr::encoder::{Encoder, EncoderKind, Projection};
 use latent_trainer::simclr::learner::Learner;
 use latent_trainer::simclr::options::{Hyperparameters, OptimizerKind, Preset};
+use support::python;
 use tch::{Device, Tensor};
-
-fn python() -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.latent/venv/bin/python");
-    if path.exists() {
-        return Some(path);
-    }
-    eprintln!("skipped: {} is not there; `cargo xtask setup` makes it", path.display());
-    None
-}
 
 /// Runs the script once for all these tasks (importing PyTorch takes seconds).
 fn check(python: &Path, tasks: &[String]) {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/simclr_encoder_pytorch.py");
-    let output = Command::new(python).arg(script).args(tasks.join(" -- ").split(' ')).output().unwrap();
-    let text =
-        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    eprintln!("{text}");
-    assert!(output.status.success(), "{text}");
+    support::check(python, "simclr_encoder_pytorch.py", tasks.join(" -- ").split(' '));
 }
 
 fn images(rng: &mut Rng, count: i64, side: i64) -> Tensor {

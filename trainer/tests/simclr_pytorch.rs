@@ -1,8 +1,9 @@
 //! Holds the contrastive loss and the augmentation against PyTorch and torchvision, through the Python of `cargo xtask setup`.
 //! Without it the tests say so and pass.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+mod support;
+
+use std::path::Path;
 
 use latent_runtime::rng::Rng;
 use latent_trainer::checkpoint::{self, Tensors};
@@ -13,28 +14,15 @@ use latent_trainer::simclr::augment::{
 };
 use latent_trainer::simclr::loss::{nt_xent, nt_xent_naive};
 use serde_json::json;
+use support::python;
 use tch::{Device, Kind, Tensor};
-
-fn python() -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.latent/venv/bin/python");
-    if path.exists() {
-        return Some(path);
-    }
-    eprintln!("skipped: {} is not there; `cargo xtask setup` makes it", path.display());
-    None
-}
 
 /// Runs the script for one task on a file of tensors.
 fn check(python: &Path, task: &str, tensors: &Tensors) {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("given.safetensors");
     checkpoint::write_tensors(&file, tensors).unwrap();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/simclr_pytorch.py");
-    let output = Command::new(python).arg(script).arg(task).arg(file).output().unwrap();
-    let text =
-        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    eprintln!("{text}");
-    assert!(output.status.success(), "{text}");
+    support::check(python, "simclr_pytorch.py", [task.as_ref(), file.as_os_str()]);
 }
 
 #[test]

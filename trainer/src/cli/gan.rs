@@ -7,8 +7,8 @@ use anyhow::{Context, bail};
 use clap::Args;
 
 use super::common::{
-    INTERRUPTED, decay, default_threads, device_name, fingerprint, load, not_negative, number, parse_size,
-    positive, size,
+    INTERRUPTED, Resumed, data_spec, decay, default_threads, device_name, fingerprint, load, not_negative,
+    number, other_images, parse_size, positive, refuse_conflicts, size,
 };
 use super::stop;
 use crate::checkpoint;
@@ -335,43 +335,17 @@ fn resume(preset: Preset, args: &GanArgs, run: &Path) -> anyhow::Result<(RunFold
     // What counts is what was saved; a killed run may have got further.
     info.progress.iteration =
         checkpoint::list(&folder.checkpoints())?.pop().map_or(0, |(iteration, _)| iteration);
-    let conflicts = conflicts(args, &info.hyperparameters);
-    if !conflicts.is_empty() {
-        bail!(
-            "a resumed run keeps its options, but {}; leave them out, or start a new run with --out",
-            conflicts.join(" and ")
-        );
-    }
-    let mut notes = Vec::new();
+    refuse_conflicts(&conflicts(args, &info.hyperparameters))?;
     let options = &mut info.hyperparameters;
     let iterations = args.iterations.or(args.epochs.map(|epochs| options.iterations_for(epochs)));
-    if let Some(iterations) = iterations {
-        if iterations < info.progress.iteration {
-            bail!(
-                "{} has done {} iterations already, more than the {iterations} asked for",
-                run.display(),
-                info.progress.iteration
-            );
-        }
-        options.iterations = iterations;
-    } else if info.progress.finished {
-        bail!(
-            "{} is finished ({} iterations); make it longer with --epochs or --iterations",
-            run.display(),
-            options.iterations
-        );
+    let notes = Resumed {
+        run,
+        progress: &info.progress,
+        iterations: &mut options.iterations,
+        device: &mut options.device,
+        threads: &mut options.threads,
     }
-    if let Some(name) = &args.device {
-        let name = device_name(device::choose(name)?);
-        if name != options.device {
-            notes.push(format!("the device changes from {} to {name}", options.device));
-            options.device = name;
-        }
-    }
-    if let Some(threads) = args.threads.map(size).filter(|threads| *threads != options.threads) {
-        notes.push(format!("the number of threads changes from {} to {threads}", options.threads));
-        options.threads = threads;
-    }
+    .change(iterations, args.device.as_deref(), args.threads)?;
     if !notes.is_empty() && !args.quiet {
         eprintln!("note: {}, so the results are no longer the same bit for bit", notes.join(" and "));
     }
@@ -381,23 +355,14 @@ fn resume(preset: Preset, args: &GanArgs, run: &Path) -> anyhow::Result<(RunFold
     options.log_every = args.log_every.unwrap_or(options.log_every);
 
     // The files may have moved; their content tells whether they are the same.
-    let spec = match &args.data {
-        Some(spec) => spec.clone(),
-        None => options.data.parse()?,
-    };
-    let spec = spec.resolve(args.data_dir.as_deref())?;
+    let spec = data_spec(args.data.as_ref(), &options.data, args.data_dir.as_deref())?;
     let data = load(&spec, options.image_size, options.gray)?;
     let same = data.len() >= info.data.images
         && (data.channels, data.height, data.width)
             == (info.image.channels, info.image.height, info.image.width)
         && fingerprint(&data, info.data.images) == info.data.crc32c;
     if !same {
-        bail!(
-            "{spec} does not hold the images that {} was trained on ({} of {}); give the right ones with --data",
-            run.display(),
-            info.data.images,
-            info.data.source
-        );
+        return Err(other_images(&spec, run, &info.data));
     }
     Ok((folder, info, data))
 }

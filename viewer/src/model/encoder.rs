@@ -197,15 +197,7 @@ pub(crate) fn test_encoder() -> EncoderFile {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn description(input: &[usize], output: &[usize]) -> Description {
-        Description {
-            input_shape: input.to_vec(),
-            output_shape: output.to_vec(),
-            precision: "fp32",
-            metadata: ModelMetadata::default(),
-        }
-    }
+    use crate::model::tests::description;
 
     #[test]
     fn encoders_are_told_from_generators_by_their_shapes() {

@@ -209,7 +209,8 @@ mod tests {
     use super::*;
     use latent_runtime::onnx::{ModelKind, ModelMetadata};
 
-    fn description(input: &[usize], output: &[usize]) -> Description {
+    /// A model of these shapes of which nothing else is known.
+    pub(super) fn description(input: &[usize], output: &[usize]) -> Description {
         Description {
             input_shape: input.to_vec(),
             output_shape: output.to_vec(),
