@@ -79,7 +79,7 @@ struct Contender {
     threads: u64,
     p50_us: f64,
     turns_p50_us: Vec<f64>,
-    first_output_ms: f64,
+    first_output_ms: Option<f64>,
     model_memory_bytes: Option<u64>,
     bytes: u64,
     difference: Option<Difference>,
@@ -232,12 +232,12 @@ fn compare(network: &Network, contenders: &[Contender]) -> Vec<Line> {
                 .iter()
                 .find(|&&(name, precision, threads, _)| (name, precision, threads) == key)
                 .map(|&(.., target)| target),
-            our_first_output_ms: our.first_output_ms,
+            our_first_output_ms: our.first_output_ms.unwrap_or(f64::NAN),
             // The form that opens fastest.
             their_first_output_ms: contenders
                 .iter()
                 .filter(same)
-                .map(|their| their.first_output_ms)
+                .filter_map(|their| their.first_output_ms)
                 .fold(f64::INFINITY, f64::min),
             our_memory_bytes: our.model_memory_bytes,
             their_memory_bytes: their.model_memory_bytes,
@@ -400,7 +400,7 @@ mod tests {
             threads: 1,
             p50_us: median(turns.to_vec()),
             turns_p50_us: turns.to_vec(),
-            first_output_ms: turns[0],
+            first_output_ms: Some(turns[0]),
             model_memory_bytes: None,
             bytes: 1,
             difference: None,

@@ -57,8 +57,6 @@ pub(super) struct Engine<'a> {
     pub(super) kind: BackendKind,
     pub(super) threads: usize,
     pub(super) opened: Opened,
-    /// Seconds from opening the file to the first output, several times.
-    pub(super) loads: Vec<f64>,
     /// Against the reference.
     pub(super) difference: Option<Difference>,
 }

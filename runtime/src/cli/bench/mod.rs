@@ -83,7 +83,7 @@ Examples:
 /// Examples whose outputs are compared with the reference's, at least.
 const COMPARED: usize = 16;
 /// How often a file is opened to measure that, after a first time.
-const LOADS: usize = 5;
+const LOADS: usize = 9;
 
 fn precision(text: &str) -> Result<Precision, String> {
     match text {
@@ -109,7 +109,6 @@ pub(super) fn run(args: &BenchArgs) -> anyhow::Result<()> {
     let mut skipped = Vec::new();
     let mut engines = engines(args, &files, &mut skipped)?;
     let reference = compare(args, &files, &mut engines)?;
-    measure_loads(args, &mut engines)?;
     let mut contenders = Vec::new();
     for (index, engine) in engines.iter_mut().enumerate() {
         for batch in args.batch.iter().map(|&batch| batch as usize) {
@@ -185,14 +184,7 @@ fn engines<'a>(
                     continue;
                 }
                 match Opened::new(&file.path, kind, threads, args.instruction_set.as_deref()) {
-                    Ok(opened) => engines.push(Engine {
-                        file,
-                        kind,
-                        threads,
-                        opened,
-                        loads: Vec::new(),
-                        difference: None,
-                    }),
+                    Ok(opened) => engines.push(Engine { file, kind, threads, opened, difference: None }),
                     Err(error) => {
                         eprintln!("runtime: not measured: {error}");
                         skipped.push(Skipped {
@@ -282,24 +274,6 @@ fn compare(
     Ok(Some(Reference { model: file.name(), engine, examples }))
 }
 
-/// Measures how long it takes from opening each file to its first output, in turns. The system has the files in memory
-/// by then, and the libraries are loaded.
-fn measure_loads(args: &BenchArgs, engines: &mut [Engine<'_>]) -> anyhow::Result<()> {
-    for round in 0..=LOADS {
-        for engine in engines.iter_mut() {
-            let batch = args.batch.first().map_or(1, |&batch| batch as usize);
-            let values = engine.opened.backend().input().values();
-            let input = inputs(&engine.file.metadata, values, batch, args.seed);
-            let instruction_set = args.instruction_set.as_deref();
-            let (_, seconds) = load(&engine.file.path, engine.kind, engine.threads, instruction_set, &input)?;
-            if round > 0 {
-                engine.loads.push(seconds);
-            }
-        }
-    }
-    Ok(())
-}
-
 fn result(args: &BenchArgs, engine: &mut Engine<'_>, contender: &Contender) -> Result_ {
     let time = contender.summary();
     let probed = probe_in_process(args, engine, contender.batch);
@@ -314,9 +288,10 @@ fn result(args: &BenchArgs, engine: &mut Engine<'_>, contender: &Contender) -> R
         per_second: contender.batch as f64 / time.mean_us * 1e6,
         time,
         turns_p50_us: contender.bursts.clone(),
-        first_output_ms: median(&engine.loads) * 1e3,
-        peak_memory_bytes: probed.as_ref().map(|probed| probed.peak),
-        model_memory_bytes: probed.map(|probed| probed.peak.saturating_sub(probed.before)),
+        first_output_ms: probed.as_ref().map(|probed| median(&probed.loads) * 1e3),
+        peak_memory_bytes: probed.as_ref().and_then(|probed| Some(probed.memory?.0)),
+        model_memory_bytes: probed
+            .and_then(|probed| probed.memory.map(|(peak, before)| peak.saturating_sub(before))),
         bytes: engine.file.bytes,
         difference: engine.difference,
     }
@@ -325,13 +300,14 @@ fn result(args: &BenchArgs, engine: &mut Engine<'_>, contender: &Contender) -> R
 /// What a process of its own finds.
 #[derive(Debug, Deserialize, Serialize)]
 struct Probed {
-    /// The most memory it had.
-    peak: u64,
-    /// What it had before it opened the model.
-    before: u64,
+    /// The most memory it had and what it had before it opened the model, in bytes; where the system tells.
+    memory: Option<(u64, u64)>,
+    /// Seconds from opening the file to the first output, several times.
+    loads: Vec<f64>,
 }
 
-/// Starts this program with `--probe`: the most memory of a process is of one model only if it opens no other.
+/// Starts this program with `--probe`: the most memory of a process is of one model only if it opens no other, and how fast
+/// one opens depends on what others have left in the caches and to the allocator.
 fn probe_in_process(args: &BenchArgs, engine: &Engine<'_>, batch: usize) -> Option<Probed> {
     let mut command = Command::new(std::env::current_exe().ok()?);
     command.arg("bench").arg(&engine.file.path).args(["--probe", "--backend", engine.kind.name()]);
@@ -348,13 +324,18 @@ fn probe(args: &BenchArgs) -> anyhow::Result<()> {
     else {
         return Err(usage!("--probe takes one model, back end, number of threads and batch"));
     };
-    let (_, before) = memory().context("this system does not tell a process's memory")?;
+    let before = memory().map(|(_, now)| now);
     let (batch, threads) = (*batch as usize, usize::from(*threads));
-    let mut opened = Opened::new(model, *kind, threads, args.instruction_set.as_deref())?;
-    let backend = opened.backend();
-    let input = vec![0.0; batch * backend.input().values()];
-    let mut output = vec![0.0; batch * backend.output().values()];
-    backend.run(batch, &input, &mut output)?;
-    let (peak, _) = memory().context("this system does not tell a process's memory")?;
-    print(&format!("{}\n", serde_json::to_string(&Probed { peak, before })?))
+    let instruction_set = args.instruction_set.as_deref();
+    let mut opened = Opened::new(model, *kind, threads, instruction_set)?;
+    let input = vec![0.0; batch * opened.backend().input().values()];
+    outputs(opened.backend(), batch, &input)?;
+    let memory = memory().zip(before).map(|((peak, _), before)| (peak, before));
+    drop(opened);
+    // The library is loaded by now, and the system has the file in memory.
+    let mut loads = Vec::new();
+    for _ in 0..LOADS {
+        loads.push(load(model, *kind, threads, instruction_set, &input)?.1);
+    }
+    print(&format!("{}\n", serde_json::to_string(&Probed { memory, loads })?))
 }

@@ -44,7 +44,7 @@ pub(super) struct Result_ {
     /// Examples, by the mean time.
     pub(super) per_second: f64,
     /// From opening the file to the first output, the median.
-    pub(super) first_output_ms: f64,
+    pub(super) first_output_ms: Option<f64>,
     /// What a process of its own takes at most, and how much of it is due to the model and its engine.
     pub(super) peak_memory_bytes: Option<u64>,
     pub(super) model_memory_bytes: Option<u64>,
@@ -122,7 +122,7 @@ impl Report {
                 time(result.time.p95_us),
                 time(result.time.p99_us),
                 rate(result.per_second),
-                format!("{:.2} ms", result.first_output_ms),
+                result.first_output_ms.map_or("?".into(), |ms| format!("{ms:.2} ms")),
                 result.model_memory_bytes.map_or("?".into(), size),
                 size(result.bytes),
                 match result.difference {
