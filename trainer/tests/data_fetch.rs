@@ -468,9 +468,10 @@ fn the_program_can_be_interrupted() {
         .spawn()
         .unwrap();
     let part = dir.path().join("cifar10/cifar-10-binary.tar.gz.part");
-    // The server sends a third and then nothing.
+    // The server sends a third and then nothing. On a busy machine it may have been given up and asked again by the time this
+    // looks, so how much has come is not said here.
     for _ in 0..6000 {
-        if fs::metadata(&part).is_ok_and(|m| m.len() == 100_000) {
+        if fs::metadata(&part).is_ok_and(|m| m.len() >= 100_000) {
             break;
         }
         thread::sleep(Duration::from_millis(10));
@@ -478,7 +479,8 @@ fn the_program_can_be_interrupted() {
     let status = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     assert!(status.success());
     assert!(!child.wait().unwrap().success());
-    assert!(fs::read(&part).unwrap() == content[..100_000]);
+    let kept = fs::read(&part).unwrap();
+    assert!(!kept.is_empty() && content.starts_with(&kept), "{} bytes were kept", kept.len());
 
     let server = serve(&content, &[Answer::Status(404)]);
     let output = trainer()
@@ -492,6 +494,6 @@ fn the_program_can_be_interrupted() {
         message.contains(&server.url) && message.contains("404") && message.contains("--from"),
         "{message}"
     );
-    assert_eq!(*server.requests.lock().unwrap(), ["bytes=100000-"]);
+    assert_eq!(*server.requests.lock().unwrap(), [format!("bytes={}-", kept.len())]);
     assert_eq!(trainer().args(["data", "fetch", "imagenet"]).output().unwrap().status.code(), Some(2));
 }
