@@ -42,13 +42,16 @@ pub(crate) fn address_sanitizer() -> Result<Option<String>> {
 /// Tests under Miri; why not, if there is none.
 fn miri() -> Result<Option<String>> {
     if !shell::answers(shell::command("cargo").args(["+nightly", "miri", "--version"])) {
-        return Ok(Some("install it with `rustup toolchain install nightly --component miri`".into()));
+        return Ok(Some(
+            "install it with `rustup toolchain install nightly --component miri --component rust-src`".into(),
+        ));
     }
     // Miri has no vector instructions beyond a few and is a thousand times slower: what parses bytes, with the scalar kernels.
     shell::run(
         shell::command("cargo")
             .args(["+nightly", "miri", "test", "--package", "latent-runtime", "--lib"])
-            .args(["--no-default-features", "--features", "alloc", "--target-dir"])
+            // libm's own square roots are assembly, which Miri does not run.
+            .args(["--no-default-features", "--features", "alloc,libm/force-soft-floats", "--target-dir"])
             .arg(crate::root().join("target/miri"))
             .env("MIRIFLAGS", "-Zmiri-disable-isolation"),
     )?;
