@@ -17,38 +17,22 @@ pub(crate) fn import(
         return Err(OutOfBounds);
     }
     to.check(batch, output.len())?;
-    if plane == 1 {
-        // A vector: channels lie side by side on both sides.
-        for (example, from) in outside.chunks(to.channels.max(1)).enumerate() {
-            let inside = to.strides.at(Pixel { example, row: 0, column: 0 });
-            let inside = inside..inside + to.channels;
-            match output {
-                ValuesMut::F32(values) => values[inside].copy_from_slice(from),
-                ValuesMut::U8(values) => {
-                    let (inverse, zero_point) = (1.0 / to.scale, to.zero_point);
-                    for (x, to) in from.iter().zip(&mut values[inside]) {
-                        *to = quantise(x * inverse, zero_point);
-                    }
-                }
-            }
-        }
-        return Ok(());
-    }
-    rows(batch, to, |inside, at| {
-        let from = &outside[at..at + to.width];
+    runs(batch, to, |inside, at, Run { length, step }| {
+        let from = &outside[at..at + length];
         match output {
-            ValuesMut::F32(values) if to.strides.column == 1 => {
-                values[inside..inside + to.width].copy_from_slice(from);
-            }
+            ValuesMut::F32(values) if step == 1 => values[inside..inside + length].copy_from_slice(from),
             ValuesMut::F32(values) => {
-                for (x, to) in from.iter().zip(values[inside..].iter_mut().step_by(to.strides.column)) {
+                for (x, to) in from.iter().zip(values[inside..].iter_mut().step_by(step)) {
                     *to = *x;
                 }
             }
             ValuesMut::U8(values) => {
                 let (inverse, zero_point) = (1.0 / to.scale, to.zero_point);
-                for (x, to) in from.iter().zip(values[inside..].iter_mut().step_by(to.strides.column)) {
-                    *to = quantise(x * inverse, zero_point);
+                let put = |(x, to): (&f32, &mut u8)| *to = quantise(x * inverse, zero_point);
+                // Apart, so that the compiler can make vector code of the first.
+                match step {
+                    1 => from.iter().zip(&mut values[inside..]).for_each(put),
+                    _ => from.iter().zip(values[inside..].iter_mut().step_by(step)).for_each(put),
                 }
             }
         }
@@ -56,15 +40,29 @@ pub(crate) fn import(
     Ok(())
 }
 
-/// Calls `each(element inside, element outside)` for the beginning of every row of every channel.
+/// Elements that follow each other outside, and inside at equal steps.
+#[derive(Clone, Copy)]
+struct Run {
+    length: usize,
+    step: usize,
+}
+
+/// Calls `each(first element inside, first element outside, run)` for every row of every channel; a vector, whose channels lie
+/// side by side on both sides, is one run.
 #[inline(always)]
-fn rows(batch: usize, image: &Image, mut each: impl FnMut(usize, usize)) {
+fn runs(batch: usize, image: &Image, mut each: impl FnMut(usize, usize, Run)) {
+    let is_vector = image.height * image.width == 1;
+    let (times, run) = if is_vector {
+        (1, Run { length: image.channels, step: 1 })
+    } else {
+        (image.channels, Run { length: image.width, step: image.strides.column })
+    };
     let mut outside = 0;
     for example in 0..batch {
-        for channel in 0..image.channels {
+        for channel in 0..times {
             for row in 0..image.height {
-                each(image.strides.at(Pixel { example, row, column: 0 }) + channel, outside);
-                outside += image.width;
+                each(image.strides.at(Pixel { example, row, column: 0 }) + channel, outside, run);
+                outside += run.length;
             }
         }
     }
@@ -83,36 +81,18 @@ pub(crate) fn export(
         return Err(OutOfBounds);
     }
     from.check(batch, input.len())?;
-    if plane == 1 {
-        for (example, to) in outside.chunks_mut(from.channels.max(1)).enumerate() {
-            let inside = from.strides.at(Pixel { example, row: 0, column: 0 });
-            let inside = inside..inside + from.channels;
-            match input {
-                Values::F32(values) => to.copy_from_slice(&values[inside]),
-                Values::U8(values) => {
-                    let zero = i32::from(from.zero_point);
-                    for (to, q) in to.iter_mut().zip(&values[inside]) {
-                        *to = (i32::from(*q) - zero) as f32 * from.scale;
-                    }
-                }
-            }
-        }
-        return Ok(());
-    }
-    rows(batch, from, |inside, at| {
-        let to = &mut outside[at..at + from.width];
+    runs(batch, from, |inside, at, Run { length, step }| {
+        let to = &mut outside[at..at + length];
         match input {
-            Values::F32(values) if from.strides.column == 1 => {
-                to.copy_from_slice(&values[inside..inside + from.width]);
-            }
+            Values::F32(values) if step == 1 => to.copy_from_slice(&values[inside..inside + length]),
             Values::F32(values) => {
-                for (to, x) in to.iter_mut().zip(values[inside..].iter().step_by(from.strides.column)) {
+                for (to, x) in to.iter_mut().zip(values[inside..].iter().step_by(step)) {
                     *to = *x;
                 }
             }
             Values::U8(values) => {
                 let zero = i32::from(from.zero_point);
-                for (to, q) in to.iter_mut().zip(values[inside..].iter().step_by(from.strides.column)) {
+                for (to, q) in to.iter_mut().zip(values[inside..].iter().step_by(step)) {
                     *to = (i32::from(*q) - zero) as f32 * from.scale;
                 }
             }
