@@ -41,7 +41,7 @@ enum Command {
     BareMetal,
     /// Run the tests of the packed format and the kernels on 64-bit Arm, in an emulator
     Arm,
-    /// Run the tests of the packed format and the kernels under AddressSanitizer, and Miri where there is one
+    /// Run the tests of the packed format and the kernels under AddressSanitizer, and part of them under Miri
     Sanitize,
 }
 

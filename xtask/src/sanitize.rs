@@ -1,5 +1,7 @@
-//! `cargo xtask sanitize`: the tests of the packed format and of the kernels under AddressSanitizer, and under Miri where
-//! there is one.
+//! `cargo xtask sanitize`: the tests of the packed format and of the kernels under AddressSanitizer, and those of the
+//! packed format and of the threads under Miri where rustup has it.
+
+use std::process::Command;
 
 use anyhow::{Context, Result};
 
@@ -39,18 +41,29 @@ pub(crate) fn address_sanitizer() -> Result<Option<String>> {
     Ok(None)
 }
 
-/// Tests under Miri; why not, if there is none.
-fn miri() -> Result<Option<String>> {
-    if !shell::answers(shell::command("cargo").args(["+nightly", "miri", "--version"])) {
-        return Ok(Some(
-            "install it with `rustup toolchain install nightly --component miri --component rust-src`".into(),
-        ));
+/// Parts of the nightly toolchain that Miri needs beside the compiler, as rustup names them.
+const MIRI_COMPONENTS: [&str; 2] = ["miri", "rust-src"];
+
+/// Tests under Miri, which rustup installs where it is not there; why not, if they cannot be run.
+pub(crate) fn miri() -> Result<Option<String>> {
+    if !miri_is_there() {
+        let mut install = shell::command("rustup");
+        install.args(["toolchain", "install", "nightly", "--profile", "minimal", "--no-self-update"]);
+        install.args(MIRI_COMPONENTS.map(|component| ["--component", component]).as_flattened());
+        let failure = shell::run(&mut install).err();
+        if !miri_is_there() {
+            let why =
+                failure.map_or("it is not there after it was installed".into(), |why| format!("{why:#}"));
+            return Ok(Some(format!(
+                "no test of the packed format and of the threads was run under Miri, which is of the nightly toolchain that rustup installs: {why}"
+            )));
+        }
     }
     // Miri has few vector instructions and is a thousand times slower: what reads packed models and the pool of threads,
     // without the tests that go through thousands of files or keep cores busy.
     shell::run(
-        shell::command("cargo")
-            .args(["+nightly", "miri", "test", "--package", "latent-runtime", "--lib"])
+        nightly_cargo()
+            .args(["miri", "test", "--package", "latent-runtime", "--lib"])
             // libm's own square roots are assembly, which Miri does not run.
             .args(["--no-default-features", "--features", "std,libm/force-soft-floats", "--target-dir"])
             .arg(crate::root().join("target/miri"))
@@ -59,6 +72,22 @@ fn miri() -> Result<Option<String>> {
             .env("MIRIFLAGS", "-Zmiri-disable-isolation"),
     )?;
     Ok(None)
+}
+
+/// The nightly toolchain's `cargo`.
+fn nightly_cargo() -> Command {
+    let mut command = shell::command("rustup");
+    command.args(["run", "nightly", "cargo"]);
+    command
+}
+
+/// Whether the nightly toolchain has Miri and the sources of the standard library that it runs.
+fn miri_is_there() -> bool {
+    let list = ["component", "list", "--toolchain", "nightly", "--installed"];
+    shell::output(shell::command("rustup").args(list)).is_ok_and(|list| {
+        // A component for one machine has that machine's name behind its own.
+        MIRI_COMPONENTS.iter().all(|component| list.lines().any(|line| line.starts_with(component)))
+    }) && shell::answers(nightly_cargo().args(["miri", "--version"]))
 }
 
 /// The compiler's own target.

@@ -11,7 +11,7 @@ use crate::{arm, bare_metal, sanitize, setup, shell};
 
 #[derive(Args)]
 pub(crate) struct TestArgs {
-    /// Only the tests: no formatting, lints, documentation, bare-metal build, sanitizer or emulator
+    /// Only the tests: no formatting, lints, documentation, bare-metal build, sanitizer, Miri or emulator
     #[arg(long)]
     tests_only: bool,
 }
@@ -64,6 +64,7 @@ pub(crate) fn run(args: &TestArgs) -> Result<()> {
         });
         steps.optional("bare metal", bare_metal::check);
         steps.optional("address sanitizer", sanitize::address_sanitizer);
+        steps.optional("Miri", sanitize::miri);
         steps.optional("64-bit Arm", arm::test);
     }
     window_tools();
