@@ -3,9 +3,9 @@
 
 use latent_exporter::graph::interpret::{self, Array};
 use latent_exporter::graph::{
-    Activation, Binary, Convolution, Coordinates, Dim, Element, Elements, Gemm, Graph, Interpolation, Op,
-    Output, Pad, PadFill, Pool, PoolKind, Reduce, ReduceKind, Resize, Tensor, TransposedConvolution, ValueId,
-    Window,
+    Activation, Binary, Convolution, Coordinates, DepthOrder, DepthToSpace, Dim, Element, Elements, Gemm,
+    Graph, Interpolation, Op, Output, Pad, PadFill, Pool, PoolKind, Reduce, ReduceKind, Resize, Slice,
+    Tensor, TransposedConvolution, ValueId, Window,
 };
 use latent_exporter::pack::{FloatPrecision, pack_graph};
 use latent_exporter::passes::optimise;
@@ -269,6 +269,19 @@ const CASES: &[(&str, Make, f32, &str)] = &[
         let x = n.input(&[8, 3, 3]); let y = n.layer(transposed(3, 2, 1, 2), x, &[8, 3, 3, 3], 6, 0.01);
         n.round(y, -3.0, 3.0)
     }, 6.0, "int8 transposed convolution 3x3 s2 p1 g2 > u8"),
+    ("channels become pixels, each with a scale and a bias", |n| {
+        let x = n.input(&[6, 4, 4]); let y = n.layer(conv(1), x, &[20, 6, 3, 3], 20, 0.005);
+        let y = n.act(Activation::Relu, y);
+        let y = n.node(Op::DepthToSpace(DepthToSpace { block: 2, order: DepthOrder::BlockFirst }), &[y]);
+        let y = n.affine(y, 5); n.round(y, -1.0, 4.0)
+    }, 5.0, "int8 transposed convolution 6x6 s2 p2 relu affine > u8"),
+    ("channels become pixels, of which a part is kept", |n| {
+        let x = n.input(&[6, 4, 4]); let y = n.layer(conv(1), x, &[18, 6, 3, 3], 18, 0.005); let y = n.round(y, -3.0, 3.0);
+        let y = n.node(Op::DepthToSpace(DepthToSpace { block: 3, order: DepthOrder::ChannelFirst }), &[y]);
+        let cut = [(2, 1, 12), (3, 2, 9)].map(|(axis, start, end)| Slice { axis, start, end });
+        let y = n.node(Op::Slice(cut.to_vec()), &[y]); let y = n.round(y, -3.0, 3.0);
+        let y = n.layer(conv(1), y, &[5, 2, 3, 3], 5, 0.005); n.round(y, -3.0, 3.0)
+    }, 6.0, "int8 transposed convolution 9x9 s3 p4,5 > u8; int8 convolution 3x3 p1 > u8"),
     ("residual", |n| {
         let x = n.input(&[8, 5, 5]); let y = n.layer(conv(1), x, &[8, 8, 3, 3], 8, 0.005);
         let y = n.node(Op::Binary(Binary::Add), &[y, x]); let y = n.act(Activation::Relu, y); n.round(y, 0.0, 4.0)

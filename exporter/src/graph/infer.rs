@@ -1,7 +1,7 @@
 //! Types and shapes of results.
 
 use super::{
-    Convolution, DepthToSpace, Dim, Element, Gemm, Op, Pad, Pool, Reduce, Resize, Slice,
+    Convolution, DepthToSpace, Dim, Element, Gemm, Interleaved, Op, Pad, Pool, Reduce, Resize, Slice,
     TransposedConvolution, Window, shape_text,
 };
 
@@ -23,9 +23,8 @@ fn fail<T>(what: String) -> Result<T, InferError> {
 pub fn infer(op: &Op, inputs: &[Typed]) -> Result<Typed, InferError> {
     let expected = match op {
         Op::MatMul | Op::Binary(_) => 2..=2,
-        Op::Gemm(_) | Op::Conv(_) | Op::ConvTranspose(_) | Op::Quantize { .. } | Op::Dequantize { .. } => {
-            2..=3
-        }
+        Op::Gemm(_) | Op::Conv(_) | Op::ConvTranspose(_) | Op::Interleaved(_) => 2..=3,
+        Op::Quantize { .. } | Op::Dequantize { .. } => 2..=3,
         Op::Affine => 3..=3,
         Op::BatchNorm { .. } => 5..=5,
         Op::Concat { .. } => 1..=usize::MAX,
@@ -49,6 +48,7 @@ pub fn infer(op: &Op, inputs: &[Typed]) -> Result<Typed, InferError> {
         Op::Gemm(gemm_attributes) => gemm(gemm_attributes, &shapes)?,
         Op::Conv(conv) => convolution(conv, &shapes)?,
         Op::ConvTranspose(conv) => transposed(conv, &shapes)?,
+        Op::Interleaved(interleaved_attributes) => interleaved(interleaved_attributes, &shapes)?,
         Op::BatchNorm { .. } | Op::Affine => {
             let channels = *shape.get(1).ok_or_else(|| InferError("its input has no channel axis".into()))?;
             if let Some(wrong) = shapes[1..].iter().find(|shape| **shape != [channels]) {
@@ -283,6 +283,15 @@ fn transposed(conv: &TransposedConvolution, shapes: &[&[Dim]]) -> Result<Vec<Dim
         }
         _ => fail("its pads cut away the whole result".into()),
     }
+}
+
+fn interleaved(interleaved: &Interleaved, shapes: &[&[Dim]]) -> Result<Vec<Dim>, InferError> {
+    let spread = depth_to_space(&interleaved.depth, &convolution(&interleaved.convolution(), shapes)?)?;
+    let (_, _, lengths) = image(&spread)?;
+    if (0..2).any(|axis| interleaved.cut[axis] + interleaved.cut[axis + 2] >= lengths[axis]) {
+        return fail("the whole result is cut away".into());
+    }
+    sliced(&interleaved.slices(lengths), &spread)
 }
 
 fn pooled(pool: &Pool, shape: &[Dim]) -> Result<Vec<Dim>, InferError> {

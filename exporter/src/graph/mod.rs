@@ -3,6 +3,7 @@
 
 mod grid;
 mod infer;
+mod interleaved;
 pub mod interpret;
 mod op;
 mod tensor;
@@ -12,6 +13,7 @@ use std::fmt;
 
 pub use grid::Grid;
 pub use infer::{InferError, infer};
+pub use interleaved::Interleaved;
 pub use op::{
     Activation, Binary, Convolution, Coordinates, DepthOrder, DepthToSpace, Gemm, Interpolation, Op, Pad,
     PadFill, Pool, PoolKind, Reduce, ReduceKind, Resize, Slice, TransposedConvolution, Window,

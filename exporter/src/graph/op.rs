@@ -1,7 +1,7 @@
 //! The operators of a graph, with their attributes checked and resolved: no defaults, no automatic padding, no
 //! negative axes are left.
 
-use super::{Dim, Element};
+use super::{Dim, Element, Interleaved};
 
 /// What a node computes. The comment says what its inputs are; those in brackets may be absent.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,6 +14,8 @@ pub enum Op {
     Conv(Convolution),
     /// x, weight (in, out / groups, height, width), \[bias (out)\].
     ConvTranspose(TransposedConvolution),
+    /// x, weight (out, in, height, width), \[bias (out)\], as Conv. The passes make it, for packing.
+    Interleaved(Interleaved),
     /// x, scale, shift, mean, variance: each per channel (axis 1).
     BatchNorm {
         /// Added to the variance.
@@ -101,6 +103,7 @@ impl Op {
             Op::Gemm(_) => "Gemm",
             Op::Conv(_) => "Conv",
             Op::ConvTranspose(_) => "ConvTranspose",
+            Op::Interleaved(_) => "Conv and DepthToSpace",
             Op::BatchNorm { .. } => "BatchNormalization",
             Op::Affine => "Affine",
             Op::Activation(activation) => activation.name(),

@@ -17,9 +17,9 @@ use latent_runtime::onnx::proto::{ModelProto, OperatorSetIdProto};
 use super::graph_builder::{Attribute, Declaration, GraphBuilder};
 use super::{IR_VERSION, OPSET};
 use crate::graph::{
-    Activation, Affine, Binary, Content, Coordinates, DepthOrder, Dim, Element, Elements, Gemm, Graph,
-    Interpolation, Node, Op, Pad, PadFill, Pool, PoolKind, Reduce, ReduceKind, Resize, Tensor, ValueId,
-    Window, interpret, shape_text,
+    Activation, Affine, Binary, Content, Coordinates, DepthOrder, DepthToSpace, Dim, Element, Elements, Gemm,
+    Graph, Interleaved, Interpolation, Node, Op, Pad, PadFill, Pool, PoolKind, Reduce, ReduceKind, Resize,
+    Slice, Tensor, ValueId, Window, infer, interpret, shape_text,
 };
 
 /// The type of a model's floats.
@@ -469,26 +469,11 @@ impl<'g> Writer<'g> {
                 let inputs = [self.read(node.inputs[0], float), shape];
                 return Ok(self.single(step, "Expand", &inputs, vec![]));
             }
-            Op::DepthToSpace(depth) => {
-                let mode = match depth.order {
-                    DepthOrder::BlockFirst => "DCR",
-                    DepthOrder::ChannelFirst => "CRD",
-                };
-                let block = ("blocksize", Attribute::Int(depth.block as i64));
-                ("DepthToSpace", vec![block, ("mode", Attribute::Text(mode))])
-            }
+            Op::Interleaved(interleaved) => return self.interleaved(step, interleaved),
+            Op::DepthToSpace(depth) => ("DepthToSpace", blocks(depth)),
             Op::Slice(slices) => {
-                let part = |place: fn(&crate::graph::Slice) -> usize| -> Vec<i64> {
-                    slices.iter().map(|slice| place(slice) as i64).collect()
-                };
-                let (starts, ends, axes) = (part(|s| s.start), part(|s| s.end), part(|s| s.axis));
-                let inputs = [
-                    self.read(node.inputs[0], float),
-                    self.integers("starts", &starts),
-                    self.integers("ends", &ends),
-                    self.integers("axes", &axes),
-                ];
-                return Ok(self.single(step, "Slice", &inputs, vec![]));
+                let whole = self.read(node.inputs[0], float);
+                return Ok(self.slice(step, whole, slices));
             }
         };
         let inputs: Vec<String> = node.inputs.iter().map(|&id| self.read(id, float)).collect();
@@ -520,6 +505,44 @@ impl<'g> Writer<'g> {
         let output = self.value_name(&name, None);
         self.emit(op, &name, inputs, &output, step.float, shape, attributes);
         output
+    }
+
+    /// Conv, DepthToSpace and, if something is cut off, Slice.
+    fn interleaved(&mut self, step: &Step, interleaved: &Interleaved) -> Result<String, WriteError> {
+        let Interleaved { window: of_conv, depth, .. } = interleaved;
+        let mut typed: Vec<_> =
+            step.node.inputs.iter().map(|&id| (self.graph.element(id), self.graph.shape(id))).collect();
+        let inputs: Vec<String> = step.node.inputs.iter().map(|&id| self.read(id, step.float)).collect();
+        let inputs: Vec<&str> = inputs.iter().map(String::as_str).collect();
+        let mut shape_after = |op: Op| {
+            let result = infer(&op, &typed).map_err(|why| error(step.node, why.to_string()))?;
+            typed = vec![result];
+            Ok(typed[0].1.clone())
+        };
+        let shape = shape_after(Op::Conv(interleaved.convolution()))?;
+        let small = self.before(step, "Conv", "phases", &inputs, &shape, window(of_conv));
+        let shape = shape_after(Op::DepthToSpace(*depth))?;
+        let lengths = [2, 3].map(|axis| if let Dim::Size(length) = shape[axis] { length } else { 0 });
+        let slices = interleaved.slices(lengths);
+        if slices.is_empty() {
+            return Ok(self.single(step, "DepthToSpace", &[small], blocks(depth)));
+        }
+        let spread = self.before(step, "DepthToSpace", "spread", &[&small], &shape, blocks(depth));
+        Ok(self.slice(step, spread, &slices))
+    }
+
+    fn slice(&mut self, step: &Step, whole: String, slices: &[Slice]) -> String {
+        let part = |place: fn(&Slice) -> usize| -> Vec<i64> {
+            slices.iter().map(|slice| place(slice) as i64).collect()
+        };
+        let (starts, ends, axes) = (part(|s| s.start), part(|s| s.end), part(|s| s.axis));
+        let inputs = [
+            whole,
+            self.integers("starts", &starts),
+            self.integers("ends", &ends),
+            self.integers("axes", &axes),
+        ];
+        self.single(step, "Slice", &inputs, vec![])
     }
 
     /// MatMul and Add instead of Gemm: not every engine has a Gemm in half precision.
@@ -826,6 +849,15 @@ impl<'g> Writer<'g> {
         self.written.insert(id, vec![Written { name: name.clone(), data_type }]);
         name
     }
+}
+
+/// The attributes of a DepthToSpace.
+fn blocks(depth: &DepthToSpace) -> Attributes<'static> {
+    let mode = match depth.order {
+        DepthOrder::BlockFirst => "DCR",
+        DepthOrder::ChannelFirst => "CRD",
+    };
+    vec![("blocksize", Attribute::Int(depth.block as i64)), ("mode", Attribute::Text(mode))]
 }
 
 /// Whether a node's operator gives its result, and no epilogue comes after it.

@@ -4,8 +4,8 @@
 //! First everything takes one form (`canonical`, `layout`): a product with constant weights is a Gemm with weights
 //! (out, in), BatchNorm and arithmetic with constants are one multiplication and addition per channel, transposes move
 //! towards the output until they meet their inverse or a layer that takes them into its weights. Then those affine maps
-//! go into the layer before or after, wherever that is exact (`fold`). Convolutions whose channels are interleaved become the
-//! transposed convolutions that they are (`shuffle`). At last activations, residual additions and
+//! go into the layer before or after, wherever that is exact (`fold`). Convolutions whose channels are interleaved become one
+//! layer, a transposed convolution (`shuffle`). At last activations, residual additions and
 //! what is left of the affine maps become the epilogue of the layer before (`fuse`).
 //!
 //! A quantised model keeps its meaning to the last bit: weights that are dequantised constants count as a layer's
@@ -164,16 +164,19 @@ fn set_weight(graph: &mut Graph, index: usize, tensor: Tensor, dequantise: Optio
 fn is_layer(graph: &Graph, links: &Links, node: &Node) -> bool {
     let form = match &node.op {
         Op::Gemm(gemm) => canonical::is_canonical(gemm),
-        Op::Conv(_) | Op::ConvTranspose(_) => true,
+        Op::Conv(_) | Op::ConvTranspose(_) | Op::Interleaved(_) => true,
         _ => false,
     };
     form && node.inputs[1..].iter().all(|&id| weight(graph, links, id).is_some())
         && node.inputs.get(2).is_none_or(|&bias| graph.shape(bias).len() == 1)
 }
 
-/// Whether a node is a layer whose weights (and bias) are floats: those can be changed.
+/// Whether a node is a layer whose weights (and bias) are floats: those can be changed, unless several of its channels
+/// become one.
 fn is_float_layer(graph: &Graph, links: &Links, node: &Node) -> bool {
-    is_layer(graph, links, node) && node.inputs[1..].iter().all(|&id| graph.constant(id).is_some())
+    is_layer(graph, links, node)
+        && !matches!(node.op, Op::Interleaved(_))
+        && node.inputs[1..].iter().all(|&id| graph.constant(id).is_some())
 }
 
 /// A constant of floats that is made by a rewrite. It is named after the node that it is for.

@@ -11,8 +11,8 @@ use crate::graph::{
 /// that are.
 fn takes_integers(graph: &Graph, links: &Links, node: &Node, index: usize) -> bool {
     match (&node.op, index) {
-        (Op::Gemm(_) | Op::Conv(_) | Op::ConvTranspose(_) | Op::MatMul, 1) => true,
-        (Op::Gemm(_) | Op::Conv(_) | Op::ConvTranspose(_), 2) => {
+        (Op::Gemm(_) | Op::Conv(_) | Op::ConvTranspose(_) | Op::Interleaved(_) | Op::MatMul, 1) => true,
+        (Op::Gemm(_) | Op::Conv(_) | Op::ConvTranspose(_) | Op::Interleaved(_), 2) => {
             weight(graph, links, node.inputs[1]).is_some_and(|weight| weight.dequantise.is_some())
         }
         _ => false,

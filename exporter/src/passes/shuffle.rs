@@ -7,17 +7,8 @@
 use super::canonical::first;
 use super::{Links, Weight, is_layer, set_weight, weight};
 use crate::graph::{
-    Content, DepthOrder, DepthToSpace, Dim, Graph, Node, Op, Slice, Tensor, TransposedConvolution, ValueId,
-    Window, interpret,
+    Content, DepthToSpace, Dim, Graph, Interleaved, Node, Op, Slice, Tensor, TransposedConvolution, ValueId,
 };
-
-/// The channel that goes to row i and column j of the blocks of channel c, of so many.
-fn source([c, channels]: [usize; 2], [i, j]: [usize; 2], depth: DepthToSpace) -> usize {
-    match depth.order {
-        DepthOrder::BlockFirst => (i * depth.block + j) * channels + c,
-        DepthOrder::ChannelFirst => (c * depth.block + i) * depth.block + j,
-    }
-}
 
 /// Of one value for each channel before DepthToSpace, one for each channel after it; `None` when those that become one
 /// channel differ.
@@ -25,10 +16,10 @@ fn joined(values: &Tensor, depth: DepthToSpace) -> Option<Tensor> {
     let places = depth.block * depth.block;
     let channels = values.len() / places;
     let all = values.doubles();
-    let firsts: Vec<usize> = (0..channels).map(|c| source([c, channels], [0, 0], depth)).collect();
+    let firsts: Vec<usize> = (0..channels).map(|c| depth.source([c, channels], [0, 0])).collect();
     let alike = (0..channels).all(|c| {
         (0..places).all(|place| {
-            let other = source([c, channels], [place / depth.block, place % depth.block], depth);
+            let other = depth.source([c, channels], [place / depth.block, place % depth.block]);
             all.get(other) == all.get(firsts[c])
         })
     });
@@ -123,15 +114,10 @@ fn of_images(graph: &Graph, node: &Node, slices: &[Slice]) -> bool {
         && slices.iter().all(|slice| slice.axis >= 2)
 }
 
-/// DepthToSpace of a Conv.
-///
-/// Input q and tap j of the Conv go to m = q - j + pad before of a whole result, and from there to rows s m + r, where r
-/// is the remainder that a channel stands for; input q and tap k of a transposed convolution go to s q + k. So k is
-/// s (taps - 1 - j) + r, and s (taps - 1 - pad) is cut off before and after.
+/// DepthToSpace of a Conv: a transposed convolution, when the channels that become one have the same bias and, of
+/// integers, the same scale; else an interleaved convolution, which has those of each.
 pub(super) fn transposed(graph: &mut Graph) -> bool {
-    struct Found {
-        conv: usize,
-        op: TransposedConvolution,
+    struct Transposed {
         weight: Tensor,
         dequantise: Option<(usize, Vec<Tensor>)>,
         bias: Option<Tensor>,
@@ -141,64 +127,45 @@ pub(super) fn transposed(graph: &mut Graph) -> bool {
         let Op::DepthToSpace(depth) = node.op else { return None };
         let (index, layer) = links.sole_producer(graph, node.inputs[0])?;
         let Op::Conv(conv) = &layer.op else { return None };
-        let Window { kernel: taps, stride: [1, 1], dilation: [1, 1], pads } = conv.window else {
-            return None;
-        };
         let bare = node.epilogue.is_empty();
         if !is_layer(graph, &links, layer) || !treats_alike(layer) || !bare || conv.groups != 1 {
             return None;
         }
-        let Weight { tensor, dequantise } = weight(graph, &links, layer.inputs[1])?;
-        let &[all, inputs, ..] = tensor.shape() else { return None };
-        let (block, channels) = (depth.block, all / (depth.block * depth.block));
-
-        let kernel = taps.map(|taps| taps * block);
-        let mut places = Vec::with_capacity(tensor.len());
-        for at in 0..tensor.len() {
-            let (k, rest) = ([at / kernel[1] % kernel[0], at % kernel[1]], at / (kernel[0] * kernel[1]));
-            let (input, channel) = (rest / channels, rest % channels);
-            let from = source([channel, channels], k.map(|k| k % block), depth);
-            let [row, column] = [0, 1].map(|axis| taps[axis] - 1 - k[axis] / block);
-            places.push(((from * inputs + input) * taps[0] + row) * taps[1] + column);
-        }
-        let shape = vec![inputs, channels, kernel[0], kernel[1]];
-
-        // Integers stay, when each channel has one scale. Else they become the floats that they stand for.
-        let mut parameters = None;
-        if let Some((axis, ids)) = dequantise {
-            let joined = |&id: &ValueId| {
-                let tensor = graph.constant(id)?;
-                if tensor.len() == 1 {
-                    Some(tensor.clone())
-                } else {
-                    joined(tensor, depth).filter(|_| axis == 0)
-                }
+        let interleaved = Interleaved::new(conv.window, depth)?;
+        let as_one = || -> Option<Transposed> {
+            let Weight { tensor, dequantise } = weight(graph, &links, layer.inputs[1])?;
+            let &[all, inputs, ..] = tensor.shape() else { return None };
+            let (shape, places) = interleaved.transposed_weights([all, inputs]);
+            let of_channels = |(axis, ids): (usize, &[ValueId])| {
+                let joined = |&id: &ValueId| match graph.constant(id)? {
+                    tensor if tensor.len() == 1 => Some(tensor.clone()),
+                    tensor => joined(tensor, depth).filter(|_| axis == 0),
+                };
+                Some((1, ids.iter().map(joined).collect::<Option<Vec<_>>>()?))
             };
-            parameters = ids.iter().map(joined).collect::<Option<Vec<_>>>();
-        }
-        let weight = match (&parameters, dequantise) {
-            (None, Some((axis, ids))) => {
-                let ids = ids.iter().map(|&id| graph.constant(id)).collect::<Option<Vec<_>>>()?;
-                interpret::fold(&Op::Dequantize { axis }, &[vec![tensor], ids].concat())?
-                    .gather(shape, &places)?
-            }
-            _ => tensor.gather(shape, &places)?,
+            let dequantise = match dequantise {
+                None => None,
+                Some(dequantise) => Some(of_channels(dequantise)?),
+            };
+            let bias = match layer.inputs.get(2) {
+                None => None,
+                Some(&id) => Some(joined(&super::quantise::dequantised(graph, &links, id)?, depth)?),
+            };
+            Some(Transposed { weight: tensor.gather(shape.to_vec(), &places)?, dequantise, bias })
         };
-        let bias = match layer.inputs.get(2) {
-            None => None,
-            Some(&id) => Some(joined(&super::quantise::dequantised(graph, &links, id)?, depth)?),
-        };
-        let cut = |axis: usize, pad: usize| Some(block * (taps[axis] - 1).checked_sub(pad)?);
-        let pads = [cut(0, pads[0])?, cut(1, pads[1])?, cut(0, pads[2])?, cut(1, pads[3])?];
-        let window = Window { kernel, stride: [block; 2], dilation: [1, 1], pads };
-        let op = TransposedConvolution { window, groups: 1, output_padding: [0, 0] };
-        let dequantise = parameters.map(|parameters| (1, parameters));
-        Some(Found { conv: index, op, weight, dequantise, bias })
+        Some((index, interleaved, as_one()))
     });
-    let Some((late, Found { conv, op, weight, dequantise, bias })) = found else { return false };
+    let Some((late, (conv, interleaved, as_one))) = found else { return false };
     let mut node = graph.nodes[conv].clone();
     node.output = graph.nodes[late].output;
-    node.op = Op::ConvTranspose(op);
+    let Some(Transposed { weight, dequantise, bias }) = as_one else {
+        node.op = Op::Interleaved(interleaved);
+        graph.nodes[late] = node;
+        graph.nodes.remove(conv);
+        return true;
+    };
+    let window = interleaved.transposed();
+    node.op = Op::ConvTranspose(TransposedConvolution { window, groups: 1, output_padding: [0, 0] });
     if let Some(bias) = bias {
         node.inputs[2] = graph.add_constant(format!("{}.bias", node.name), bias);
     }
@@ -218,22 +185,29 @@ pub(super) fn slice_into_pads(graph: &mut Graph) -> bool {
     let found = first(graph, |_, node| {
         let Op::Slice(slices) = &node.op else { return None };
         let (index, layer) = links.sole_producer(graph, node.inputs[0])?;
-        let Op::ConvTranspose(mut conv) = layer.op else { return None };
         if !of_images(graph, node, slices) || layer.epilogue.residual.is_some() {
             return None;
         }
+        let mut op = layer.op.clone();
         let shape = graph.shape(layer.output);
         for &Slice { axis, start, end } in slices {
             let Dim::Size(length) = shape[axis] else { return None };
-            let axis = axis - 2;
-            conv.window.pads[axis] += start;
-            // Rows of nothing but bias are the first to go.
-            let cut = length - end;
-            let rest = cut.saturating_sub(conv.output_padding[axis]);
-            conv.output_padding[axis] -= cut - rest;
-            conv.window.pads[axis + 2] += rest;
+            let (axis, cut) = (axis - 2, length - end);
+            match &mut op {
+                Op::ConvTranspose(conv) => {
+                    conv.window.pads[axis] += start;
+                    // Rows of nothing but bias are the first to go.
+                    let rest = cut.saturating_sub(conv.output_padding[axis]);
+                    conv.output_padding[axis] -= cut - rest;
+                    conv.window.pads[axis + 2] += rest;
+                }
+                Op::Interleaved(interleaved) => {
+                    interleaved.cut[axis] += start;
+                    interleaved.cut[axis + 2] += cut;
+                }
+                _ => return None,
+            }
         }
-        let op = Op::ConvTranspose(conv);
         let (_, shape) = graph.infer(&op, &layer.inputs).ok()?;
         (shape == graph.shape(node.output)).then_some((index, op))
     });
@@ -285,7 +259,7 @@ pub(super) fn needless_taps(graph: &mut Graph) -> bool {
 mod tests {
     use super::*;
     use crate::graph::interpret::Array;
-    use crate::graph::{Activation, Convolution, Element, Elements, Output};
+    use crate::graph::{Activation, Convolution, DepthOrder, Element, Elements, Output, Window, interpret};
     use crate::passes::{depth_to_space, optimise};
     use latent_runtime::rng::Rng;
 
@@ -376,8 +350,9 @@ mod tests {
             (ChannelFirst, 3, 1, 1, false, 3..10, "ConvTranspose"),
             (ChannelFirst, 1, 0, 1, false, 1..12, "ConvTranspose"),
             (ChannelFirst, 5, 2, 1, false, 0..11, "ConvTranspose"),
-            (BlockFirst, 3, 1, 1, true, 0..12, "Conv DepthToSpace"),
-            (ChannelFirst, 3, 1, 1, true, 1..12, "Conv DepthToSpace Slice"),
+            (BlockFirst, 3, 1, 1, true, 0..12, "Conv and DepthToSpace"),
+            (ChannelFirst, 3, 1, 1, true, 1..12, "Conv and DepthToSpace"),
+            (ChannelFirst, 2, 0, 1, true, 2..9, "Conv and DepthToSpace"),
             (ChannelFirst, 2, 0, 2, false, 0..12, "Conv DepthToSpace"),
             // Outputs of nothing but bias.
             (ChannelFirst, 1, 1, 1, false, 0..16, "Conv DepthToSpace"),
@@ -391,7 +366,7 @@ mod tests {
             let mut bias = vec![0.0; 8];
             for (place, channel) in (0..8).map(|at| (at / 2, at % 2)) {
                 let value = if differ { rng.uniform(-1.0, 1.0) } else { [0.5, -0.25][channel] };
-                bias[source([channel, 2], [place / 2, place % 2], depth)] = value;
+                bias[depth.source([channel, 2], [place / 2, place % 2])] = value;
             }
             let bias = graph.add_constant("b", Tensor::vector(bias));
             let window =
@@ -406,7 +381,8 @@ mod tests {
                 value = graph.add_node("cut", Op::Slice(slices.to_vec()), vec![value], "cut").unwrap();
             }
             let (_, names) = optimised(graph, value, &mut rng, &format!("case {at}"));
-            let tanh = if expected == "ConvTranspose" { "" } else { " Tanh" };
+            let tanh =
+                if expected.ends_with(" DepthToSpace") && !expected.contains("and") { " Tanh" } else { "" };
             assert_eq!(names, format!("{expected}{tanh}"), "case {at}");
         }
     }

@@ -274,23 +274,28 @@ fn build(case: &LayerCase, mode: Mode) -> Built {
     let count = case.shape.iter().product();
     let input: Vec<f32> = (0..count).map(|_| (rng.below(200) as f32 - 100.0) / 64.0).collect();
     let int_weights: Vec<i8> = (0..weights_len).map(|_| (rng.below(255) as i32 - 127) as i8).collect();
-    let scales: Vec<f32> = (0..outputs).map(|o| 0.002 + 0.0005 * (o % 3) as f32).collect();
+    // Some transposed convolutions have scales and biases for each of their phases.
+    let strides = match case.form {
+        Form::Transposed(window, ..) if case.after => window.stride,
+        _ => [1, 1],
+    };
+    let remainder = |y: usize, x: usize| y % strides[0] * strides[1] + x % strides[1];
+    let rows = strides[0] * strides[1] * outputs;
+    let scales: Vec<f32> = (0..rows).map(|row| 0.002 + 0.0005 * (row % 3) as f32).collect();
     let per_channel = weights_len / outputs;
-    // The output channel of a weight in its plain order.
-    let channel_of = |at: usize| match case.form {
+    // Which of the scales and biases belongs to a weight in its plain order.
+    let row_of = |at: usize| match case.form {
         Form::Dense(_) | Form::Convolution(..) => at / per_channel,
         Form::Transposed(window, outputs, _, groups) => {
             let taps = window.kernel[0] * window.kernel[1];
             let (per_in, per_out) = (channels / groups, outputs / groups);
             let (c, o) = (at / taps / per_out, at / taps % per_out);
-            c / per_in * per_out + o
+            let (ky, kx) = (at % taps / window.kernel[1], at % window.kernel[1]);
+            remainder(ky, kx) * outputs + c / per_in * per_out + o
         }
     };
-    let floats: Vec<f32> = int_weights
-        .iter()
-        .enumerate()
-        .map(|(at, &weight)| f32::from(weight) * scales[channel_of(at)])
-        .collect();
+    let floats: Vec<f32> =
+        int_weights.iter().enumerate().map(|(at, &weight)| f32::from(weight) * scales[row_of(at)]).collect();
     let rounded: Vec<f64> = floats
         .iter()
         .map(|&weight| match mode {
@@ -298,7 +303,7 @@ fn build(case: &LayerCase, mode: Mode) -> Built {
             _ => f64::from(weight),
         })
         .collect();
-    let bias: Vec<f32> = (0..outputs).map(|_| rng.uniform(-0.5, 0.5)).collect();
+    let bias: Vec<f32> = (0..rows).map(|_| rng.uniform(-0.5, 0.5)).collect();
     let scale: Vec<f32> = (0..outputs).map(|_| rng.uniform(0.5, 1.5)).collect();
     let shift: Vec<f32> = (0..outputs).map(|_| rng.uniform(-0.5, 0.5)).collect();
 
@@ -342,7 +347,14 @@ fn build(case: &LayerCase, mode: Mode) -> Built {
             builder.transposed(name, x, window, size, groups, spec).unwrap()
         }
     };
-    let biased = sum.map(|c, x| x + f64::from(bias[c]));
+    let pads = match case.form {
+        Form::Transposed(window, ..) => window.pads,
+        _ => [0; 4],
+    };
+    let biased = Tensor::new(sum.shape, |c, y, x| {
+        let bias = bias[remainder(y + pads[0], x + pads[1]) * outputs + c];
+        sum.at(c, y as isize, x as isize) + f64::from(bias)
+    });
     let mut expected = biased.clone();
     if case.residual {
         // The residual is another such layer, with nothing fused.

@@ -3,7 +3,7 @@
 use super::array::each_index;
 use super::convolution::four;
 use super::{Array, Real};
-use crate::graph::{DepthOrder, DepthToSpace, Pad, PadFill, Slice};
+use crate::graph::{DepthToSpace, Pad, PadFill, Slice};
 
 pub(super) fn transpose<T: Real>(permutation: &[usize], x: &Array<T>) -> Array<T> {
     let mut steps = vec![1; x.shape.len()];
@@ -72,11 +72,7 @@ pub(super) fn depth_to_space<T: Real>(depth: &DepthToSpace, x: &Array<T>) -> Arr
     let shape = result.shape.clone();
     each_index(&shape, |place, index| {
         let [n, c, row, column] = four(index);
-        let (i, j) = (row % block, column % block);
-        let channel = match depth.order {
-            DepthOrder::BlockFirst => (i * block + j) * outputs + c,
-            DepthOrder::ChannelFirst => (c * block + i) * block + j,
-        };
+        let channel = depth.source([c, outputs], [row % block, column % block]);
         let from = ((n * channels + channel) * height + row / block) * width + column / block;
         result.data[place] = x.data[from];
     });

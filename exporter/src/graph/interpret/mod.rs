@@ -183,6 +183,11 @@ fn evaluate<T: Real>(op: &Op, inputs: &[Array<T>], batch: Option<usize>) -> Arra
         Op::Gemm(gemm) => matrix::gemm(gemm, x, &inputs[1], inputs.get(2)),
         Op::Conv(conv) => convolution::convolution(conv, x, &inputs[1], inputs.get(2)),
         Op::ConvTranspose(conv) => convolution::transposed(conv, x, &inputs[1], inputs.get(2)),
+        Op::Interleaved(interleaved) => {
+            let small = convolution::convolution(&interleaved.convolution(), x, &inputs[1], inputs.get(2));
+            let spread = layout::depth_to_space(&interleaved.depth, &small);
+            layout::slice(&interleaved.slices([spread.shape[2], spread.shape[3]]), &spread)
+        }
         Op::BatchNorm { epsilon } => elementwise::batch_norm(*epsilon, inputs),
         Op::Affine => elementwise::affine(x, &inputs[1].data, &inputs[2].data),
         Op::Activation(activation) => x.map(|value| elementwise::activate(activation, value)),

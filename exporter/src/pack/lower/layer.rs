@@ -6,7 +6,7 @@ use latent_runtime::format::{self, Element, LayerSpec, PlainBias, PlainWeights};
 
 use super::elements::on;
 use super::{Lowering, PackError, spec_of};
-use crate::graph::{Node, Op, Tensor, Window, interpret};
+use crate::graph::{Dim, Interleaved, Node, Op, Tensor, Window, interpret};
 use crate::pack::FloatPrecision;
 
 /// The greatest finite 16-bit float.
@@ -56,13 +56,14 @@ impl<'g> Lowering<'g> {
             ..LayerSpec::new(PlainWeights::F32(&[]), PlainBias::None)
         };
         if let Some(Integers { weights, scales, bias }) = integers {
-            let weights = in_form(node, Cow::Owned(weights));
+            let weights = self.in_form(node, Cow::Owned(weights));
+            let (scales, bias) = (by_phase(node, Cow::Owned(scales)), by_phase(node, Cow::Owned(bias)));
             let weights = PlainWeights::I8 { values: &weights, scales: &scales };
             return self.place(node, input, LayerSpec { weights, bias: PlainBias::I32(&bias), ..fused });
         }
         input = self.floats_of(node, "input", input)?;
-        let weights = in_form(node, self.floats(node, 1)?);
-        let bias = if node.inputs.len() > 2 { Some(self.floats(node, 2)?) } else { None };
+        let weights = self.in_form(node, self.floats(node, 1)?);
+        let bias = if node.inputs.len() > 2 { Some(by_phase(node, self.floats(node, 2)?)) } else { None };
         let fits_f16 = weights.iter().all(|weight| weight.abs() <= F16_MAX);
         let weights = match self.precision {
             FloatPrecision::F16 if fits_f16 => PlainWeights::F16(&weights),
@@ -88,6 +89,10 @@ impl<'g> Lowering<'g> {
                 let window = spec_of(&undilated(&conv.window));
                 self.builder.transposed(name, input, window, [rows, columns], conv.groups, spec)?
             }
+            Op::Interleaved(interleaved) => {
+                let window = spec_of(&interleaved.transposed());
+                self.builder.transposed(name, input, window, [rows, columns], 1, spec)?
+            }
             _ => self.builder.fully_connected(name, input, spec)?,
         })
     }
@@ -97,10 +102,8 @@ impl<'g> Lowering<'g> {
     fn integers(&self, node: &Node, input: f32) -> Result<Option<Integers>, PackError> {
         let Some(quantised) = self.dequantised.get(&node.inputs[1]) else { return Ok(None) };
         let shape = self.graph.shape(node.inputs[1]);
-        let lengths: Vec<usize> = shape
-            .iter()
-            .map(|dim| if let crate::graph::Dim::Size(length) = dim { *length } else { 1 })
-            .collect();
+        let lengths: Vec<usize> =
+            shape.iter().map(|dim| if let Dim::Size(length) = dim { *length } else { 1 }).collect();
         // The axis of output channels, and how often it repeats: once for each group.
         let (channel_axis, repeats) = match &node.op {
             Op::ConvTranspose(conv) => (1, conv.groups),
@@ -194,20 +197,31 @@ impl<'g> Lowering<'g> {
             self.error(node, format!("its input {index} is computed; only constant weights are supported"))
         })
     }
-}
 
-/// A layer's weights as the format has them, which knows no dilation of transposed convolutions: a kernel with zeros
-/// between its elements is the same.
-fn in_form<'a, T: Copy + Default>(node: &Node, weights: Cow<'a, [T]>) -> Cow<'a, [T]> {
-    match &node.op {
-        Op::ConvTranspose(conv) if conv.window.dilation != [1, 1] => {
-            Cow::Owned(dilate(&weights, &conv.window))
+    /// A layer's weights as the format has them. It knows no dilation of transposed convolutions: a kernel with zeros
+    /// between its elements is the same. And an interleaved convolution is a transposed one.
+    fn in_form<'a, T: Copy + Default>(&self, node: &Node, weights: Cow<'a, [T]>) -> Cow<'a, [T]> {
+        match (&node.op, &*self.graph.shape(node.inputs[1])) {
+            (Op::ConvTranspose(conv), _) if conv.window.dilation != [1, 1] => {
+                Cow::Owned(dilate(&weights, &conv.window))
+            }
+            (Op::Interleaved(interleaved), &[Dim::Size(all), Dim::Size(inputs), ..]) => {
+                let (_, places) = interleaved.transposed_weights([all, inputs]);
+                Cow::Owned(places.into_iter().map(|place| weights[place]).collect())
+            }
+            _ => weights,
         }
-        _ => weights,
     }
 }
 
-/// The window of [`in_form`].
+/// One value for each output channel in the format's order: an interleaved convolution's by the phase that they go to.
+fn by_phase<'a, T: Copy>(node: &Node, values: Cow<'a, [T]>) -> Cow<'a, [T]> {
+    let Op::Interleaved(Interleaved { depth, .. }) = &node.op else { return values };
+    let sources = depth.sources(values.len() / (depth.block * depth.block));
+    Cow::Owned(sources.into_iter().map(|channel| values[channel]).collect())
+}
+
+/// The window of weights with zeros between.
 fn undilated(window: &Window) -> Window {
     Window { kernel: [0, 1].map(|axis| window.extent(axis)), dilation: [1, 1], ..*window }
 }

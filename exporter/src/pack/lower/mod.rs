@@ -148,7 +148,7 @@ impl<'g> Lowering<'g> {
             return Err(self.error(node, "it computes with integers; only DequantizeLinear takes them"));
         }
         match &node.op {
-            Op::Gemm(_) | Op::Conv(_) | Op::ConvTranspose(_) => self.layer(node),
+            Op::Gemm(_) | Op::Conv(_) | Op::ConvTranspose(_) | Op::Interleaved(_) => self.layer(node),
             Op::Affine => {
                 let [scale, shift] = [1, 2].map(|index| self.parameter(node, index).map(<[f32]>::to_vec));
                 self.elementwise(node, Some((scale?, shift?)), node.epilogue.activation)
@@ -239,7 +239,7 @@ impl<'g> Lowering<'g> {
             Op::Expand(_) => Err(self.error(node, "it is supported only as an operand of Add, Sub and Mul")),
             Op::DepthToSpace(_) => Err(self.error(
                 node,
-                "it is supported only after a Conv of stride 1 without groups, whose bias is the same for all channels that become one (of integers: quantise with one scale for all channels): as a transposed convolution",
+                "it is supported only after a Conv of stride 1 without groups or dilation, with less padding than its kernel is long, as a transposed convolution; what lies between must treat all channels that become one alike",
             )),
             Op::Slice(_) => Err(self.error(
                 node,

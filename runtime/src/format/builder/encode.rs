@@ -114,8 +114,10 @@ impl Builder {
                     let vertical = rows.phase(output.height, row_phase);
                     for column_phase in 0..columns.stride {
                         let horizontal = columns.phase(output.width, column_phase);
+                        let remainder = vertical.first_tap * columns.stride + horizontal.first_tap;
                         for group in 0..*groups {
-                            channels.push(Box::new(move |row| Some(group * outputs + row)));
+                            let first = remainder * out_channels + group * outputs;
+                            channels.push(Box::new(move |row| Some(first + row)));
                             indices.push(Box::new(move |row, k| {
                                 let (tap, channel) = (k / deep, k % deep);
                                 if channel >= inputs {
@@ -286,7 +288,7 @@ impl Builder {
     }
 }
 
-/// The output channel of a row.
+/// The output channel of a row; in a transposed convolution the channels of each remainder of a tap's place count on.
 type Channel<'a> = dyn Fn(usize) -> Option<usize> + 'a;
 
 /// The plain weight at a row and depth.

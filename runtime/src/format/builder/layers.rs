@@ -29,7 +29,7 @@ impl Builder {
         if given == 0 || !given.is_multiple_of(inputs) {
             return Err(length_error(name, "weights", given, inputs.max(1)));
         }
-        let layer = self.layer(name, input, &spec, given, outputs)?;
+        let layer = self.layer(name, input, &spec, given, [1, outputs])?;
         self.add_layer(name, NodeKind::FullyConnected(layer), input, [outputs, 1, 1], &spec)
     }
 
@@ -57,7 +57,7 @@ impl Builder {
             (Some(rows), Some(columns)) => (rows, columns),
             _ => return Err(shape_error(name, "the kernel is larger than the padded input")),
         };
-        let mut layer = self.layer(name, input, &spec, given, outputs)?;
+        let mut layer = self.layer(name, input, &spec, given, [1, outputs])?;
         let axes = window.axes();
         let kind = if groups > 1 && groups == channels && outputs == channels {
             NodeKind::Depthwise { window: axes, layer }
@@ -112,7 +112,8 @@ impl Builder {
                 ));
             }
         }
-        let mut layer = self.layer(name, input, &spec, given, outputs)?;
+        let phases = window.stride[0].saturating_mul(window.stride[1]);
+        let mut layer = self.layer(name, input, &spec, given, [phases, outputs])?;
         let mut groups = groups;
         if groups > 1 && layer.weights.kind() == WeightType::I8 && !(channels / groups).is_multiple_of(GROUP)
         {
@@ -168,17 +169,22 @@ impl Builder {
         Ok(channels / groups * window.kernel[0] * window.kernel[1])
     }
 
+    /// `phases` may each have scales and biases of their own.
     fn layer(
         &self,
         name: &str,
         input: ValueId,
         spec: &LayerSpec<'_>,
         weights: usize,
-        outputs: usize,
+        [phases, outputs]: [usize; 2],
     ) -> Result<LayerPlan, BuildError> {
         let types = |what| BuildError::Types { operator: name.to_owned(), what };
         let check = |what, found: usize, expected: usize| {
             if found == expected { Ok(()) } else { Err(length_error(name, what, found, expected)) }
+        };
+        let check_rows = |what, found: usize| match found == phases.saturating_mul(outputs) {
+            true => Ok(()),
+            false => check(what, found, outputs),
         };
         let (plain, scales) = match spec.weights {
             PlainWeights::F32(values) => (Plain::Float(values.to_vec(), WeightType::F32), Vec::new()),
@@ -187,7 +193,7 @@ impl Builder {
                 (Plain::Int8(values.to_vec()), vec![*scale; outputs])
             }
             PlainWeights::I8 { values, scales } => {
-                check("weight scales", scales.len(), outputs)?;
+                check_rows("weight scales", scales.len())?;
                 (Plain::Int8(values.to_vec()), scales.to_vec())
             }
         };
@@ -207,11 +213,11 @@ impl Builder {
             PlainBias::None if int8 => Bias::I32(vec![0; outputs]),
             PlainBias::None => Bias::F32(vec![0.0; outputs]),
             PlainBias::F32(bias) => {
-                check("biases", bias.len(), outputs)?;
+                check_rows("biases", bias.len())?;
                 Bias::F32(bias.to_vec())
             }
             PlainBias::I32(bias) => {
-                check("biases", bias.len(), outputs)?;
+                check_rows("biases", bias.len())?;
                 if !int8 {
                     return Err(types("an integer bias needs int8 weights"));
                 }

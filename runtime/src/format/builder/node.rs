@@ -53,8 +53,9 @@ pub(super) enum Bias {
 #[derive(Clone, Debug)]
 pub(super) struct LayerPlan {
     pub(super) weights: Plain,
-    /// Per output channel; empty for float weights.
+    /// Per output channel, or per remainder and output channel; empty for float weights.
     pub(super) scales: Vec<f32>,
+    /// The same; each array has its own length.
     pub(super) bias: Bias,
     pub(super) activation: Activation,
     pub(super) after: Option<(Vec<f32>, Vec<f32>)>,

@@ -49,10 +49,10 @@ impl Builder {
                 _ => false,
             };
             let before = if homogeneous { step } else { 1.0 };
-            let real = |channel: usize| in_scale * f64::from(layer.scales[channel]);
-            let bias = |channel: usize| match &layer.bias {
-                Bias::F32(bias) => libm::rint(f64::from(bias[channel]) / real(channel)) as i64,
-                Bias::I32(bias) => i64::from(bias[channel]),
+            let real = |row: usize| in_scale * f64::from(layer.scales[row % layer.scales.len()]);
+            let bias = |row: usize| match &layer.bias {
+                Bias::F32(bias) => libm::rint(f64::from(bias[row % bias.len()]) / real(row)) as i64,
+                Bias::I32(bias) => i64::from(bias[row % bias.len()]),
             };
             let clamp = |value: i64| value.clamp(i32::MIN.into(), i32::MAX.into()) as i32 as u32;
             arrays.push(
@@ -66,8 +66,8 @@ impl Builder {
             match after {
                 // A scale within the step's units stays, a shift is divided.
                 Some((scale, shift)) => {
-                    arrays.push(float(&|row| f64::from(scale[row]) / rest));
-                    arrays.push(float(&|row| f64::from(shift[row]) / step));
+                    arrays.push(float(&|row| f64::from(scale[row % scale.len()]) / rest));
+                    arrays.push(float(&|row| f64::from(shift[row % shift.len()]) / step));
                 }
                 None if rest != 1.0 => {
                     arrays.push(float(&|_| 1.0 / rest));
@@ -85,13 +85,13 @@ impl Builder {
             words[field::FLAGS] = if after.is_some() || rest != 1.0 { FLAG_AFTER } else { 0 };
         } else {
             arrays.push(float(&|row| match &layer.bias {
-                Bias::F32(bias) => bias[row].into(),
+                Bias::F32(bias) => bias[row % bias.len()].into(),
                 Bias::I32(_) => 0.0,
             }));
             if let Some((scale, shift)) = after {
                 words[field::FLAGS] = FLAG_AFTER;
-                arrays.push(float(&|row| scale[row].into()));
-                arrays.push(float(&|row| shift[row].into()));
+                arrays.push(float(&|row| scale[row % scale.len()].into()));
+                arrays.push(float(&|row| shift[row % shift.len()].into()));
             }
         }
         let (kind, a, b) = activation.encode();

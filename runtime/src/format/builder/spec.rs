@@ -75,7 +75,7 @@ pub enum PlainWeights<'a> {
     I8 {
         /// The weights.
         values: &'a [i8],
-        /// Their scales.
+        /// Their scales. Those of a transposed convolution may differ between its phases; see [`PlainBias`].
         scales: &'a [f32],
     },
 }
@@ -90,7 +90,8 @@ impl PlainWeights<'_> {
     }
 }
 
-/// A layer's bias, one per output channel.
+/// A layer's bias, one per output channel. A transposed convolution may have one for each of its phases instead:
+/// `[row][column][output]`, where row and column are what is left of a tap's place divided by the stride.
 #[derive(Clone, Copy, Debug, Default)]
 pub enum PlainBias<'a> {
     /// No bias.
