@@ -1,11 +1,15 @@
-//! Convolutions, by definition.
+//! Convolutions, as matrix products.
 
 use std::ops::Range;
 
+use super::matrix::{Matrix, add_product};
 use super::{Array, Real};
 use crate::graph::{Convolution, TransposedConvolution, Window};
 
-/// Every output is the sum over a window of the input.
+/// About how many elements the matrix of a convolution's windows has at once.
+const WINDOWS_AT_ONCE: usize = 1 << 20;
+
+/// Every output is the sum over a window of the input: the weights' matrix times that of all windows.
 pub(super) fn convolution<T: Real>(
     conv: &Convolution,
     x: &Array<T>,
@@ -17,42 +21,60 @@ pub(super) fn convolution<T: Real>(
     let window = &conv.window;
     let rows = window.count(0, height, false).unwrap_or(0);
     let columns = window.count(1, width, false).unwrap_or(0);
-    let outputs_per_group = outputs / conv.groups;
+    let outputs_per_group = outputs / conv.groups.max(1);
+    let products = per_group * kernel_rows * kernel_columns;
     let mut result = Array::zeros(vec![batch, outputs, rows, columns]);
+    if result.data.is_empty() {
+        return result;
+    }
+    let at_once = (WINDOWS_AT_ONCE / (products * columns).max(1)).clamp(1, rows);
+    let mut windows = vec![T::default(); products * at_once * columns];
     for n in 0..batch {
-        for output in 0..outputs {
-            let first = output / outputs_per_group * per_group;
-            let plane = &mut result.data[(n * outputs + output) * rows * columns..][..rows * columns];
-            plane.fill(bias.map_or(T::default(), |bias| bias.data[output]));
-            for input in 0..per_group {
-                let image = &x.data[(n * channels + first + input) * height * width..][..height * width];
-                for i in 0..kernel_rows {
-                    for j in 0..kernel_columns {
-                        let factor = weight.data
-                            [((output * per_group + input) * kernel_rows + i) * kernel_columns + j];
-                        for row in 0..rows {
+        for group in 0..conv.groups {
+            let first = n * outputs + group * outputs_per_group;
+            let planes = &mut result.data[first * rows * columns..][..outputs_per_group * rows * columns];
+            for (output, plane) in planes.chunks_exact_mut(rows * columns).enumerate() {
+                let bias = bias.map_or(T::default(), |bias| bias.data[group * outputs_per_group + output]);
+                plane.fill(bias);
+            }
+            let weight = &weight.data[group * outputs_per_group * products..][..outputs_per_group * products];
+            for top in (0..rows).step_by(at_once) {
+                let some = at_once.min(rows - top);
+                let windows = &mut windows[..products * some * columns];
+                windows.fill(T::default());
+                let mut lines = windows.chunks_exact_mut(columns);
+                for input in 0..per_group {
+                    let image = (n * channels + group * per_group + input) * height * width;
+                    let image = &x.data[image..][..height * width];
+                    for (i, j) in (0..kernel_rows).flat_map(|i| (0..kernel_columns).map(move |j| (i, j))) {
+                        let places = places(window, j, width, columns);
+                        for (row, line) in (top..top + some).zip(lines.by_ref()) {
                             // Row of the input, still shifted by the padding.
                             let from_row = row * window.stride[0] + i * window.dilation[0];
                             let Some(from_row) = inside(from_row, window.pads[0], height) else { continue };
-                            let image = &image[from_row * width..][..width];
-                            let plane = &mut plane[row * columns..][..columns];
-                            if let Some((from, places)) = places(window, j, width, columns) {
-                                add_products(
-                                    (&mut plane[places], 1),
-                                    factor,
-                                    (&image[from..], window.stride[1]),
-                                );
+                            let Some((from, places)) = places.clone() else { continue };
+                            let image = image[from_row * width..][..width][from..].iter();
+                            for (place, &value) in
+                                line[places].iter_mut().zip(image.step_by(window.stride[1]))
+                            {
+                                *place = value;
                             }
                         }
                     }
                 }
+                add_product(
+                    Matrix::new(weight, products),
+                    Matrix::new(windows, some * columns),
+                    planes,
+                    (rows * columns, top * columns),
+                );
             }
         }
     }
     result
 }
 
-/// Every input is spread over a window of the output.
+/// Every input is spread over a window of the output: the weights' matrix times the inputs gives what is added at each place.
 pub(super) fn transposed<T: Real>(
     conv: &TransposedConvolution,
     x: &Array<T>,
@@ -68,31 +90,39 @@ pub(super) fn transposed<T: Real>(
     };
     let (rows, columns) = (length(0, height), length(1, width));
     let outputs = per_group * conv.groups;
-    let inputs_per_group = channels / conv.groups;
+    let inputs_per_group = channels / conv.groups.max(1);
+    let products = per_group * kernel_rows * kernel_columns;
     let mut result = Array::zeros(vec![batch, outputs, rows, columns]);
+    if result.data.is_empty() {
+        return result;
+    }
+    let mut spread = vec![T::default(); products * height * width];
     for n in 0..batch {
-        for output in 0..outputs {
-            let (group, within) = (output / per_group, output % per_group);
-            let plane = &mut result.data[(n * outputs + output) * rows * columns..][..rows * columns];
-            plane.fill(bias.map_or(T::default(), |bias| bias.data[output]));
-            for input in group * inputs_per_group..(group + 1) * inputs_per_group {
-                let image = &x.data[(n * channels + input) * height * width..][..height * width];
-                for i in 0..kernel_rows {
-                    for j in 0..kernel_columns {
-                        let factor = weight.data
-                            [((input * per_group + within) * kernel_rows + i) * kernel_columns + j];
-                        for row in 0..height {
-                            let to_row = row * window.stride[0] + i * window.dilation[0];
-                            let Some(to_row) = inside(to_row, window.pads[0], rows) else { continue };
-                            let image = &image[row * width..][..width];
-                            let plane = &mut plane[to_row * columns..][..columns];
-                            if let Some((to, places)) = places(window, j, columns, width) {
-                                add_products(
-                                    (&mut plane[to..], window.stride[1]),
-                                    factor,
-                                    (&image[places], 1),
-                                );
-                            }
+        for group in 0..conv.groups {
+            let first = group * inputs_per_group;
+            let weight = &weight.data[first * products..][..inputs_per_group * products];
+            let images =
+                &x.data[(n * channels + first) * height * width..][..inputs_per_group * height * width];
+            spread.fill(T::default());
+            add_product(
+                Matrix::new(weight, products).transposed(),
+                Matrix::new(images, height * width),
+                &mut spread,
+                (height * width, 0),
+            );
+            let mut lines = spread.chunks_exact(width);
+            for output in group * per_group..(group + 1) * per_group {
+                let plane = &mut result.data[(n * outputs + output) * rows * columns..][..rows * columns];
+                plane.fill(bias.map_or(T::default(), |bias| bias.data[output]));
+                for (i, j) in (0..kernel_rows).flat_map(|i| (0..kernel_columns).map(move |j| (i, j))) {
+                    let places = places(window, j, columns, width);
+                    for (row, line) in (0..height).zip(lines.by_ref()) {
+                        let to_row = row * window.stride[0] + i * window.dilation[0];
+                        let Some(to_row) = inside(to_row, window.pads[0], rows) else { continue };
+                        let Some((to, places)) = places.clone() else { continue };
+                        let plane = plane[to_row * columns..][..columns][to..].iter_mut();
+                        for (sum, &value) in plane.step_by(window.stride[1]).zip(&line[places]) {
+                            *sum += value;
                         }
                     }
                 }
@@ -109,20 +139,6 @@ fn places(window: &Window, j: usize, width: usize, count: usize) -> Option<(usiz
     let first = window.pads[1].saturating_sub(ahead).div_ceil(stride);
     let end = (window.pads[1] + width).saturating_sub(ahead).div_ceil(stride).min(count);
     (first < end).then(|| (first * stride + ahead - window.pads[1], first..end))
-}
-
-/// Adds to each `every`th sum the product of the factor and each `nth` value, until either is at its end.
-fn add_products<T: Real>((sums, every): (&mut [T], usize), factor: T, (values, nth): (&[T], usize)) {
-    if (every, nth) == (1, 1) {
-        // The same, but the compiler sees that neighbours are next to each other.
-        for (sum, &value) in sums.iter_mut().zip(values) {
-            *sum += factor * value;
-        }
-        return;
-    }
-    for (sum, &value) in sums.iter_mut().step_by(every).zip(values.iter().step_by(nth)) {
-        *sum += factor * value;
-    }
 }
 
 /// The place in an axis of `length`, given its place in the padded axis; `None` in the padding.

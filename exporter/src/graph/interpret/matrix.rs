@@ -1,7 +1,38 @@
 //! Matrix products.
 
+use ndarray::linalg::general_mat_mul;
+use ndarray::{ArrayView2, ArrayViewMut2, s};
+
 use super::{Array, Real};
 use crate::graph::Gemm;
+
+/// A matrix in memory.
+#[derive(Clone, Copy)]
+pub(super) struct Matrix<'a, T>(ArrayView2<'a, T>);
+
+impl<'a, T: Real> Matrix<'a, T> {
+    /// Row after row of so many columns.
+    pub(super) fn new(data: &'a [T], columns: usize) -> Self {
+        let rows = data.len().checked_div(columns).unwrap_or(0);
+        // The part of `data` that is whole rows has this shape.
+        Self(ArrayView2::from_shape((rows, columns), &data[..rows * columns]).expect("whole rows"))
+    }
+
+    /// Rows as columns.
+    pub(super) fn transposed(self) -> Self {
+        Self(self.0.reversed_axes())
+    }
+}
+
+/// Adds A B to the rows of `sums`, each `row` elements long, from column `at` on.
+pub(super) fn add_product<T: Real>(a: Matrix<T>, b: Matrix<T>, sums: &mut [T], (row, at): (usize, usize)) {
+    let (rows, columns) = (a.0.nrows(), b.0.ncols());
+    if rows * columns == 0 {
+        return;
+    }
+    let mut sums = ArrayViewMut2::from_shape((rows, row), sums).expect("a row for each of A's");
+    general_mat_mul(T::one(), &a.0, &b.0, T::one(), &mut sums.slice_mut(s![.., at..at + columns]));
+}
 
 /// NumPy's `matmul`.
 pub(super) fn matmul<T: Real>(a: &Array<T>, b: &Array<T>) -> Array<T> {
@@ -26,16 +57,12 @@ pub(super) fn matmul<T: Real>(a: &Array<T>, b: &Array<T>) -> Array<T> {
     let mut result = Array::zeros(shape);
     let count: usize = outer.iter().product();
     for matrix in 0..count {
-        for row in 0..rows {
-            for column in 0..columns {
-                let mut sum = T::default();
-                for k in 0..inner {
-                    sum += a_all.data[(matrix * rows + row) * inner + k]
-                        * b_all.data[(matrix * inner + k) * columns + column];
-                }
-                result.data[(matrix * rows + row) * columns + column] = sum;
-            }
-        }
+        add_product(
+            Matrix::new(&a_all.data[matrix * rows * inner..][..rows * inner], inner),
+            Matrix::new(&b_all.data[matrix * inner * columns..][..inner * columns], columns),
+            &mut result.data[matrix * rows * columns..][..rows * columns],
+            (columns, 0),
+        );
     }
     result
 }
@@ -50,30 +77,21 @@ pub(super) fn common(a: &[usize], b: &[usize]) -> Vec<usize> {
 
 /// alpha A B + beta C.
 pub(super) fn gemm<T: Real>(gemm: &Gemm, a: &Array<T>, b: &Array<T>, c: Option<&Array<T>>) -> Array<T> {
-    let (rows, inner) = if gemm.transpose_a { (a.shape[1], a.shape[0]) } else { (a.shape[0], a.shape[1]) };
+    let rows = if gemm.transpose_a { a.shape[1] } else { a.shape[0] };
     let columns = if gemm.transpose_b { b.shape[0] } else { b.shape[1] };
     let (alpha, beta) = (T::from_f64(gemm.alpha.into()), T::from_f64(gemm.beta.into()));
     let c = c.map(|c| c.broadcast(&[rows, columns]));
     let mut result = Array::zeros(vec![rows, columns]);
-    // The left matrix by columns: all rows go on together, each summing in order.
-    let left = |row: usize, k: usize| {
-        if gemm.transpose_a { a.data[k * rows + row] } else { a.data[row * inner + k] }
-    };
-    let by_columns: Vec<T> = (0..inner).flat_map(|k| (0..rows).map(move |row| left(row, k))).collect();
-    let mut sums = vec![T::default(); rows];
-    for column in 0..columns {
-        sums.fill(T::default());
-        for (k, lefts) in by_columns.chunks_exact(rows.max(1)).enumerate() {
-            let right =
-                if gemm.transpose_b { b.data[column * inner + k] } else { b.data[k * columns + column] };
-            for (sum, &left) in sums.iter_mut().zip(lefts) {
-                *sum += left * right;
-            }
-        }
-        for (row, &sum) in sums.iter().enumerate() {
-            let at = row * columns + column;
-            result.data[at] = alpha * sum + c.as_ref().map_or(T::default(), |c| beta * c.data[at]);
-        }
+    let (mut left, mut right) = (Matrix::new(&a.data, a.shape[1]), Matrix::new(&b.data, b.shape[1]));
+    if gemm.transpose_a {
+        left = left.transposed();
+    }
+    if gemm.transpose_b {
+        right = right.transposed();
+    }
+    add_product(left, right, &mut result.data, (columns, 0));
+    for (at, sum) in result.data.iter_mut().enumerate() {
+        *sum = alpha * *sum + c.as_ref().map_or(T::default(), |c| beta * c.data[at]);
     }
     result
 }

@@ -3,6 +3,8 @@
 use std::fmt::Debug;
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub};
 
+use ndarray::LinalgScalar;
+
 /// `f32` or `f64`.
 pub trait Real:
     Copy
@@ -15,6 +17,7 @@ pub trait Real:
     + Mul<Output = Self>
     + Div<Output = Self>
     + Neg<Output = Self>
+    + LinalgScalar
 {
     /// The nearest value.
     fn from_f64(value: f64) -> Self;
