@@ -4,7 +4,10 @@ use latent_runtime::AlignedBytes;
 use latent_runtime::format::{MAGIC, Model, Shape, VERSION};
 use latent_runtime::native::Session;
 
+/// Elements of an input or output, and bytes of an arena, that are not too many to run: Winograd's scratch memory is half a
+/// megabyte.
 const LARGEST: usize = 1 << 16;
+const LARGEST_ARENA: usize = 1 << 20;
 
 /// How far the bytes got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +41,7 @@ pub fn check(data: &[u8]) -> Reached {
     let values = |shape: &Shape| shape.as_slice().iter().product::<usize>();
     let (inputs, outputs) = (values(model.input_shape()), values(model.output_shape()));
     let arena = model.arena_len(2).unwrap_or(usize::MAX);
-    if inputs.max(outputs).max(arena) > LARGEST {
+    if inputs.max(outputs) > LARGEST || arena > LARGEST_ARENA {
         return Reached::Read;
     }
     let mut arena = vec![0x5A; arena];

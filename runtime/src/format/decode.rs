@@ -288,7 +288,6 @@ impl<'a> Reader<'a, '_> {
                 let mut weights = product([stored, kernel_rows, kernel_columns, depth(inputs)]);
                 if winograd {
                     if !can_be_winograd(input, output, &window, groups)
-                        || self.word(field::WEIGHTS_TYPE) != 0
                         || self.context.scratch < WINOGRAD_SCRATCH
                     {
                         return Err(self.parameter("weight transform"));

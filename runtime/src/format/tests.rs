@@ -87,12 +87,16 @@ fn varied() -> Vec<u8> {
     builder.finish().unwrap()
 }
 
-/// A convolution with transformed weights.
-fn winograd() -> Vec<u8> {
+/// A convolution with transformed weights, all the same.
+fn winograd(kind: WeightType, weight: f32) -> Vec<u8> {
     let mut builder = Builder::new(ModelInfo::default());
     let x = builder.input("x", &[16, 8, 8], Element::F32).unwrap();
-    let weights = vec![0.1; 16 * 16 * 9];
-    let spec = LayerSpec::new(PlainWeights::F32(&weights), PlainBias::None);
+    let weights = vec![weight; 16 * 16 * 9];
+    let weights = match kind {
+        WeightType::F16 => PlainWeights::F16(&weights),
+        _ => PlainWeights::F32(&weights),
+    };
+    let spec = LayerSpec::new(weights, PlainBias::None);
     let y = builder.convolution("conv", x, WindowSpec::square(3, 1, 1), 1, spec).unwrap();
     builder.output(y, "y", &[16, 8, 8]).unwrap();
     builder.finish().unwrap()
@@ -276,24 +280,37 @@ fn every_rule_has_a_file_that_breaks_it() {
         seal(&mut bytes);
         assert_eq!(outcome(&bytes), *expected, "case {index}");
     }
-    let good = winograd();
-    assert_eq!(outcome(&good), "ok");
-    let transformed: &[Change] = &[
-        |b| set(b, header::SCRATCH, 64),
-        |b| {
+    let transformed: &[(&str, Change)] = &[
+        ("ok", |_| ()),
+        ("Parameter", |b| set(b, header::SCRATCH, 64)),
+        ("Parameter", |b| {
             let at = operator_at(b, 0, operator::ARGUMENTS + 9);
             set(b, at, 2);
-        },
-        |b| {
+        }),
+        // Direct weights are fewer.
+        ("DataLength", |b| {
+            let at = operator_at(b, 0, operator::ARGUMENTS + 9);
+            set(b, at, 0);
+        }),
+        // The other float's are longer or shorter.
+        ("DataLength", |b| {
             let at = operator_at(b, 0, operator::WEIGHTS_TYPE);
-            set(b, at, 1);
-        },
+            let other = 1 - word(b, at);
+            set(b, at, other);
+        }),
+        ("Types", |b| {
+            let at = operator_at(b, 0, operator::WEIGHTS_TYPE);
+            set(b, at, 2);
+        }),
     ];
-    for (index, change) in transformed.iter().enumerate() {
-        let mut bytes = good.clone();
-        change(&mut bytes);
-        seal(&mut bytes);
-        assert_eq!(outcome(&bytes), "Parameter", "case {index}");
+    for kind in [WeightType::F32, WeightType::F16] {
+        let good = winograd(kind, 0.1);
+        for (index, (expected, change)) in transformed.iter().enumerate() {
+            let mut bytes = good.clone();
+            change(&mut bytes);
+            seal(&mut bytes);
+            assert_eq!(outcome(&bytes), *expected, "{kind:?} case {index}");
+        }
     }
     let good = small_generator(true);
     // What comes before the checksum is not sealed again.
@@ -334,7 +351,8 @@ fn survive(bytes: &[u8], aligned: &mut AlignedBytes, arena: &mut [u8]) -> bool {
 
 #[test]
 fn no_changed_byte_makes_a_model_that_panics() {
-    for good in [small_generator(true), small_generator(false), varied(), winograd()] {
+    let transformed = [WeightType::F32, WeightType::F16].map(|kind| winograd(kind, 0.1));
+    for good in [small_generator(true), small_generator(false), varied()].into_iter().chain(transformed) {
         let mut aligned = AlignedBytes::zeroed(good.len());
         let mut arena = vec![0; 1 << 20];
         assert!(survive(&good, &mut aligned, &mut arena));
@@ -360,7 +378,7 @@ fn no_changed_byte_makes_a_model_that_panics() {
 
 #[test]
 fn no_truncated_file_is_a_model() {
-    for good in [small_generator(true), varied()] {
+    for good in [small_generator(true), varied(), winograd(WeightType::F16, 0.1)] {
         let mut aligned = AlignedBytes::zeroed(good.len());
         for length in 0..good.len() {
             let mut bytes = good[..length].to_vec();
@@ -374,12 +392,34 @@ fn no_truncated_file_is_a_model() {
 }
 
 #[test]
+fn weights_are_transformed_only_where_they_stay_finite() {
+    // Nine of them, over four: the largest transformed weight. Half precision ends at 65504.
+    let cases = [
+        (WeightType::F16, 29_000.0, true),
+        (WeightType::F16, 29_200.0, false),
+        (WeightType::F16, f32::NAN, false),
+        (WeightType::F32, 29_200.0, true),
+    ];
+    for (kind, weight, expected) in cases {
+        let bytes = AlignedBytes::copy_of(&winograd(kind, weight));
+        let model = Model::from_bytes(bytes.as_slice()).unwrap();
+        let Kind::Convolution { winograd, layer, .. } = model.operator(0).unwrap().kind else { panic!() };
+        assert_eq!((layer.weights.kind(), winograd), (kind, expected), "{weight}");
+        if let Weights::F16(weights) = layer.weights {
+            let finite = weights.iter().all(|&bits| crate::half::to_f32(bits).is_finite());
+            assert_eq!(finite, weight.is_finite(), "{weight}");
+        }
+    }
+}
+
+#[test]
 fn the_fuzzer_begins_with_these_models() {
     let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/lat");
     let models = [
         ("generator.int8", small_generator(true)),
         ("generator.f32", small_generator(false)),
         ("varied", varied()),
+        ("winograd.f16", winograd(WeightType::F16, 0.1)),
     ];
     for (name, bytes) in models {
         let path = corpus.join(format!("{name}.lat"));

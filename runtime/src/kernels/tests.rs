@@ -9,6 +9,7 @@ use std::vec::Vec;
 use super::epilogue::{Activation, Bias, Epilogue, Residual, Values, ValuesMut};
 use super::geometry::{BLOCK, Geometry, OutOfBounds, Strides};
 use super::matmul::{Layout, Part, Weights, matmul};
+use super::winograd::{SCRATCH, winograd};
 use super::{Engine, Isa};
 use crate::half;
 use crate::rng::Rng;
@@ -300,4 +301,61 @@ fn slices_that_are_too_short_are_refused() {
         ValuesMut::F32(&mut output),
     );
     assert!(result.is_err());
+}
+
+#[test]
+fn transformed_convolutions_refuse_what_does_not_fit() {
+    // One tile of 2x2 outputs under a window of 4x4 inputs; 16 of 17 channels in, 5 out.
+    let layout = Layout {
+        batch: 1,
+        height: 2,
+        width: 2,
+        channels: 5,
+        steps: [1, 1],
+        groups: 1,
+        output: Strides { offset: 0, example: 20, row: 10, column: 5 },
+        residual: Strides::default(),
+    };
+    let (inputs, weights, outputs) = (15 * 17 + 16, 16 * 16 * 16, 20);
+    let (floats, halves, bytes) = (vec![1.0; weights], vec![0x3C00; weights], vec![1; weights]);
+    let short = weights - 1;
+    // Weights, lengths of input, output and scratch memory, and whether that is enough.
+    let cases = [
+        (Weights::F32(&floats), inputs, outputs, SCRATCH, true),
+        (Weights::F16(&halves), inputs, outputs, SCRATCH, true),
+        (Weights::I8(&bytes), inputs, outputs, SCRATCH, false),
+        (Weights::F32(&floats[..short]), inputs, outputs, SCRATCH, false),
+        (Weights::F16(&halves[..short]), inputs, outputs, SCRATCH, false),
+        (Weights::F16(&halves), inputs - 1, outputs, SCRATCH, false),
+        (Weights::F16(&halves), inputs, outputs - 1, SCRATCH, false),
+        (Weights::F16(&halves), inputs, outputs, SCRATCH - 1, false),
+    ];
+    for (weights, inputs, outputs, scratch, fits) in cases {
+        for isa in Isa::available() {
+            let (input, mut output) = (vec![1.0; inputs], vec![0.0; outputs]);
+            let bias = [0.5; BLOCK];
+            let epilogue = Epilogue {
+                bias: Bias::F32(&bias),
+                residual: None,
+                activation: Activation::Identity,
+                after: None,
+                zero_point: 0,
+            };
+            let part = Part {
+                taps: [3, 3],
+                tap: [4 * 17, 17],
+                depth: 16,
+                input: Strides { offset: 0, example: 16 * 17, row: 4 * 17, column: 17 },
+                weights,
+                epilogue,
+            };
+            let mut scratch = vec![0.0; scratch];
+            let (input, target) = (Values::F32(&input), ValuesMut::F32(&mut output));
+            let result = winograd(&mut Engine::new(isa), &layout, &part, input, target, &mut scratch);
+            assert_eq!(result.is_ok(), fits, "{} {weights:?}", isa.name());
+            // Of equal inputs only the second row and column of their transform is not zero: 4 there, times 16 channels.
+            let expected = if fits { 64.5 } else { 0.0 };
+            assert!(output.iter().all(|&y| y == expected), "{} {output:?}", isa.name());
+        }
+    }
 }

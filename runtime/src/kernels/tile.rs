@@ -1,7 +1,7 @@
 //! What a vector kernel is given: some output pixels times some blocks of output channels, as raw pointers.
 
 use super::epilogue::{Activation, Bias, Epilogue, Values};
-use super::geometry::Geometry;
+use super::geometry::{Geometry, Pixel};
 use super::matmul::Weights;
 
 /// The most pixels in a tile.
@@ -111,6 +111,19 @@ pub(crate) struct Tile<'a> {
 }
 
 impl Tile<'_> {
+    /// Makes its pixels the square of 2x2 from `pixel` on, row after row.
+    #[inline(always)]
+    pub(crate) fn place_square(&mut self, geometry: &Geometry, pixel: Pixel) {
+        let (to, with) = (&geometry.output, &geometry.residual);
+        let (output, residual) = (to.at(pixel), with.at(pixel));
+        for y in 0..2 {
+            for x in 0..2 {
+                self.output[2 * y + x] = output + y * to.row + x * to.column;
+                self.residual[2 * y + x] = residual + y * with.row + x * with.column;
+            }
+        }
+    }
+
     /// Channels of block `index` (of this tile) that exist: 16, fewer in the last.
     #[inline(always)]
     pub(crate) fn lanes(&self, index: usize) -> usize {

@@ -1,9 +1,10 @@
-//! 3x3 convolutions of stride 1 in f32 by Winograd's minimal filtering F(2x2, 3x3) (Lavin and Gray, "Fast Algorithms for
-//! Convolutional Neural Networks", 2015): tiles of 2x2 outputs from 4x4 inputs, in 16 multiplications a channel instead
-//! of 36.
+//! 3x3 convolutions of stride 1 in f32, with f32 or f16 weights, by Winograd's minimal filtering F(2x2, 3x3) (Lavin and
+//! Gray, "Fast Algorithms for Convolutional Neural Networks", 2015): tiles of 2x2 outputs from 4x4 inputs, in 16
+//! multiplications a channel instead of 36.
 //!
 //! Tiles go in chunks that fit a core's cache: their inputs are transformed, 16 matrix products follow (with the same
-//! kernels as all others), then outputs are transformed back and finished.
+//! kernels as all others), then outputs are transformed back and finished. Those kernels convert f16 weights in registers,
+//! each once for the six rows of a tile: with AVX-512 that takes the time of f32 weights, so nothing is converted ahead.
 
 use super::epilogue::{Activation, Bias, Epilogue, Values, ValuesMut};
 use super::geometry::{BLOCK, Geometry, OutOfBounds};
@@ -39,12 +40,14 @@ pub(crate) fn winograd(
     let place = Place { phase: [0, 0], group: 0 };
     let geometry = layout.direct(place, part)?;
     geometry.check(&input, &part.weights, &part.epilogue, &output)?;
-    let (Values::F32(values), Weights::F32(weights)) = (input, part.weights) else { return Err(OutOfBounds) };
+    let Values::F32(values) = input else { return Err(OutOfBounds) };
+    let (weights, epilogue) = (part.weights, part.epilogue);
     let kernel = geometry.blocks() * BLOCK * geometry.depth;
     let sizes = geometry.taps == [3, 3]
         && geometry.height.is_multiple_of(2)
         && geometry.width.is_multiple_of(2)
         && geometry.depth.max(geometry.channels) <= MAX_CHANNELS
+        && !matches!(weights, Weights::I8(_))
         && weights.len() >= 16 * kernel
         && scratch.len() >= SCRATCH;
     if !sizes {
@@ -53,10 +56,7 @@ pub(crate) fn winograd(
     let target = Target::new(&mut output);
     let tiles = geometry.pixels() / 4;
     let threads = engine.threads().min(scratch.len() / SCRATCH);
-    // As few chunks as fit, since each reads all weights; the same number for every thread.
-    let most = (ELEMENTS / 16 / geometry.depth.max(BLOCKS * BLOCK)).max(1);
-    let chunks = tiles.div_ceil(most).next_multiple_of(threads);
-    let size = tiles.div_ceil(chunks);
+    let division = Division::new(&geometry, threads);
     let isa = engine.isa();
     let regions = Regions { start: scratch.as_mut_ptr(), slice: core::marker::PhantomData::<&mut [f32]> };
     let run = |thread: usize, index: usize| {
@@ -64,24 +64,46 @@ pub(crate) fn winograd(
         #[allow(unsafe_code)]
         let scratch = unsafe { core::slice::from_raw_parts_mut(regions.at(thread), SCRATCH) };
         let (transformed, products) = scratch.split_at_mut(HALF);
-        let first = index * size;
-        let chunk = Chunk { geometry: &geometry, first, count: (tiles - first).min(size) };
+        let (first, part) = (index / division.parts * division.size, index % division.parts);
+        let chunk = Chunk { geometry: &geometry, first, count: (tiles - first).min(division.size) };
         into(isa, &chunk, values, transformed);
-        let mut block = 0;
-        while block < geometry.blocks() {
-            let blocks = (geometry.blocks() - block).min(BLOCKS);
-            multiply(isa, &chunk, transformed, &weights[..16 * kernel], (block, blocks), products);
-            out_of(isa, &chunk, products, (block, blocks), &part.epilogue, &target);
+        let mut block = geometry.blocks() * part / division.parts;
+        let end = geometry.blocks() * (part + 1) / division.parts;
+        while block < end {
+            let blocks = (end - block).min(BLOCKS);
+            multiply(isa, &chunk, transformed, &weights, (block, blocks), products);
+            out_of(isa, &chunk, products, (block, blocks), &epilogue, &target);
             block += blocks;
         }
     };
-    let chunks = tiles.div_ceil(size);
-    if threads < engine.threads() || threads == 1 || chunks == 1 {
-        (0..chunks).for_each(|index| run(0, index));
+    let jobs = tiles.div_ceil(division.size) * division.parts;
+    if threads < engine.threads() || threads == 1 || jobs == 1 {
+        (0..jobs).for_each(|index| run(0, index));
     } else {
-        engine.parallel_with_index(chunks, &run);
+        engine.parallel_with_index(jobs, &run);
     }
     Ok(())
+}
+
+/// How a layer is divided into jobs: chunks of tiles, and parts of the output channels.
+struct Division {
+    /// Tiles in a chunk.
+    size: usize,
+    /// Parts that the blocks of output channels are divided into.
+    parts: usize,
+}
+
+impl Division {
+    /// As few chunks as fit, since each reads all weights. Threads share out what there is more of: with chunks of tiles
+    /// each reads the same weights, with parts of the channels each transforms the same inputs.
+    fn new(geometry: &Geometry, threads: usize) -> Self {
+        let tiles = geometry.pixels() / 4;
+        let most = (ELEMENTS / 16 / geometry.depth.max(BLOCKS * BLOCK)).max(1);
+        let chunks = tiles.div_ceil(most);
+        let parts = if tiles < geometry.channels { threads.min(geometry.blocks()) } else { 1 };
+        let chunks = if parts == 1 { chunks.next_multiple_of(threads) } else { chunks };
+        Self { size: tiles.div_ceil(chunks), parts }
+    }
 }
 
 /// The scratch memory, divided among threads.
@@ -118,7 +140,6 @@ fn out_of(
     epilogue: &Epilogue<'_>,
     target: &Target<'_>,
 ) {
-    let mut write = |at: usize, block: &Block, lanes: usize| target.write_floats(at, block, lanes);
     match isa {
         #[cfg(target_arch = "x86_64")]
         Isa::X86(isa) => {
@@ -127,10 +148,13 @@ fn out_of(
             // SAFETY: `winograd` has checked the geometry, whose pixels `chunk` divides.
             #[allow(unsafe_code)]
             unsafe {
-                isa.winograd_out_of(chunk, products, blocks, epilogue, (&pointers, &mut write));
+                isa.winograd_out_of(chunk, products, blocks, &pointers);
             }
         }
-        _ => winograd::out_of(chunk, products, blocks, epilogue, &mut write),
+        _ => {
+            let mut write = |at: usize, block: &Block, lanes: usize| target.write_floats(at, block, lanes);
+            winograd::out_of(chunk, products, blocks, epilogue, &mut write);
+        }
     }
 }
 
@@ -140,23 +164,23 @@ fn multiply(
     isa: Isa,
     chunk: &Chunk<'_>,
     transformed: &[f32],
-    weights: &[f32],
+    weights: &Weights<'_>,
     (block, blocks): (usize, usize),
     products: &mut [f32],
 ) {
     let (count, depth) = (chunk.count, chunk.geometry.depth);
+    let kernel = chunk.geometry.blocks() * BLOCK * depth;
     let (from, to) = (chunk.matrix(depth), chunk.matrix(blocks * BLOCK));
     for n in 0..16 {
-        let kernel = &weights[n * weights.len() / 16..(n + 1) * weights.len() / 16];
-        let kernel = &kernel[block * BLOCK * depth..(block + blocks) * BLOCK * depth];
+        let Some(kernel) = weights.from(n * kernel + block * BLOCK * depth) else { return };
         let input = &transformed[n * from..n * from + count * depth];
         let output = &mut products[n * to..n * to + count * blocks * BLOCK];
         match isa {
-            Isa::Scalar => winograd::multiply(depth, input, kernel, output, blocks),
+            Isa::Scalar => winograd::multiply(depth, input, &kernel, output, blocks),
             #[cfg(target_arch = "x86_64")]
-            Isa::X86(isa) => tiles(isa, (count, depth, blocks), input, kernel, output),
+            Isa::X86(isa) => tiles(isa, (count, depth, blocks), input, &kernel, output),
             #[cfg(target_arch = "aarch64")]
-            Isa::Arm(isa) => tiles(isa, (count, depth, blocks), input, kernel, output),
+            Isa::Arm(isa) => tiles(isa, (count, depth, blocks), input, &kernel, output),
         }
     }
 }
@@ -167,7 +191,7 @@ fn tiles<K: TileKernel>(
     isa: K,
     (count, depth, blocks): (usize, usize, usize),
     input: &[f32],
-    weights: &[f32],
+    weights: &Weights<'_>,
     output: &mut [f32],
 ) {
     let channels = blocks * BLOCK;
@@ -191,13 +215,13 @@ fn tiles<K: TileKernel>(
         after: None,
         zero_point: 0,
     };
-    let (values, weights) = (Values::F32(input), Weights::F32(weights));
-    if geometry.check(&values, &weights, &epilogue, &(false, output.len())).is_err() {
+    let values = Values::F32(input);
+    if geometry.check(&values, weights, &epilogue, &(false, output.len())).is_err() {
         return;
     }
-    let (max_rows, max_blocks) = isa.tile(&weights, count);
+    let (max_rows, max_blocks) = isa.tile(weights, count);
     let pointers =
-        Pointers::new(&geometry, &values, &weights, &epilogue, OutputPointer::F32(output.as_mut_ptr()));
+        Pointers::new(&geometry, &values, weights, &epilogue, OutputPointer::F32(output.as_mut_ptr()));
     let parts = count.div_ceil(max_rows);
     for block in (0..blocks).step_by(max_blocks) {
         for part in 0..parts {
@@ -207,7 +231,7 @@ fn tiles<K: TileKernel>(
                 rows: end - first,
                 block,
                 blocks: (blocks - block).min(max_blocks),
-                block_bytes: depth * BLOCK * size_of::<f32>(),
+                block_bytes: depth * BLOCK * weights.size(),
                 input: [0; MAX_ROWS],
                 output: [0; MAX_ROWS],
                 residual: [0; MAX_ROWS],

@@ -101,6 +101,63 @@ fn convolution(input: &Tensor, weights: &[f64], outputs: usize, window: WindowSp
     })
 }
 
+/// A 3x3 convolution by F(2x2, 3x3) with transformed weights rounded to binary16, as the format defines it: it differs from
+/// one with rounded weights by more than sums in f32 do.
+fn half_winograd(input: &Tensor, weights: &[f64], outputs: usize, window: WindowSpec) -> Tensor {
+    let product = |a: &[&[f64]], b: &[Vec<f64>]| -> Vec<Vec<f64>> {
+        let columns = 0..b[0].len();
+        let element = |row: &[f64], x: usize| row.iter().zip(b).map(|(a, b)| a * b[x]).sum();
+        a.iter().map(|row| columns.clone().map(|x| element(row, x)).collect()).collect()
+    };
+    let turned = |a: &[Vec<f64>]| -> Vec<Vec<f64>> {
+        (0..a[0].len()).map(|x| a.iter().map(|row| row[x]).collect()).collect()
+    };
+    // a b a^T
+    let both = |a: &[&[f64]], b: &[Vec<f64>]| turned(&product(a, &turned(&product(a, b))));
+    let round = |x: &mut f64| *x = crate::half::to_f32(crate::half::from_f32(*x as f32)).into();
+    let kernels: Vec<Vec<Vec<f64>>> = weights
+        .chunks(9)
+        .map(|kernel| {
+            let kernel: Vec<Vec<f64>> = kernel.chunks(3).map(<[f64]>::to_vec).collect();
+            let g: [&[f64]; 4] = [&[1.0, 0.0, 0.0], &[0.5, 0.5, 0.5], &[0.5, -0.5, 0.5], &[0.0, 0.0, 1.0]];
+            let mut transformed = both(&g, &kernel);
+            transformed.iter_mut().flatten().for_each(round);
+            transformed
+        })
+        .collect();
+    let [channels, height, width] = input.shape;
+    let extents = [0, 1].map(|n| [height, width][n] + window.pads[n] + window.pads[n + 2] - 2);
+    let mut result = Tensor::new([outputs, extents[0], extents[1]], |_, _, _| 0.0);
+    for (y, x) in (0..extents[0]).step_by(2).flat_map(|y| (0..extents[1]).step_by(2).map(move |x| (y, x))) {
+        let inputs: Vec<Vec<Vec<f64>>> = (0..channels)
+            .map(|c| {
+                let [above, left] = [window.pads[0] as isize, window.pads[1] as isize];
+                let at = |dy: isize, dx: isize| input.at(c, y as isize + dy - above, x as isize + dx - left);
+                let d: Vec<Vec<f64>> = (0..4).map(|dy| (0..4).map(|dx| at(dy, dx)).collect()).collect();
+                let b: [&[f64]; 4] = [
+                    &[1.0, 0.0, -1.0, 0.0],
+                    &[0.0, 1.0, 1.0, 0.0],
+                    &[0.0, -1.0, 1.0, 0.0],
+                    &[0.0, 1.0, 0.0, -1.0],
+                ];
+                both(&b, &d)
+            })
+            .collect();
+        for o in 0..outputs {
+            let kernels = &kernels[o * channels..(o + 1) * channels];
+            let sum = |y: usize, x: usize| inputs.iter().zip(kernels).map(|(d, g)| d[y][x] * g[y][x]).sum();
+            let m: Vec<Vec<f64>> = (0..4).map(|y| (0..4).map(|x| sum(y, x)).collect()).collect();
+            let a: [&[f64]; 2] = [&[1.0, 1.0, 1.0, 0.0], &[0.0, 1.0, -1.0, -1.0]];
+            for (dy, row) in both(&a, &m).into_iter().enumerate() {
+                for (dx, value) in row.into_iter().enumerate() {
+                    result.data[(o * extents[0] + y + dy) * extents[1] + x + dx] = value;
+                }
+            }
+        }
+    }
+    result
+}
+
 fn transposed(
     input: &Tensor,
     weights: &[f64],
@@ -193,6 +250,14 @@ struct LayerCase {
     after: bool,
 }
 
+impl LayerCase {
+    /// Whether it is a float convolution that the builder transforms.
+    fn transforms(&self) -> bool {
+        matches!(self.form, Form::Convolution(window, outputs, 1)
+            if window.kernel == [3, 3] && window.stride == [1, 1] && outputs >= 16 && self.shape[0] >= 16)
+    }
+}
+
 fn window(kernel: [usize; 2], stride: [usize; 2], dilation: [usize; 2], pads: [usize; 4]) -> WindowSpec {
     WindowSpec { kernel, stride, dilation, pads }
 }
@@ -209,9 +274,11 @@ fn layer_cases() -> Vec<LayerCase> {
         ([8, 6, 6], Convolution(square(1, 1, 0), 33, 1)),
         ([1, 9, 9], Convolution(square(5, 1, 0), 4, 1)),
         ([4, 9, 6], Convolution(window([3, 2], [2, 1], [2, 3], [0, 1, 3, 2]), 6, 1)),
-        // Large enough for Winograd; the first also for several chunks, the last with a broken block in and out.
+        // Large enough for Winograd: in several chunks of tiles, which threads share; with a broken block in and out; with
+        // more channels than tiles, so that threads share channels.
         ([16, 16, 20], Convolution(square(3, 1, 1), 80, 1)),
         ([20, 10, 8], Convolution(window([3, 3], [1, 1], [1, 1], [0, 2, 2, 0]), 33, 1)),
+        ([16, 8, 8], Convolution(square(3, 1, 1), 80, 1)),
         ([8, 5, 5], Convolution(square(3, 1, 1), 12, 2)),
         ([6, 5, 5], Convolution(square(3, 1, 1), 9, 3)),
         ([20, 6, 6], Convolution(square(3, 1, 1), 20, 20)),
@@ -320,6 +387,10 @@ fn build(case: &LayerCase, mode: Mode) -> Built {
                 (0..inputs).map(|k| tensor.data[k] * rounded[o * inputs + k]).sum()
             })
         }
+        Form::Convolution(window, outputs, _) if mode == Mode::F16 && case.transforms() => {
+            let weights: Vec<f64> = floats.iter().copied().map(f64::from).collect();
+            half_winograd(&tensor, &weights, outputs, window)
+        }
         Form::Convolution(window, outputs, groups) => convolution(&tensor, &rounded, outputs, window, groups),
         Form::Transposed(window, outputs, size, groups) => {
             transposed(&tensor, &rounded, outputs, window, size, groups)
@@ -395,12 +466,24 @@ fn build(case: &LayerCase, mode: Mode) -> Built {
     Built { bytes: builder.finish().expect("builds"), input, expected: expected.data, tolerance }
 }
 
+/// Whether a model has transformed weights.
+fn transforms(bytes: &[u8]) -> bool {
+    let bytes = AlignedBytes::copy_of(bytes);
+    let model = Model::from_bytes(bytes.as_slice()).expect("a valid model");
+    (0..model.operators_len())
+        .filter_map(|index| model.operator(index))
+        .any(|operator| matches!(operator.kind, Kind::Convolution { winograd: true, .. }))
+}
+
 #[test]
 fn layers_follow_the_definition_in_every_precision() {
     let mut failures: Vec<String> = Vec::new();
     for case in layer_cases() {
         for mode in MODES {
             let built = build(&case, mode);
+            let transformed = transforms(&built.bytes);
+            let float = matches!(mode, Mode::F32 | Mode::F16);
+            assert_eq!(transformed, float && case.transforms(), "{mode:?} {case:?}");
             let reference = run(&built.bytes, &built.input, built.expected.len(), 1, Isa::Scalar, 1);
             let worst = reference
                 .iter()
@@ -420,7 +503,7 @@ fn layers_follow_the_definition_in_every_precision() {
             for isa in Isa::available() {
                 for threads in [1, 2] {
                     let found = run(&built.bytes, &batch, single.len(), 3, isa, threads);
-                    let bound = if matches!(mode, Mode::F32 | Mode::F16) { 2e-5 } else { 0.0 };
+                    let bound = if float { 2e-5 } else { 0.0 };
                     if let Some(at) =
                         single.iter().zip(&found).position(|(&a, &b)| far(a.into(), b.into(), bound))
                     {

@@ -62,8 +62,8 @@ impl Builder {
         Self { info, values: Vec::new(), nodes: Vec::new(), input: None, output: None, winograd: true }
     }
 
-    /// Whether float 3x3 convolutions that gain by it are computed by Winograd's F(2x2, 3x3): half the time for 16/9 of the
-    /// weights and half a megabyte of working memory. On unless switched off, as a small device will want.
+    /// Whether f32 and f16 3x3 convolutions that gain by it are computed by Winograd's F(2x2, 3x3): a little more than half
+    /// the time for 16/9 of the weights and half a megabyte of working memory for each thread. On unless switched off, as a small device will want.
     pub fn winograd(&mut self, wanted: bool) {
         self.winograd = wanted;
     }

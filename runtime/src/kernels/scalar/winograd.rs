@@ -1,8 +1,10 @@
 //! The transforms of F(2x2, 3x3): B^T d B of inputs, A^T m A of products; and the products, written to be read.
 
+use crate::half;
 use crate::kernels::epilogue::{Bias, Epilogue, Values};
 use crate::kernels::geometry::{BLOCK, Geometry, Pixel};
 use crate::kernels::image::Block;
+use crate::kernels::matmul::Weights;
 use crate::kernels::scalar::elementwise::activate;
 
 /// Some tiles of 2x2 output pixels.
@@ -96,14 +98,38 @@ pub(crate) fn into(chunk: &Chunk<'_>, input: &[f32], transformed: &mut [f32]) {
     }
 }
 
-/// `[tile][depth]` times `[block][depth][16]` into `[tile][16 * blocks]`.
-pub(crate) fn multiply(depth: usize, input: &[f32], weights: &[f32], output: &mut [f32], blocks: usize) {
+/// `[tile][depth]` times float weights `[block][depth][16]` into `[tile][16 * blocks]`.
+pub(crate) fn multiply(
+    depth: usize,
+    input: &[f32],
+    weights: &Weights<'_>,
+    output: &mut [f32],
+    blocks: usize,
+) {
+    match weights {
+        Weights::F32(weights) => product(depth, input, weights, |&weight| weight, output, blocks),
+        Weights::F16(weights) => {
+            product(depth, input, weights, |&weight| half::to_f32(weight), output, blocks)
+        }
+        // The caller has checked.
+        Weights::I8(_) => {}
+    }
+}
+
+fn product<T>(
+    depth: usize,
+    input: &[f32],
+    weights: &[T],
+    value: impl Fn(&T) -> f32,
+    output: &mut [f32],
+    blocks: usize,
+) {
     for (input, output) in input.chunks_exact(depth).zip(output.chunks_exact_mut(blocks * BLOCK)) {
         for (block, output) in output.chunks_exact_mut(BLOCK).enumerate() {
             output.fill(0.0);
             for (x, row) in input.iter().zip(weights[block * depth * BLOCK..].chunks_exact(BLOCK)) {
                 for (sum, weight) in output.iter_mut().zip(row) {
-                    *sum += x * weight;
+                    *sum += x * value(weight);
                 }
             }
         }

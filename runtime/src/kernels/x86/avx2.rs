@@ -4,7 +4,8 @@ use core::arch::x86_64::*;
 
 use crate::kernels::epilogue::{Activation, Bias};
 use crate::kernels::math::{TANH_DENOMINATOR, TANH_LIMIT, TANH_NUMERATOR};
-use crate::kernels::tile::{OutputPointer, ResidualPointer, Tile};
+use crate::kernels::scalar::winograd::Chunk;
+use crate::kernels::tile::{MAX_ROWS, OutputPointer, Pointers, ResidualPointer, Tile};
 
 /// Pixels and blocks of a tile: 16 registers hold the sums of 6 x 1 or 1 x 4 and what is multiplied.
 pub(super) fn tile(pixels: usize) -> (usize, usize) {
@@ -225,6 +226,126 @@ unsafe fn float_tile<const R: usize, const B: usize, const SIZE: usize>(
     }
 }
 
+/// B^T applied to four registers.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn forward(d: [__m256; 4]) -> [__m256; 4] {
+    [
+        _mm256_sub_ps(d[0], d[2]),
+        _mm256_add_ps(d[1], d[2]),
+        _mm256_sub_ps(d[2], d[1]),
+        _mm256_sub_ps(d[1], d[3]),
+    ]
+}
+
+/// A^T applied to four registers.
+#[inline]
+#[target_feature(enable = "avx2,fma,f16c")]
+fn back(m: [__m256; 4]) -> [__m256; 2] {
+    [_mm256_add_ps(_mm256_add_ps(m[0], m[1]), m[2]), _mm256_sub_ps(_mm256_sub_ps(m[1], m[2]), m[3])]
+}
+
+/// `winograd::into`, 8 channels at a time.
+///
+/// # Safety
+/// The tiles of `chunk` lie in `input`, and `transformed` has room for them.
+#[target_feature(enable = "avx2,fma,f16c")]
+#[allow(unsafe_code)]
+pub(super) unsafe fn winograd_into(chunk: &Chunk<'_>, input: &[f32], transformed: &mut [f32]) {
+    let g = chunk.geometry;
+    let matrix = chunk.matrix(g.depth);
+    let lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    for tile in 0..chunk.count {
+        let from = g.input.at(chunk.pixel(tile));
+        for channel in (0..g.depth).step_by(8) {
+            let left = (g.depth - channel).min(8);
+            let mask = _mm256_cmpgt_epi32(_mm256_set1_epi32(left as i32), lanes);
+            let mut d = [[_mm256_setzero_ps(); 4]; 4];
+            for y in 0..4 {
+                for x in 0..4 {
+                    let at = from + y * g.tap[0] + x * g.tap[1] + channel;
+                    // SAFETY: the masked load touches the channels that exist of a pixel under the tile.
+                    d[y][x] = unsafe { _mm256_maskload_ps(input.as_ptr().add(at), mask) };
+                }
+                d[y] = forward(d[y]);
+            }
+            for x in 0..4 {
+                let column = forward([d[0][x], d[1][x], d[2][x], d[3][x]]);
+                for y in 0..4 {
+                    let at = (4 * y + x) * matrix + tile * g.depth + channel;
+                    let to = transformed.as_mut_ptr().wrapping_add(at);
+                    // SAFETY: `transformed` has room for these channels of each of the 16 matrices. Where there are 8 the
+                    // store is whole: a masked one takes AMD's processors many times as long.
+                    unsafe {
+                        if left == 8 {
+                            _mm256_storeu_ps(to, column[y]);
+                        } else {
+                            _mm256_maskstore_ps(to, mask, column[y]);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// `winograd::out_of`.
+///
+/// # Safety
+/// The tiles of `chunk` lie in the slices behind `pointers`, whose weights are floats, and `products` holds them.
+#[target_feature(enable = "avx2,fma,f16c")]
+#[allow(unsafe_code)]
+pub(super) unsafe fn winograd_out_of(
+    chunk: &Chunk<'_>,
+    products: &[f32],
+    (first, blocks): (usize, usize),
+    pointers: &Pointers<'_>,
+) {
+    let Bias::F32(bias) = pointers.bias else { return };
+    let g = chunk.geometry;
+    let matrix = chunk.matrix(blocks * 16);
+    let mut tile = Tile {
+        pointers,
+        rows: 4,
+        block: first,
+        blocks,
+        block_bytes: 0,
+        input: [0; MAX_ROWS],
+        output: [0; MAX_ROWS],
+        residual: [0; MAX_ROWS],
+    };
+    for index in 0..chunk.count {
+        tile.place_square(g, chunk.pixel(index));
+        for b in 0..blocks {
+            let mut sums = [[_mm256_setzero_ps(); 2]; 4];
+            for half in 0..2 {
+                let mut rows = [[_mm256_setzero_ps(); 2]; 4];
+                for y in 0..4 {
+                    let mut m = [_mm256_setzero_ps(); 4];
+                    for x in 0..4 {
+                        let at = (4 * y + x) * matrix + (index * blocks + b) * 16 + 8 * half;
+                        // SAFETY: `products` holds 16 channels of every block and tile in each of the 16 matrices.
+                        m[x] = unsafe { _mm256_loadu_ps(products.as_ptr().add(at)) };
+                    }
+                    rows[y] = back(m);
+                }
+                // SAFETY: the bias has 16 entries for every block.
+                let bias = unsafe { _mm256_loadu_ps(bias.as_ptr().add((first + b) * 16 + 8 * half)) };
+                for x in 0..2 {
+                    let column = back([rows[0][x], rows[1][x], rows[2][x], rows[3][x]]);
+                    for y in 0..2 {
+                        sums[2 * y + x][half] = _mm256_add_ps(column[y], bias);
+                    }
+                }
+            }
+            for r in 0..4 {
+                // SAFETY: pixel and block belong to the tile, which lies in the slices.
+                unsafe { finish(&tile, r, b, sums[r]) };
+            }
+        }
+    }
+}
+
 /// Bias and scale of integer sums, then [`finish`].
 ///
 /// # Safety
@@ -266,10 +387,13 @@ unsafe fn finish(tile: &Tile<'_>, r: usize, b: usize, sums: [__m256; 2]) {
             ResidualPointer::None => {}
             ResidualPointer::F32(values) => {
                 let mut floats = [0.0f32; 16];
-                let values = values.add(tile.residual[r] + channel);
-                core::ptr::copy_nonoverlapping(values, floats.as_mut_ptr(), lanes);
+                let mut values = values.add(tile.residual[r] + channel);
+                if lanes < 16 {
+                    core::ptr::copy_nonoverlapping(values, floats.as_mut_ptr(), lanes);
+                    values = floats.as_ptr();
+                }
                 for half in 0..2 {
-                    y[half] = _mm256_add_ps(y[half], _mm256_loadu_ps(floats.as_ptr().add(8 * half)));
+                    y[half] = _mm256_add_ps(y[half], _mm256_loadu_ps(values.add(8 * half)));
                 }
             }
             ResidualPointer::U8 { values, scale, zero_point } => {
@@ -294,12 +418,15 @@ unsafe fn finish(tile: &Tile<'_>, r: usize, b: usize, sums: [__m256; 2]) {
         }
         match p.output {
             OutputPointer::F32(output) => {
-                let mut floats = [0.0f32; 16];
-                for half in 0..2 {
-                    _mm256_storeu_ps(floats.as_mut_ptr().add(8 * half), y[half]);
-                }
                 let output = output.add(tile.output[r] + channel);
-                core::ptr::copy_nonoverlapping(floats.as_ptr(), output, lanes);
+                let mut floats = [0.0f32; 16];
+                let whole = if lanes == 16 { output } else { floats.as_mut_ptr() };
+                for half in 0..2 {
+                    _mm256_storeu_ps(whole.add(8 * half), y[half]);
+                }
+                if lanes < 16 {
+                    core::ptr::copy_nonoverlapping(floats.as_ptr(), output, lanes);
+                }
             }
             OutputPointer::U8(output) => {
                 let zero = f32::from(p.zero_point);

@@ -589,14 +589,7 @@ pub(super) unsafe fn winograd_out_of(
         residual: [0; MAX_ROWS],
     };
     for index in 0..chunk.count {
-        let pixel = chunk.pixel(index);
-        let (output, residual) = (g.output.at(pixel), g.residual.at(pixel));
-        for y in 0..2 {
-            for x in 0..2 {
-                tile.output[2 * y + x] = output + y * g.output.row + x * g.output.column;
-                tile.residual[2 * y + x] = residual + y * g.residual.row + x * g.residual.column;
-            }
-        }
+        tile.place_square(g, chunk.pixel(index));
         for b in 0..blocks {
             let mut rows = [[_mm512_setzero_ps(); 2]; 4];
             for y in 0..4 {

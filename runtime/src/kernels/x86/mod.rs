@@ -11,7 +11,7 @@ use super::image::{Block, Image};
 use super::matmul::Weights;
 use super::operation::{self, Operation};
 use super::scalar::narrow;
-use super::scalar::winograd::{self, Chunk};
+use super::scalar::winograd::Chunk;
 use super::tile::{Pointers, Tile, TileKernel, WeightKind};
 
 /// An x86 instruction set that this machine has: only [`X86::available`] gives one.
@@ -99,23 +99,6 @@ fn narrow_avx2(
     narrow::chunk(geometry, input, weights, epilogue, at, &narrow::Plain)
 }
 
-/// The plain transforms, compiled for AVX2.
-#[target_feature(enable = "avx2,fma,f16c")]
-fn winograd_into_avx2(chunk: &Chunk<'_>, input: &[f32], transformed: &mut [f32]) {
-    winograd::into(chunk, input, transformed);
-}
-
-#[target_feature(enable = "avx2,fma,f16c")]
-fn winograd_out_of_avx2(
-    chunk: &Chunk<'_>,
-    products: &[f32],
-    blocks: (usize, usize),
-    epilogue: &Epilogue<'_>,
-    write: &mut impl FnMut(usize, &Block, usize),
-) {
-    winograd::out_of(chunk, products, blocks, epilogue, write);
-}
-
 impl X86 {
     /// Transforms inputs.
     ///
@@ -128,12 +111,12 @@ impl X86 {
             if self.0 >= Level::Avx512 {
                 avx512::winograd_into(chunk, input, transformed);
             } else {
-                winograd_into_avx2(chunk, input, transformed);
+                avx2::winograd_into(chunk, input, transformed);
             }
         }
     }
 
-    /// Transforms products back, and finishes them: through `write`, or at once where `pointers` say.
+    /// Transforms products back, finishes them, and writes them where `pointers` say.
     ///
     /// # Safety
     /// The tiles of `chunk` lie in the slices behind `pointers`, and `products` holds them.
@@ -143,15 +126,14 @@ impl X86 {
         chunk: &Chunk<'_>,
         products: &[f32],
         blocks: (usize, usize),
-        epilogue: &Epilogue<'_>,
-        (pointers, write): (&Pointers<'_>, &mut impl FnMut(usize, &Block, usize)),
+        pointers: &Pointers<'_>,
     ) {
         // SAFETY: the token proves the features that each function needs; the caller's promise is handed on.
         unsafe {
             if self.0 >= Level::Avx512 {
                 avx512::winograd_out_of(chunk, products, blocks, pointers);
             } else {
-                winograd_out_of_avx2(chunk, products, blocks, epilogue, write);
+                avx2::winograd_out_of(chunk, products, blocks, pointers);
             }
         }
     }
