@@ -176,9 +176,10 @@ fn describe(operator: &Operator) -> String {
     };
     let name = kind.name();
     match kind {
-        Kind::Convolution { window, groups, .. } | Kind::Transposed { window, groups, .. } => {
-            name.to_string() + &geometry(window, *groups)
+        Kind::Convolution { window, groups, winograd, .. } => {
+            name.to_string() + &geometry(window, *groups) + if *winograd { " winograd" } else { "" }
         }
+        Kind::Transposed { window, groups, .. } => name.to_string() + &geometry(window, *groups),
         Kind::Depthwise { window, .. } => name.to_string() + &geometry(window, 1),
         Kind::Pool { window, kind } => {
             let name = match kind {

@@ -5,9 +5,13 @@ mod support;
 use std::fs;
 use std::path::Path;
 
+use latent_exporter::graph::{Convolution, Dim, Element, Elements, Graph, Op, Output, Tensor, Window};
+use latent_exporter::onnx::{About, FloatType, write};
 use latent_runtime::backend::Backend;
 use latent_runtime::format::ModelKind;
 use latent_runtime::native::{NativeBackend, NativeOptions};
+use latent_runtime::rng::Rng;
+use prost::Message;
 use support::{exporter, write_run};
 
 fn text(path: &Path) -> &str {
@@ -113,6 +117,51 @@ fn float_models_are_packed_to_int8() {
             assert!(tables.contains(part), "{part}: {tables}");
         }
         assert_eq!(fs::read(&packed).unwrap(), first);
+    }
+}
+
+/// One 3x3 convolution of 16 channels over 8x8 pixels, as ONNX.
+fn convolution(path: &Path) {
+    let mut graph = Graph::default();
+    let shape = [Dim::Batch, Dim::Size(16), Dim::Size(8), Dim::Size(8)];
+    let image = graph.add_input("image", Element::F32, shape.to_vec());
+    let mut rng = Rng::from_seed(1);
+    let weights = (0..16 * 16 * 9).map(|_| rng.uniform(-0.1, 0.1)).collect();
+    let weights = Tensor::new(vec![16, 16, 3, 3], Elements::F32(weights)).unwrap();
+    let weights = graph.add_constant("weights", weights);
+    let window = Window { kernel: [3, 3], stride: [1, 1], dilation: [1, 1], pads: [1; 4] };
+    let value =
+        graph.add_node("conv", Op::Conv(Convolution { window, groups: 1 }), vec![image, weights], "features");
+    graph.outputs.push(Output { name: "features".into(), value: value.unwrap() });
+    let model = write(&graph, &About::default(), FloatType::F32).unwrap();
+    fs::write(path, model.encode_to_vec()).unwrap();
+}
+
+#[test]
+fn convolutions_are_transformed_unless_told_otherwise() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("model.onnx");
+    convolution(&model);
+    for (precision, size, bound) in [("f32", 4, 1e-5), ("f16", 2, 5e-3)] {
+        let [transformed, direct] = [&[][..], &["--no-winograd"]].map(|more| {
+            let packed = folder.path().join("model.lat");
+            let args = ["pack", text(&model), "--precision", precision, "--out", text(&packed)];
+            let output = exporter(args.iter().chain(&["--json", "--force"]).chain(more));
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+            let number = |name: &str| report["difference"][name].as_f64().unwrap();
+            let relative = number("largest") / number("range");
+            assert!(relative < bound, "{precision} {more:?}: {relative}");
+            let output = exporter(["inspect", text(&packed), "--json"]);
+            let plan: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+            let operator = &plan["operators"][0];
+            assert_eq!(operator["weight_type"], precision);
+            let kind = operator["kind"].as_str().unwrap().to_string();
+            (kind, operator["weight_bytes"].as_u64().unwrap(), plan["scratch_bytes"].as_u64().unwrap())
+        });
+        // 16 or 9 numbers for each pair of channels; half a megabyte to work in.
+        assert_eq!(transformed, ("convolution 3x3 p1 winograd".into(), 16 * 16 * 16 * size, 526_336));
+        assert_eq!(direct, ("convolution 3x3 p1".into(), 9 * 16 * 16 * size, 0));
     }
 }
 

@@ -47,14 +47,14 @@ pub enum PackError {
     Build(#[from] BuildError),
 }
 
-/// Packs a model whose data is all in memory, with floats of the given precision as weights.
+/// Packs a model whose data is all in memory, with weights as the options say.
 ///
 /// # Errors
 /// When the model uses what a packed model does not have.
-pub fn pack(model: &ModelProto, precision: FloatPrecision) -> Result<Vec<u8>, PackError> {
+pub fn pack(model: &ModelProto, options: impl Into<PackOptions>) -> Result<Vec<u8>, PackError> {
     let mut graph = import(model)?;
     optimise(&mut graph);
-    pack_graph(&graph, &ModelMetadata::from_model(model), precision)
+    pack_graph(&graph, &ModelMetadata::from_model(model), options)
 }
 
 /// Packs a graph that [`optimise`] has rewritten.
@@ -64,8 +64,9 @@ pub fn pack(model: &ModelProto, precision: FloatPrecision) -> Result<Vec<u8>, Pa
 pub fn pack_graph(
     graph: &Graph,
     metadata: &ModelMetadata,
-    precision: FloatPrecision,
+    options: impl Into<PackOptions>,
 ) -> Result<Vec<u8>, PackError> {
+    let options = options.into();
     let kind = match metadata.kind {
         Some(onnx::ModelKind::Generator) => ModelKind::Generator,
         Some(onnx::ModelKind::Discriminator) => ModelKind::Discriminator,
@@ -74,7 +75,7 @@ pub fn pack_graph(
     };
     let info = ModelInfo {
         kind,
-        precision: match precision {
+        precision: match options.precision {
             _ if is_quantised(graph) => Precision::Int8,
             FloatPrecision::F32 => Precision::F32,
             FloatPrecision::F16 => Precision::F16,
@@ -85,12 +86,30 @@ pub fn pack_graph(
         range: metadata.range.unwrap_or(ValueRange::SIGNED),
         metadata: metadata.to_entries().into_iter().map(|entry| (entry.key, entry.value)).collect(),
     };
-    lower::lower(graph, info, precision)
+    lower::lower(graph, info, options)
 }
 
 /// Whether a graph rounds activations to integers: then it is packed to int8, as far as it is quantised.
 pub fn is_quantised(graph: &Graph) -> bool {
     graph.nodes.iter().any(|node| matches!(node.op, Op::Quantize { .. }))
+}
+
+/// How a model is packed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PackOptions {
+    /// How weights that are floats are stored.
+    pub precision: FloatPrecision,
+    /// Whether convolutions of such weights that gain by Winograd's transform get it ([`Builder::winograd`]).
+    ///
+    /// [`Builder::winograd`]: latent_runtime::format::Builder::winograd
+    pub winograd: bool,
+}
+
+impl From<FloatPrecision> for PackOptions {
+    /// The fastest of this precision.
+    fn from(precision: FloatPrecision) -> Self {
+        Self { precision, winograd: true }
+    }
 }
 
 /// How the weights of a packed model that are floats are stored; arithmetic is in 32 bits.

@@ -7,14 +7,14 @@ use std::collections::HashMap;
 
 use latent_runtime::format::{self, BinaryKind, Builder, Element, ModelInfo, PadKind, WindowSpec};
 
-use super::{FloatPrecision, PackError};
+use super::{FloatPrecision, PackError, PackOptions};
 use crate::graph::{
     self, Activation, Binary, Coordinates, Dim, Graph, Grid, Interpolation, Node, Op, PadFill, Pool,
     PoolKind, Reduce, ReduceKind, ValueId, Window, shape_text,
 };
 
 /// Packs `graph`.
-pub(super) fn lower(graph: &Graph, info: ModelInfo, precision: FloatPrecision) -> Result<Vec<u8>, PackError> {
+pub(super) fn lower(graph: &Graph, info: ModelInfo, options: PackOptions) -> Result<Vec<u8>, PackError> {
     let (&[input], [output]) = (&*graph.inputs, &*graph.outputs) else {
         let (role, count) = match graph.inputs.len() {
             1 => ("output", graph.outputs.len()),
@@ -29,8 +29,9 @@ pub(super) fn lower(graph: &Graph, info: ModelInfo, precision: FloatPrecision) -
         dequantised: HashMap::new(),
         wanted: elements::wanted(graph),
         converted: Vec::new(),
-        precision,
+        precision: options.precision,
     };
+    lowering.builder.winograd(options.winograd);
     let port = |role, id| {
         per_example(&graph.shape(id)).map_err(|what| PackError::Ends { role, what }).and_then(|shape| {
             match graph.element(id) {
