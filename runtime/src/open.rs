@@ -105,26 +105,31 @@ pub enum ModelFormat {
 }
 
 impl ModelFormat {
-    /// What a file holds, by its first bytes; by its name if it is too short to tell or cannot be read. A file that is
-    /// neither counts as ONNX.
+    /// What a file holds: a packed model if it is named `.lat`, else by its first bytes; a file that is neither, or that
+    /// cannot be read, counts as ONNX.
+    ///
+    /// Of a file named `.lat` nothing is read: reading from a file that is not in memory yet puts its beginning there in
+    /// small pages, and small they would stay when the whole is mapped.
     pub fn of(path: &Path) -> Self {
+        if Self::is_named_packed(path) || Self::start(path) == Some(MAGIC) {
+            Self::Packed
+        } else {
+            Self::Onnx
+        }
+    }
+
+    fn start(path: &Path) -> Option<[u8; MAGIC.len()]> {
         let mut start = [0; MAGIC.len()];
-        let read = File::open(path).and_then(|mut file| file.read_exact(&mut start));
-        let packed = match read {
-            // A file of this name with other bytes is a packed model that is damaged.
-            Ok(()) => start == MAGIC || (Self::is_named_packed(path) && !Self::looks_like_onnx(&start)),
-            Err(_) => Self::is_named_packed(path),
-        };
-        if packed { Self::Packed } else { Self::Onnx }
+        File::open(path).and_then(|mut file| file.read_exact(&mut start)).ok().map(|()| start)
     }
 
     fn is_named_packed(path: &Path) -> bool {
         path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("lat"))
     }
 
-    /// An ONNX file begins with the field `ir_version`, a small number.
-    fn looks_like_onnx(start: &[u8]) -> bool {
-        matches!(start, [0x08, 1..=0x7F, ..])
+    /// Whether a file is ONNX by its first bytes: it begins with the field `ir_version`, a small number.
+    fn looks_like_onnx(path: &Path) -> bool {
+        matches!(Self::start(path), Some([0x08, 1..=0x7F, ..]))
     }
 }
 
@@ -154,12 +159,23 @@ impl OpenOptions {
 /// # Errors
 /// See [`OpenError`].
 pub fn open(path: &Path, kind: BackendKind, options: &OpenOptions) -> Result<Box<dyn Backend>, OpenError> {
-    let format = ModelFormat::of(path);
+    let mut format = ModelFormat::of(path);
+    if kind != BackendKind::Native && ModelFormat::looks_like_onnx(path) {
+        // Whatever its name.
+        format = ModelFormat::Onnx;
+    }
     if kind.is_built_in() && format != kind.reads() && path.is_file() {
         return Err(OpenError::Format { path: path.to_path_buf(), kind, format });
     }
     match kind {
-        BackendKind::Native => Ok(Box::new(NativeBackend::load(path, &options.native())?)),
+        BackendKind::Native => match NativeBackend::load(path, &options.native()) {
+            Ok(backend) => Ok(Box::new(backend)),
+            // Under a packed model's name.
+            Err(LoadError::Format { .. }) if ModelFormat::looks_like_onnx(path) => {
+                Err(OpenError::Format { path: path.to_path_buf(), kind, format: ModelFormat::Onnx })
+            }
+            Err(error) => Err(error.into()),
+        },
         #[cfg(feature = "tract")]
         BackendKind::Tract => Ok(Box::new(crate::tract::TractBackend::load(path)?)),
         #[cfg(feature = "ort")]

@@ -205,7 +205,7 @@ fn a_back_end_that_reads_other_files_says_which_one_does() {
     let onnx = save(&models::vanilla_generator(), folder.path(), "model.onnx");
     let packed = models::packed(&models::vanilla_generator());
     std::fs::write(at("model.lat"), &packed).unwrap();
-    // By its content, whatever its name.
+    // By its content, but for the name of packed models.
     std::fs::write(at("misnamed.onnx"), &packed).unwrap();
     std::fs::copy(&onnx, at("misnamed.lat")).unwrap();
     std::fs::write(at("cut.lat"), &packed[..packed.len() / 2]).unwrap();
@@ -221,6 +221,7 @@ fn a_back_end_that_reads_other_files_says_which_one_does() {
         (BackendKind::Native, ".", "is not a file"),
     ];
     for kind in kinds() {
+        assert!(open(&at("misnamed.lat"), kind, &OpenOptions::default()).is_ok(), "{kind}");
         cases.push((kind, "model.lat", "the back end native does"));
         cases.push((kind, "misnamed.onnx", "is a packed model"));
     }
