@@ -1,5 +1,6 @@
 //! Operators that treat every element by itself.
 
+use super::bytes;
 use crate::kernels::epilogue::{Activation, Values, ValuesMut};
 use crate::kernels::image::{Block, Image, map};
 
@@ -49,6 +50,9 @@ pub(crate) fn elementwise(
     (from, input): (&Image, Option<&Values<'_>>),
     (to, output): (&Image, &mut ValuesMut<'_>),
 ) {
+    if bytes::elementwise(batch, before, activation, after, (from, input), (to, output)) {
+        return;
+    }
     to.pixels(batch, |pixel| {
         let (source, target) = (from.strides.at(pixel), to.strides.at(pixel));
         to.blocks(|channel, lanes| {
@@ -71,6 +75,9 @@ pub(crate) fn binary(
     (other, second): (&Image, &Values<'_>),
     (to, output): (&Image, &mut ValuesMut<'_>),
 ) {
+    if bytes::binary(batch, kind, activation, (from, input), (other, second), (to, output)) {
+        return;
+    }
     let single = other.height == 1 && other.width == 1;
     to.pixels(batch, |pixel| {
         let (source, target) = (from.strides.at(pixel), to.strides.at(pixel));

@@ -5,6 +5,7 @@
 //! Indexing is on slices whose bounds have been checked beforehand; a wrong check would be a panic here, not worse.
 
 pub(crate) mod arrange;
+mod bytes;
 pub(crate) mod convert;
 pub(crate) mod depthwise;
 pub(crate) mod elementwise;
