@@ -9,6 +9,7 @@ use std::vec::Vec;
 use super::element_type;
 use super::proto::tensor_proto::DataType;
 use super::proto::{GraphProto, ModelProto, ValueInfoProto, tensor_shape_proto, type_proto};
+use super::shapes::infer_shapes;
 use crate::backend::{RunError, TensorInfo};
 
 /// One dimension of a declared shape.
@@ -116,13 +117,24 @@ pub struct Interface {
 }
 
 impl Interface {
-    /// Finds it: one float32 input and one float32 output, the batch on axis 0 of both, all other sizes fixed.
+    /// Finds it: one float32 input and one float32 output, the batch on axis 0 of both, all other sizes fixed. Sizes of
+    /// the output that are not declared are those that follow from the operators.
     ///
     /// # Errors
     /// If the model is not like that; the message says what was found.
     pub fn of(model: &ModelProto) -> Result<Self, InterfaceError> {
         let graph = model.graph.as_ref().ok_or_else(|| InterfaceError("the model has no graph".into()))?;
-        Self::of_values(&graph_inputs(graph), &graph_outputs(graph))
+        let mut outputs = graph_outputs(graph);
+        let is_free = |dimension: &Dimension| !matches!(dimension, Dimension::Fixed(_));
+        if let [ValueInfo { name, shape: Some(shape), .. }] = outputs.as_mut_slice()
+            && shape.iter().skip(1).any(is_free)
+            && let Some(told) = infer_shapes(graph).remove(name)
+            && told.len() == shape.len()
+            && !told.iter().skip(1).any(is_free)
+        {
+            shape[1..].clone_from_slice(&told[1..]);
+        }
+        Self::of_values(&graph_inputs(graph), &outputs)
     }
 
     /// As [`Interface::of`], from the declared inputs and outputs.
@@ -189,7 +201,15 @@ fn only(role: &str, values: &[ValueInfo]) -> Result<Value, InterfaceError> {
         })
         .collect();
     let sizes = sizes.ok_or_else(|| {
-        InterfaceError(format!("only the batch axis may be free or empty, but the model's {role} is {value}"))
+        let advice = match role {
+            "output" => {
+                "; `exporter convert MODEL --precision fp32 --out FILE` writes a file that names the sizes"
+            }
+            _ => "",
+        };
+        InterfaceError(format!(
+            "only the batch axis may be free or empty, but the model's {role} is {value}{advice}"
+        ))
     })?;
     let batch = match batch {
         Dimension::Fixed(0) => {
@@ -253,6 +273,11 @@ mod tests {
             (vec![bare], image.clone(), "z float32 (shape not given)"),
             (vec![value("z", &[])], image.clone(), "a batch axis is expected"),
             (vec![value("z", &[-1, -2])], image.clone(), "only the batch axis may be free"),
+            (
+                vec![value("z", &[-1, 8])],
+                vec![value("y", &[-1, -1])],
+                "`exporter convert MODEL --precision fp32",
+            ),
             (vec![value("z", &[-1, 0])], image.clone(), "only the batch axis may be free or empty"),
             (vec![value("z", &[0, 8])], image, "the batch cannot be 0"),
             (
@@ -265,6 +290,42 @@ mod tests {
             let error = Interface::of_values(&inputs, &outputs).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }
+    }
+
+    /// As PyTorch writes it: each size of an output has a name of its own, if it is made to name one.
+    #[test]
+    fn sizes_of_an_output_follow_from_the_operators() {
+        use crate::onnx::proto::{NodeProto, TensorShapeProto, TypeProto};
+        use tensor_shape_proto::dimension::Value;
+        let port = |name: &str, shape: Vec<Value>| {
+            let dim = shape
+                .into_iter()
+                .map(|value| tensor_shape_proto::Dimension { value: Some(value), ..Default::default() });
+            let shape = Some(TensorShapeProto { dim: dim.collect() });
+            let tensor = type_proto::Tensor { elem_type: DataType::Float as i32, shape };
+            let value = Some(type_proto::Value::TensorType(tensor));
+            let r#type = Some(TypeProto { value, ..Default::default() });
+            ValueInfoProto { name: name.into(), r#type, ..Default::default() }
+        };
+        let named = |name: &str| Value::DimParam(name.into());
+        let model = |operator: &str| ModelProto {
+            graph: Some(GraphProto {
+                input: vec![port("x", vec![named("batch"), Value::DimValue(3), Value::DimValue(8)])],
+                output: vec![port("y", vec![named("batch"), named("y_dim_1"), named("y_dim_2")])],
+                node: vec![NodeProto {
+                    op_type: operator.into(),
+                    input: vec!["x".into()],
+                    output: vec!["y".into()],
+                    ..Default::default()
+                }],
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let interface = Interface::of(&model("Tanh")).unwrap();
+        assert_eq!(interface.output_info().to_string(), "y (N, 3, 8)");
+        let error = Interface::of(&model("Mystery")).unwrap_err().to_string();
+        assert!(error.contains("y float32 (batch, y_dim_1, y_dim_2); `exporter convert"), "{error}");
     }
 
     #[test]

@@ -21,7 +21,15 @@ pub fn infer_shapes(graph: &GraphProto) -> HashMap<String, Vec<Dimension>> {
             integers.insert(&tensor.name, values);
         }
     }
-    for value in graph.input.iter().chain(&graph.output).chain(&graph.value_info).map(ValueInfo::new) {
+    // An output may be declared with a name where a size is, as PyTorch does: the operators may say more.
+    let is_vague = |value: &ValueInfo| {
+        let mut rest = value.shape.iter().flatten().skip(1);
+        rest.any(|dimension| !matches!(dimension, Dimension::Fixed(_)))
+    };
+    let outputs = || graph.output.iter().map(ValueInfo::new);
+    let exact = outputs().filter(|output| !is_vague(output));
+    let declared = graph.input.iter().chain(&graph.value_info).map(ValueInfo::new);
+    for value in declared.chain(exact) {
         // What follows from the operators is at least as exact as a declaration with a dimension unknown.
         if let Some(shape) = value.shape.filter(|shape| !shape.contains(&Dimension::Unknown)) {
             shapes.insert(value.name, shape);
@@ -44,6 +52,11 @@ pub fn infer_shapes(graph: &GraphProto) -> HashMap<String, Vec<Dimension>> {
             && let Some(shape) = output_shape(node, &inputs, target)
         {
             shapes.entry(output.clone()).or_insert(shape);
+        }
+    }
+    for output in outputs() {
+        if let Some(shape) = output.shape {
+            shapes.entry(output.name).or_insert(shape);
         }
     }
     shapes
