@@ -1,7 +1,7 @@
 //! What a vector kernel is given: some output pixels times some blocks of output channels, as raw pointers.
 
 use super::epilogue::{Activation, Bias, Epilogue, Values};
-use super::geometry::{Geometry, Pixel};
+use super::geometry::Geometry;
 use super::matmul::Weights;
 
 /// The most pixels in a tile.
@@ -112,8 +112,9 @@ pub(crate) struct Tile<'a> {
 
 impl Tile<'_> {
     /// Makes its pixels the square of 2x2 from `pixel` on, row after row.
+    #[cfg(target_arch = "x86_64")]
     #[inline(always)]
-    pub(crate) fn place_square(&mut self, geometry: &Geometry, pixel: Pixel) {
+    pub(crate) fn place_square(&mut self, geometry: &Geometry, pixel: super::geometry::Pixel) {
         let (to, with) = (&geometry.output, &geometry.residual);
         let (output, residual) = (to.at(pixel), with.at(pixel));
         for y in 0..2 {
