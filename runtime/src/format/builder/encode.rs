@@ -203,7 +203,7 @@ impl Builder {
     }
 
     /// Whether a convolution is worth transformed weights: enough pixels that arithmetic, not the weights' way from memory,
-    /// is what takes time. Below 8x8 there is still a fifth to a half to gain, but there weights are most of the file:
+    /// is what takes time. Below 8x8 there is still a third to a half to gain, but there weights are most of the file:
     /// ResNet-18 on 32x32 images in f16 would be a tenth faster for two fifths more bytes.
     fn is_winograd(
         &self,
