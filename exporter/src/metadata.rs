@@ -1,14 +1,12 @@
 //! What a model says of itself: the `metadata_props` of an ONNX file, and the sentences shown by viewers.
 
-use std::collections::BTreeMap;
-
 use latent_runtime::latent;
 use latent_runtime::onnx::{ImageShape, ModelKind, ModelMetadata};
 use latent_runtime::pixels::ValueRange;
 use serde_json::{Map, Value, json};
 
 use crate::network::{Encoder, Form};
-use crate::run::{self, Distribution, Image, Progress, RunJson, SimclrJson};
+use crate::run::{self, Distribution, Image, RunJson, SimclrJson, Training};
 
 /// Version of the set of keys.
 const FORMAT: u32 = 1;
@@ -28,7 +26,7 @@ pub fn of(run: &RunJson, iteration: u64, kind: ModelKind, weights: &str) -> Mode
         range: ValueRange::new(run.image.low, run.image.high),
         image: Some(image_shape(&run.image)),
         dataset: Some(run.data.name.clone()),
-        training: Some(Value::Object(Training::of(run).figures(iteration)).to_string()),
+        training: Some(Value::Object(figures(&run.training, iteration)).to_string()),
         other: Vec::new(),
     }
 }
@@ -46,7 +44,7 @@ pub fn of_encoder(run: &SimclrJson, iteration: u64, form: &Form, encoder: &Encod
         other.push(("latent.normalise.mean".into(), list(&run.normalisation.mean)));
         other.push(("latent.normalise.std".into(), list(&run.normalisation.std)));
     }
-    let mut training = Training::of_encoder(run).figures(iteration);
+    let mut training = figures(&run.training, iteration);
     training.insert("temperature".into(), json!(run.temperature));
     ModelMetadata {
         format: Some(FORMAT),
@@ -66,61 +64,27 @@ fn image_shape(image: &Image) -> ImageShape {
     ImageShape { channels: image.channels, height: image.height, width: image.width }
 }
 
-/// What runs of every kind say of their training.
-struct Training<'a> {
-    seed: u64,
-    loss: &'a str,
-    command: &'a str,
-    latent_version: &'a str,
-    progress: &'a Progress,
-    measured: &'a BTreeMap<String, Value>,
-}
-
-impl<'a> Training<'a> {
-    fn of(run: &'a RunJson) -> Self {
-        Self {
-            seed: run.seed,
-            loss: &run.loss,
-            command: &run.command,
-            latent_version: &run.latent_version,
-            progress: &run.progress,
-            measured: &run.figures,
+/// A training's figures as one JSON object. `run.json` describes the newest checkpoint: of an older one only what holds
+/// for the whole run is said.
+fn figures(training: &Training, iteration: u64) -> Map<String, Value> {
+    let mut figures = Map::new();
+    figures.insert("iteration".into(), json!(iteration));
+    figures.insert("seed".into(), json!(training.seed));
+    figures.insert("loss".into(), json!(training.loss));
+    if !training.command.is_empty() {
+        figures.insert("command".into(), json!(training.command));
+    }
+    if !training.latent_version.is_empty() {
+        figures.insert("latent_version".into(), json!(training.latent_version));
+    }
+    if iteration == training.progress.iteration {
+        figures.insert("epoch".into(), json!(training.progress.epoch));
+        // A figure that was not measured is null.
+        for (name, value) in training.figures.iter().filter(|(_, value)| !value.is_null()) {
+            figures.entry(name.clone()).or_insert_with(|| value.clone());
         }
     }
-
-    fn of_encoder(run: &'a SimclrJson) -> Self {
-        Self {
-            seed: run.seed,
-            loss: &run.loss,
-            command: &run.command,
-            latent_version: &run.latent_version,
-            progress: &run.progress,
-            measured: &run.figures,
-        }
-    }
-
-    /// The training's figures as one JSON object. `run.json` describes the newest checkpoint: of an older one only what
-    /// holds for the whole run is said.
-    fn figures(&self, iteration: u64) -> Map<String, Value> {
-        let mut figures = Map::new();
-        figures.insert("iteration".into(), json!(iteration));
-        figures.insert("seed".into(), json!(self.seed));
-        figures.insert("loss".into(), json!(self.loss));
-        if !self.command.is_empty() {
-            figures.insert("command".into(), json!(self.command));
-        }
-        if !self.latent_version.is_empty() {
-            figures.insert("latent_version".into(), json!(self.latent_version));
-        }
-        if iteration == self.progress.iteration {
-            figures.insert("epoch".into(), json!(self.progress.epoch));
-            // A figure that was not measured is null.
-            for (name, value) in self.measured.iter().filter(|(_, value)| !value.is_null()) {
-                figures.entry(name.clone()).or_insert_with(|| value.clone());
-            }
-        }
-        figures
-    }
+    figures
 }
 
 /// One sentence on the model.
@@ -129,14 +93,17 @@ pub fn model_sentence(run: &RunJson, iteration: u64, kind: ModelKind, weights: &
     format!(
         "{} {kind} ({} loss) trained on {}, iteration {iteration}{weights}",
         run.net.name(),
-        run.loss,
+        run.training.loss,
         run.data.name
     )
 }
 
 /// One sentence on an encoder.
 pub fn encoder_sentence(run: &SimclrJson, iteration: u64) -> String {
-    format!("{} encoder ({} loss) trained on {}, iteration {iteration}", run.encoder, run.loss, run.data.name)
+    format!(
+        "{} encoder ({} loss) trained on {}, iteration {iteration}",
+        run.encoder, run.training.loss, run.data.name
+    )
 }
 
 /// One sentence on what an encoder puts out.

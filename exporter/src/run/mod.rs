@@ -11,6 +11,7 @@ use std::path::PathBuf;
 pub use folder::{Checkpoint, RunFolder, WeightsChoice, kind};
 pub use run_json::{
     Architecture, Data, Description, Distribution, FORMAT, Image, Latent, Progress, RunJson, RunKind,
+    Training,
 };
 pub use simclr_json::{Block, Normalisation, Projection, SimclrJson, Stage, Stem};
 pub use weights::{Tensor, Weights};

@@ -74,7 +74,23 @@ pub struct RunJson {
     pub format: u32,
     /// What was trained: `gan`.
     pub kind: RunKind,
-    /// The trainer's subcommand: `vanilla`, `lsgan`, `dcgan`.
+    /// How it was trained.
+    #[serde(flatten)]
+    pub training: Training,
+    /// Which pair of networks was trained.
+    pub net: Architecture,
+    /// The noise that the generator was trained with.
+    pub latent: Latent,
+    /// The images that it makes.
+    pub image: Image,
+    /// The data it was trained on.
+    pub data: Data,
+}
+
+/// What runs of every kind say of their training.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Training {
+    /// The trainer's subcommand: `vanilla`, `lsgan`, `dcgan`, `simclr`.
     #[serde(default)]
     pub command: String,
     /// Version of the trainer that wrote the run.
@@ -82,16 +98,8 @@ pub struct RunJson {
     pub latent_version: String,
     /// Seed of the run.
     pub seed: u64,
-    /// Which pair of networks was trained.
-    pub net: Architecture,
-    /// Name of the loss: `bce`, `ls`, `hinge`, `wgan-gp`.
+    /// Name of the loss: `bce`, `ls`, `hinge`, `wgan-gp`, `nt-xent`.
     pub loss: String,
-    /// The noise that the generator was trained with.
-    pub latent: Latent,
-    /// The images that it makes.
-    pub image: Image,
-    /// The data it was trained on.
-    pub data: Data,
     /// How far the run got.
     pub progress: Progress,
     /// Last figures of the training, by name.
@@ -279,8 +287,8 @@ mod tests {
         assert_eq!(run.net, Architecture::Dcgan);
         assert_eq!(run.latent.size, 96);
         assert_eq!(run.latent.distribution, Distribution::Uniform { low: -1.0, high: 1.0 });
-        assert_eq!(run.progress.iteration, 1950);
-        assert_eq!(run.figures["d_loss"], 1.1);
+        assert_eq!(run.training.progress.iteration, 1950);
+        assert_eq!(run.training.figures["d_loss"], 1.1);
         let normal = GOOD.replace(r#""uniform","low":-1.0,"high":1.0"#, r#""normal","mean":0.0,"std":1.0"#);
         let run = parse::<RunJson>(normal.as_bytes()).unwrap();
         assert_eq!(run.latent.distribution, Distribution::Normal { mean: 0.0, std: 1.0 });

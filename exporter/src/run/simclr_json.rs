@@ -1,11 +1,9 @@
 //! `run.json` of a SimCLR run.
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
 
 use super::run_json::check_image;
-use super::{Data, Description, Image, Progress, RunKind};
+use super::{Data, Description, Image, RunKind, Training};
 
 /// The fields of a SimCLR run's `run.json` that an export needs. Fields not listed here are ignored.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -14,14 +12,9 @@ pub struct SimclrJson {
     pub format: u32,
     /// What was trained: `simclr`.
     pub kind: RunKind,
-    /// The trainer's subcommand.
-    #[serde(default)]
-    pub command: String,
-    /// Version of the trainer that wrote the run.
-    #[serde(default)]
-    pub latent_version: String,
-    /// Seed of the run.
-    pub seed: u64,
+    /// How it was trained.
+    #[serde(flatten)]
+    pub training: Training,
     /// The encoder's name: `small`, `resnet18`, `resnet50`.
     pub encoder: String,
     /// Values of a feature vector.
@@ -36,17 +29,10 @@ pub struct SimclrJson {
     pub image: Image,
     /// What the encoder's input is normalised with.
     pub normalisation: Normalisation,
-    /// Name of the loss: `nt-xent`.
-    pub loss: String,
     /// The loss's temperature.
     pub temperature: f64,
     /// The data it was trained on.
     pub data: Data,
-    /// How far the run got.
-    pub progress: Progress,
-    /// Last figures of the training, by name.
-    #[serde(default)]
-    pub figures: BTreeMap<String, serde_json::Value>,
 }
 
 /// The first convolution, with BatchNorm and ReLU behind it.
