@@ -63,7 +63,8 @@ impl Builder {
     }
 
     /// Whether f32 and f16 3x3 convolutions that gain by it are computed by Winograd's F(2x2, 3x3): a little more than half
-    /// the time for 16/9 of the weights and half a megabyte of working memory for each thread. On unless switched off, as a small device will want.
+    /// the time for 16/9 of the weights and half a megabyte of working memory for each thread. On unless switched off, as a
+    /// small device will want.
     pub fn winograd(&mut self, wanted: bool) {
         self.winograd = wanted;
     }
