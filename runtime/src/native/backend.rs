@@ -113,13 +113,16 @@ pub struct NativeBackend {
 
 /// The CRC-32 of bytes, by all threads.
 fn checksum(engine: &mut Engine, bytes: &[u8]) -> u32 {
-    /// What a thread takes at a time.
-    const PIECE: usize = 1 << 20;
+    /// The least that is worth another thread.
+    const PIECE: usize = 1 << 18;
+    /// Pieces for each thread: so that one that begins late has less to do, and few, since each takes a microsecond to join.
+    const PIECES: usize = 2;
     if engine.threads() == 1 || bytes.len() < 2 * PIECE {
         return crc32(bytes);
     }
+    let length = bytes.len().div_ceil(PIECES * engine.threads()).max(PIECE);
     let pieces: Vec<(&[u8], AtomicU32)> =
-        bytes.chunks(PIECE).map(|piece| (piece, AtomicU32::new(0))).collect();
+        bytes.chunks(length).map(|piece| (piece, AtomicU32::new(0))).collect();
     engine.parallel(pieces.len(), &|index| {
         let (piece, checksum) = &pieces[index];
         checksum.store(crc32(piece), Ordering::Relaxed);
@@ -308,7 +311,7 @@ mod tests {
         for threads in [1, 2, 3] {
             let mut engine = Engine::new(Isa::best());
             engine.set_threads(threads);
-            for length in [0, 1000, (2 << 20) - 1, 2 << 20, bytes.len()] {
+            for length in [0, 1000, (1 << 19) - 1, 1 << 19, bytes.len()] {
                 assert_eq!(checksum(&mut engine, &bytes[..length]), crc32(&bytes[..length]), "{length}");
             }
         }
