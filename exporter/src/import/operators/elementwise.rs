@@ -61,6 +61,22 @@ pub(super) fn binary(node: &mut NodeContext) -> Result {
     node.emit(Op::Binary(binary), inputs)
 }
 
+/// Only of shapes, as PyTorch writes it for `nn.Unflatten`.
+pub(super) fn modulo(node: &mut NodeContext) -> Result {
+    node.check_counts(2)?;
+    let of_dividend = node.attributes.flag("fmod")?;
+    let (Some(a), Some(b), false) = (node.shape_value(0)?, node.shape_value(1)?, of_dividend) else {
+        return Err(
+            node.error("it is supported only for integers that are computed from shapes, without fmod")
+        );
+    };
+    let Some(result) = a.combine(&b, Operation::Modulo) else {
+        return Err(node.error("it computes with the batch size, or divides by zero, which is not supported"));
+    };
+    node.bind_shape(result);
+    Ok(())
+}
+
 pub(super) fn identity(node: &mut NodeContext) -> Result {
     node.check_counts(1)?;
     if let Some(shape) = node.shape_value(0)? {

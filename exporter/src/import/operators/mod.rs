@@ -32,6 +32,7 @@ pub(super) fn import(node: &mut NodeContext) -> Result {
         }
         "Clip" => elementwise::clip(node)?,
         "Add" | "Sub" | "Mul" | "Div" => elementwise::binary(node)?,
+        "Mod" => elementwise::modulo(node)?,
         "Identity" => elementwise::identity(node)?,
         "Dropout" => elementwise::dropout(node)?,
         "GlobalAveragePool" => reduce::global_average_pool(node)?,
