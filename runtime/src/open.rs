@@ -160,7 +160,7 @@ impl OpenOptions {
 /// See [`OpenError`].
 pub fn open(path: &Path, kind: BackendKind, options: &OpenOptions) -> Result<Box<dyn Backend>, OpenError> {
     let mut format = ModelFormat::of(path);
-    if kind != BackendKind::Native && ModelFormat::looks_like_onnx(path) {
+    if format == ModelFormat::Packed && kind != BackendKind::Native && ModelFormat::looks_like_onnx(path) {
         // Whatever its name.
         format = ModelFormat::Onnx;
     }

@@ -114,7 +114,12 @@ pub(crate) struct Epilogue<'a> {
     pub(crate) zero_point: u8,
 }
 
-impl Epilogue<'_> {
+impl<'a> Epilogue<'a> {
+    /// The bias and nothing else, of a float output.
+    pub(crate) fn bare(bias: Bias<'a>) -> Self {
+        Self { bias, residual: None, activation: Activation::Identity, after: None, zero_point: 0 }
+    }
+
     /// Everything after the bias. `row` counts weights' rows, `at` is the residual's element.
     #[inline(always)]
     pub(crate) fn finish(&self, sum: f32, row: usize, at: usize) -> f32 {

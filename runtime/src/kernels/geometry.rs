@@ -41,7 +41,7 @@ impl OutputShape for (bool, usize) {
 }
 
 /// Where pixels lie, in elements.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Strides {
     /// Of the first pixel of the first example.
     pub(crate) offset: usize,

@@ -51,6 +51,12 @@ impl Image {
         }
     }
 
+    /// The real value of a U8 element.
+    #[inline(always)]
+    pub(crate) fn real(&self, byte: u8) -> f32 {
+        (i32::from(byte) - i32::from(self.zero_point)) as f32 * self.scale
+    }
+
     /// The real values of `lanes` elements; the other lanes are 0.
     #[inline(always)]
     pub(crate) fn load(&self, values: &Values<'_>, at: usize, lanes: usize) -> Block {
@@ -66,9 +72,8 @@ impl Image {
                     Some(whole) if lanes == BLOCK => bytes = *whole,
                     _ => bytes[..lanes].copy_from_slice(&values[at..at + lanes]),
                 }
-                let zero = i32::from(self.zero_point);
                 for (real, byte) in block.iter_mut().zip(bytes) {
-                    *real = (i32::from(byte) - zero) as f32 * self.scale;
+                    *real = self.real(byte);
                 }
             }
         }

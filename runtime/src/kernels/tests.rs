@@ -264,13 +264,7 @@ fn slices_that_are_too_short_are_refused() {
         for isa in Isa::available() {
             let (input, weights, bias) = (vec![1.0; inputs], vec![1.0; weights], vec![0.0; biases]);
             let mut output = vec![0.0; outputs];
-            let epilogue = Epilogue {
-                bias: Bias::F32(&bias),
-                residual: None,
-                activation: Activation::Identity,
-                after: None,
-                zero_point: 0,
-            };
+            let epilogue = Epilogue::bare(Bias::F32(&bias));
             let result = product(
                 &mut Engine::new(isa),
                 &geometry,
@@ -284,13 +278,7 @@ fn slices_that_are_too_short_are_refused() {
     }
     let overflow = Geometry { batch: usize::MAX, ..geometry };
     let bias = [0.0; 16];
-    let epilogue = Epilogue {
-        bias: Bias::F32(&bias),
-        residual: None,
-        activation: Activation::Identity,
-        after: None,
-        zero_point: 0,
-    };
+    let epilogue = Epilogue::bare(Bias::F32(&bias));
     let (input, weights, mut output) = ([0.0; 16], [0.0; 64], [0.0; 20]);
     let result = product(
         &mut Engine::new(Isa::Scalar),
@@ -334,13 +322,7 @@ fn transformed_convolutions_refuse_what_does_not_fit() {
         for isa in Isa::available() {
             let (input, mut output) = (vec![1.0; inputs], vec![0.0; outputs]);
             let bias = [0.5; BLOCK];
-            let epilogue = Epilogue {
-                bias: Bias::F32(&bias),
-                residual: None,
-                activation: Activation::Identity,
-                after: None,
-                zero_point: 0,
-            };
+            let epilogue = Epilogue::bare(Bias::F32(&bias));
             let part = Part {
                 taps: [3, 3],
                 tap: [4 * 17, 17],

@@ -110,7 +110,16 @@ pub(crate) struct Tile<'a> {
     pub(crate) residual: [usize; MAX_ROWS],
 }
 
-impl Tile<'_> {
+impl<'a> Tile<'a> {
+    /// Four pixels of which only the results are to be finished, by blocks from `first` on; [`Tile::place_square`] says
+    /// where they lie.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn square(pointers: &'a Pointers<'a>, first: usize, blocks: usize) -> Self {
+        let nowhere = [0; MAX_ROWS];
+        let (input, output, residual) = (nowhere, nowhere, nowhere);
+        Self { pointers, rows: 4, block: first, blocks, block_bytes: 0, input, output, residual }
+    }
+
     /// Makes its pixels the square of 2x2 from `pixel` on, row after row.
     #[cfg(target_arch = "x86_64")]
     #[inline(always)]

@@ -6,7 +6,7 @@
 //! kernels as all others), then outputs are transformed back and finished. Those kernels convert f16 weights in registers,
 //! each once for the six rows of a tile: with AVX-512 that takes the time of f32 weights, so nothing is converted ahead.
 
-use super::epilogue::{Activation, Bias, Epilogue, Values, ValuesMut};
+use super::epilogue::{Bias, Epilogue, Values, ValuesMut};
 use super::geometry::{BLOCK, Geometry, OutOfBounds};
 use super::image::Block;
 use super::matmul::{Layout, Part, Place, Target, Weights};
@@ -208,13 +208,7 @@ fn tiles<K: TileKernel>(
         residual: strides(0),
         channels,
     };
-    let epilogue = Epilogue {
-        bias: Bias::F32(&ZEROS),
-        residual: None,
-        activation: Activation::Identity,
-        after: None,
-        zero_point: 0,
-    };
+    let epilogue = Epilogue::bare(Bias::F32(&ZEROS));
     let values = Values::F32(input);
     if geometry.check(&values, weights, &epilogue, &(false, output.len())).is_err() {
         return;

@@ -9,7 +9,7 @@ use std::vec::Vec;
 use super::element_type;
 use super::proto::tensor_proto::DataType;
 use super::proto::{GraphProto, ModelProto, ValueInfoProto, tensor_shape_proto, type_proto};
-use super::shapes::infer_shapes;
+use super::shapes::{has_free_size, infer_shapes};
 use crate::backend::{RunError, TensorInfo};
 
 /// One dimension of a declared shape.
@@ -125,12 +125,11 @@ impl Interface {
     pub fn of(model: &ModelProto) -> Result<Self, InterfaceError> {
         let graph = model.graph.as_ref().ok_or_else(|| InterfaceError("the model has no graph".into()))?;
         let mut outputs = graph_outputs(graph);
-        let is_free = |dimension: &Dimension| !matches!(dimension, Dimension::Fixed(_));
         if let [ValueInfo { name, shape: Some(shape), .. }] = outputs.as_mut_slice()
-            && shape.iter().skip(1).any(is_free)
+            && has_free_size(shape)
             && let Some(told) = infer_shapes(graph).remove(name)
             && told.len() == shape.len()
-            && !told.iter().skip(1).any(is_free)
+            && !has_free_size(&told)
         {
             shape[1..].clone_from_slice(&told[1..]);
         }

@@ -22,10 +22,7 @@ pub fn infer_shapes(graph: &GraphProto) -> HashMap<String, Vec<Dimension>> {
         }
     }
     // An output may be declared with a name where a size is, as PyTorch does: the operators may say more.
-    let is_vague = |value: &ValueInfo| {
-        let mut rest = value.shape.iter().flatten().skip(1);
-        rest.any(|dimension| !matches!(dimension, Dimension::Fixed(_)))
-    };
+    let is_vague = |value: &ValueInfo| value.shape.as_deref().is_some_and(has_free_size);
     let outputs = || graph.output.iter().map(ValueInfo::new);
     let exact = outputs().filter(|output| !is_vague(output));
     let declared = graph.input.iter().chain(&graph.value_info).map(ValueInfo::new);
@@ -186,6 +183,11 @@ fn output_shape(node: &NodeProto, inputs: &[Option<&Shape>], target: Option<&[i6
         }
         _ => None,
     }
+}
+
+/// Whether an axis behind the first, the batch, has no fixed size.
+pub(super) fn has_free_size(shape: &[Dimension]) -> bool {
+    shape.iter().skip(1).any(|dimension| !matches!(dimension, Dimension::Fixed(_)))
 }
 
 fn broadcast(a: &[Dimension], b: &[Dimension]) -> Shape {

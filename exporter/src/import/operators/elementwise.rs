@@ -48,13 +48,7 @@ pub(super) fn binary(node: &mut NodeContext) -> Result {
         "Mul" => (Binary::Multiply, Operation::Multiply),
         _ => (Binary::Divide, Operation::Divide),
     };
-    if let (Some(a), Some(b)) = (node.shape_value(0)?, node.shape_value(1)?) {
-        let Some(result) = a.combine(&b, operation) else {
-            return Err(
-                node.error("it computes with the batch size, or divides by zero, which is not supported")
-            );
-        };
-        node.bind_shape(result);
+    if of_shapes(node, operation)? {
         return Ok(());
     }
     let inputs = vec![node.input(0)?, node.input(1)?];
@@ -65,16 +59,22 @@ pub(super) fn binary(node: &mut NodeContext) -> Result {
 pub(super) fn modulo(node: &mut NodeContext) -> Result {
     node.check_counts(2)?;
     let of_dividend = node.attributes.flag("fmod")?;
-    let (Some(a), Some(b), false) = (node.shape_value(0)?, node.shape_value(1)?, of_dividend) else {
+    if of_dividend || !of_shapes(node, Operation::Modulo)? {
         return Err(
             node.error("it is supported only for integers that are computed from shapes, without fmod")
         );
-    };
-    let Some(result) = a.combine(&b, Operation::Modulo) else {
+    }
+    Ok(())
+}
+
+/// Computes with two shapes; whether both inputs are some.
+fn of_shapes(node: &mut NodeContext, operation: Operation) -> Result<bool> {
+    let (Some(a), Some(b)) = (node.shape_value(0)?, node.shape_value(1)?) else { return Ok(false) };
+    let Some(result) = a.combine(&b, operation) else {
         return Err(node.error("it computes with the batch size, or divides by zero, which is not supported"));
     };
     node.bind_shape(result);
-    Ok(())
+    Ok(true)
 }
 
 pub(super) fn identity(node: &mut NodeContext) -> Result {

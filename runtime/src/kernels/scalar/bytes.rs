@@ -3,7 +3,7 @@
 
 use super::elementwise::{Affine, Binary};
 use crate::kernels::epilogue::{Activation, Values, ValuesMut, quantise};
-use crate::kernels::geometry::{Pixel, Strides};
+use crate::kernels::geometry::Pixel;
 use crate::kernels::image::Image;
 use crate::kernels::math::max;
 
@@ -12,10 +12,6 @@ const WORTH_A_TABLE: usize = 512;
 
 /// Up to so many channels are treated one after the other.
 const FEW_CHANNELS: usize = 4;
-
-fn same(a: &Strides, b: &Strides) -> bool {
-    (a.offset, a.example, a.row, a.column) == (b.offset, b.example, b.row, b.column)
-}
 
 /// What becomes of one element.
 #[inline(always)]
@@ -52,7 +48,7 @@ pub(super) fn elementwise(
     let pixels = batch * to.height * to.width;
     if to.channels > FEW_CHANNELS
         || from_bytes && pixels < WORTH_A_TABLE
-        || input.is_none() && !same(&from.strides, &to.strides)
+        || input.is_none() && from.strides != to.strides
     {
         return false;
     }
@@ -62,9 +58,8 @@ pub(super) fn elementwise(
         let (before, after) = (pair(before), pair(after));
         let mut table = [0; 256];
         if from_bytes {
-            for (byte, result) in table.iter_mut().enumerate() {
-                let x = (byte as i32 - i32::from(from.zero_point)) as f32 * from.scale;
-                *result = element(x, before, activation, after, units);
+            for (byte, result) in (0..=u8::MAX).zip(&mut table) {
+                *result = element(from.real(byte), before, activation, after, units);
             }
         }
         for example in 0..batch {
@@ -101,7 +96,7 @@ pub(super) fn binary(
     let input = match input {
         Some(Values::U8(input)) => Some(*input),
         Some(Values::F32(_)) => return false,
-        None if same(&from.strides, &to.strides) => None,
+        None if from.strides == to.strides => None,
         None => return false,
     };
     if (other.height, other.width) != (to.height, to.width) {
@@ -126,7 +121,6 @@ fn rows((batch, (from, input), (other, second), (to, output)): Operands<'_>, f: 
     let dense = [from, other, to].iter().all(|image| image.strides.column == to.channels);
     let (columns, length) = if dense { (1, to.width * to.channels) } else { (to.width, to.channels) };
     let inverse = 1.0 / to.scale;
-    let real = |byte: u8, image: &Image| (i32::from(byte) - i32::from(image.zero_point)) as f32 * image.scale;
     for example in 0..batch {
         for row in 0..to.height {
             for column in 0..columns {
@@ -140,12 +134,12 @@ fn rows((batch, (from, input), (other, second), (to, output)): Operands<'_>, f: 
                         let source = from.strides.at(pixel);
                         let source = &input[source..source + length];
                         for ((y, &a), &b) in target.iter_mut().zip(source).zip(beside) {
-                            *y = quantise(f(real(a, from), real(b, other)) * inverse, to.zero_point);
+                            *y = quantise(f(from.real(a), other.real(b)) * inverse, to.zero_point);
                         }
                     }
                     None => {
                         for (y, &b) in target.iter_mut().zip(beside) {
-                            *y = quantise(f(real(*y, from), real(b, other)) * inverse, to.zero_point);
+                            *y = quantise(f(from.real(*y), other.real(b)) * inverse, to.zero_point);
                         }
                     }
                 }
@@ -157,6 +151,7 @@ fn rows((batch, (from, input), (other, second), (to, output)): Operands<'_>, f: 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernels::geometry::Strides;
     use crate::rng::Rng;
     use std::vec::Vec;
 

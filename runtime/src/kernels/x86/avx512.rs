@@ -17,7 +17,7 @@ use crate::kernels::math::{TANH_DENOMINATOR, TANH_LIMIT, TANH_NUMERATOR};
 use crate::kernels::matmul::Weights;
 use crate::kernels::scalar::narrow::{self, Dot, Starts};
 use crate::kernels::scalar::winograd::Chunk;
-use crate::kernels::tile::{MAX_ROWS, OutputPointer, Pointers, ResidualPointer, Tile};
+use crate::kernels::tile::{OutputPointer, Pointers, ResidualPointer, Tile};
 
 /// Pixels and blocks of a tile.
 pub(super) fn tile(pixels: usize) -> (usize, usize) {
@@ -578,16 +578,7 @@ pub(super) unsafe fn winograd_out_of(
     let Bias::F32(bias) = pointers.bias else { return };
     let g = chunk.geometry;
     let matrix = chunk.matrix(blocks * 16);
-    let mut tile = Tile {
-        pointers,
-        rows: 4,
-        block: first,
-        blocks,
-        block_bytes: 0,
-        input: [0; MAX_ROWS],
-        output: [0; MAX_ROWS],
-        residual: [0; MAX_ROWS],
-    };
+    let mut tile = Tile::square(pointers, first, blocks);
     for index in 0..chunk.count {
         tile.place_square(g, chunk.pixel(index));
         for b in 0..blocks {
