@@ -30,10 +30,10 @@ pub fn for_floats(graph: &Graph, form: Form) -> Graph {
     graph
 }
 
-/// The float graph that is to be quantised for ONNX Runtime: simplified, and fused as its integer kernels are.
-pub fn for_quantisation(graph: &Graph, form: Form) -> Graph {
+/// The float graph that is to be quantized for ONNX Runtime: simplified, and fused as its integer kernels are.
+pub fn for_quantization(graph: &Graph, form: Form) -> Graph {
     let mut graph = graph.clone();
-    passes::optimise_for_onnx(&mut graph);
+    passes::optimize_for_onnx(&mut graph);
     if form == Form::DepthToSpace {
         passes::depth_to_space(&mut graph);
     }

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use latent_runtime::atomic::{self, Existing};
+use latent_files::atomic::{self, Existing};
 use latent_runtime::onnx::ModelKind;
 use prost::Message;
 use serde::Serialize;

@@ -4,8 +4,8 @@
 //! that as an ONNX model, and [`export`] does all of it.
 //!
 //! From ONNX, ours or another's, to a packed model: [`import`] makes it a [`graph`], [`passes`] simplify and fuse that,
-//! [`quantise`] makes it compute with 8-bit integers where that is asked for, and [`pack`] gives the bytes of a `.lat`
-//! file, whose [`plan`] can be shown; [`task`] says what the quantised model loses at its own task. [`graph::interpret`] evaluates graphs by
+//! [`quantize`] makes it compute with 8-bit integers where that is asked for, and [`pack`] gives the bytes of a `.lat`
+//! file, whose [`plan`] can be shown; [`task`] says what the quantized model loses at its own task. [`graph::interpret`] evaluates graphs by
 //! definition: everything else is held against it.
 //!
 //! The program `exporter` is a command line around this library.
@@ -20,6 +20,6 @@ pub mod onnx;
 pub mod pack;
 pub mod passes;
 pub mod plan;
-pub mod quantise;
+pub mod quantize;
 pub mod run;
 pub mod task;

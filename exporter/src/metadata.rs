@@ -32,17 +32,17 @@ pub fn of(run: &RunJson, iteration: u64, kind: ModelKind, weights: &str) -> Mode
 }
 
 /// What an encoder says of itself. Beside the usual keys: `latent.output`, which is `features` or `projection`, and
-/// `latent.features`, how many values that has; where the caller has to normalise the input, `latent.normalise.mean` and
-/// `latent.normalise.std`, a number for each channel between commas.
+/// `latent.features`, how many values that has; where the caller has to normalize the input, `latent.normalize.mean` and
+/// `latent.normalize.std`, a number for each channel between commas.
 pub fn of_encoder(run: &SimclrJson, iteration: u64, form: &Form, encoder: &Encoder) -> ModelMetadata {
     let mut other = vec![
         ("latent.output".to_string(), form.output().to_string()),
         ("latent.features".to_string(), encoder.values.to_string()),
     ];
-    if !form.normalise_input {
+    if !form.normalize_input {
         let list = |values: &[f32]| values.iter().map(f32::to_string).collect::<Vec<_>>().join(",");
-        other.push(("latent.normalise.mean".into(), list(&run.normalisation.mean)));
-        other.push(("latent.normalise.std".into(), list(&run.normalisation.std)));
+        other.push(("latent.normalize.mean".into(), list(&run.normalization.mean)));
+        other.push(("latent.normalize.std".into(), list(&run.normalization.std)));
     }
     let mut training = figures(&run.training, iteration);
     training.insert("temperature".into(), json!(run.temperature));
@@ -117,10 +117,10 @@ pub fn embedding_sentence(form: &Form, values: usize) -> String {
 
 /// One sentence on the images that an encoder takes.
 pub fn encoder_input_sentence(run: &SimclrJson, form: &Form) -> String {
-    match form.normalise_input {
+    match form.normalize_input {
         true => image_sentence(&run.image),
         false => {
-            let run::Normalisation { mean, std } = &run.normalisation;
+            let run::Normalization { mean, std } = &run.normalization;
             format!("{}, less {mean:?} and divided by {std:?} for each channel", image_sentence(&run.image))
         }
     }
@@ -137,9 +137,9 @@ pub fn latent_sentence(run: &RunJson) -> String {
 
 /// One sentence on the images.
 pub fn image_sentence(image: &Image) -> String {
-    let colour = if image.channels == 1 { "Grey".to_string() } else { format!("{}-channel", image.channels) };
+    let color = if image.channels == 1 { "Gray".to_string() } else { format!("{}-channel", image.channels) };
     format!(
-        "{colour} images, {} rows of {}, from {} (black) to {} (white)",
+        "{color} images, {} rows of {}, from {} (black) to {} (white)",
         image.height, image.width, image.low, image.high
     )
 }

@@ -196,9 +196,9 @@ fn describe(operator: &Operator) -> String {
         // What does nothing else changes the element type.
         Kind::Elementwise { before: None, activation: Activation::Identity, after: None } => {
             match (operator.input.kind, operator.output.kind) {
-                (ValueType::F32, ValueType::U8) => "quantise".into(),
-                (ValueType::U8, ValueType::F32) => "dequantise".into(),
-                (ValueType::U8, ValueType::U8) => "requantise".into(),
+                (ValueType::F32, ValueType::U8) => "quantize".into(),
+                (ValueType::U8, ValueType::F32) => "dequantize".into(),
+                (ValueType::U8, ValueType::U8) => "requantize".into(),
                 (ValueType::F32, ValueType::F32) => name.into(),
             }
         }

@@ -8,9 +8,9 @@ use std::path::Path;
 
 use latent_exporter::graph::interpret::{self, Array};
 use latent_exporter::import::import;
+use latent_files::npy;
 use latent_runtime::backend::Backend;
 use latent_runtime::native::{NativeBackend, NativeOptions};
-use latent_runtime::npy;
 use latent_runtime::onnx;
 use latent_runtime::onnx::proto::ModelProto;
 use latent_runtime::onnx::proto::tensor_proto::DataType;
@@ -126,17 +126,17 @@ fn every_precision_and_form_is_written() {
                 ["ConvTranspose", "Conv", "DepthToSpace"].map(|name| count(&written, name));
             let forms = if phases { (0, transposed, transposed) } else { (transposed, 0, 0) };
             assert_eq!((up, conv, depth), forms, "{case}");
-            let quantised = count(&written, "QuantizeLinear") > 0;
+            let quantized = count(&written, "QuantizeLinear") > 0;
             let by_type =
                 [DataType::Float, DataType::Float16, DataType::Int8].map(|kind| tensors(&written, kind));
             match options[1] {
                 "fp32" => {
-                    assert!(!quantised && by_type[0] > 0 && by_type[1..] == [0, 0], "{case}: {by_type:?}")
+                    assert!(!quantized && by_type[0] > 0 && by_type[1..] == [0, 0], "{case}: {by_type:?}")
                 }
-                "fp16" => assert!(!quantised && by_type[1] > 0 && by_type[2] == 0, "{case}: {by_type:?}"),
+                "fp16" => assert!(!quantized && by_type[1] > 0 && by_type[2] == 0, "{case}: {by_type:?}"),
                 _ => {
                     let layers = if command == "dcgan" { 4 } else { 3 };
-                    assert!(quantised && by_type[2] == layers, "{case}: {by_type:?}");
+                    assert!(quantized && by_type[2] == layers, "{case}: {by_type:?}");
                     let quality = report["report"]["outputs"][0]["psnr"].as_f64().unwrap();
                     assert!((quality - found).abs() < 3.0, "{case}: {quality} dB, found {found}");
                     assert_eq!(report["task"]["figure"], "frechet", "{case}");
@@ -210,11 +210,11 @@ fn what_cannot_be_converted_is_explained() {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| folder.path().join(name);
     let model = generator(folder.path(), "vanilla");
-    let (page, quantised, array, out) = (file("page.onnx"), file("q.onnx"), file("z.npy"), file("out.onnx"));
+    let (page, quantized, array, out) = (file("page.onnx"), file("q.onnx"), file("z.npy"), file("out.onnx"));
     fs::write(&page, "<html>").unwrap();
-    fs::write(&array, latent_runtime::npy::encode(&array, &[2, 7], &[0.0; 14])).unwrap();
+    fs::write(&array, latent_files::npy::encode(&array, &[2, 7], &[0.0; 14])).unwrap();
     let small = ["--samples", "4", "--task-samples", "0"];
-    let args = ["convert", text(&model), "--precision", "int8", "--out", text(&quantised)];
+    let args = ["convert", text(&model), "--precision", "int8", "--out", text(&quantized)];
     assert!(exporter(args.into_iter().chain(small)).status.success());
     let cases: &[(&[&str], i32, &str)] = &[
         (&[text(&page), "--precision", "fp16"], 1, "looks like an HTML page"),
@@ -222,7 +222,7 @@ fn what_cannot_be_converted_is_explained() {
         (&[text(&model)], 2, "--precision"),
         (&[text(&model), "--precision", "fp8"], 2, "invalid value 'fp8'"),
         (&[text(&model), "--precision", "fp32", "--form", "round"], 2, "invalid value 'round'"),
-        (&[text(&quantised), "--precision", "int8"], 1, "quantises already"),
+        (&[text(&quantized), "--precision", "int8"], 1, "quantizes already"),
         (
             &[text(&model), "--precision", "int8", "--calibrator", "percentile", "--percentile", "3"],
             1,

@@ -35,7 +35,7 @@ fn damaged_models_are_errors() {
     run_python(&python, "small_models.py", &[OsStr::new(folder.path())]);
     let mut rng = Rng::from_seed(7);
     let (mut packed, mut refused) = (0, 0);
-    for name in ["image.onnx", "vector.onnx", "quantised.onnx"] {
+    for name in ["image.onnx", "vector.onnx", "quantized.onnx"] {
         let bytes = fs::read(folder.path().join(name)).unwrap();
         assert!(packs(&bytes), "{name} itself");
         for length in (0..bytes.len()).step_by(7) {

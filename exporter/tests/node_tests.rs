@@ -12,7 +12,7 @@ use latent_exporter::graph::{Graph, Tensor};
 use latent_exporter::import::import;
 use latent_exporter::onnx::{self, About, FloatType};
 use latent_exporter::pack::{FloatPrecision, pack};
-use latent_exporter::passes::optimise;
+use latent_exporter::passes::optimize;
 use latent_runtime::backend::Backend;
 use latent_runtime::native::{NativeBackend, NativeOptions};
 use latent_runtime::onnx::proto::tensor_proto::DataType;
@@ -81,7 +81,7 @@ const EXCLUDED: &[(&[&str], &str)] = &[
             "_clip_default_int8_m",
             "_clip_default_int8_inbounds$",
         ],
-        "arithmetic with integers: networks compute with floats, and quantised ones through QuantizeLinear",
+        "arithmetic with integers: networks compute with floats, and quantized ones through QuantizeLinear",
     ),
     (
         &["pool_1d", "pool_3d", "convtranspose_1d", "convtranspose_3d"],
@@ -102,9 +102,9 @@ const EXCLUDED: &[(&[&str], &str)] = &[
             "linear_int4",
             "linear_uint4",
         ],
-        "only 8-bit integers are supported for quantisation",
+        "only 8-bit integers are supported for quantization",
     ),
-    (&["_blocked"], "quantisation in blocks is not supported"),
+    (&["_blocked"], "quantization in blocks is not supported"),
     (&["cubic"], "cubic interpolation is not supported"),
     (&["antialias"], "antialiasing is not supported"),
     (&["tf_crop_and_resize", "half_pixel_symmetric"], "a coordinate mode that is not supported"),
@@ -172,9 +172,9 @@ const NOT_WRITTEN: &[&str] = &[
 fn written_means_the_same(model: &ModelProto, graph: &Graph, inputs: &[Tensor]) -> Result<(), String> {
     let arrays = || inputs.iter().map(Array::<f64>::from_tensor).collect();
     let expected = interpret::run(graph, arrays()).map_err(|error| error.to_string())?;
-    let mut optimised = graph.clone();
-    optimise(&mut optimised);
-    for (graph, tolerance) in [(graph, 0.0), (&optimised, 1e-6)] {
+    let mut optimized = graph.clone();
+    optimize(&mut optimized);
+    for (graph, tolerance) in [(graph, 0.0), (&optimized, 1e-6)] {
         let proto = match onnx::write(graph, &About::of(model), FloatType::F32) {
             Ok(proto) => ModelProto::decode(proto.encode_to_vec().as_slice()).unwrap(),
             Err(error) if NOT_WRITTEN.iter().any(|why| error.what.contains(why)) => return Ok(()),

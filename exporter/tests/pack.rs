@@ -88,17 +88,17 @@ fn float_models_are_packed_to_int8() {
         assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
         let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
 
-        // What the engine gives, in integers, is what the quantised graph gives by definition: as far from the floats.
+        // What the engine gives, in integers, is what the quantized graph gives by definition: as far from the floats.
         let difference = &report["difference"];
         let number = |name: &str| difference[name].as_f64().unwrap();
         let psnr = 20.0 * (2.0 / number("rms")).log10();
-        let quantisation = &report["quantisation"];
-        let expected = quantisation["outputs"][0]["psnr"].as_f64().unwrap();
+        let quantization = &report["quantization"];
+        let expected = quantization["outputs"][0]["psnr"].as_f64().unwrap();
         assert!(psnr > 35.0 && (psnr - expected).abs() < 1.5, "{command}: {psnr} dB, expected {expected}");
-        assert_eq!(quantisation["source"], "latents");
-        assert_eq!(quantisation["calibration_samples"], 16);
-        assert_eq!(quantisation["outputs"][0]["peak"], 2.0);
-        let layers = quantisation["layers"].as_array().unwrap();
+        assert_eq!(quantization["source"], "latents");
+        assert_eq!(quantization["calibration_samples"], 16);
+        assert_eq!(quantization["outputs"][0]["peak"], 2.0);
+        let layers = quantization["layers"].as_array().unwrap();
         assert!(layers.iter().all(|layer| layer["int8"] == true), "{layers:?}");
         let backend = NativeBackend::load(&packed, &NativeOptions::default()).unwrap();
         assert_eq!(backend.model().precision().name(), "int8");

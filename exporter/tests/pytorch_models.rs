@@ -1,4 +1,4 @@
-//! Models written by PyTorch's exporters: taken in, evaluated, optimised, and packed for the native engine, they give what PyTorch gave.
+//! Models written by PyTorch's exporters: taken in, evaluated, optimized, and packed for the native engine, they give what PyTorch gave.
 
 mod support;
 
@@ -10,14 +10,14 @@ use latent_exporter::graph::{Graph, Tensor};
 use latent_exporter::import::import_file;
 use latent_exporter::onnx::{self, About, FloatType};
 use latent_exporter::pack::{FloatPrecision, pack_graph};
-use latent_exporter::passes::optimise;
+use latent_exporter::passes::optimize;
 use latent_runtime::backend::Backend;
 use latent_runtime::native::{NativeBackend, NativeOptions};
 use latent_runtime::onnx::ModelMetadata;
 use prost::Message;
 use support::{python, read_tensor, run_python, tensor_file};
 
-/// The operators that are left of each model when it is optimised, whatever exporter and opset wrote it.
+/// The operators that are left of each model when it is optimized, whatever exporter and opset wrote it.
 #[rustfmt::skip] // One line an architecture.
 const LEFT: &[(&str, &[&str])] = &[
     ("vanilla_generator", &["Gemm", "Gemm", "Gemm", "Reshape"]),
@@ -91,18 +91,18 @@ fn check(folder: &Path, left: &[&str]) -> Result<(), String> {
     let [input, output] =
         ["input_0.pb", "output_0.pb"].map(|file| read_tensor(tensor_file(&folder.join(file))));
     let (input, output) = (input?, output?);
-    let mut optimised = graph.clone();
-    optimise(&mut optimised);
+    let mut optimized = graph.clone();
+    optimize(&mut optimized);
     let ways = [
         ("in f64", difference::<f64>(&graph, &input, &output)),
         ("in f32", difference::<f32>(&graph, &input, &output)),
-        ("optimised", difference::<f64>(&optimised, &input, &output)),
+        ("optimized", difference::<f64>(&optimized, &input, &output)),
     ];
     if let Some((way, error)) = ways.iter().find(|(_, error)| *error > 1e-5) {
         return Err(format!("{way} it differs by {error:e} of the range"));
     }
     for (precision, tolerance) in [(FloatPrecision::F32, 1e-5), (FloatPrecision::F16, 5e-3)] {
-        let packed = pack_graph(&optimised, &ModelMetadata::default(), precision)
+        let packed = pack_graph(&optimized, &ModelMetadata::default(), precision)
             .map_err(|error| error.to_string())?;
         let error = packed_difference(&packed, &input, &output);
         if error > tolerance {
@@ -111,15 +111,15 @@ fn check(folder: &Path, left: &[&str]) -> Result<(), String> {
     }
     for (graph, file, floats) in [
         (&graph, "written.onnx", FloatType::F32),
-        (&optimised, "optimised.onnx", FloatType::F32),
-        (&optimised, "half.onnx", FloatType::F16),
+        (&optimized, "optimized.onnx", FloatType::F32),
+        (&optimized, "half.onnx", FloatType::F16),
     ] {
         let error = written_difference(graph, floats, &folder.join(file), &input, &output)?;
         if error > if floats == FloatType::F16 { 5e-3 } else { 1e-5 } {
             return Err(format!("as {file} it differs by {error:e} of the range"));
         }
     }
-    let found: Vec<&str> = optimised.nodes.iter().map(|node| node.op.name()).collect();
+    let found: Vec<&str> = optimized.nodes.iter().map(|node| node.op.name()).collect();
     if found != left { Err(format!("{found:?} are left, expected {left:?}")) } else { Ok(()) }
 }
 

@@ -1,4 +1,4 @@
-//! What quantisation costs in the task's own unit, as `exporter pack` reports it.
+//! What quantization costs in the task's own unit, as `exporter pack` reports it.
 
 mod support;
 
@@ -10,9 +10,9 @@ use latent_exporter::graph::{
 };
 use latent_exporter::onnx::{About, FloatType, write};
 use latent_exporter::task::Gaussian;
+use latent_files::npy;
 use latent_runtime::backend::Backend;
 use latent_runtime::native::{NativeBackend, NativeOptions};
-use latent_runtime::npy;
 use latent_runtime::rng::Rng;
 use prost::Message;
 use serde_json::Value;
@@ -81,7 +81,7 @@ fn the_distance_of_a_generators_images() {
     let report = json(args.into_iter().chain(calibrated).chain(["--reference-data", r]));
     let [first, second] = [16, 116].map(|from| &latents[from * 96..(from + 100) * 96]);
     let images = [run(&floats, first), run(&integers, first), run(&floats, second), real];
-    let [float, quantised, others, reference] = images.each_ref().map(|images| {
+    let [float, quantized, others, reference] = images.each_ref().map(|images| {
         let features: Vec<f64> = images.chunks(784).flat_map(means).collect();
         Gaussian::of(&features, 49)
     });
@@ -90,12 +90,12 @@ fn the_distance_of_a_generators_images() {
         (&task["figure"], &task["samples"], &task["dimension"]),
         (&"frechet".into(), &100.into(), &49.into())
     );
-    assert!(close(&task["quantised"], float.distance(&quantised)), "{task}");
+    assert!(close(&task["quantized"], float.distance(&quantized)), "{task}");
     assert!(close(&task["other_latents"], float.distance(&others)), "{task}");
     assert_eq!(task["reference"]["samples"], 120);
     assert!(close(&task["reference"]["float"], reference.distance(&float)), "{task}");
-    assert!(close(&task["reference"]["quantised"], reference.distance(&quantised)), "{task}");
-    let distance = task["quantised"].as_f64().unwrap();
+    assert!(close(&task["reference"]["quantized"], reference.distance(&quantized)), "{task}");
+    let distance = task["quantized"].as_f64().unwrap();
     assert!(distance > 0.0 && distance < 0.1 * task["other_latents"].as_f64().unwrap(), "{task}");
 
     // By one feature, the discriminator's score: the differences of mean and of standard deviation.
@@ -110,7 +110,7 @@ fn the_distance_of_a_generators_images() {
         let report = json(args.into_iter().chain(calibrated).chain(["--features", text(encoder)]));
         let task = &report["task"];
         assert_eq!((&task["dimension"], &task["reference"]), (&1.into(), &Value::Null));
-        assert!(close(&task["quantised"], (a.0 - b.0).powi(2) + (a.1 - b.1).powi(2)), "{task}");
+        assert!(close(&task["quantized"], (a.0 - b.0).powi(2) + (a.1 - b.1).powi(2)), "{task}");
     }
 
     // Latents that are drawn: the same for a seed, others than for calibration. In words.
@@ -144,7 +144,7 @@ fn the_distance_of_a_generators_images() {
     }
 }
 
-/// An encoder of 3x4x4 pictures whose features are their mean colours, as ONNX.
+/// An encoder of 3x4x4 pictures whose features are their mean colors, as ONNX.
 fn encoder(path: &Path) {
     let mut graph = Graph::default();
     let shape = [Dim::Batch, Dim::Size(3), Dim::Size(4), Dim::Size(4)];
@@ -154,7 +154,7 @@ fn encoder(path: &Path) {
     let weights = graph.add_constant("weights", weights);
     let window = Window { kernel: [1, 1], stride: [1, 1], dilation: [1, 1], pads: [0; 4] };
     let conv = Op::Conv(Convolution { window, groups: 1 });
-    let value = graph.add_node("conv", conv, vec![image, weights], "colours").unwrap();
+    let value = graph.add_node("conv", conv, vec![image, weights], "colors").unwrap();
     let mean = Op::Reduce(Reduce { kind: ReduceKind::Mean, axes: vec![2, 3], keep: false });
     let value = graph.add_node("mean", mean, vec![value], "features").unwrap();
     graph.outputs.push(Output { name: "features".into(), value });
@@ -162,24 +162,24 @@ fn encoder(path: &Path) {
     fs::write(path, model.encode_to_vec()).unwrap();
 }
 
-/// Folders of pictures by colour, 12 in each; the first of the reds lies among the blues.
+/// Folders of pictures by color, 12 in each; the first of the reds lies among the blues.
 fn pictures(folder: &Path) -> PathBuf {
     let folder = folder.join("pictures");
     for (at, class) in ["red", "green", "blue"].into_iter().enumerate() {
         for picture in 0..12u8 {
             let class = if (class, picture) == ("red", 0) { "blue" } else { class };
             fs::create_dir_all(folder.join(class)).unwrap();
-            let mut colour = [40 + picture, 60, 50 + picture];
-            colour[at] = 220 + picture;
+            let mut color = [40 + picture, 60, 50 + picture];
+            color[at] = 220 + picture;
             let name = folder.join(class).join(format!("{at}.{picture}.png"));
-            image::RgbImage::from_pixel(4, 4, image::Rgb(colour)).save(name).unwrap();
+            image::RgbImage::from_pixel(4, 4, image::Rgb(color)).save(name).unwrap();
         }
     }
     folder
 }
 
 #[test]
-fn the_neighbours_of_an_encoders_embeddings() {
+fn the_neighbors_of_an_encoders_embeddings() {
     let folder = tempfile::tempdir().unwrap();
     let (model, packed) = (folder.path().join("e.onnx"), folder.path().join("e.lat"));
     encoder(&model);
@@ -189,17 +189,14 @@ fn the_neighbours_of_an_encoders_embeddings() {
     let args = args.into_iter().chain(["--calibration-data", text(&data)]);
     let task = json(args.clone())["task"].clone();
     assert_eq!(task["figure"], "knn");
-    assert_eq!(
-        (&task["samples"], &task["classes"], &task["neighbours"]),
-        (&36.into(), &3.into(), &20.into())
-    );
-    // All but the one whose folder says another colour than its neighbours'.
-    for model in ["float", "quantised"] {
+    assert_eq!((&task["samples"], &task["classes"], &task["neighbors"]), (&36.into(), &3.into(), &20.into()));
+    // All but the one whose folder says another color than its neighbors'.
+    for model in ["float", "quantized"] {
         assert!(close(&task[model], 35.0 / 36.0), "{task}");
     }
     assert_eq!(task["same"], 1.0);
     let task = json(args.clone().chain(["--task-samples", "20"]))["task"].clone();
-    assert_eq!((&task["samples"], &task["neighbours"]), (&20.into(), &19.into()));
+    assert_eq!((&task["samples"], &task["neighbors"]), (&20.into(), &19.into()));
     let output = exporter(args.clone());
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(
@@ -209,8 +206,8 @@ fn the_neighbours_of_an_encoders_embeddings() {
 
     // Pictures without classes, and options of generators.
     let one_class = data.join("green");
-    let unlabelled = args.clone().map(|arg| if arg == text(&data) { text(&one_class) } else { arg });
-    assert_eq!(json(unlabelled)["task"], Value::Null);
+    let unlabeled = args.clone().map(|arg| if arg == text(&data) { text(&one_class) } else { arg });
+    assert_eq!(json(unlabeled)["task"], Value::Null);
     let output = exporter(args.chain(["--reference-data", text(&data)]));
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(

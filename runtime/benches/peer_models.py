@@ -7,7 +7,7 @@ The weights are random: only the architectures count. For each network NAME ther
     NAME.fp32.onnx           as PyTorch exports it
     NAME.phases.fp32.onnx    with each transposed convolution as Conv + DepthToSpace + Slice, where there are some
     NAME[.phases].int8-tensor.onnx, NAME[.phases].int8-channel.onnx
-                             quantised by ONNX Runtime's own tool (QDQ, unsigned activations, signed weights)
+                             quantized by ONNX Runtime's own tool (QDQ, unsigned activations, signed weights)
     NAME.inputs.npy          what activations were observed on: random inputs (64, ...)
 """
 

@@ -1,6 +1,6 @@
 //! Times the CS231n generators, a ResNet-18 encoder and a small one in every precision, with random weights: only the architectures count.
 //!
-//! `cargo run --release -p latent-runtime --no-default-features --features std --example bench_native -- [seconds] [ops] [MODEL or PRECISION...]`
+//! `cargo run --release -p latent-runtime --features std --example bench_native -- [seconds] [ops] [MODEL or PRECISION...]`
 //! prints, for one and two threads, the least and the median time of a run at batch 1, and the rate at which weights
 //! stream by; `ops` adds each operator's share. `ISA=scalar` (or another name) chooses the instruction set.
 
@@ -42,7 +42,7 @@ impl Random {
         }
     }
 
-    fn quantised(&self, scale: f32, zero_point: u8) -> Element {
+    fn quantized(&self, scale: f32, zero_point: u8) -> Element {
         match self.precision {
             Precision::Int8 => Element::U8 { scale, zero_point },
             _ => Element::F32,
@@ -77,8 +77,8 @@ fn dense(
 fn vanilla(precision: Precision) -> Result<Vec<u8>, Box<dyn Error>> {
     let info = ModelInfo { kind: ModelKind::Generator, precision, latent_size: 96, ..Default::default() };
     let (mut builder, mut random) = (Builder::new(info), Random { rng: Rng::from_seed(1), precision });
-    let hidden = random.quantised(0.02, 0);
-    let z = builder.input("z", &[96], random.quantised(1.0 / 128.0, 128))?;
+    let hidden = random.quantized(0.02, 0);
+    let z = builder.input("z", &[96], random.quantized(1.0 / 128.0, 128))?;
     let a = dense(&mut builder, &mut random, z, 1024, Activation::Relu, hidden)?;
     let b = dense(&mut builder, &mut random, a, 1024, Activation::Relu, hidden)?;
     let image = dense(&mut builder, &mut random, b, 784, Activation::Tanh, Element::F32)?;
@@ -89,18 +89,18 @@ fn vanilla(precision: Precision) -> Result<Vec<u8>, Box<dyn Error>> {
 fn dcgan(precision: Precision) -> Result<Vec<u8>, Box<dyn Error>> {
     let info = ModelInfo { kind: ModelKind::Generator, precision, latent_size: 96, ..Default::default() };
     let (mut builder, mut random) = (Builder::new(info), Random { rng: Rng::from_seed(1), precision });
-    let hidden = random.quantised(0.02, 0);
-    let normalised = random.quantised(0.03, 120);
-    let z = builder.input("z", &[96], random.quantised(1.0 / 128.0, 128))?;
+    let hidden = random.quantized(0.02, 0);
+    let normalized = random.quantized(0.03, 120);
+    let z = builder.input("z", &[96], random.quantized(1.0 / 128.0, 128))?;
     let a = dense(&mut builder, &mut random, z, 1024, Activation::Relu, hidden)?;
     let layer = random.layer(1024 * 6272, 1024, 6272);
     let affine = [vec![1.5; 6272], vec![-0.3; 6272]];
-    let mut spec = layer.spec(Activation::Relu, normalised);
+    let mut spec = layer.spec(Activation::Relu, normalized);
     spec.after = Some((&affine[0], &affine[1]));
     let b = builder.fully_connected("fc6272", a, spec)?;
     let b = builder.reshape("image", b, [128, 7, 7])?;
     let layer = random.layer(128 * 64 * 16, 128 * 16, 64);
-    let mut spec = layer.spec(Activation::Relu, normalised);
+    let mut spec = layer.spec(Activation::Relu, normalized);
     spec.after = Some((&affine[0][..64], &affine[1][..64]));
     let c = builder.transposed("up1", b, WindowSpec::square(4, 2, 1), [14, 14], 1, spec)?;
     let layer = random.layer(64 * 16, 64 * 16, 1);
@@ -122,7 +122,7 @@ fn convolution(
     let inputs = builder.extents(input)[0];
     let layer = random.layer(outputs * inputs * kernel * kernel, inputs * kernel * kernel, outputs);
     let mut spec =
-        layer.spec(activation, random.quantised(0.02, if activation == Activation::Relu { 0 } else { 128 }));
+        layer.spec(activation, random.quantized(0.02, if activation == Activation::Relu { 0 } else { 128 }));
     spec.residual = residual;
     let window = WindowSpec::square(kernel, stride, kernel / 2);
     Ok(builder.convolution(&format!("conv{kernel} {inputs}-{outputs}"), input, window, 1, spec)?)
@@ -132,7 +132,7 @@ fn convolution(
 fn resnet(precision: Precision, stages: &[(usize, usize)]) -> Result<Vec<u8>, Box<dyn Error>> {
     let info = ModelInfo { kind: ModelKind::Encoder, precision, ..Default::default() };
     let (mut builder, mut random) = (Builder::new(info), Random { rng: Rng::from_seed(1), precision });
-    let image = builder.input("image", &[3, 32, 32], random.quantised(1.0 / 64.0, 128))?;
+    let image = builder.input("image", &[3, 32, 32], random.quantized(1.0 / 64.0, 128))?;
     let mut x = convolution(&mut builder, &mut random, image, (stages[0].0, 3, 1), None, Activation::Relu)?;
     for (stage, &(channels, blocks)) in stages.iter().enumerate() {
         for block in 0..blocks {

@@ -1,7 +1,7 @@
 //! Runs small generators and encoders anywhere, from a server to bare metal.
 //!
 //! The core needs neither the standard library nor an allocator: seeded latent sampling ([`rng`], [`latent`]), image
-//! conversion ([`pixels`]), the trait that every back end implements ([`backend`]), and a gallery of labelled embeddings
+//! conversion ([`pixels`]), the trait that every back end implements ([`backend`]), and a gallery of labeled embeddings
 //! that learns new classes from a few examples ([`gallery`]). The caller owns all memory.
 //! Floating-point functions come from `libm`, so that the same seed gives the same bits on every target.
 //!
@@ -13,9 +13,8 @@
 //! | `onnx` | reading ONNX files: `onnx::load`, `onnx::ModelMetadata` | `std` |
 //! | `tract` | the back end `tract::TractBackend`, pure Rust | `onnx` |
 //! | `ort` | the back end `ort::OrtBackend`, ONNX Runtime's shared library loaded at run time | `onnx` |
-//! | `cli` (default) | the program `runtime` | `onnx`, `ort` |
 //!
-//! A device builds the library alone: `default-features = false`.
+//! No feature is on by default: what a device builds is the core.
 //!
 //! # Example
 //!
@@ -46,8 +45,6 @@ extern crate alloc;
 extern crate std;
 
 mod aligned;
-#[cfg(feature = "std")]
-pub mod atomic;
 pub mod backend;
 pub mod format;
 pub mod gallery;
@@ -55,8 +52,6 @@ mod half;
 mod kernels;
 pub mod latent;
 pub mod native;
-#[cfg(feature = "std")]
-pub mod npy;
 #[cfg(feature = "onnx")]
 pub mod onnx;
 #[cfg(feature = "std")]

@@ -240,7 +240,7 @@ impl fmt::Display for OpenError {
         match self {
             Self::NotBuiltIn { kind } => write!(
                 f,
-                "this build has no back end \"{kind}\"; build it in with `cargo build --release -p latent-runtime \
+                "this build has no back end \"{kind}\"; build it in with `cargo build --release -p latent-runtime-cli \
                  --features {}`",
                 kind.feature()
             ),

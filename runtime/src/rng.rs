@@ -85,7 +85,7 @@ impl Rng {
         }
         let mut product = (self.next_u64() >> 32) * n as u64;
         if (product as u32) < n {
-            // 2^32 mod n: the draws below it would favour some results.
+            // 2^32 mod n: the draws below it would favor some results.
             let threshold = n.wrapping_neg() % n;
             while (product as u32) < threshold {
                 product = (self.next_u64() >> 32) * n as u64;

@@ -18,7 +18,7 @@ const ENGINE: &str = "tract";
 
 /// A model in tract. It runs on one thread.
 ///
-/// tract optimises a model for fixed shapes: the first run of each batch size makes a plan, which takes longer than
+/// tract optimizes a model for fixed shapes: the first run of each batch size makes a plan, which takes longer than
 /// the run. The plans of the last few batch sizes are kept.
 pub struct TractBackend {
     model: InferenceModel,

@@ -21,7 +21,7 @@ ENCODERS = {
     "small": ((32, 3, 1), [("basic", 64, 1, 2), ("basic", 128, 1, 2), ("basic", 256, 1, 2)], (3, 32, 32)),
     "resnet18": ((64, 3, 1), [("basic", 64, 2, 1), ("basic", 128, 2, 2), ("basic", 256, 2, 2), ("basic", 512, 2, 2)],
                  (3, 32, 32)),
-    # What ResNet-50 consists of; a larger stem; grey images that are not square.
+    # What ResNet-50 consists of; a larger stem; gray images that are not square.
     "bottleneck": ((16, 5, 2), [("bottleneck", 8, 2, 1), ("bottleneck", 16, 2, 2)], (1, 27, 20)),
 }
 BLOCKS = {"basic": BasicBlock, "bottleneck": Bottleneck}
@@ -85,7 +85,7 @@ def run(path, name, stem, stages, image):
         "stages": [dict(zip(("block", "width", "blocks", "stride"), stage)) for stage in stages],
         "projection": {"hidden": HIDDEN, "out": OUT},
         "image": {"channels": channels, "height": height, "width": width, "low": 0.0, "high": 1.0},
-        "normalisation": {"mean": mean, "std": std}, "loss": "nt-xent", "temperature": 0.5, "data": {"name": "noise"},
+        "normalization": {"mean": mean, "std": std}, "loss": "nt-xent", "temperature": 0.5, "data": {"name": "noise"},
         "progress": {"iteration": 40, "epoch": 2.0}, "figures": {"parameters_of_f": parameters, "knn": None},
     }
     with open(os.path.join(path, "run.json"), "w") as file:

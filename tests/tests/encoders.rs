@@ -11,19 +11,19 @@ use safetensors::SafeTensors;
 /// The largest difference in a range of features: sums of thousands of products in f32, in another order each.
 const TOLERANCE: f32 = 2e-5;
 
-/// One way to export: options, which output of PyTorch it gives, and whether the caller normalises images and outputs.
+/// One way to export: options, which output of PyTorch it gives, and whether the caller normalizes images and outputs.
 struct Case {
     options: &'static [&'static str],
     expected: &'static str,
-    normalise: bool,
+    normalize: bool,
     l2: bool,
 }
 
 const CASES: [Case; 4] = [
-    Case { options: &[], expected: "features", normalise: false, l2: false },
-    Case { options: &["--no-fold"], expected: "features", normalise: false, l2: false },
-    Case { options: &["--head", "--l2"], expected: "projections", normalise: false, l2: true },
-    Case { options: &["--no-normalise-input"], expected: "features", normalise: true, l2: false },
+    Case { options: &[], expected: "features", normalize: false, l2: false },
+    Case { options: &["--no-fold"], expected: "features", normalize: false, l2: false },
+    Case { options: &["--head", "--l2"], expected: "projections", normalize: false, l2: true },
+    Case { options: &["--no-normalize-input"], expected: "features", normalize: true, l2: false },
 ];
 
 /// Runs `python` with the script of this test.
@@ -41,7 +41,7 @@ fn tensor(file: &SafeTensors<'_>, name: &str) -> (Vec<usize>, Vec<f32>) {
 }
 
 /// Divides each row by its Euclidean norm.
-fn normalise_rows(values: &mut [f32], row: usize) {
+fn normalize_rows(values: &mut [f32], row: usize) {
     for row in values.chunks_exact_mut(row) {
         let norm = row.iter().map(|&value| f64::from(value) * f64::from(value)).sum::<f64>().sqrt();
         row.iter_mut().for_each(|value| *value = (f64::from(*value) / norm) as f32);
@@ -82,18 +82,18 @@ fn pytorch_and_every_back_end_agree_on_features() {
             models.push(model.clone());
 
             let mut input = images.clone();
-            if case.normalise {
+            if case.normalize {
                 let plane = shape[2] * shape[3];
                 for (at, values) in input.chunks_exact_mut(plane).enumerate() {
                     let number =
-                        |key| description["normalisation"][key][at % shape[1]].as_f64().unwrap() as f32;
+                        |key| description["normalization"][key][at % shape[1]].as_f64().unwrap() as f32;
                     let (mean, std) = (number("mean"), number("std"));
                     values.iter_mut().for_each(|value| *value = (*value - mean) / std);
                 }
             }
             let (expected_shape, mut expected) = tensor(&file, case.expected);
             if case.l2 {
-                normalise_rows(&mut expected, expected_shape[1]);
+                normalize_rows(&mut expected, expected_shape[1]);
             }
             for (file, kind) in
                 [(&model, BackendKind::Ort), (&model, BackendKind::Tract), (&packed, BackendKind::Native)]
@@ -137,8 +137,8 @@ fn pytorch_and_every_back_end_agree_on_features() {
         assert_eq!(as_it_is[key], value, "{key}");
         assert_eq!(left[key], value, "{key}");
     }
-    assert_eq!(as_it_is.get("latent.normalise.mean"), None);
-    assert_eq!(left["latent.normalise.mean"], "0.4914,0.4822,0.4465");
+    assert_eq!(as_it_is.get("latent.normalize.mean"), None);
+    assert_eq!(left["latent.normalize.mean"], "0.4914,0.4822,0.4465");
     let training: serde_json::Value =
         serde_json::from_str(as_it_is["latent.training"].as_str().unwrap()).unwrap();
     assert_eq!((&training["loss"], &training["temperature"]), (&"nt-xent".into(), &0.5.into()));

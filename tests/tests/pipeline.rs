@@ -36,7 +36,7 @@ fn a_trained_generator_draws_the_same_images_everywhere() {
     let ort = draw("ort", "7", &path("ort.png"));
     let tract = draw("tract", "7", &path("tract.png"));
     let worst = ort.iter().zip(&tract).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
-    assert!(ort.len() == tract.len() && worst <= 1, "the back ends' pictures differ by {worst} grey levels");
+    assert!(ort.len() == tract.len() && worst <= 1, "the back ends' pictures differ by {worst} gray levels");
     assert_eq!(draw("ort", "7", &path("again.png")), ort, "the same seed draws the same picture");
     assert_ne!(draw("ort", "8", &path("other.png")), ort, "another seed draws another picture");
 }

@@ -104,7 +104,7 @@ fn encoder() -> Vec<u8> {
     let x = net.block("block2", x, [16, 32], 2);
     let mean = Reduce { kind: ReduceKind::Mean, axes: vec![2, 3], keep: false };
     let x = net.node("mean", Op::Reduce(mean), vec![x]);
-    let value = net.node("normalise", Op::Normalise { axis: 1, p: 2, epsilon: 1e-12 }, vec![x]);
+    let value = net.node("normalize", Op::Normalize { axis: 1, p: 2, epsilon: 1e-12 }, vec![x]);
     net.graph.outputs.push(Output { name: "features".into(), value });
     write(&net.graph, &About::default(), FloatType::F32).unwrap().encode_to_vec()
 }

@@ -2,7 +2,7 @@
 """The three reference GANs in idiomatic PyTorch: what `trainer bench-step` is measured against.
 
 The same networks, losses, optimizer and order of work as the notebook, with the best ordinary settings of
-today's PyTorch: fused Adam, gradients set to none, data resident in memory as one tensor, no synchronisation
+today's PyTorch: fused Adam, gradients set to none, data resident in memory as one tensor, no synchronization
 but at the end. Pixels are random: the arithmetic does not depend on them.
 
     pytorch_gan.py --net dcgan --loss bce --iterations 30 --json

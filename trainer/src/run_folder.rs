@@ -14,7 +14,7 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use latent_runtime::atomic::{self, Existing};
+use latent_files::atomic::{self, Existing};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 

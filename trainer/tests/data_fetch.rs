@@ -401,7 +401,7 @@ fn files_from_a_folder() {
         run(from.path(), to.path()).unwrap_or_else(|e| panic!("{name}: {e}"));
         let copied = to.path().join(Path::new(name).file_name().unwrap());
         assert!(fs::read(copied).unwrap() == bytes, "{name}");
-        // It is recognised the next time, whatever its name.
+        // It is recognized the next time, whatever its name.
         run(&from.path().join("none"), to.path()).unwrap_or_else(|e| panic!("{name}, again: {e}"));
     }
     let (from, to) = (TempDir::new().unwrap(), TempDir::new().unwrap());

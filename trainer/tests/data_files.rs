@@ -397,14 +397,14 @@ fn gray_and_size() {
     assert_eq!(all_gray.image(3), gray(8, 6, 3).as_bytes());
     let mixed = load("mixed", PLAIN).unwrap();
     assert_eq!(mixed.channels, 3);
-    assert_eq!(mixed.image(0)[..48], mixed.image(0)[96..], "a grey image has three equal planes");
+    assert_eq!(mixed.image(0)[..48], mixed.image(0)[96..], "a gray image has three equal planes");
     let forced = load("mixed", LoadOptions { gray: true, ..PLAIN }).unwrap();
     assert_eq!(forced.channels, 1);
     // (9, 0, 0) is 0.299 * 9 = 2.69.
     assert_eq!(forced.image(2)[0], 3);
     let sized = load("sizes", LoadOptions { resize: Some((10, 10)), ..PLAIN }).unwrap();
     assert_eq!((sized.height, sized.width, sized.len()), (10, 10, 4));
-    // The centre of a wide image is kept: its green ramp is cut at both ends.
+    // The center of a wide image is kept: its green ramp is cut at both ends.
     let ramp: Vec<u8> = (0..10).map(|x| sized.image(3)[100 + x]).collect();
     assert!(ramp[0] > 70 && ramp[9] < 185 && ramp.is_sorted(), "{ramp:?}");
     expect_errors(vec![

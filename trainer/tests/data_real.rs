@@ -67,7 +67,7 @@ fn cifar10_binary() {
     let train = load(&spec, Split::Train);
     assert_eq!((train.len(), train.channels, train.height, train.width), (5170, 3, 32, 32));
     assert_eq!(train.class_names[0], "airplane");
-    // The moments that everybody normalises by (REFERENCE.md, section 2), as far as a tenth of the images has them.
+    // The moments that everybody normalizes by (REFERENCE.md, section 2), as far as a tenth of the images has them.
     let figures = stats(&train);
     for (found, expected) in figures.mean.iter().zip([0.4914, 0.4822, 0.4465]) {
         assert!((found - expected).abs() < 0.01, "{found} against {expected}");

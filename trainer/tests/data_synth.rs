@@ -102,7 +102,7 @@ fn digits_sit_like_mnist() {
             y += f64::from(v) * ((p / 28) as f64 + 0.5);
         }
         let (x, y) = (x / mass - 14.0, y / mass - 14.0);
-        assert!(x.abs() < 1.6 && y.abs() < 1.6, "image {i}: centre of mass {x:.2} {y:.2} from the middle");
+        assert!(x.abs() < 1.6 && y.abs() < 1.6, "image {i}: center of mass {x:.2} {y:.2} from the middle");
         assert!(*image.iter().max().unwrap() > 150, "image {i} has no ink");
         let rows = (0..28).filter(|r| image[r * 28..(r + 1) * 28].iter().any(|&v| v > 64)).count();
         let columns = (0..28).filter(|c| (0..28).any(|r| image[r * 28 + c] > 64)).count();

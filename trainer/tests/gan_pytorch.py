@@ -127,7 +127,7 @@ def steps(folder, net, loss, count):
     # Adam's first steps are lr * sign(gradient), so where a gradient is rounding noise, single weights go the other way. The
     # mean over weights is held, which such weights hardly move; the largest is bounded by the way all steps together make.
     # With wgan-gp the bias of the last layer has no gradient but noise, so all scores and with them the losses shift.
-    # Batch normalisation enlarges rounding errors.
+    # Batch normalization enlarges rounding errors.
     loose = 200 if loss == "wgan-gp" or net == "dcgan" else 1
     apart = torch.cat([
         (value - end[name]).abs().flatten().double()

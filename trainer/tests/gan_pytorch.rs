@@ -87,7 +87,7 @@ fn iterations_are_those_of_the_notebook() {
     ];
     let (mut tasks, mut folders) = (Vec::new(), Vec::new());
     for (net, loss) in cases {
-        // Adam enlarges differences of rounding from step to step, batch normalisation still more.
+        // Adam enlarges differences of rounding from step to step, batch normalization still more.
         let count = if net == NetKind::Dcgan { 2 } else { 4 };
         let dir = tempfile::tempdir().unwrap();
         let batch = 16;

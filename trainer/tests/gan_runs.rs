@@ -142,19 +142,19 @@ fn fail(command: &str, iterations: &str, options: &[&str]) -> (Option<i32>, Vec<
 }
 
 #[test]
-fn a_discriminator_that_never_learns_is_recognised() {
+fn a_discriminator_that_never_learns_is_recognized() {
     let (code, kinds, text) = fail("vanilla", "260", &["--d-lr", "0"]);
     assert_eq!((code, kinds[0].as_str()), (Some(0), "discriminator-never-learned"), "{text}");
 }
 
 #[test]
-fn a_discriminator_that_wins_is_recognised() {
+fn a_discriminator_that_wins_is_recognized() {
     let (code, kinds, text) = fail("vanilla", "260", &["--g-lr", "0"]);
     assert_eq!((code, kinds), (Some(0), vec!["discriminator-wins".to_owned()]), "{text}");
 }
 
 #[test]
-fn mode_collapse_is_recognised() {
+fn mode_collapse_is_recognized() {
     let (code, kinds, text) = fail("vanilla", "450", &["--g-lr", "0.02", "--beta1", "0.9"]);
     assert!(code == Some(0) && kinds.contains(&"mode-collapse".to_owned()), "{kinds:?} {text}");
 }

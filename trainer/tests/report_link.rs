@@ -9,7 +9,7 @@ fn libtorch_is_found_and_computes() {
 #[cfg(target_os = "linux")]
 #[test]
 fn the_cuda_half_is_loaded_where_libtorch_has_one() {
-    // libtorch_cpu is mapped from the folder libtorch was found in; its neighbour must be mapped as well if it exists.
+    // libtorch_cpu is mapped from the folder libtorch was found in; its neighbor must be mapped as well if it exists.
     let maps = std::fs::read_to_string("/proc/self/maps").expect("/proc/self/maps");
     let path_of = |name: &str| {
         maps.lines()
@@ -19,6 +19,6 @@ fn the_cuda_half_is_loaded_where_libtorch_has_one() {
             .find(|path| path.file_name().is_some_and(|file| file == name))
     };
     let cpu = path_of("libtorch_cpu.so").expect("libtorch_cpu.so is mapped");
-    let neighbour = cpu.with_file_name("libtorch_cuda.so");
-    assert_eq!(path_of("libtorch_cuda.so").is_some(), neighbour.is_file(), "{}", neighbour.display());
+    let neighbor = cpu.with_file_name("libtorch_cuda.so");
+    assert_eq!(path_of("libtorch_cuda.so").is_some(), neighbor.is_file(), "{}", neighbor.display());
 }

@@ -109,7 +109,7 @@ def steps(folder, optimizer, count):
     end = load_file(folder / "end.safetensors")
     moved = {n: p for n, p in model.named_parameters()}
     start = load_file(folder / "start.safetensors")
-    # Of the whole way that all weights went. Rounding decides where gradients are nearly zero, and batch normalisation over
+    # Of the whole way that all weights went. Rounding decides where gradients are nearly zero, and batch normalization over
     # channels-last images adds pixels up one by one, so that some per cent are lost in three steps; a wrong rule loses most.
     def way(to, names):
         return torch.cat([(to[n] - start[n]).flatten() for n in names])

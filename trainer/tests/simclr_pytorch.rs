@@ -9,7 +9,7 @@ use latent_runtime::rng::Rng;
 use latent_trainer::checkpoint::{self, Tensors};
 use latent_trainer::data::{DataSpec, Dataset, LoadOptions, Split};
 use latent_trainer::simclr::augment::{
-    AugmentSettings, CropBox, DeviceRenderer, Jitter, JitterStep, Normalisation, Renderer, ViewParameters,
+    AugmentSettings, CropBox, DeviceRenderer, Jitter, JitterStep, Normalization, Renderer, ViewParameters,
     view_rng,
 };
 use latent_trainer::simclr::loss::{nt_xent, nt_xent_naive};
@@ -76,7 +76,7 @@ fn objects(count: usize, resize: Option<(usize, usize)>) -> Dataset {
 fn views_are_torchvisions() {
     let Some(python) = python() else { return };
     use JitterStep::{Brightness, Contrast, Hue, Saturation};
-    let by = Normalisation::CIFAR10;
+    let by = Normalization::CIFAR10;
     let (mut given, mut told) = (Tensors::new(), Vec::new());
     let crop = |top, left, height, width| CropBox { top, left, height, width };
     // One step at a time and at the ends of its range, then whole views as they are drawn.

@@ -28,7 +28,7 @@ const SMALL: [&str; 15] = [
     "--quiet",
     "--save-every=3",
 ];
-/// Checks by nearest neighbours, of few images.
+/// Checks by nearest neighbors, of few images.
 const CHECKS: [&str; 3] = ["--knn-every=0.5", "--knn-bank=24", "--knn-queries=12"];
 
 fn new(options: &[&str], out: &Path) -> Vec<String> {
@@ -96,7 +96,7 @@ fn ctrl_c_and_kills_leave_runs_that_go_on_bit_for_bit() {
 }
 
 #[test]
-fn an_encoder_that_learns_nothing_is_recognised() {
+fn an_encoder_that_learns_nothing_is_recognized() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("run");
     // Far too hot: every pair of views counts alike.
@@ -152,7 +152,7 @@ fn encoders_are_evaluated_beside_the_untrained_one() {
 
     let draw = [&["embeddings", run_folder, "--points", "60", "--queries", "3"], &machine[..]].concat();
     succeed(&draw);
-    for name in ["neighbours.png", "map-pca.png", "map-tsne.png"] {
+    for name in ["neighbors.png", "map-pca.png", "map-tsne.png"] {
         assert!(out.join("embeddings").join(name).is_file(), "{name}");
     }
     let (code, text) = run(&draw);
@@ -202,9 +202,9 @@ fn wrong_input_gets_a_sentence_and_an_exit_code() {
         (&["--temperature", "0"], 2, "greater than 0"),
         (&["--resume", "x", "--force"], 2, "cannot be used with"),
         (&["--data", "synth-objects:100"], 1, "--batch 256 is more than the 100 training images"),
-        (&["--data", "synth-digits:300"], 1, "colour"),
+        (&["--data", "synth-digits:300"], 1, "color"),
         (&["--data", "synth-objects:300", "--crop-scale", "1.5"], 1, "crop scale"),
-        (&["--data", "synth-objects:300", "--grayscale", "2"], 1, "grey"),
+        (&["--data", "synth-objects:300", "--grayscale", "2"], 1, "gray"),
         (&["--data", "cifar10:/no/such/folder"], 1, "/no/such/folder"),
     ];
     for (arguments, expected_code, expected) in cases {

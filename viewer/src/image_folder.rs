@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn images_are_found_in_folders_and_labelled_by_them() {
+    fn images_are_found_in_folders_and_labeled_by_them() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path();
         for name in ["cat/1.png", "cat/sub/2.PNG", "dog/3.png", "4.png", "dog/notes.txt", "empty/readme.md"] {
@@ -208,11 +208,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.png");
         let shape = |channels, height, width| ImageShape { channels, height, width };
-        let colour = picture(6, 6, 3);
-        write(&path, &colour);
-        assert_eq!(read(&path, shape(3, 6, 6)).unwrap(), colour);
-        let grey = read(&path, shape(1, 6, 6)).unwrap();
-        assert_eq!((grey.channels, grey.pixels.len()), (1, 36));
+        let color = picture(6, 6, 3);
+        write(&path, &color);
+        assert_eq!(read(&path, shape(3, 6, 6)).unwrap(), color);
+        let gray = read(&path, shape(1, 6, 6)).unwrap();
+        assert_eq!((gray.channels, gray.pixels.len()), (1, 36));
         // The middle of a wide image: three columns of 2 by 2 pixels, the outer ones are cut off.
         let mut wide = Picture::black(6, 2, 1);
         for row in wide.pixels.chunks_exact_mut(6) {

@@ -3,7 +3,7 @@
 use latent_runtime::onnx::ImageShape;
 use latent_runtime::pixels::{PixelError, ValueRange, chw_to_hwc};
 
-/// A picture of 8-bit pixels, rows from the top, grey (one channel) or RGB (three, interleaved).
+/// A picture of 8-bit pixels, rows from the top, gray (one channel) or RGB (three, interleaved).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Picture {
     /// Columns.
@@ -36,7 +36,7 @@ impl Picture {
     pub fn rgb(&self, x: usize, y: usize) -> [u8; 3] {
         let at = (y * self.width + x) * self.channels;
         match self.pixels.get(at..at + self.channels) {
-            Some(&[grey]) if x < self.width => [grey; 3],
+            Some(&[gray]) if x < self.width => [gray; 3],
             Some(&[r, g, b]) if x < self.width => [r, g, b],
             _ => [0; 3],
         }
@@ -138,38 +138,38 @@ pub(crate) fn png_encoder<W: std::io::Write>(writer: W, picture: &Picture) -> pn
 mod tests {
     use super::*;
 
-    fn grey(width: usize, pixels: &[u8]) -> Picture {
+    fn gray(width: usize, pixels: &[u8]) -> Picture {
         Picture { width, height: pixels.len() / width, channels: 1, pixels: pixels.to_vec() }
     }
 
     #[test]
     fn enlarging_repeats_pixels() {
-        assert_eq!(grey(2, &[1, 2]).enlarged(2), grey(4, &[1, 1, 2, 2, 1, 1, 2, 2]));
-        let colour = Picture { width: 1, height: 1, channels: 3, pixels: vec![1, 2, 3] };
-        assert_eq!(colour.enlarged(2).pixels, [1, 2, 3].repeat(4));
-        assert_eq!(colour.enlarged(1), colour);
+        assert_eq!(gray(2, &[1, 2]).enlarged(2), gray(4, &[1, 1, 2, 2, 1, 1, 2, 2]));
+        let color = Picture { width: 1, height: 1, channels: 3, pixels: vec![1, 2, 3] };
+        assert_eq!(color.enlarged(2).pixels, [1, 2, 3].repeat(4));
+        assert_eq!(color.enlarged(1), color);
     }
 
     #[test]
     fn reducing_takes_means() {
-        let picture = grey(4, &[0, 10, 20, 30, 10, 20, 30, 40]);
-        assert_eq!(picture.reduced(2, 9), grey(2, &[10, 30]));
+        let picture = gray(4, &[0, 10, 20, 30, 10, 20, 30, 40]);
+        assert_eq!(picture.reduced(2, 9), gray(2, &[10, 30]));
         assert_eq!(picture.reduced(4, 2), picture);
-        assert_eq!(picture.reduced(1, 1), grey(1, &[20]));
-        assert_eq!(grey(1, &[]).reduced(0, 0), grey(1, &[]));
+        assert_eq!(picture.reduced(1, 1), gray(1, &[20]));
+        assert_eq!(gray(1, &[]).reduced(0, 0), gray(1, &[]));
     }
 
     #[test]
     fn tiles_are_set_side_by_side() {
-        let tiles = [grey(1, &[1, 2]), grey(1, &[3, 4]), grey(1, &[5, 6])];
+        let tiles = [gray(1, &[1, 2]), gray(1, &[3, 4]), gray(1, &[5, 6])];
         let sheet = Picture::tiled(&tiles, 2, 1).unwrap();
-        assert_eq!(sheet, grey(3, &[1, 0, 3, 2, 0, 4, 0, 0, 0, 5, 0, 0, 6, 0, 0]));
+        assert_eq!(sheet, gray(3, &[1, 0, 3, 2, 0, 4, 0, 0, 0, 5, 0, 0, 6, 0, 0]));
         assert_eq!(Picture::tiled(&tiles[..1], 9, 4), Some(tiles[0].clone()));
         assert_eq!(Picture::tiled(&[], 2, 0), None);
     }
 
     #[test]
-    fn values_become_pixels_and_pixels_colours() {
+    fn values_become_pixels_and_pixels_colors() {
         let shape = ImageShape { channels: 3, height: 1, width: 2 };
         let values = [-1.0, 1.0, 0.0, 0.0, 1.0, -1.0];
         let picture = Picture::from_values(&values, shape, ValueRange::SIGNED).unwrap();

@@ -3,7 +3,7 @@
 use crate::app::{Action, App, BINDINGS, Binding, EXPLORE_BINDINGS, Effect, PointerEvent};
 use crate::draw::{Canvas, Fonts};
 use crate::explore::{Explorer, Images};
-use crate::model::{Catalogue, ModelFile};
+use crate::model::{Catalog, ModelFile};
 use crate::stats::Durations;
 use crate::ui::{self, Item};
 use crate::walk::{Interpolation, Walk};
@@ -122,10 +122,10 @@ impl Stage {
     }
 
     /// The models to switch between.
-    pub fn catalogue(&mut self) -> &mut Catalogue {
+    pub fn catalog(&mut self) -> &mut Catalog {
         match self {
-            Self::Walk(app) => &mut app.catalogue,
-            Self::Explore(explorer) => &mut explorer.catalogue,
+            Self::Walk(app) => &mut app.catalog,
+            Self::Explore(explorer) => &mut explorer.catalog,
         }
     }
 
@@ -151,20 +151,20 @@ impl Stage {
             (Self::Walk(app), ModelFile::Generator(file)) => app.set_model(file),
             (Self::Explore(explorer), ModelFile::Encoder(file)) => explorer.set_model(file),
             (Self::Walk(app), ModelFile::Encoder(file)) => {
-                let mut catalogue = std::mem::take(&mut app.catalogue);
-                catalogue.add(&file.path);
+                let mut catalog = std::mem::take(&mut app.catalog);
+                catalog.add(&file.path);
                 let engine = file.engines.first().copied().unwrap_or(app.lane.engine);
-                let mut explorer = Explorer::new(catalogue, file, engine, app.lane.threads, images.cloned());
+                let mut explorer = Explorer::new(catalog, file, engine, app.lane.threads, images.cloned());
                 (explorer.panels, explorer.now, explorer.pointer) = (app.panels, app.now, app.pointer.at);
                 explorer.version = app.version + 1;
                 *self = Self::Explore(Box::new(explorer));
             }
             (Self::Explore(explorer), ModelFile::Generator(file)) => {
-                let mut catalogue = std::mem::take(&mut explorer.catalogue);
-                catalogue.add(&file.path);
+                let mut catalog = std::mem::take(&mut explorer.catalog);
+                catalog.add(&file.path);
                 let engine = file.engines.first().copied().unwrap_or(explorer.engine);
                 let walk = Walk::random(file.space, 0, KEY_FRAMES, Interpolation::Slerp);
-                let mut app = App::new(catalogue, file, engine, walk, 0);
+                let mut app = App::new(catalog, file, engine, walk, 0);
                 app.lane.threads = explorer.threads;
                 (app.panels, app.now, app.pointer.at) = (explorer.panels, explorer.now, explorer.pointer);
                 app.version = explorer.version + 1;

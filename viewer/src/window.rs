@@ -465,7 +465,7 @@ impl Helper {
         match outcome {
             Outcome::Model(_, Ok(file)) => stage.set_model(*file, self.images.as_ref()),
             Outcome::Model(path, Err(error)) => {
-                stage.catalogue().add_unreadable(&path);
+                stage.catalog().add_unreadable(&path);
                 stage.say(error, true);
             }
             Outcome::Saved(Ok(path)) => {

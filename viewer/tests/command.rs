@@ -13,7 +13,7 @@ use latent_runtime::onnx::proto::{
 use latent_runtime::ort::{Library, find_library};
 use prost::Message;
 
-/// image = tanh(z W), 4 latent values, a grey image of 2 by 3.
+/// image = tanh(z W), 4 latent values, a gray image of 2 by 3.
 fn generator(kind: &str) -> Vec<u8> {
     let value = |name: &str, size: i64| {
         let dim = |value| Dimension { value: Some(value), ..Default::default() };

@@ -16,7 +16,7 @@ use latent_viewer::draw::{Canvas, Fonts};
 use latent_viewer::embedding::{Progress, Sample};
 use latent_viewer::explore::{self, Explorer, View};
 use latent_viewer::inference::{Frame, LaneResult};
-use latent_viewer::model::{Catalogue, EncoderFile, GeneratorFile, Images};
+use latent_viewer::model::{Catalog, EncoderFile, GeneratorFile, Images};
 use latent_viewer::picture::Picture;
 use latent_viewer::record::RecordFormat;
 use latent_viewer::ui;
@@ -43,7 +43,7 @@ fn file(precision: &'static str) -> GeneratorFile {
     }
 }
 
-/// A generator of rings: the latent values are the centre, the radius and the brightness. int8 is a little off.
+/// A generator of rings: the latent values are the center, the radius and the brightness. int8 is a little off.
 fn images(latents: &[f32], precision: &str) -> Images {
     let mut values = Vec::new();
     for z in latents.chunks_exact(4) {
@@ -90,9 +90,9 @@ fn answer(app: &mut App) {
 
 fn app() -> App {
     let file = file("fp32");
-    let catalogue = Catalogue::of_files([file.path.clone(), "models/rings.int8.onnx".into()]);
+    let catalog = Catalog::of_files([file.path.clone(), "models/rings.int8.onnx".into()]);
     let walk = Walk::random(file.space, 7, 6, Interpolation::Slerp);
-    App::new(catalogue, file, BackendKind::Ort, walk, 7)
+    App::new(catalog, file, BackendKind::Ort, walk, 7)
 }
 
 /// Lets the app run for a while and draws it.
@@ -123,7 +123,7 @@ fn read(path: &Path) -> Option<Picture> {
     Some(Picture { width: info.width as usize, height: info.height as usize, channels: 3, pixels })
 }
 
-/// An encoder that has looked at 240 pictures of discs and rings in three colours.
+/// An encoder that has looked at 240 pictures of discs and rings in three colors.
 fn explorer() -> Explorer {
     const SIDE: usize = 16;
     let image = ImageShape { channels: 3, height: SIDE, width: SIDE };
@@ -135,14 +135,14 @@ fn explorer() -> Explorer {
         image,
         features: 3,
         range: ValueRange::UNIT,
-        normalisation: None,
+        normalization: None,
         architecture: Some("resnet".into()),
         dataset: Some("shapes".into()),
         engines: vec![BackendKind::Ort],
     };
-    let catalogue = Catalogue::of_files([file.path.clone(), "models/rings.int8.onnx".into()]);
+    let catalog = Catalog::of_files([file.path.clone(), "models/rings.int8.onnx".into()]);
     let images = explore::Images { folder: "pictures/shapes".into(), most: 1000 };
-    let mut explorer = Explorer::new(catalogue, file, BackendKind::Ort, 0, Some(images));
+    let mut explorer = Explorer::new(catalog, file, BackendKind::Ort, 0, Some(images));
     let labels = ["blue", "green", "red"];
     let mut samples = Vec::new();
     let mut places = Vec::new();
@@ -219,7 +219,7 @@ fn screens_of_encoders_are_as_stored() {
         failures.extend(compare(name, &draw_explorer(&mut explorer, (900, 700))));
     };
     check("encoder-map", &|_| {});
-    check("encoder-neighbours", &|explorer| explorer.apply(Action::SetView(View::Neighbours)));
+    check("encoder-neighbors", &|explorer| explorer.apply(Action::SetView(View::Neighbors)));
     check("encoder-help", &|explorer| explorer.apply(Action::ToggleHelp));
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }

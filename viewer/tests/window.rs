@@ -15,7 +15,7 @@ use latent_runtime::latent::Distribution;
 use latent_runtime::pixels::ValueRange;
 use latent_viewer::app::{Action, App, Mode};
 use latent_viewer::draw::Fonts;
-use latent_viewer::model::{Catalogue, GeneratorFile};
+use latent_viewer::model::{Catalog, GeneratorFile};
 use latent_viewer::picture::Picture;
 use latent_viewer::ui::{self, Kind};
 use latent_viewer::walk::{Interpolation, Walk};
@@ -129,9 +129,9 @@ impl Display {
             let at = index * 4;
             u32::from_be_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]) as usize
         };
-        let (header, width, height, line, colours) = (word(0), word(4), word(5), word(12), word(19));
+        let (header, width, height, line, colors) = (word(0), word(4), word(5), word(12), word(19));
         let mut picture = Picture::black(width, height, 3);
-        let start = header + colours * 12;
+        let start = header + colors * 12;
         for (y, row) in picture.pixels.chunks_exact_mut(width * 3).enumerate() {
             for (x, pixel) in row.chunks_exact_mut(3).enumerate() {
                 let at = start + y * line + x * 4;
@@ -215,7 +215,7 @@ fn button(path: &Path, mode: Mode, name: &str) -> (f32, f32) {
     let file = GeneratorFile::read(path).unwrap();
     let walk = Walk::random(file.space, 0, 8, Interpolation::Slerp);
     let engine = file.engines[0];
-    let mut app = App::new(Catalogue::of_files([path.to_owned()]), file, engine, walk, 0);
+    let mut app = App::new(Catalog::of_files([path.to_owned()]), file, engine, walk, 0);
     app.apply(Action::SetMode(mode));
     let items = ui::lay_out(&mut app, &Fonts::new(), SIZE.0, SIZE.1, 1.0);
     let found = items.iter().find(|item| matches!(&item.kind, Kind::Button { label, .. } if label == name));
@@ -319,7 +319,7 @@ fn models_are_switched_and_a_broken_one_is_passed_over() {
 }
 
 #[test]
-fn an_encoder_shows_its_map_and_neighbours() {
+fn an_encoder_shows_its_map_and_neighbors() {
     let Some(display) = Display::start() else { return };
     let (folder, out) = folder();
     fs::write(folder.path().join("e.f32.lat"), model(ModelKind::Encoder, &[3, 8, 8], &[6])).unwrap();
@@ -339,7 +339,7 @@ fn an_encoder_shows_its_map_and_neighbours() {
     wait("the map", || (accent(&display.picture()) > 60).then_some(()));
     display.key("r");
     display.key("2");
-    wait("the neighbours", || (accent(&display.picture()) == 0).then_some(()));
+    wait("the neighbors", || (accent(&display.picture()) == 0).then_some(()));
     display.key("s");
     let saved = out.join("latent-001.png");
     wait("a PNG", || fs::metadata(&saved).ok());

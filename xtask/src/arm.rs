@@ -56,7 +56,7 @@ pub(crate) fn test() -> Result<Option<String>> {
         eprintln!("emulated processor: {}", processor.name);
         shell::run(
             cargo
-                .args(["test", "--package", "latent-runtime", "--no-default-features", "--features", "std"])
+                .args(["test", "--package", "latent-runtime", "--features", "std"])
                 .args(["--target", TARGET, "--target-dir"])
                 .arg(crate::root().join("target/arm"))
                 .args(processor.tests)

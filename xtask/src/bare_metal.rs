@@ -22,7 +22,7 @@ pub(crate) fn check() -> Result<Option<String>> {
     shell::run(
         cargo
             .command
-            .args(["build", "--package", "latent-runtime", "--lib", "--no-default-features"])
+            .args(["build", "--package", "latent-runtime", "--lib"])
             .args(["--target", TARGET, "--target-dir"])
             .arg(crate::root().join("target/bare-metal")),
     )?;

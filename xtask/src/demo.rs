@@ -25,18 +25,19 @@ pub(crate) struct DemoArgs {
 }
 
 /// The programs by package; all are built here.
-const PACKAGES: [&str; 4] = ["latent-trainer", "latent-exporter", "latent-runtime", "latent-viewer"];
+const PACKAGES: [&str; 4] = ["latent-trainer", "latent-exporter", "latent-runtime-cli", "latent-viewer"];
 
 /// Trains a GAN, exports and packs its generator, runs it in every engine, records a walk, and leaves the pictures.
 pub(crate) fn run(args: &DemoArgs) -> Result<()> {
     let start = Instant::now();
     setup::run(&setup::SetupArgs::default())?;
-    let features = if args.tract { "latent-runtime/tract" } else { "latent-runtime/default" };
-    shell::run(
-        shell::cargo()
-            .args(["build", "--release", "--bins", "--features", features])
-            .args(PACKAGES.iter().flat_map(|package| ["--package", package])),
-    )?;
+    let mut build = shell::cargo();
+    build.args(["build", "--release", "--bins"]);
+    build.args(PACKAGES.iter().flat_map(|package| ["--package", package]));
+    if args.tract {
+        build.args(["--features", "latent-runtime-cli/tract"]);
+    }
+    shell::run(&mut build)?;
 
     let out = args.out.clone().unwrap_or_else(free_folder);
     let run = out.join("run");

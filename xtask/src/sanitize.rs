@@ -32,7 +32,7 @@ pub(crate) fn address_sanitizer() -> Result<Option<String>> {
     shell::run(
         shell::cargo()
             .args(["test", "--package", "latent-runtime", "--lib", "--test", "fuzz"])
-            .args(["--no-default-features", "--features", "std", "--target", &host, "--target-dir"])
+            .args(["--features", "std", "--target", &host, "--target-dir"])
             .arg(crate::root().join("target/sanitize"))
             // Sanitizers are not stable, but the stable compiler has them: no nightly is needed.
             .env("RUSTC_BOOTSTRAP", "1")
@@ -65,7 +65,7 @@ pub(crate) fn miri() -> Result<Option<String>> {
         nightly_cargo()
             .args(["miri", "test", "--package", "latent-runtime", "--lib"])
             // libm's own square roots are assembly, which Miri does not run.
-            .args(["--no-default-features", "--features", "std,libm/force-soft-floats", "--target-dir"])
+            .args(["--features", "std,libm/force-soft-floats", "--target-dir"])
             .arg(crate::root().join("target/miri"))
             .args(["--", "format::", "kernels::threads", "--skip", "no_truncated_file"])
             .args(["--skip", "no_changed_byte", "--skip", "a_crowded_machine"])

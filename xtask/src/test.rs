@@ -42,15 +42,7 @@ pub(crate) fn run(args: &TestArgs) -> Result<()> {
             steps.step(&format!("lints of the runtime with features [{features}]"), || {
                 shell::run(
                     shell::cargo()
-                        .args([
-                            "clippy",
-                            "--package",
-                            "latent-runtime",
-                            "--lib",
-                            "--no-default-features",
-                            "--features",
-                            features,
-                        ])
+                        .args(["clippy", "--package", "latent-runtime", "--lib", "--features", features])
                         .args(["--", "-D", "warnings"]),
                 )
             });

@@ -1,12 +1,12 @@
-//! The options of int8 quantisation, for every command that quantises, and the report.
+//! The options of int8 quantization, for every command that quantizes, and the report.
 
 use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 use latent_exporter::graph::Graph;
-use latent_exporter::quantise::{
-    Calibrator, Inputs, Options, QuantiseError, Report, Source, WeightOptions, WeightRange,
+use latent_exporter::quantize::{
+    Calibrator, Inputs, Options, QuantizeError, Report, Source, WeightOptions, WeightRange,
 };
 use latent_exporter::task::TaskReport;
 use latent_runtime::latent::Distribution;
@@ -70,7 +70,7 @@ enum WeightRangeName {
 }
 
 impl CalibrationArgs {
-    /// How to quantise.
+    /// How to quantize.
     pub(crate) fn options(&self, metadata: &ModelMetadata) -> Options {
         let gives_images = metadata.kind == Some(ModelKind::Generator);
         let range = metadata.range.filter(|_| gives_images);
@@ -94,23 +94,23 @@ impl CalibrationArgs {
         }
     }
 
-    /// The figure of the task of a model that was quantised with [`CalibrationArgs::inputs`].
+    /// The figure of the task of a model that was quantized with [`CalibrationArgs::inputs`].
     pub(crate) fn task(
         &self,
         float: &Graph,
-        quantised: &Graph,
+        quantized: &Graph,
         metadata: &ModelMetadata,
         report: &Report,
     ) -> anyhow::Result<Option<TaskReport>> {
         let path = self.calibration_data.as_deref();
         let given = Given { path, used: report.calibration_samples, seed: self.seed };
-        self.task.figure(float, quantised, metadata, &given)
+        self.task.figure(float, quantized, metadata, &given)
     }
 
     /// The inputs that were asked for, or those that fit the model best. Says so on stderr when they had to be made up.
     pub(crate) fn inputs(&self, graph: &Graph, metadata: &ModelMetadata) -> anyhow::Result<Inputs> {
         let &[input] = &*graph.inputs else {
-            return Err(QuantiseError::Inputs { found: graph.inputs.len() }.into());
+            return Err(QuantizeError::Inputs { found: graph.inputs.len() }.into());
         };
         let (shape, count) = (graph.shape(input), self.samples as usize);
         if let Some(path) = &self.calibration_data {

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
-use latent_exporter::convert::{Form, difference, for_floats, for_quantisation};
+use latent_exporter::convert::{Form, difference, for_floats, for_quantization};
 use latent_exporter::import::import;
 use latent_exporter::onnx::{About, FloatType, write};
 use latent_exporter::pack::Difference;
-use latent_exporter::quantise::{Options, Report, quantise};
+use latent_exporter::quantize::{Options, Report, quantize};
 use latent_exporter::task::TaskReport;
-use latent_runtime::atomic::{self, Existing};
+use latent_files::atomic::{self, Existing};
 use latent_runtime::onnx;
 use latent_runtime::onnx::proto::ModelProto;
 use prost::Message;
@@ -92,14 +92,14 @@ pub(crate) fn run(args: ConvertArgs) -> anyhow::Result<()> {
     let (prepared, report) = match args.precision {
         Precision::Fp32 | Precision::Fp16 => (for_floats(&graph, form), None),
         Precision::Int8 => {
-            let float = for_quantisation(&graph, form);
+            let float = for_quantization(&graph, form);
             let inputs = args.calibration.inputs(&float, &about.metadata)?;
-            // ONNX Runtime computes a layer in integers only when its result is quantised too.
+            // ONNX Runtime computes a layer in integers only when its result is quantized too.
             let options = Options { every_layer: true, ..args.calibration.options(&about.metadata) };
-            let (quantised, report) = quantise(&float, &inputs, &options).with_context(context)?;
-            let task = args.calibration.task(&float, &quantised, &about.metadata, &report);
+            let (quantized, report) = quantize(&float, &inputs, &options).with_context(context)?;
+            let task = args.calibration.task(&float, &quantized, &about.metadata, &report);
             let task = task.with_context(context)?;
-            (quantised, Some((report, task)))
+            (quantized, Some((report, task)))
         }
     };
     let written = write(&prepared, &about, floats).with_context(context)?;

@@ -8,7 +8,7 @@ use latent_exporter::export::{EncoderOptions, Exported, Options, export, export_
 use latent_exporter::network::Form;
 use latent_exporter::onnx::Folding;
 use latent_exporter::run::{self, Checkpoint, RunFolder, RunJson, RunKind, SimclrJson, WeightsChoice};
-use latent_runtime::atomic::Existing;
+use latent_files::atomic::Existing;
 
 use super::table::{grouped, table};
 
@@ -40,9 +40,9 @@ pub(crate) struct ExportArgs {
     /// SimCLR: keep the projection head, so that the encoder gives g(h) instead of the features h
     #[arg(long)]
     head: bool,
-    /// SimCLR: leave the normalisation of the input to the caller, instead of taking images in the range [0, 1]
-    #[arg(long)]
-    no_normalise_input: bool,
+    /// SimCLR: leave the normalization of the input to the caller, instead of taking images in the range [0, 1]
+    #[arg(long, alias = "no-normalise-input")]
+    no_normalize_input: bool,
     /// SimCLR: divide the output by its Euclidean norm
     #[arg(long)]
     l2: bool,
@@ -79,7 +79,7 @@ pub(crate) fn run(args: ExportArgs) -> anyhow::Result<()> {
                 &[
                     ("--head", args.head),
                     ("--l2", args.l2),
-                    ("--no-normalise-input", args.no_normalise_input),
+                    ("--no-normalize-input", args.no_normalize_input),
                 ],
             )?;
             let run = RunFolder::<RunJson>::open(&args.run)?;
@@ -137,7 +137,7 @@ impl ExportArgs {
             name: self.name.clone(),
             form: Form {
                 head: self.head,
-                normalise_input: !self.no_normalise_input,
+                normalize_input: !self.no_normalize_input,
                 l2: self.l2,
                 folding: self.folding(),
             },

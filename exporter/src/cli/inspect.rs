@@ -18,7 +18,7 @@ Examples:
   exporter inspect models/dcgan.f16.lat
       the plan of a packed model
   exporter inspect models/dcgan.fp32.onnx
-      the plan that this model would have, packed in f32, or int8 if it is quantised";
+      the plan that this model would have, packed in f32, or int8 if it is quantized";
 
 /// Letters in a line of the arena's picture.
 const PICTURE: usize = 64;

@@ -7,12 +7,12 @@ use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use latent_exporter::import::import;
 use latent_exporter::pack::{
-    Difference, FloatPrecision, PackOptions, difference, difference_on, is_quantised, pack_graph,
+    Difference, FloatPrecision, PackOptions, difference, difference_on, is_quantized, pack_graph,
 };
-use latent_exporter::passes::optimise;
-use latent_exporter::quantise::{Report, quantise};
+use latent_exporter::passes::optimize;
+use latent_exporter::quantize::{Report, quantize};
 use latent_exporter::task::TaskReport;
-use latent_runtime::atomic::{self, Existing};
+use latent_files::atomic::{self, Existing};
 use latent_runtime::format::Model;
 use latent_runtime::onnx::{self, ModelMetadata};
 use sha2::{Digest, Sha256};
@@ -32,17 +32,17 @@ Examples:
       in 8-bit integers, with ranges observed on latents that the generator is given
   exporter pack encoder.onnx --precision int8 --calibration-data photos --samples 256 --out encoder.int8.lat
       the same for an encoder, with ranges observed on 256 pictures of a folder; if it has a folder for each class, the report
-      tells how many pictures fewer their neighbours classify
+      tells how many pictures fewer their neighbors classify
   exporter pack models/dcgan.fp32.onnx --precision int8 --reference-data mnist.npy --out models/dcgan.int8.lat
       the report tells the Fréchet distance of the images to real ones, before and after
   exporter pack models/dcgan.int8.onnx --out models/dcgan.int8.lat
-      a quantised model (QuantizeLinear and DequantizeLinear): its integers as they are";
+      a quantized model (QuantizeLinear and DequantizeLinear): its integers as they are";
 
 /// Inputs that the packed model is compared with the ONNX model on.
 const COMPARED: usize = 2;
 
-/// The same for one that was quantised here: of the inputs that were held out from calibration.
-const COMPARED_QUANTISED: usize = 8;
+/// The same for one that was quantized here: of the inputs that were held out from calibration.
+const COMPARED_QUANTIZED: usize = 8;
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -52,7 +52,7 @@ pub(crate) struct PackArgs {
     /// The packed model to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// How weights are stored [default: f32, or int8 if the model is quantised]
+    /// How weights are stored [default: f32, or int8 if the model is quantized]
     #[arg(long, value_enum)]
     precision: Option<Precision>,
     /// Compute every 3x3 convolution directly, none by Winograd's algorithm: almost twice the time, but 9/16 of the weights'
@@ -75,7 +75,7 @@ enum Precision {
     F32,
     /// 16-bit floats; arithmetic stays in 32 bits
     F16,
-    /// 8-bit integers: those of a quantised model, or a float model is quantised
+    /// 8-bit integers: those of a quantized model, or a float model is quantized
     Int8,
 }
 
@@ -87,51 +87,51 @@ pub(crate) fn run(args: PackArgs) -> anyhow::Result<()> {
     let context = || args.model.display().to_string();
     let metadata = ModelMetadata::from_model(&model);
     let graph = import(&model).with_context(context)?;
-    let precision = precision(args.precision, is_quantised(&graph)).with_context(context)?;
-    let mut optimised = graph.clone();
-    optimise(&mut optimised);
-    let mut quantised = None;
-    if matches!(args.precision, Some(Precision::Int8)) && !is_quantised(&graph) {
-        let inputs = args.calibration.inputs(&optimised, &metadata).with_context(context)?;
+    let precision = precision(args.precision, is_quantized(&graph)).with_context(context)?;
+    let mut optimized = graph.clone();
+    optimize(&mut optimized);
+    let mut quantized = None;
+    if matches!(args.precision, Some(Precision::Int8)) && !is_quantized(&graph) {
+        let inputs = args.calibration.inputs(&optimized, &metadata).with_context(context)?;
         let options = args.calibration.options(&metadata);
-        let (integers, report) = quantise(&optimised, &inputs, &options).with_context(context)?;
-        let task = args.calibration.task(&optimised, &integers, &metadata, &report).with_context(context)?;
-        optimised = integers;
-        let quantisation = Quantisation { report, task };
-        quantised = Some((quantisation, inputs.held_out.first(&graph, COMPARED_QUANTISED)));
+        let (integers, report) = quantize(&optimized, &inputs, &options).with_context(context)?;
+        let task = args.calibration.task(&optimized, &integers, &metadata, &report).with_context(context)?;
+        optimized = integers;
+        let quantization = Quantization { report, task };
+        quantized = Some((quantization, inputs.held_out.first(&graph, COMPARED_QUANTIZED)));
     }
     let options = PackOptions { precision, winograd: !args.no_winograd };
-    let packed = pack_graph(&optimised, &metadata, options).with_context(context)?;
-    let difference = match &quantised {
+    let packed = pack_graph(&optimized, &metadata, options).with_context(context)?;
+    let difference = match &quantized {
         Some((_, samples)) => difference_on(&graph, &packed, samples),
         None => difference(&graph, &metadata, &packed, COMPARED, 0),
     };
     let difference = difference.with_context(context)?;
     atomic::write_file(&args.out, &packed, existing)?;
-    let quantisation = quantised.as_ref().map(|(quantisation, _)| quantisation);
+    let quantization = quantized.as_ref().map(|(quantization, _)| quantization);
     let text = match args.json {
-        true => json(&args, &packed, &difference, quantisation)?,
-        false => summary(&args, &packed, &difference, quantisation)?,
+        true => json(&args, &packed, &difference, quantization)?,
+        false => summary(&args, &packed, &difference, quantization)?,
     };
     // Not println: a reader that closes the pipe early is no reason to panic.
     Ok(std::io::stdout().lock().write_all(text.as_bytes())?)
 }
 
-/// How the weights that are floats are stored. A quantised model has its precision: its integers stay what they are.
-fn precision(wanted: Option<Precision>, quantised: bool) -> anyhow::Result<FloatPrecision> {
-    match (wanted, quantised) {
+/// How the weights that are floats are stored. A quantized model has its precision: its integers stay what they are.
+fn precision(wanted: Option<Precision>, quantized: bool) -> anyhow::Result<FloatPrecision> {
+    match (wanted, quantized) {
         (None | Some(Precision::F32 | Precision::Int8), false) | (None | Some(Precision::Int8), true) => {
             Ok(FloatPrecision::F32)
         }
         (Some(Precision::F16), false) => Ok(FloatPrecision::F16),
         (Some(Precision::F32 | Precision::F16), true) => bail!(
-            "the model is quantised; leave --precision out to pack its integers, or pack the float model that it was made from"
+            "the model is quantized; leave --precision out to pack its integers, or pack the float model that it was made from"
         ),
     }
 }
 
-/// What is said of quantising.
-struct Quantisation {
+/// What is said of quantizing.
+struct Quantization {
     report: Report,
     /// The figure of the model's own task.
     task: Option<TaskReport>,
@@ -160,7 +160,7 @@ fn json(
     args: &PackArgs,
     packed: &[u8],
     difference: &Difference,
-    quantisation: Option<&Quantisation>,
+    quantization: Option<&Quantization>,
 ) -> anyhow::Result<String> {
     let facts = facts(packed)?;
     let value = serde_json::json!({
@@ -172,8 +172,8 @@ fn json(
         "arena_bytes": facts.arena,
         "sha256": facts.sha256,
         "difference": difference,
-        "quantisation": quantisation.map(|quantisation| &quantisation.report),
-        "task": quantisation.and_then(|quantisation| quantisation.task.as_ref()),
+        "quantization": quantization.map(|quantization| &quantization.report),
+        "task": quantization.and_then(|quantization| quantization.task.as_ref()),
     });
     Ok(serde_json::to_string_pretty(&value)? + "\n")
 }
@@ -182,7 +182,7 @@ fn summary(
     args: &PackArgs,
     packed: &[u8],
     difference: &Difference,
-    quantisation: Option<&Quantisation>,
+    quantization: Option<&Quantization>,
 ) -> anyhow::Result<String> {
     let facts = facts(packed)?;
     let lines = [
@@ -200,13 +200,13 @@ fn summary(
                 difference.range,
                 difference.psnr(),
                 difference.examples,
-                if quantisation.is_some() { "held-out" } else { "random" }
+                if quantization.is_some() { "held-out" } else { "random" }
             ),
         ),
     ];
     let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     let lines: String = lines.iter().map(|(name, value)| format!("{name:<width$}  {value}\n")).collect();
-    let tables = quantisation
-        .map(|Quantisation { report, task }| format!("\n{}", calibration::summary(report, task.as_ref())));
+    let tables = quantization
+        .map(|Quantization { report, task }| format!("\n{}", calibration::summary(report, task.as_ref())));
     Ok(lines + &tables.unwrap_or_default())
 }

@@ -1,11 +1,11 @@
-//! The options of the task's own figure, for every command that quantises, and what is said of it.
+//! The options of the task's own figure, for every command that quantizes, and what is said of it.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::Args;
 use latent_exporter::graph::{Dim, Graph};
-use latent_exporter::quantise::{DataError, Pictures, Samples, is_array};
+use latent_exporter::quantize::{DataError, Pictures, Samples, is_array};
 use latent_exporter::task::{
     Features, Reference, Runner, TaskReport, encoded_pictures, frechet, generated_images, knn,
 };
@@ -53,12 +53,12 @@ const MAX_BY_DEFINITION: usize = 256;
 const OTHER_NUMBERS: u64 = 0x7A5C;
 
 impl TaskArgs {
-    /// The figure of a quantised model against the float model; `None` when it has none that can be told from the `given`
+    /// The figure of a quantized model against the float model; `None` when it has none that can be told from the `given`
     /// inputs, which are those that it was calibrated with.
     pub(crate) fn figure(
         &self,
         float: &Graph,
-        quantised: &Graph,
+        quantized: &Graph,
         metadata: &ModelMetadata,
         given: &Given<'_>,
     ) -> anyhow::Result<Option<TaskReport>> {
@@ -71,14 +71,14 @@ impl TaskArgs {
             return if asked { refuse("--task-samples leaves it out") } else { Ok(None) };
         }
         let runners = || -> anyhow::Result<_> {
-            let runners = [Runner::of(float, metadata)?, Runner::of(quantised, metadata)?];
+            let runners = [Runner::of(float, metadata)?, Runner::of(quantized, metadata)?];
             let count =
                 if runners.iter().all(Runner::is_engine) { count } else { count.min(MAX_BY_DEFINITION) };
             Ok((runners, count))
         };
         if let Some(images) = generated_images(float) {
             let shape = float.inputs.first().map(|&input| float.shape(input)).unwrap_or_default();
-            let ([mut float, mut quantised], count) = runners()?;
+            let ([mut float, mut quantized], count) = runners()?;
             let Some([latents, others]) = latents(&shape, metadata, given, count)? else {
                 return if asked {
                     refuse("the model does not say how its latents are drawn")
@@ -93,7 +93,7 @@ impl TaskArgs {
                 Some(file) => encoder(file, &images, range).context("--features")?,
             };
             let others = (others.count >= 2).then_some(&others);
-            let both = [&mut float, &mut quantised];
+            let both = [&mut float, &mut quantized];
             let report = frechet(both, &latents, others, reference.as_ref(), &mut features)?;
             return Ok(Some(TaskReport::Frechet(report)));
         }
@@ -106,10 +106,10 @@ impl TaskArgs {
         }
         let range = metadata.range.unwrap_or(ValueRange::SIGNED);
         let mut pictures = Pictures::find(path, &shape, range, given.seed).context("--calibration-data")?;
-        let ([mut float, mut quantised], count) = runners()?;
+        let ([mut float, mut quantized], count) = runners()?;
         // Those that ranges were not observed on, as far as there are enough.
         pictures.keep(given.used..given.used.saturating_add(count));
-        Ok(knn([&mut float, &mut quantised], &pictures)?.map(TaskReport::Knn))
+        Ok(knn([&mut float, &mut quantized], &pictures)?.map(TaskReport::Knn))
     }
 
     fn reference(
@@ -167,7 +167,7 @@ pub(super) fn summary(report: &TaskReport) -> String {
                 "Fréchet distance of {} images ({}; black 0, white 1): {} between float32 and int8",
                 grouped(report.samples as u64),
                 report.features,
-                significant(report.quantised)
+                significant(report.quantized)
             );
             if let Some(other) = report.other_latents {
                 text += &format!(", {} between float32 and float32 with other latents", significant(other));
@@ -177,7 +177,7 @@ pub(super) fn summary(report: &TaskReport) -> String {
                     "; from {} real pictures: float32 {}, int8 {}",
                     grouped(reference.samples as u64),
                     significant(reference.float),
-                    significant(reference.quantised)
+                    significant(reference.quantized)
                 );
             }
             text + "\n"
@@ -185,14 +185,14 @@ pub(super) fn summary(report: &TaskReport) -> String {
         TaskReport::Knn(report) => {
             let percent = |part: f64| format!("{:.2} %", 100.0 * part);
             format!(
-                "kNN of {} pictures of {} classes, each among the others ({} neighbours, temperature {}): float32 {}, int8 {}; the \
+                "kNN of {} pictures of {} classes, each among the others ({} neighbors, temperature {}): float32 {}, int8 {}; the \
                  same class for {}\n",
                 grouped(report.samples as u64),
                 report.classes,
-                report.neighbours,
+                report.neighbors,
                 report.temperature,
                 percent(report.float),
-                percent(report.quantised),
+                percent(report.quantized),
                 percent(report.same)
             )
         }

@@ -2,7 +2,7 @@
 
 use super::{Element, Graph, Node, Op};
 
-/// What the integers of a quantised value stand for: scale * (q - zero point), the same for all elements. Signed
+/// What the integers of a quantized value stand for: scale * (q - zero point), the same for all elements. Signed
 /// integers count as unsigned ones here: 128 is added to them and to their zero point, which changes no number.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Grid {

@@ -80,12 +80,12 @@ pub fn infer(op: &Op, inputs: &[Typed]) -> Result<Typed, InferError> {
         Op::Concat { axis } => concat(*axis, &shapes)?,
         Op::Pad(pad) => padded(pad, shape)?,
         Op::Resize(resize) => resized(resize, shape)?,
-        Op::Softmax { axis } | Op::Normalise { axis, .. } => {
+        Op::Softmax { axis } | Op::Normalize { axis, .. } => {
             check_axis(*axis, shape)?;
             shape.clone()
         }
         Op::Quantize { axis, .. } | Op::Dequantize { axis } => {
-            quantisation(*axis, &shapes)?;
+            quantization(*axis, &shapes)?;
             shape.clone()
         }
         Op::Expand(target) => {
@@ -404,7 +404,7 @@ fn sliced(slices: &[Slice], shape: &[Dim]) -> Result<Vec<Dim>, InferError> {
     Ok(result)
 }
 
-fn quantisation(axis: usize, shapes: &[&[Dim]]) -> Result<(), InferError> {
+fn quantization(axis: usize, shapes: &[&[Dim]]) -> Result<(), InferError> {
     for parameter in &shapes[1..] {
         let one = parameter.iter().all(|&dim| dim == Dim::Size(1));
         if !one && (parameter.len() != 1 || shapes[0].get(axis) != Some(&parameter[0])) {

@@ -50,7 +50,7 @@ pub enum Op {
         axis: usize,
     },
     /// x: divided by its norm along an axis.
-    Normalise {
+    Normalize {
         /// The axis.
         axis: usize,
         /// 1: sum of absolute values; 2: Euclidean.
@@ -121,7 +121,7 @@ impl Op {
             Op::Pad(_) => "Pad",
             Op::Resize(_) => "Resize",
             Op::Softmax { .. } => "Softmax",
-            Op::Normalise { .. } => "LpNormalization",
+            Op::Normalize { .. } => "LpNormalization",
             Op::Quantize { .. } => "QuantizeLinear",
             Op::Dequantize { .. } => "DequantizeLinear",
             Op::Expand(_) => "Expand",

@@ -11,7 +11,7 @@ pub enum Element {
     U8,
     /// Signed 8-bit integer.
     I8,
-    /// Signed 32-bit integer: the bias of a quantised layer.
+    /// Signed 32-bit integer: the bias of a quantized layer.
     I32,
     /// Signed 64-bit integer: shapes, axes, pads.
     I64,

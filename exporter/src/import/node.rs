@@ -211,7 +211,7 @@ impl<'a, 'b> NodeContext<'a, 'b> {
         let last = output == self.output();
         let name = if last { self.name.clone() } else { format!("{}/{output}", self.name) };
         let graph = &mut self.importer.graph;
-        // Dequantised weights stay as they are: the integers are what a packed model wants.
+        // Dequantized weights stay as they are: the integers are what a packed model wants.
         if !matches!(op, Op::Dequantize { .. }) {
             let constants: Option<Vec<&Tensor>> = inputs.iter().map(|&id| graph.constant(id)).collect();
             if let Some(tensor) = constants.and_then(|constants| interpret::fold(&op, &constants)) {

@@ -74,7 +74,7 @@ pub(super) fn tensor(proto: &TensorProto, name: &str) -> Result<Tensor, ImportEr
         DataType::Bool => Elements::Bool(proto.int32_data.iter().map(|&value| value != 0).collect()),
         DataType::Uint16 | DataType::Int16 | DataType::Uint4 | DataType::Int4 => {
             return Err(error(format!(
-                "its type {} is not supported: of quantised models only 8-bit activations and weights are",
+                "its type {} is not supported: of quantized models only 8-bit activations and weights are",
                 type_name(proto.data_type)
             )));
         }

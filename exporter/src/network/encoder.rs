@@ -4,10 +4,10 @@
 //! avgpool)` of a torchvision ResNet without the max pool, `g` the projection head `nn.Sequential(Linear without bias,
 //! BatchNorm1d, ReLU, Linear)`.
 //!
-//! **The input's normalisation.** (x - mean) / std comes before a convolution that pads with zeros, which stand for the
+//! **The input's normalization.** (x - mean) / std comes before a convolution that pads with zeros, which stand for the
 //! mean: its shift folded into the convolution's bias would be wrong at the border, where taps that fall on padding add
 //! nothing. So it stays a multiplication and an addition for each channel in front of the convolution. A packed model does
-//! both in one pass over the image, which also quantises it when the layers are int8; beside the layers it costs nothing.
+//! both in one pass over the image, which also quantizes it when the layers are int8; beside the layers it costs nothing.
 //!
 //! **BatchNorm** always follows a layer here, and folds into its weights exactly.
 
@@ -32,9 +32,9 @@ pub const INPUT: &str = "image";
 pub struct Form {
     /// Whether the projection head stays: the output is then g(h), else the features h.
     pub head: bool,
-    /// Whether the input's normalisation is in the graph: the input is then an image in the range of run.json, else one
-    /// that is normalised already.
-    pub normalise_input: bool,
+    /// Whether the input's normalization is in the graph: the input is then an image in the range of run.json, else one
+    /// that is normalized already.
+    pub normalize_input: bool,
     /// Whether the output is divided by its Euclidean norm.
     pub l2: bool,
     /// What becomes of BatchNorm.
@@ -73,8 +73,8 @@ pub fn encoder(run: &SimclrJson, weights: Weights, form: &Form) -> Result<Encode
     let mut builder = Builder { graph, weights, folding: form.folding, parameters: 0, macs: 0 };
 
     let mut value = image;
-    if form.normalise_input {
-        value = builder.normalise(value, &run.normalisation)?;
+    if form.normalize_input {
+        value = builder.normalize(value, &run.normalization)?;
     }
     let stem = Geometry { outputs: run.stem.width, kernel: run.stem.kernel, stride: run.stem.stride };
     value = builder.conv(value, "conv1", "f.0", "f.1", stem)?;
@@ -99,7 +99,7 @@ pub fn encoder(run: &SimclrJson, weights: Weights, form: &Form) -> Result<Encode
         builder.drop_head(run)?;
     }
     if form.l2 {
-        value = builder.node("l2", Op::Normalise { axis: 1, p: 2, epsilon: LEAST_NORM }, vec![value])?;
+        value = builder.node("l2", Op::Normalize { axis: 1, p: 2, epsilon: LEAST_NORM }, vec![value])?;
     }
     let Builder { mut graph, weights, parameters, macs, .. } = builder;
     weights.finish()?;
@@ -142,16 +142,16 @@ impl Builder {
         self.node(name, Op::Activation(Activation::Relu), vec![value])
     }
 
-    fn normalise(&mut self, image: ValueId, by: &run::Normalisation) -> Result<ValueId, RunError> {
+    fn normalize(&mut self, image: ValueId, by: &run::Normalization) -> Result<ValueId, RunError> {
         let pairs = by.mean.iter().zip(&by.std).map(|(&mean, &std)| {
             let (mean, std) = (f64::from(mean), f64::from(std));
             ((1.0 / std) as f32, (-mean / std) as f32)
         });
         let (scale, shift): (Vec<f32>, Vec<f32>) = pairs.unzip();
         let channels = scale.len();
-        let scale = self.constant("normalise.scale".into(), vec![channels], scale);
-        let shift = self.constant("normalise.shift".into(), vec![channels], shift);
-        self.node("normalise", Op::Affine, vec![image, scale, shift])
+        let scale = self.constant("normalize.scale".into(), vec![channels], scale);
+        let shift = self.constant("normalize.shift".into(), vec![channels], shift);
+        self.node("normalize", Op::Affine, vec![image, scale, shift])
     }
 
     /// A residual block of torchvision's ResNet: `name` in the graph, `key` in the file.

@@ -6,7 +6,7 @@
 //! missing from the padding, so the sum would be wrong at the borders. It is written as a multiplication and an
 //! addition per channel, which is the same map with its constants worked out in double precision. (Folding only its
 //! scale into the weights of the layer after it would be exact too; measured in ONNX Runtime it gains nothing, and it
-//! would take from the int8 quantiser an activation whose channels have equal variance.) With [`Folding::Off`] each
+//! would take from the int8 quantizer an activation whose channels have equal variance.) With [`Folding::Off`] each
 //! BatchNorm stays a BatchNormalization node, in the inference form.
 
 use latent_runtime::onnx::ModelMetadata;

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::PackError;
 use crate::graph::interpret::{self, Array};
 use crate::graph::{Dim, Graph};
-use crate::quantise::{Samples, per_example};
+use crate::quantize::{Samples, per_example};
 
 /// How far a packed model's outputs are from the ONNX model's.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]

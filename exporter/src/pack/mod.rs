@@ -12,7 +12,7 @@ pub use difference::{Difference, difference, difference_on};
 
 use crate::graph::{Graph, Op};
 use crate::import::{ImportError, import};
-use crate::passes::optimise;
+use crate::passes::optimize;
 
 /// Why a model cannot be packed.
 #[derive(Debug, thiserror::Error)]
@@ -53,11 +53,11 @@ pub enum PackError {
 /// When the model uses what a packed model does not have.
 pub fn pack(model: &ModelProto, options: impl Into<PackOptions>) -> Result<Vec<u8>, PackError> {
     let mut graph = import(model)?;
-    optimise(&mut graph);
+    optimize(&mut graph);
     pack_graph(&graph, &ModelMetadata::from_model(model), options)
 }
 
-/// Packs a graph that [`optimise`] has rewritten.
+/// Packs a graph that [`optimize`] has rewritten.
 ///
 /// # Errors
 /// When the graph uses what a packed model does not have.
@@ -76,7 +76,7 @@ pub fn pack_graph(
     let info = ModelInfo {
         kind,
         precision: match options.precision {
-            _ if is_quantised(graph) => Precision::Int8,
+            _ if is_quantized(graph) => Precision::Int8,
             FloatPrecision::F32 => Precision::F32,
             FloatPrecision::F16 => Precision::F16,
         },
@@ -89,8 +89,8 @@ pub fn pack_graph(
     lower::lower(graph, info, options)
 }
 
-/// Whether a graph rounds activations to integers: then it is packed to int8, as far as it is quantised.
-pub fn is_quantised(graph: &Graph) -> bool {
+/// Whether a graph rounds activations to integers: then it is packed to int8, as far as it is quantized.
+pub fn is_quantized(graph: &Graph) -> bool {
     graph.nodes.iter().any(|node| matches!(node.op, Op::Quantize { .. }))
 }
 

@@ -147,7 +147,7 @@ pub(super) fn hard_sigmoid(graph: &mut Graph) -> bool {
 }
 
 /// x divided by its norm, which exporters write with a least norm, and spread over x's shape first.
-pub(super) fn l2_normalise(graph: &mut Graph) -> bool {
+pub(super) fn l2_normalize(graph: &mut Graph) -> bool {
     let links = Links::of(graph);
     let found = first(graph, |_, node| {
         let (Op::Binary(Binary::Divide), &[x, mut divisor]) = (&node.op, &*node.inputs) else { return None };
@@ -171,7 +171,7 @@ pub(super) fn l2_normalise(graph: &mut Graph) -> bool {
         }
     });
     let Some((index, (x, axis, epsilon))) = found else { return false };
-    graph.nodes[index].op = Op::Normalise { axis, p: 2, epsilon };
+    graph.nodes[index].op = Op::Normalize { axis, p: 2, epsilon };
     graph.nodes[index].inputs = vec![x];
     true
 }

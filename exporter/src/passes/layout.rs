@@ -109,8 +109,8 @@ pub(super) fn transpose_past(graph: &mut Graph) -> bool {
             Op::Softmax { axis } => {
                 (Op::Softmax { axis: permutation[*axis] }, vec![Operand::Value(from)], permutation.clone())
             }
-            Op::Normalise { axis, p, epsilon } => (
-                Op::Normalise { axis: permutation[*axis], p: *p, epsilon: *epsilon },
+            Op::Normalize { axis, p, epsilon } => (
+                Op::Normalize { axis: permutation[*axis], p: *p, epsilon: *epsilon },
                 vec![Operand::Value(from)],
                 permutation.clone(),
             ),
@@ -163,9 +163,9 @@ pub(super) fn transpose_into_next(graph: &mut Graph) -> bool {
     let links = Links::of(graph);
     let found = first(graph, |_, node| {
         let Op::Gemm(gemm) = &node.op else { return None };
-        let Weight { tensor: weight, dequantise } = weight(graph, &links, node.inputs[1])?;
+        let Weight { tensor: weight, dequantize } = weight(graph, &links, node.inputs[1])?;
         // Scales may vary along the outputs, which stay where they are.
-        if dequantise.is_some_and(|(axis, scale)| {
+        if dequantize.is_some_and(|(axis, scale)| {
             axis != 0 && graph.constant(scale[0]).is_none_or(|scale| scale.len() > 1)
         }) {
             return None;
@@ -194,15 +194,15 @@ pub(super) fn transpose_into_next(graph: &mut Graph) -> bool {
         let weight = Tensor::new(permuted, weight.elements().clone())?;
         let back = interpret::fold(&Op::Transpose(inverse(permutation)), &[&weight])?;
         let weight = Tensor::new(vec![outputs, inner], back.elements().clone())?;
-        let dequantise = dequantise.map(|(axis, parameters)| (axis, parameters.to_vec()));
-        Some((node.inputs[0], transpose.inputs[0], target.clone(), weight, dequantise))
+        let dequantize = dequantize.map(|(axis, parameters)| (axis, parameters.to_vec()));
+        Some((node.inputs[0], transpose.inputs[0], target.clone(), weight, dequantize))
     });
-    let Some((index, (old, from, target, weight, dequantise))) = found else { return false };
+    let Some((index, (old, from, target, weight, dequantize))) = found else { return false };
     let name = format!("{}.input", graph.nodes[index].name);
     let flat = graph.add_value(&name, graph.value(old).content.clone());
     let (op, epilogue) = (Op::Reshape(target), Epilogue::default());
     graph.nodes[index].inputs[0] = flat;
-    set_weight(graph, index, weight, dequantise);
+    set_weight(graph, index, weight, dequantize);
     graph.nodes.insert(index, Node { name, op, inputs: vec![from], epilogue, output: flat });
     true
 }
@@ -212,17 +212,17 @@ pub(super) fn product_of_pixels(graph: &mut Graph) -> bool {
     let links = Links::of(graph);
     let found = first(graph, |_, node| {
         let channels_last = Op::Transpose(vec![0, 2, 3, 1]);
-        let Weight { tensor, dequantise } = weight(graph, &links, *node.inputs.get(1)?)?;
+        let Weight { tensor, dequantize } = weight(graph, &links, *node.inputs.get(1)?)?;
         let (_, transpose) = links.producer(graph, node.inputs[0])?;
         if node.op != Op::MatMul || transpose.op != channels_last || tensor.shape().len() != 2 {
             return None;
         }
         let turned = interpret::fold(&Op::Transpose(vec![1, 0]), &[tensor])?;
         let shape = [turned.shape(), &[1, 1]].concat();
-        let dequantise = dequantise.map(|(axis, parameters)| (usize::from(axis == 0), parameters.to_vec()));
-        Some((transpose.inputs[0], Tensor::new(shape, turned.elements().clone())?, dequantise))
+        let dequantize = dequantize.map(|(axis, parameters)| (usize::from(axis == 0), parameters.to_vec()));
+        Some((transpose.inputs[0], Tensor::new(shape, turned.elements().clone())?, dequantize))
     });
-    let Some((index, (image, tensor, dequantise))) = found else { return false };
+    let Some((index, (image, tensor, dequantize))) = found else { return false };
     let (Some(&Dim::Size(outputs)), Dim::Size(rows), Dim::Size(columns)) =
         (graph.shape(graph.nodes[index].output).last(), graph.shape(image)[2], graph.shape(image)[3])
     else {
@@ -241,6 +241,6 @@ pub(super) fn product_of_pixels(graph: &mut Graph) -> bool {
     transpose.op = Op::Transpose(vec![0, 2, 3, 1]);
     transpose.inputs = vec![result];
     graph.nodes.insert(index + 1, transpose);
-    set_weight(graph, index, tensor, dequantise);
+    set_weight(graph, index, tensor, dequantize);
     true
 }

@@ -8,8 +8,8 @@
 //! layer, a transposed convolution (`shuffle`). At last activations, residual additions and
 //! what is left of the affine maps become the epilogue of the layer before (`fuse`).
 //!
-//! A quantised model keeps its meaning to the last bit: weights that are dequantised constants count as a layer's
-//! weights (`quantise`), but nothing is folded into integers, and what is rounded to a grid stays rounded to it.
+//! A quantized model keeps its meaning to the last bit: weights that are dequantized constants count as a layer's
+//! weights (`quantize`), but nothing is folded into integers, and what is rounded to a grid stays rounded to it.
 //!
 //! Each rewrite changes one place and says whether it did; they are repeated until none applies.
 
@@ -18,7 +18,7 @@ mod depth_to_space;
 mod fold;
 mod fuse;
 mod layout;
-mod quantise;
+mod quantize;
 mod shuffle;
 
 use std::collections::BTreeMap;
@@ -31,18 +31,18 @@ pub use depth_to_space::depth_to_space;
 type Rewrite = fn(&mut Graph) -> bool;
 
 const SIMPLIFY: &[Rewrite] = &[
-    quantise::transposed_weights,
-    quantise::constants,
-    quantise::gemm,
-    quantise::dequantise_first,
-    quantise::dequantised_twice,
-    quantise::needless,
+    quantize::transposed_weights,
+    quantize::constants,
+    quantize::gemm,
+    quantize::dequantize_first,
+    quantize::dequantized_twice,
+    quantize::needless,
     canonical::batch_norm_to_affine,
     canonical::gemm,
     canonical::matmul,
     canonical::hard_swish,
     canonical::hard_sigmoid,
-    canonical::l2_normalise,
+    canonical::l2_normalize,
     canonical::needless_expand,
     canonical::constant_operand,
     canonical::pad_into_convolution,
@@ -70,7 +70,7 @@ const SHUFFLE: &[Rewrite] = &[
 const FUSE: &[Rewrite] = &[fuse::residual, fuse::activation, fuse::affine];
 
 /// Rewrites the graph until nothing more can be simplified or fused, towards what the packed format has.
-pub fn optimise(graph: &mut Graph) {
+pub fn optimize(graph: &mut Graph) {
     rewrite(graph, &[SIMPLIFY, SHUFFLE, SIMPLIFY, FUSE]);
 }
 
@@ -79,10 +79,10 @@ pub fn simplify(graph: &mut Graph) {
     rewrite(graph, &[SIMPLIFY]);
 }
 
-/// Rewrites the graph until nothing more can be simplified, and fuses what ONNX Runtime fuses in a quantised model:
+/// Rewrites the graph until nothing more can be simplified, and fuses what ONNX Runtime fuses in a quantized model:
 /// there a layer or a sum and its limits (Relu, Clip) are one step, while the sum, any other function and an affine
 /// map are steps with 8-bit inputs of their own.
-pub fn optimise_for_onnx(graph: &mut Graph) {
+pub fn optimize_for_onnx(graph: &mut Graph) {
     rewrite(graph, &[SIMPLIFY, &[fuse::limits]]);
 }
 
@@ -125,30 +125,30 @@ fn join(graph: &mut Graph, first: usize, second: usize) {
     graph.nodes[first].output = second.output;
 }
 
-/// A layer's constant weights: floats, or integers that are dequantised.
+/// A layer's constant weights: floats, or integers that are dequantized.
 struct Weight<'a> {
     /// The floats or integers.
     tensor: &'a Tensor,
     /// Of integers: the axis along which their scales vary; scale and, if there is one, zero point.
-    dequantise: Option<(usize, &'a [ValueId])>,
+    dequantize: Option<(usize, &'a [ValueId])>,
 }
 
 /// The weight that a value is.
 fn weight<'a>(graph: &'a Graph, links: &Links, id: ValueId) -> Option<Weight<'a>> {
     if let Some(tensor) = graph.constant(id) {
-        return tensor.floats().map(|_| Weight { tensor, dequantise: None });
+        return tensor.floats().map(|_| Weight { tensor, dequantize: None });
     }
     let (_, node) = links.producer(graph, id)?;
     let Op::Dequantize { axis } = node.op else { return None };
     let tensor = graph.constant(node.inputs[0])?;
-    Some(Weight { tensor, dequantise: Some((axis, &node.inputs[1..])) })
+    Some(Weight { tensor, dequantize: Some((axis, &node.inputs[1..])) })
 }
 
 /// Gives node `index` another weight; the node may move to the next place.
-fn set_weight(graph: &mut Graph, index: usize, tensor: Tensor, dequantise: Option<(usize, Vec<ValueId>)>) {
+fn set_weight(graph: &mut Graph, index: usize, tensor: Tensor, dequantize: Option<(usize, Vec<ValueId>)>) {
     let name = format!("{}.weight", graph.nodes[index].name);
     let shape = tensor.shape().iter().map(|&length| Dim::Size(length)).collect();
-    let Some((axis, parameters)) = dequantise else {
+    let Some((axis, parameters)) = dequantize else {
         graph.nodes[index].inputs[1] = graph.add_constant(name, tensor);
         return;
     };
@@ -160,7 +160,7 @@ fn set_weight(graph: &mut Graph, index: usize, tensor: Tensor, dequantise: Optio
     graph.nodes.insert(index, Node { name, op, inputs, epilogue: Epilogue::default(), output });
 }
 
-/// Whether a node is a layer in the form that [`canonical`] and [`quantise`] give it, with constant weights (and bias).
+/// Whether a node is a layer in the form that [`canonical`] and [`quantize`] give it, with constant weights (and bias).
 fn is_layer(graph: &Graph, links: &Links, node: &Node) -> bool {
     let form = match &node.op {
         Op::Gemm(gemm) => canonical::is_canonical(gemm),

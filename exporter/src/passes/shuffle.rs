@@ -119,7 +119,7 @@ fn of_images(graph: &Graph, node: &Node, slices: &[Slice]) -> bool {
 pub(super) fn transposed(graph: &mut Graph) -> bool {
     struct Transposed {
         weight: Tensor,
-        dequantise: Option<(usize, Vec<Tensor>)>,
+        dequantize: Option<(usize, Vec<Tensor>)>,
         bias: Option<Tensor>,
     }
     let links = Links::of(graph);
@@ -133,7 +133,7 @@ pub(super) fn transposed(graph: &mut Graph) -> bool {
         }
         let interleaved = Interleaved::new(conv.window, depth)?;
         let as_one = || -> Option<Transposed> {
-            let Weight { tensor, dequantise } = weight(graph, &links, layer.inputs[1])?;
+            let Weight { tensor, dequantize } = weight(graph, &links, layer.inputs[1])?;
             let &[all, inputs, ..] = tensor.shape() else { return None };
             let (shape, places) = interleaved.transposed_weights([all, inputs]);
             let of_channels = |(axis, ids): (usize, &[ValueId])| {
@@ -143,22 +143,22 @@ pub(super) fn transposed(graph: &mut Graph) -> bool {
                 };
                 Some((1, ids.iter().map(joined).collect::<Option<Vec<_>>>()?))
             };
-            let dequantise = match dequantise {
+            let dequantize = match dequantize {
                 None => None,
-                Some(dequantise) => Some(of_channels(dequantise)?),
+                Some(dequantize) => Some(of_channels(dequantize)?),
             };
             let bias = match layer.inputs.get(2) {
                 None => None,
-                Some(&id) => Some(joined(&super::quantise::dequantised(graph, &links, id)?, depth)?),
+                Some(&id) => Some(joined(&super::quantize::dequantized(graph, &links, id)?, depth)?),
             };
-            Some(Transposed { weight: tensor.gather(shape.to_vec(), &places)?, dequantise, bias })
+            Some(Transposed { weight: tensor.gather(shape.to_vec(), &places)?, dequantize, bias })
         };
         Some((index, interleaved, as_one()))
     });
     let Some((late, (conv, interleaved, as_one))) = found else { return false };
     let mut node = graph.nodes[conv].clone();
     node.output = graph.nodes[late].output;
-    let Some(Transposed { weight, dequantise, bias }) = as_one else {
+    let Some(Transposed { weight, dequantize, bias }) = as_one else {
         node.op = Op::Interleaved(interleaved);
         graph.nodes[late] = node;
         graph.nodes.remove(conv);
@@ -169,13 +169,13 @@ pub(super) fn transposed(graph: &mut Graph) -> bool {
     if let Some(bias) = bias {
         node.inputs[2] = graph.add_constant(format!("{}.bias", node.name), bias);
     }
-    let dequantise = dequantise.map(|(axis, parameters)| {
+    let dequantize = dequantize.map(|(axis, parameters)| {
         let add = |tensor| graph.add_constant(format!("{}.parameter", node.name), tensor);
         (axis, parameters.into_iter().map(add).collect())
     });
     graph.nodes[late] = node;
     graph.nodes.remove(conv);
-    set_weight(graph, late - 1, weight, dequantise);
+    set_weight(graph, late - 1, weight, dequantize);
     true
 }
 
@@ -223,8 +223,8 @@ pub(super) fn needless_taps(graph: &mut Graph) -> bool {
     let links = Links::of(graph);
     let found = first(graph, |_, node| {
         let Op::ConvTranspose(mut conv) = node.op else { return None };
-        let Weight { tensor, dequantise } = weight(graph, &links, node.inputs[1])?;
-        let zero_point = dequantise.and_then(|(_, ids)| graph.constant(*ids.get(1)?));
+        let Weight { tensor, dequantize } = weight(graph, &links, node.inputs[1])?;
+        let zero_point = dequantize.and_then(|(_, ids)| graph.constant(*ids.get(1)?));
         if zero_point.is_some_and(|tensor| tensor.doubles().iter().any(|&value| value != 0.0)) {
             return None;
         }
@@ -246,7 +246,7 @@ pub(super) fn needless_taps(graph: &mut Graph) -> bool {
         let places: Vec<usize> = (0..values.len()).filter(|&at| !is_last(axis, at)).collect();
         let mut shape = tensor.shape().to_vec();
         shape[axis + 2] -= 1;
-        let parameters = dequantise.map(|(axis, ids)| (axis, ids.to_vec()));
+        let parameters = dequantize.map(|(axis, ids)| (axis, ids.to_vec()));
         Some((conv, tensor.gather(shape, &places)?, parameters))
     });
     let Some((index, (conv, tensor, parameters))) = found else { return false };
@@ -260,7 +260,7 @@ mod tests {
     use super::*;
     use crate::graph::interpret::Array;
     use crate::graph::{Activation, Convolution, DepthOrder, Element, Elements, Output, Window, interpret};
-    use crate::passes::{depth_to_space, optimise};
+    use crate::passes::{depth_to_space, optimize};
     use latent_runtime::rng::Rng;
 
     fn random(rng: &mut Rng, shape: &[usize]) -> Tensor {
@@ -273,8 +273,8 @@ mod tests {
         graph.add_input("x", Element::F32, shape.to_vec())
     }
 
-    /// Optimises the graph; its operators then, the result being what it was but for the order of sums.
-    fn optimised(mut graph: Graph, value: ValueId, rng: &mut Rng, case: &str) -> (Graph, String) {
+    /// Optimizes the graph; its operators then, the result being what it was but for the order of sums.
+    fn optimized(mut graph: Graph, value: ValueId, rng: &mut Rng, case: &str) -> (Graph, String) {
         graph.outputs.push(Output { name: "y".into(), value });
         let shape = graph.shape(graph.inputs[0]);
         let lengths: Vec<usize> =
@@ -282,7 +282,7 @@ mod tests {
         let input = Array::<f64>::from_tensor(&random(rng, &lengths));
         let run = |graph: &Graph| interpret::run(graph, vec![input.clone()]).unwrap().swap_remove(0);
         let before = run(&graph);
-        optimise(&mut graph);
+        optimize(&mut graph);
         let after = run(&graph);
         assert_eq!(before.shape, after.shape, "{case}");
         for (a, b) in before.data.iter().zip(&after.data) {
@@ -327,7 +327,7 @@ mod tests {
             graph.outputs.push(Output { name: "y".into(), value });
             assert_eq!(depth_to_space(&mut graph), 1, "{case}");
             graph.outputs.clear();
-            let (graph, names) = optimised(graph, value, &mut rng, &case);
+            let (graph, names) = optimized(graph, value, &mut rng, &case);
             assert_eq!(names, "ConvTranspose", "{case}");
             let Op::ConvTranspose(found) = graph.nodes[0].op else { unreachable!() };
             // Taps that nothing is cut off behind stay, though they are zeros.
@@ -380,7 +380,7 @@ mod tests {
                 let slices = [2, 3].map(|axis| Slice { axis, start: kept.start, end: kept.end });
                 value = graph.add_node("cut", Op::Slice(slices.to_vec()), vec![value], "cut").unwrap();
             }
-            let (_, names) = optimised(graph, value, &mut rng, &format!("case {at}"));
+            let (_, names) = optimized(graph, value, &mut rng, &format!("case {at}"));
             let tanh =
                 if expected.ends_with(" DepthToSpace") && !expected.contains("and") { " Tanh" } else { "" };
             assert_eq!(names, format!("{expected}{tanh}"), "case {at}");

@@ -76,7 +76,7 @@ impl Net {
         self.node(Op::Reshape(dims), &[x])
     }
 
-    /// Optimises, compares results in f64 for a batch of 2, and returns the operators that are left, each with a letter
+    /// Optimizes, compares results in f64 for a batch of 2, and returns the operators that are left, each with a letter
     /// for each part of its epilogue.
     fn check(mut self, outputs: &[ValueId]) -> String {
         for &value in outputs {
@@ -90,7 +90,7 @@ impl Net {
         let data = (0..shape.iter().product()).map(|_| f64::from(self.rng.uniform(-2.0, 2.0))).collect();
         let x = Array { shape, data };
         let before = interpret::run(&self.graph, vec![x.clone()]).unwrap();
-        optimise(&mut self.graph);
+        optimize(&mut self.graph);
         let after = interpret::run(&self.graph, vec![x]).unwrap();
         for (before, after) in before.iter().zip(&after) {
             assert_eq!(before.shape, after.shape);
@@ -258,7 +258,7 @@ fn transposes_meet_their_inverse_or_go_into_weights() {
 }
 
 #[test]
-fn composite_operators_are_recognised() {
+fn composite_operators_are_recognized() {
     let mut net = Net::new();
     let x = net.input(&[6]);
     let norm = net.node(Op::Reduce(Reduce { kind: ReduceKind::L2, axes: vec![1], keep: true }), &[x]);

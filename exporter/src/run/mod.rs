@@ -13,7 +13,7 @@ pub use run_json::{
     Architecture, Data, Description, Distribution, FORMAT, Image, Latent, Progress, RunJson, RunKind,
     Training,
 };
-pub use simclr_json::{Block, Normalisation, Projection, SimclrJson, Stage, Stem};
+pub use simclr_json::{Block, Normalization, Projection, SimclrJson, Stage, Stem};
 pub use weights::{Tensor, Weights};
 
 /// Why a run cannot be read.

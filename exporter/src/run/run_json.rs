@@ -186,7 +186,7 @@ pub enum Distribution {
 /// Size and value range of the images.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 pub struct Image {
-    /// 1 for grey, 3 for colour.
+    /// 1 for gray, 3 for color.
     pub channels: usize,
     /// Rows.
     pub height: usize,

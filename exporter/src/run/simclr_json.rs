@@ -25,10 +25,11 @@ pub struct SimclrJson {
     pub stages: Vec<Stage>,
     /// The projection head.
     pub projection: Projection,
-    /// The images, before they are normalised.
+    /// The images, before they are normalized.
     pub image: Image,
-    /// What the encoder's input is normalised with.
-    pub normalisation: Normalisation,
+    /// What the encoder's input is normalized with.
+    #[serde(alias = "normalisation")]
+    pub normalization: Normalization,
     /// The loss's temperature.
     pub temperature: f64,
     /// The data it was trained on.
@@ -90,7 +91,7 @@ pub struct Projection {
 
 /// (x - mean) / std for each channel.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct Normalisation {
+pub struct Normalization {
     /// The means.
     pub mean: Vec<f32>,
     /// The standard deviations.
@@ -137,20 +138,20 @@ impl Description for SimclrJson {
                 self.outputs()
             ));
         }
-        let Normalisation { mean, std } = &self.normalisation;
+        let Normalization { mean, std } = &self.normalization;
         let channels = self.image.channels;
         if mean.len() != channels || std.len() != channels {
             return Err(format!(
-                "normalisation has {} means and {} deviations, expected one of each for {channels} channels",
+                "normalization has {} means and {} deviations, expected one of each for {channels} channels",
                 mean.len(),
                 std.len()
             ));
         }
         if !mean.iter().all(|mean| mean.is_finite()) {
-            return Err("normalisation.mean holds a value that is not finite".into());
+            return Err("normalization.mean holds a value that is not finite".into());
         }
         if let Some(std) = std.iter().find(|std| !(std.is_normal() && **std > 0.0)) {
-            return Err(format!("normalisation.std holds {std}, expected positive numbers"));
+            return Err(format!("normalization.std holds {std}, expected positive numbers"));
         }
         Ok(())
     }
@@ -165,14 +166,14 @@ mod tests {
         "encoder":"small","features":128,"stem":{"width":32,"kernel":3,"stride":1},
         "stages":[{"block":"basic","width":64,"blocks":2,"stride":2},{"block":"bottleneck","width":32,"blocks":1,"stride":1}],
         "projection":{"hidden":512,"out":128},"image":{"channels":3,"height":32,"width":32,"low":0.0,"high":1.0},
-        "normalisation":{"mean":[0.4914,0.4822,0.4465],"std":[0.2023,0.1994,0.2010]},"loss":"nt-xent","temperature":0.5,
+        "normalization":{"mean":[0.4914,0.4822,0.4465],"std":[0.2023,0.1994,0.2010]},"loss":"nt-xent","temperature":0.5,
         "data":{"name":"cifar10"},"progress":{"iteration":10,"epoch":1.0},"figures":{"knn":0.5}}"#;
 
     #[test]
     fn reads_what_the_trainer_writes() {
         let run: SimclrJson = parse(GOOD.as_bytes()).unwrap();
         assert_eq!((run.kind, run.stages[1].block), (RunKind::Simclr, Block::Bottleneck));
-        assert_eq!((run.outputs(), run.normalisation.mean[2]), (128, 0.4465));
+        assert_eq!((run.outputs(), run.normalization.mean[2]), (128, 0.4465));
     }
 
     #[test]
@@ -185,7 +186,7 @@ mod tests {
             (r#""blocks":1"#, r#""blocks":1000"#, "stages[1].blocks is 1000"),
             (r#""features":128"#, r#""features":512"#, "features is 512, but the last stage has 128"),
             (r#"0.4914,"#, "", "2 means and 3 deviations, expected one of each for 3 channels"),
-            ("0.2023", "0.0", "normalisation.std holds 0"),
+            ("0.2023", "0.0", "normalization.std holds 0"),
             (r#""height":32"#, r#""height":0"#, "image.height is 0"),
             (r#""out":128"#, r#""out":0"#, "projection.out is 0"),
         ];

@@ -6,7 +6,7 @@
 //! |m - n|^2 + tr A + tr B - 2 tr (A B)^(1/2), for means m, n and covariances A, B.
 //!
 //! With A = L L' and B = K K', the last trace is the sum of the singular values of L' K. They come with the precision of
-//! their largest, whereas roots of the eigenvalues of A B would have half as many digits: what quantisation changes is little.
+//! their largest, whereas roots of the eigenvalues of A B would have half as many digits: what quantization changes is little.
 
 /// Mean and covariance of features.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,11 +27,11 @@ impl Gaussian {
             mean.iter_mut().zip(example).for_each(|(mean, value)| *mean += value / count);
         }
         let mut covariance: Vec<Vec<f64>> = (0..dimension).map(|row| vec![0.0; row + 1]).collect();
-        let mut centred = vec![0.0; dimension];
+        let mut centered = vec![0.0; dimension];
         for example in examples {
-            centred.iter_mut().zip(example).zip(&mean).for_each(|((to, value), mean)| *to = value - mean);
-            for (row, &factor) in covariance.iter_mut().zip(&centred) {
-                row.iter_mut().zip(&centred).for_each(|(sum, value)| *sum += factor * value);
+            centered.iter_mut().zip(example).zip(&mean).for_each(|((to, value), mean)| *to = value - mean);
+            for (row, &factor) in covariance.iter_mut().zip(&centered) {
+                row.iter_mut().zip(&centered).for_each(|(sum, value)| *sum += factor * value);
             }
         }
         covariance.iter_mut().flatten().for_each(|sum| *sum /= (count - 1.0).max(1.0));

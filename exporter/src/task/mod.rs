@@ -1,9 +1,9 @@
-//! What quantisation costs in the task's own unit: for a generator, how far its images' distribution moves; for an
-//! encoder, how many pictures fewer their nearest neighbours tell the class of.
+//! What quantization costs in the task's own unit: for a generator, how far its images' distribution moves; for an
+//! encoder, how many pictures fewer their nearest neighbors tell the class of.
 
 mod features;
 mod frechet;
-mod neighbours;
+mod neighbors;
 mod runner;
 
 use latent_runtime::backend::RunError;
@@ -12,11 +12,11 @@ use latent_runtime::native::LoadError;
 use serde::Serialize;
 
 use crate::graph::{Dim, Graph};
-use crate::quantise::{DataError, Pictures, QuantiseError, Samples};
+use crate::quantize::{DataError, Pictures, QuantizeError, Samples};
 
 pub use features::Features;
 pub use frechet::Gaussian;
-pub use neighbours::{NEIGHBOURS, TEMPERATURE};
+pub use neighbors::{NEIGHBORS, TEMPERATURE};
 pub use runner::Runner;
 
 /// Why there is no figure.
@@ -28,7 +28,7 @@ pub enum TaskError {
     Data(#[from] DataError),
     /// A graph cannot be evaluated.
     #[error(transparent)]
-    Definition(#[from] QuantiseError),
+    Definition(#[from] QuantizeError),
     /// The engine does not load what the exporter packed.
     #[error("the packed model cannot be loaded: {0}")]
     Load(#[from] LoadError),
@@ -75,8 +75,8 @@ pub struct FrechetReport {
     pub features: String,
     /// How many numbers that is for each.
     pub dimension: usize,
-    /// From the float model's images to the quantised model's.
-    pub quantised: f64,
+    /// From the float model's images to the quantized model's.
+    pub quantized: f64,
     /// From the float model's images to as many others of its own: what is left when nothing but the latents differ.
     pub other_latents: Option<f64>,
     /// To real pictures.
@@ -90,25 +90,25 @@ pub struct ReferenceReport {
     pub samples: usize,
     /// From the float model's images.
     pub float: f64,
-    /// From the quantised model's.
-    pub quantised: f64,
+    /// From the quantized model's.
+    pub quantized: f64,
 }
 
-/// How often the neighbours of a picture's embedding have its class. Each picture is left out in turn; the others vote.
+/// How often the neighbors of a picture's embedding have its class. Each picture is left out in turn; the others vote.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct KnnReport {
     /// How many pictures.
     pub samples: usize,
     /// How many classes.
     pub classes: usize,
-    /// How many neighbours vote.
-    pub neighbours: usize,
+    /// How many neighbors vote.
+    pub neighbors: usize,
     /// The temperature of the vote.
     pub temperature: f32,
     /// Part of the pictures whose class the float model's embeddings tell, 0 to 1.
     pub float: f64,
-    /// The same for the quantised model.
-    pub quantised: f64,
+    /// The same for the quantized model.
+    pub quantized: f64,
     /// Part of the pictures that both give the same class, right or wrong.
     pub same: f64,
 }
@@ -170,7 +170,7 @@ impl Reference {
 /// # Errors
 /// When a model does not run or `reference` cannot be read.
 pub fn frechet(
-    [float, quantised]: [&mut Runner; 2],
+    [float, quantized]: [&mut Runner; 2],
     latents: &Samples,
     others: Option<&Samples>,
     reference: Option<&Reference>,
@@ -186,7 +186,7 @@ pub fn frechet(
         Ok::<_, TaskError>(Gaussian::of(&all, dimension))
     };
     let of_float = gaussian(float, latents, features)?;
-    let of_quantised = gaussian(quantised, latents, features)?;
+    let of_quantized = gaussian(quantized, latents, features)?;
     let other_latents = match others {
         None => None,
         Some(others) => Some(of_float.distance(&gaussian(float, others, features)?)),
@@ -198,7 +198,7 @@ pub fn frechet(
             Some(ReferenceReport {
                 samples: reference.len(),
                 float: real.distance(&of_float),
-                quantised: real.distance(&of_quantised),
+                quantized: real.distance(&of_quantized),
             })
         }
     };
@@ -206,19 +206,19 @@ pub fn frechet(
         samples: latents.count,
         features: features.to_string(),
         dimension,
-        quantised: of_float.distance(&of_quantised),
+        quantized: of_float.distance(&of_quantized),
         other_latents,
         reference,
     })
 }
 
-/// Compares what the neighbours of `pictures` say of their classes, the names of their folders, by the embeddings of two
+/// Compares what the neighbors of `pictures` say of their classes, the names of their folders, by the embeddings of two
 /// encoders. `None` when there are fewer than two classes.
 ///
 /// # Errors
 /// When a model does not run or a picture cannot be read.
 pub fn knn(
-    [float, quantised]: [&mut Runner; 2],
+    [float, quantized]: [&mut Runner; 2],
     pictures: &Pictures,
 ) -> Result<Option<KnnReport>, TaskError> {
     let names = pictures.classes();
@@ -233,16 +233,16 @@ pub fn knn(
     let mut embeddings = [Vec::new(), Vec::new()];
     for from in (0..pictures.len()).step_by(AT_ONCE) {
         let some = pictures.read(from..pictures.len().min(from + AT_ONCE))?;
-        for (runner, all) in [&mut *float, &mut *quantised].into_iter().zip(&mut embeddings) {
+        for (runner, all) in [&mut *float, &mut *quantized].into_iter().zip(&mut embeddings) {
             runner.run_in_parts(&some, AT_ONCE, |embeddings| {
                 all.extend_from_slice(embeddings);
                 Ok(())
             })?;
         }
     }
-    let [said_by_float, said_by_quantised] = {
-        let [float, quantised] = &embeddings;
-        [neighbours::classes(float, &labels)?, neighbours::classes(quantised, &labels)?]
+    let [said_by_float, said_by_quantized] = {
+        let [float, quantized] = &embeddings;
+        [neighbors::classes(float, &labels)?, neighbors::classes(quantized, &labels)?]
     };
     let part = |is: &dyn Fn(usize) -> bool| {
         (0..labels.len()).filter(|&at| is(at)).count() as f64 / labels.len() as f64
@@ -250,10 +250,10 @@ pub fn knn(
     Ok(Some(KnnReport {
         samples: labels.len(),
         classes: classes.len(),
-        neighbours: NEIGHBOURS.min(labels.len() - 1),
+        neighbors: NEIGHBORS.min(labels.len() - 1),
         temperature: TEMPERATURE,
         float: part(&|at| said_by_float[at] == Some(labels[at])),
-        quantised: part(&|at| said_by_quantised[at] == Some(labels[at])),
-        same: part(&|at| said_by_float[at] == said_by_quantised[at]),
+        quantized: part(&|at| said_by_quantized[at] == Some(labels[at])),
+        same: part(&|at| said_by_float[at] == said_by_quantized[at]),
     }))
 }

@@ -10,8 +10,8 @@ use super::TaskError;
 use crate::graph::Graph;
 use crate::graph::interpret;
 use crate::pack::{FloatPrecision, pack_graph};
-use crate::passes::optimise;
-use crate::quantise::{Samples, in_batches};
+use crate::passes::optimize;
+use crate::quantize::{Samples, in_batches};
 
 /// Runs one graph.
 #[derive(Debug)]
@@ -28,11 +28,11 @@ impl Runner {
     /// # Errors
     /// When the engine does not load what was packed: a fault of this project.
     pub fn of(graph: &Graph, metadata: &ModelMetadata) -> Result<Runner, TaskError> {
-        let mut optimised = graph.clone();
-        optimise(&mut optimised);
-        Ok(match pack_graph(&optimised, metadata, FloatPrecision::F32) {
+        let mut optimized = graph.clone();
+        optimize(&mut optimized);
+        Ok(match pack_graph(&optimized, metadata, FloatPrecision::F32) {
             Ok(packed) => Runner::Engine(Box::new(NativeBackend::from_bytes(&packed, &options())?)),
-            Err(_) => Runner::Definition(Box::new(optimised)),
+            Err(_) => Runner::Definition(Box::new(optimized)),
         })
     }
 

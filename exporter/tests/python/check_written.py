@@ -1,7 +1,7 @@
 """Checks models that were written beside the ones they come from: python check_written.py FOLDER
 
 Each folder in FOLDER has input_0.pb and output_0.pb, and models that are to give this output: written.onnx,
-optimised.onnx and half.onnx. Runs ONNX's checker and ONNX Runtime on each. Exits with 1 when a check fails or an output
+optimized.onnx and half.onnx. Runs ONNX's checker and ONNX Runtime on each. Exits with 1 when a check fails or an output
 is further off than its precision explains.
 """
 
@@ -13,7 +13,7 @@ import onnx
 import onnxruntime
 from onnx import numpy_helper
 
-TOLERANCES = {"written.onnx": 1e-5, "optimised.onnx": 1e-5, "half.onnx": 5e-3}
+TOLERANCES = {"written.onnx": 1e-5, "optimized.onnx": 1e-5, "half.onnx": 5e-3}
 
 
 def shapes(values):

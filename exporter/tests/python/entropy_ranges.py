@@ -2,7 +2,7 @@
 
     python entropy_ranges.py
 
-prints the table of `src/quantise/entropy.rs`. The definition is that of `_compute_amax_entropy` in NVIDIA's
+prints the table of `src/quantize/entropy.rs`. The definition is that of `_compute_amax_entropy` in NVIDIA's
 pytorch-quantization toolkit (calib/histogram.py), for 256 levels and for both sides of zero; intervals that hold only
 values from beyond count as filled, as in ONNX Runtime's `get_entropy_threshold`.
 """
@@ -62,7 +62,7 @@ def best(counts):
     ]
     found = np.array([divergence(counts, *both) for both in ranges])
     least = len(found) - 1 - int(np.argmin(found[::-1]))
-    # How clear it is: the next best that is not its neighbour.
+    # How clear it is: the next best that is not its neighbor.
     others = np.delete(found, range(max(least - 1, 0), min(least + 2, len(found))))
     return ranges[least], found[least], others.min(initial=np.inf)
 

@@ -73,7 +73,7 @@ class Block(nn.Module):
 
 
 class Encoder(nn.Module):
-    """A small ResNet whose features are normalised, as SimCLR's are."""
+    """A small ResNet whose features are normalized, as SimCLR's are."""
 
     def __init__(self):
         super().__init__()
@@ -159,7 +159,7 @@ MODELS = {
 }
 
 
-def randomise(model):
+def randomize(model):
     """Running statistics and scales that matter."""
     for module in model.modules():
         if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
@@ -180,7 +180,7 @@ def main():
     for name, make in MODELS.items():
         torch.manual_seed(0)
         model, shape = make()
-        randomise(model)
+        randomize(model)
         model.eval()
         x = torch.rand(3, *shape) * 2 - 1
         with torch.no_grad():

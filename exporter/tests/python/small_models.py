@@ -75,7 +75,7 @@ def main():
         return [node("QuantizeLinear", [value, "s", "z"], [name + "_q"]),
                 node("DequantizeLinear", [name + "_q", "s", "z"], [name])]
 
-    save(out, "quantised", [
+    save(out, "quantized", [
         *rounded("x", "a"),
         node("DequantizeLinear", ["w1", "ws1"], ["dw1"], axis=0),
         node("DequantizeLinear", ["b1", "bs1"], ["db1"], axis=0),

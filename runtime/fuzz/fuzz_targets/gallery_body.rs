@@ -1,6 +1,6 @@
 //! What the fuzzer does with its bytes; a test of the runtime does the same with its corpus (`tests/fuzz.rs`).
 
-use latent_runtime::gallery::{Gallery, GalleryView, Neighbour, Storage, Vote, bytes_for};
+use latent_runtime::gallery::{Gallery, GalleryView, Neighbor, Storage, Vote, bytes_for};
 
 /// How far the bytes got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,8 +45,8 @@ fn search(view: &GalleryView<'_>) {
         let query: Vec<f32> =
             (0..dimension).map(|at| if at % 3 == 0 { value } else { 0.25 * value }).collect();
         for room in [0, 1, 5] {
-            let mut neighbours = vec![Neighbour::default(); room];
-            let Ok(found) = view.nearest(&query, &mut neighbours) else { continue };
+            let mut neighbors = vec![Neighbor::default(); room];
+            let Ok(found) = view.nearest(&query, &mut neighbors) else { continue };
             assert_eq!(found.len(), room.min(len));
             assert!(found.iter().all(|near| view.label(near.index) == Some(near.label)));
             // To the rounding of the shortest vectors that are accepted.
@@ -54,7 +54,7 @@ fn search(view: &GalleryView<'_>) {
             assert!(found.is_sorted_by(|a, b| a.similarity >= b.similarity), "{found:?}");
             for temperature in [0.07, 1e-38, f32::MAX, 0.0, -1.0, f32::NAN] {
                 let mut votes = [Vote::default(); 2];
-                let Ok(votes) = view.classify(&query, temperature, &mut neighbours, &mut votes) else {
+                let Ok(votes) = view.classify(&query, temperature, &mut neighbors, &mut votes) else {
                     continue;
                 };
                 let shares: f32 = votes.iter().map(|vote| vote.share).sum();

@@ -36,7 +36,7 @@ mod tests {
 
     #[test]
     fn check_values() {
-        // The check value of the CRC catalogue, and the empty message.
+        // The check value of the CRC catalog, and the empty message.
         for (bytes, expected) in [(&b"123456789"[..], 0xCBF4_3926), (b"", 0)] {
             assert_eq!(crc32(bytes), expected);
             assert_eq!(table(bytes), expected);

@@ -25,7 +25,7 @@ pub(super) mod number {
     pub(in crate::format) const PAD: u32 = 9;
     pub(in crate::format) const RESIZE: u32 = 10;
     pub(in crate::format) const SOFTMAX: u32 = 11;
-    pub(in crate::format) const L2_NORMALISE: u32 = 12;
+    pub(in crate::format) const L2_NORMALIZE: u32 = 12;
     pub(in crate::format) const REORDER: u32 = 13;
 }
 
@@ -355,7 +355,7 @@ impl<'a> Reader<'a, '_> {
                         return Err(self.shapes("the last window of the pool lies outside the input"));
                     }
                 }
-                if kind == PoolKind::Max && !same_quantisation(input, output) {
+                if kind == PoolKind::Max && !same_quantization(input, output) {
                     return Err(self.types());
                 }
                 if input.kind != output.kind && output.kind == ValueType::U8 {
@@ -458,16 +458,16 @@ impl<'a> Reader<'a, '_> {
                 }
                 Kind::Resize { scale, coordinates, interpolation }
             }
-            number::SOFTMAX | number::L2_NORMALISE if !input.same_shape(output) => {
+            number::SOFTMAX | number::L2_NORMALIZE if !input.same_shape(output) => {
                 return Err(self.shapes("input and output have different shapes"));
             }
             number::SOFTMAX => Kind::Softmax,
-            number::L2_NORMALISE => {
+            number::L2_NORMALIZE => {
                 let epsilon = self.float(field::ARGUMENTS);
                 if !(epsilon >= 0.0 && epsilon.is_finite()) {
                     return Err(self.parameter("epsilon"));
                 }
-                Kind::L2Normalise { epsilon }
+                Kind::L2Normalize { epsilon }
             }
             number::REORDER => {
                 if input.logical() != output.logical() {
@@ -519,7 +519,7 @@ pub(super) fn can_be_winograd(
         && input.kind == ValueType::F32
 }
 
-fn same_quantisation(a: &Value<'_>, b: &Value<'_>) -> bool {
+fn same_quantization(a: &Value<'_>, b: &Value<'_>) -> bool {
     (a.kind, a.scale.to_bits(), a.zero_point) == (b.kind, b.scale.to_bits(), b.zero_point)
 }
 

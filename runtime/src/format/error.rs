@@ -131,7 +131,7 @@ pub enum FormatError {
         name: Name,
     },
     /// A value's scale is not a positive, finite, normal number, or its zero point is above 255; or a float value has either.
-    ValueQuantisation {
+    ValueQuantization {
         /// The value.
         name: Name,
     },
@@ -275,7 +275,7 @@ impl fmt::Display for FormatError {
             }
             Self::ValueType { name, found } => write!(f, "value {name} has unknown type {found}"),
             Self::ValueShape { name } => write!(f, "value {name} has an extent of zero or is too large"),
-            Self::ValueQuantisation { name } => write!(f, "value {name} has an impossible scale or zero point"),
+            Self::ValueQuantization { name } => write!(f, "value {name} has an impossible scale or zero point"),
             Self::ValueOffset { name, found, arena } => write!(
                 f,
                 "value {name} at byte {found} leaves the arena of {arena} bytes or is not at a multiple of 64"

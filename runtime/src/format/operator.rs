@@ -217,7 +217,7 @@ pub enum Coordinates {
     AlignCorners,
 }
 
-/// How a resize makes a value from the neighbours of that place.
+/// How a resize makes a value from the neighbors of that place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interpolation {
     /// The nearest; halves go down.
@@ -311,7 +311,7 @@ pub enum Kind<'a> {
     /// Softmax over channels at each pixel.
     Softmax,
     /// Division by the Euclidean norm over channels (at least `epsilon`) at each pixel.
-    L2Normalise {
+    L2Normalize {
         /// The least divisor.
         epsilon: f32,
     },
@@ -334,7 +334,7 @@ impl Kind<'_> {
             Self::Pad { .. } => "pad",
             Self::Resize { .. } => "resize",
             Self::Softmax => "softmax",
-            Self::L2Normalise { .. } => "L2 normalise",
+            Self::L2Normalize { .. } => "L2 normalize",
             Self::Reorder => "reorder",
         }
     }

@@ -21,14 +21,14 @@ pub(super) fn plan(buffers: &[Buffer]) -> (Vec<usize>, usize) {
     let mut total = 0;
     for index in order {
         let buffer = buffers[index];
-        let mut neighbours: Vec<(usize, usize)> = placed
+        let mut neighbors: Vec<(usize, usize)> = placed
             .iter()
             .filter(|&&other| buffers[other].first <= buffer.last && buffer.first <= buffers[other].last)
             .map(|&other| (offsets[other], offsets[other] + buffers[other].bytes))
             .collect();
-        neighbours.sort_unstable();
+        neighbors.sort_unstable();
         let mut at = 0;
-        for (start, end) in neighbours {
+        for (start, end) in neighbors {
             if at + buffer.bytes <= start {
                 break;
             }

@@ -80,7 +80,7 @@ fn varied() -> Vec<u8> {
     let depthwise = vec![0.1; 8 * 9];
     let spec = LayerSpec::new(PlainWeights::F16(&depthwise), PlainBias::None);
     let i = builder.convolution("depthwise", h, window, 8, spec).unwrap();
-    let j = builder.l2_normalise("l2", i, 1e-6, Element::F32).unwrap();
+    let j = builder.l2_normalize("l2", i, 1e-6, Element::F32).unwrap();
     let k = builder.softmax("softmax", j, Element::U8 { scale: 1.0 / 255.0, zero_point: 0 }).unwrap();
     let l = builder.reshape("reshape", k, [4, 4, 2]).unwrap();
     builder.output(l, "y", &[32]).unwrap();
@@ -156,11 +156,11 @@ fn every_rule_has_a_file_that_breaks_it() {
             let at = value_at(b, 1, value::WIDTH);
             set(b, at, 1 << 20);
         }),
-        ("ValueQuantisation", |b| {
+        ("ValueQuantization", |b| {
             let at = value_at(b, 1, value::SCALE);
             set(b, at, 0);
         }),
-        ("ValueQuantisation", |b| {
+        ("ValueQuantization", |b| {
             let at = value_at(b, 1, value::ZERO_POINT);
             set(b, at, 256);
         }),

@@ -67,9 +67,9 @@ pub struct Value<'a> {
     pub first: usize,
     /// The time at which it is last read; one more than the last operator's for the output.
     pub last: usize,
-    /// The step of a quantised value; 1 for a float.
+    /// The step of a quantized value; 1 for a float.
     pub scale: f32,
-    /// What stands for zero in a quantised value; 0 for a float.
+    /// What stands for zero in a quantized value; 0 for a float.
     pub zero_point: u8,
 }
 
@@ -167,7 +167,7 @@ impl<'a> Value<'a> {
             ValueType::U8 => scale.is_normal() && scale > 0.0 && zero_point <= 255,
         };
         if !plausible {
-            return Err(FormatError::ValueQuantisation { name: error_name() });
+            return Err(FormatError::ValueQuantization { name: error_name() });
         }
         if get(field::RESERVED) != 0 {
             return Err(FormatError::Reserved { section: "values" });

@@ -1,7 +1,7 @@
-//! A gallery of labelled embeddings: with it a device learns new classes from a few examples, without training.
+//! A gallery of labeled embeddings: with it a device learns new classes from a few examples, without training.
 //!
 //! An encoder gives each image an embedding; a [`Gallery`] keeps some of them with labels, in memory that the caller gives,
-//! and tells the label of another embedding from its nearest neighbours: the k most similar examples vote, each with
+//! and tells the label of another embedding from its nearest neighbors: the k most similar examples vote, each with
 //! weight exp(similarity / temperature), as in the usual check of contrastive encoders (Z. Wu et al., "Unsupervised Feature
 //! Learning via Non-Parametric Instance Discrimination", 2018). Similarity is the cosine of the angle between two
 //! embeddings; their lengths do not matter.
@@ -9,7 +9,7 @@
 //! Nothing here allocates or panics, and the sums have one order, so that results are the same bits on every target.
 //!
 //! ```
-//! use latent_runtime::gallery::{Gallery, Neighbour, Storage, Vote, bytes_for};
+//! use latent_runtime::gallery::{Gallery, Neighbor, Storage, Vote, bytes_for};
 //!
 //! // On a device: `static MEMORY: [u8; bytes_for(2, Storage::F32, 8)]`.
 //! let mut memory = [0; bytes_for(2, Storage::F32, 8)];
@@ -17,8 +17,8 @@
 //! for (embedding, label) in [([1.0, 0.1], 7), ([0.9, -0.1], 7), ([-0.2, 1.0], 3)] {
 //!     gallery.add(&embedding, label)?;
 //! }
-//! let (mut neighbours, mut votes) = ([Neighbour::default(); 3], [Vote::default(); 2]);
-//! let votes = gallery.classify(&[3.0, 0.5], 0.1, &mut neighbours, &mut votes)?;
+//! let (mut neighbors, mut votes) = ([Neighbor::default(); 3], [Vote::default(); 2]);
+//! let votes = gallery.classify(&[3.0, 0.5], 0.1, &mut neighbors, &mut votes)?;
 //! assert_eq!(votes[0].label, 7);
 //! assert!(votes[0].share > 0.9);
 //! # Ok::<(), latent_runtime::gallery::GalleryError>(())
@@ -40,14 +40,14 @@
 //! | 32 | | the examples one after the other: label (word), 1 / length of the stored vector (f32), its values, then zeros up to a multiple of 4 bytes |
 
 mod error;
-mod neighbours;
+mod neighbors;
 mod record;
 #[cfg(test)]
 mod tests;
 mod view;
 
 pub use error::{GalleryError, GalleryFormatError};
-pub use neighbours::{Neighbour, Vote, vote};
+pub use neighbors::{Neighbor, Vote, vote};
 pub use record::{MAX_DIMENSION, Storage, bytes_for};
 pub use view::GalleryView;
 
@@ -55,7 +55,7 @@ use core::fmt;
 
 use record::{HEADER, Layout};
 
-/// Labelled embeddings in memory of the caller's. See the [module](self).
+/// Labeled embeddings in memory of the caller's. See the [module](self).
 pub struct Gallery<'a> {
     memory: &'a mut [u8],
     layout: Layout,
@@ -168,9 +168,9 @@ impl<'a> Gallery<'a> {
     pub fn nearest<'n>(
         &self,
         query: &[f32],
-        neighbours: &'n mut [Neighbour],
-    ) -> Result<&'n [Neighbour], GalleryError> {
-        self.view().nearest(query, neighbours)
+        neighbors: &'n mut [Neighbor],
+    ) -> Result<&'n [Neighbor], GalleryError> {
+        self.view().nearest(query, neighbors)
     }
 
     /// The likeliest labels; see [`GalleryView::classify`].
@@ -181,10 +181,10 @@ impl<'a> Gallery<'a> {
         &self,
         query: &[f32],
         temperature: f32,
-        neighbours: &mut [Neighbour],
+        neighbors: &mut [Neighbor],
         votes: &'v mut [Vote],
     ) -> Result<&'v [Vote], GalleryError> {
-        self.view().classify(query, temperature, neighbours, votes)
+        self.view().classify(query, temperature, neighbors, votes)
     }
 
     /// Writes the header.

@@ -7,14 +7,14 @@ use crate::rng::Rng;
 /// Random embeddings: `classes` directions, each with noise around it. Embedding and label.
 fn clusters(seed: u64, dimension: usize, classes: u32, count: usize, noise: f32) -> Vec<(Vec<f32>, u32)> {
     let mut rng = Rng::from_seed(seed);
-    let centres: Vec<Vec<f32>> =
+    let centers: Vec<Vec<f32>> =
         (0..classes).map(|_| (0..dimension).map(|_| rng.normal()).collect()).collect();
     (0..count)
         .map(|_| {
             let label = rng.below(classes);
             let length = rng.uniform(0.1, 10.0);
-            let centre = &centres[label as usize];
-            (centre.iter().map(|x| length * (x + noise * rng.normal())).collect(), label)
+            let center = &centers[label as usize];
+            (center.iter().map(|x| length * (x + noise * rng.normal())).collect(), label)
         })
         .collect()
 }
@@ -45,17 +45,17 @@ fn the_nearest_are_those_with_the_largest_cosine() {
                 let mut sorted = cosines.clone();
                 sorted.sort_by(|a, b| b.total_cmp(a));
                 for k in [0, 1, 7, 200, 250] {
-                    let mut room = vec![Neighbour::default(); k];
+                    let mut room = vec![Neighbor::default(); k];
                     let found = gallery.nearest(&query, &mut room).unwrap();
                     assert_eq!(found.len(), k.min(200));
-                    for (place, neighbour) in found.iter().enumerate() {
-                        let said = f64::from(neighbour.similarity);
+                    for (place, neighbor) in found.iter().enumerate() {
+                        let said = f64::from(neighbor.similarity);
                         let what = std::format!("{storage:?}, {dimension} values, place {place} of {k}");
-                        assert!((said - cosines[neighbour.index]).abs() < bound, "{what}");
+                        assert!((said - cosines[neighbor.index]).abs() < bound, "{what}");
                         assert!((said - sorted[place]).abs() < 2.0 * bound, "{what}");
-                        assert_eq!(neighbour.label, examples[neighbour.index].1);
+                        assert_eq!(neighbor.label, examples[neighbor.index].1);
                     }
-                    let ordered = |pair: &[Neighbour]| {
+                    let ordered = |pair: &[Neighbor]| {
                         pair[0].similarity > pair[1].similarity
                             || (pair[0].similarity == pair[1].similarity && pair[0].index < pair[1].index)
                     };
@@ -74,17 +74,17 @@ fn votes_are_weighted_by_similarity() {
     let gallery = filled(&mut memory, Storage::F32, &examples);
     for temperature in [0.05, 0.5, 10.0] {
         for (query, _) in clusters(4, 16, 4, 20, 2.0) {
-            let (mut neighbours, mut votes) = ([Neighbour::default(); 25], [Vote::default(); 4]);
-            let found = gallery.classify(&query, temperature, &mut neighbours, &mut votes).unwrap();
+            let (mut neighbors, mut votes) = ([Neighbor::default(); 25], [Vote::default(); 4]);
+            let found = gallery.classify(&query, temperature, &mut neighbors, &mut votes).unwrap();
             let mut expected = [0.0; 4];
-            for n in &neighbours {
+            for n in &neighbors {
                 expected[n.label as usize] += libm::exp(f64::from(n.similarity) / f64::from(temperature));
             }
             let total: f64 = expected.iter().sum();
             for vote in found {
                 let share = expected[vote.label as usize] / total;
                 assert!((f64::from(vote.share) - share).abs() < 1e-5, "{vote:?}, expected {share}");
-                let nearest = neighbours.iter().find(|n| n.label == vote.label).unwrap();
+                let nearest = neighbors.iter().find(|n| n.label == vote.label).unwrap();
                 assert_eq!(vote.similarity, nearest.similarity);
             }
             assert_eq!(found.len(), expected.iter().filter(|&&sum| sum > 0.0).count());
@@ -92,7 +92,7 @@ fn votes_are_weighted_by_similarity() {
             // Less room: the same labels first.
             let all = found.to_vec();
             let mut two = [Vote::default(); 2];
-            let found = gallery.classify(&query, temperature, &mut neighbours, &mut two).unwrap();
+            let found = gallery.classify(&query, temperature, &mut neighbors, &mut two).unwrap();
             assert_eq!(found, &all[..2.min(all.len())]);
         }
     }
@@ -103,10 +103,10 @@ fn a_few_examples_teach_a_class() {
     for storage in [Storage::F32, Storage::I8] {
         let mut memory = vec![0; bytes_for(32, storage, 20)];
         let gallery = filled(&mut memory, storage, &clusters(5, 32, 4, 20, 0.5));
-        let (mut neighbours, mut votes) = ([Neighbour::default(); 5], [Vote::default(); 1]);
-        // The centres are drawn first, so the same seed has the same ones.
+        let (mut neighbors, mut votes) = ([Neighbor::default(); 5], [Vote::default(); 1]);
+        // The centers are drawn first, so the same seed has the same ones.
         for (query, label) in clusters(5, 32, 4, 200, 0.5).split_off(20) {
-            let found = gallery.classify(&query, 0.1, &mut neighbours, &mut votes).unwrap();
+            let found = gallery.classify(&query, 0.1, &mut neighbors, &mut votes).unwrap();
             assert_eq!(found[0].label, label);
         }
     }
@@ -116,24 +116,24 @@ fn a_few_examples_teach_a_class() {
 fn extreme_temperatures_and_votes_without_examples() {
     let mut memory = [0; bytes_for(2, Storage::F32, 3)];
     let mut gallery = Gallery::new(&mut memory, 2, Storage::F32).unwrap();
-    let (mut neighbours, mut votes) = ([Neighbour::default(); 3], [Vote::default(); 3]);
-    assert_eq!(gallery.classify(&[1.0, 0.0], 0.5, &mut neighbours, &mut votes), Ok(&[][..]));
+    let (mut neighbors, mut votes) = ([Neighbor::default(); 3], [Vote::default(); 3]);
+    assert_eq!(gallery.classify(&[1.0, 0.0], 0.5, &mut neighbors, &mut votes), Ok(&[][..]));
     for (embedding, label) in [([1.0, 0.0], 1), ([0.0, 1.0], 2), ([0.1, 1.0], 2)] {
         gallery.add(&embedding, label).unwrap();
     }
     // The nearest alone decides, then the number of examples.
     for (temperature, label) in [(1e-30, 1), (1e-3, 1), (1e3, 2), (f32::MAX, 2)] {
-        let found = gallery.classify(&[1.0, 0.0], temperature, &mut neighbours, &mut votes).unwrap();
+        let found = gallery.classify(&[1.0, 0.0], temperature, &mut neighbors, &mut votes).unwrap();
         assert_eq!(found[0].label, label, "{temperature}");
         assert!(found.iter().all(|vote| vote.share.is_finite()));
     }
     for found in [0.0, -1.0, f32::INFINITY] {
-        let result = gallery.classify(&[1.0, 0.0], found, &mut neighbours, &mut votes);
+        let result = gallery.classify(&[1.0, 0.0], found, &mut neighbors, &mut votes);
         assert_eq!(result, Err(GalleryError::Temperature { found }));
     }
-    assert!(gallery.classify(&[1.0, 0.0], f32::NAN, &mut neighbours, &mut votes).is_err());
+    assert!(gallery.classify(&[1.0, 0.0], f32::NAN, &mut neighbors, &mut votes).is_err());
     assert_eq!(gallery.classify(&[1.0, 0.0], 1.0, &mut [], &mut votes), Ok(&[][..]));
-    assert_eq!(gallery.classify(&[1.0, 0.0], 1.0, &mut neighbours, &mut []), Ok(&[][..]));
+    assert_eq!(gallery.classify(&[1.0, 0.0], 1.0, &mut neighbors, &mut []), Ok(&[][..]));
 }
 
 #[test]
@@ -153,7 +153,7 @@ fn examples_come_and_go() {
     assert_eq!(gallery.add(&[0.0, 0.0, 1.0], 10), Ok(3));
     assert_eq!(gallery.remove_label(10), 2);
     assert_eq!(gallery.view().labels().collect::<Vec<_>>(), [30, 20]);
-    let mut room = [Neighbour::default(); 4];
+    let mut room = [Neighbor::default(); 4];
     let found = gallery.nearest(&[1.0, 30.0, 0.0], &mut room).unwrap();
     assert_eq!((found.len(), found[0].label), (2, 30));
     gallery.clear();
@@ -187,14 +187,14 @@ fn what_is_no_embedding_is_refused() {
     ];
     for (embedding, expected) in cases {
         assert_eq!(gallery.add(embedding, 1), Err(expected));
-        assert_eq!(gallery.nearest(embedding, &mut [Neighbour::default()]).err(), Some(expected));
+        assert_eq!(gallery.nearest(embedding, &mut [Neighbor::default()]).err(), Some(expected));
     }
     assert!(gallery.is_empty());
     // Far from 1, and yet a direction.
     for (embedding, label) in [([1e-30, 0.0], 1), ([0.0, 1e30], 2)] {
         gallery.add(&embedding, label).unwrap();
     }
-    let mut room = [Neighbour::default(); 2];
+    let mut room = [Neighbor::default(); 2];
     assert_eq!(gallery.nearest(&[1e25, 1e24], &mut room).unwrap()[0].label, 1);
     assert!((room[0].similarity - 1.0 / libm::sqrtf(1.01)).abs() < 1e-6);
 }
@@ -210,7 +210,7 @@ fn bytes_come_back() {
         assert_eq!(kept.len(), bytes_for(13, storage, 9));
         let view = GalleryView::from_bytes(&kept).unwrap();
         assert_eq!((view.len(), view.dimension(), view.storage()), (9, 13, storage));
-        let (mut one, mut other) = ([Neighbour::default(); 9], [Neighbour::default(); 9]);
+        let (mut one, mut other) = ([Neighbor::default(); 9], [Neighbor::default(); 9]);
         let query = &examples[4].0;
         assert_eq!(view.nearest(query, &mut one), gallery.nearest(query, &mut other));
 
@@ -308,7 +308,7 @@ fn bits_are_pinned() {
         let examples = clusters(7, 50, 3, 30, 1.0);
         let mut memory = vec![0; bytes_for(50, storage, 30)];
         let gallery = filled(&mut memory, storage, &examples);
-        let mut room = [Neighbour::default(); 30];
+        let mut room = [Neighbor::default(); 30];
         let found = gallery.nearest(&examples[0].0, &mut room).unwrap();
         let sum = found.iter().fold(0xcbf2_9ce4_8422_2325_u64, |sum, n| {
             (sum ^ u64::from(n.similarity.to_bits())).wrapping_mul(0x0100_0000_01b3)

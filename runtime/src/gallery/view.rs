@@ -1,7 +1,7 @@
 //! A gallery's bytes, checked, to read from.
 
 use super::record::{CHECKED_FROM, HEADER, Layout, MAGIC, Record, VERSION};
-use super::{GalleryError, GalleryFormatError, Neighbour, Storage, Vote, neighbours, vote};
+use super::{GalleryError, GalleryFormatError, Neighbor, Storage, Vote, neighbors, vote};
 use crate::format::crc32;
 
 /// A gallery that is only read: the bytes stay where they are, in flash or in a file.
@@ -91,7 +91,7 @@ impl<'a> GalleryView<'a> {
     }
 
     /// Finds the examples most similar to `query`, the most similar first, of equally similar ones that of the lower index.
-    /// They are as many as `neighbours` has room for, or all there are; that part of `neighbours` is returned.
+    /// They are as many as `neighbors` has room for, or all there are; that part of `neighbors` is returned.
     ///
     /// # Errors
     /// [`GalleryError::Length`], [`GalleryError::NotFinite`] or [`GalleryError::NoDirection`] if `query` is no embedding of
@@ -99,14 +99,14 @@ impl<'a> GalleryView<'a> {
     pub fn nearest<'n>(
         &self,
         query: &[f32],
-        neighbours: &'n mut [Neighbour],
-    ) -> Result<&'n [Neighbour], GalleryError> {
+        neighbors: &'n mut [Neighbor],
+    ) -> Result<&'n [Neighbor], GalleryError> {
         let scale = self.layout.scale_to_unit(query)?;
         let similarities = self.records().map(|record| (record.label, record.similarity(query, scale)));
-        Ok(neighbours::nearest(similarities, neighbours))
+        Ok(neighbors::nearest(similarities, neighbors))
     }
 
-    /// Finds the likeliest labels of `query` by a vote of its nearest neighbours, as many as `neighbours` has room for; see
+    /// Finds the likeliest labels of `query` by a vote of its nearest neighbors, as many as `neighbors` has room for; see
     /// [`vote`]. The part of `votes` that was filled is returned: nothing if the gallery is empty.
     ///
     /// # Errors
@@ -115,10 +115,10 @@ impl<'a> GalleryView<'a> {
         &self,
         query: &[f32],
         temperature: f32,
-        neighbours: &mut [Neighbour],
+        neighbors: &mut [Neighbor],
         votes: &'v mut [Vote],
     ) -> Result<&'v [Vote], GalleryError> {
-        vote(self.nearest(query, neighbours)?, temperature, votes)
+        vote(self.nearest(query, neighbors)?, temperature, votes)
     }
 }
 

@@ -37,9 +37,9 @@ impl Activation {
 
 /// The U8 value of `x` steps: rounded half to even, limited to 0..=255, 0 for NaN.
 ///
-/// Limited first, so that the conversion to an integer is exact everywhere; the one definition of requantisation.
+/// Limited first, so that the conversion to an integer is exact everywhere; the one definition of requantization.
 #[inline(always)]
-pub(crate) fn quantise(x: f32, zero_point: u8) -> u8 {
+pub(crate) fn quantize(x: f32, zero_point: u8) -> u8 {
     // 1.5 * 2^23: adding it leaves the integer, rounded half to even, in the low bits.
     const ROUND: f32 = 12_582_912.0;
     let zero = f32::from(zero_point);
@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quantisation_rounds_half_to_even_and_limits() {
+    fn quantization_rounds_half_to_even_and_limits() {
         let cases = [
             (0.5, 0, 0),
             (1.5, 0, 2),
@@ -167,7 +167,7 @@ mod tests {
             (254.500_02, 0, 255),
         ];
         for (x, zero_point, expected) in cases {
-            assert_eq!(quantise(x, zero_point), expected, "{x} {zero_point}");
+            assert_eq!(quantize(x, zero_point), expected, "{x} {zero_point}");
         }
     }
 }

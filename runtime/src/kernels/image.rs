@@ -1,6 +1,6 @@
 //! Images in memory, channels last: where pixels lie and what their elements mean.
 
-use super::epilogue::{Values, ValuesMut, quantise};
+use super::epilogue::{Values, ValuesMut, quantize};
 use super::geometry::{BLOCK, OutOfBounds, Pixel, Strides};
 
 /// 16 channels of a pixel.
@@ -89,7 +89,7 @@ impl Image {
                 let inverse = 1.0 / self.scale;
                 let mut bytes = [0; BLOCK];
                 for (byte, real) in bytes.iter_mut().zip(block) {
-                    *byte = quantise(real * inverse, self.zero_point);
+                    *byte = quantize(real * inverse, self.zero_point);
                 }
                 values[at..at + lanes].copy_from_slice(&bytes[..lanes]);
             }

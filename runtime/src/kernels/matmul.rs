@@ -3,7 +3,7 @@
 
 use core::ops::Range;
 
-use super::epilogue::{Epilogue, Values, ValuesMut, quantise};
+use super::epilogue::{Epilogue, Values, ValuesMut, quantize};
 use super::geometry::{BLOCK, Geometry, OutOfBounds, Strides};
 use super::tile::{MAX_ROWS, OutputPointer, Pointers, Tile, TileKernel};
 use super::{Engine, Isa, scalar};
@@ -291,7 +291,7 @@ impl<'a> Target<'a> {
         unsafe {
             match self.pointer {
                 OutputPointer::F32(output) => output.add(at).write(y),
-                OutputPointer::U8(output) => output.add(at).write(quantise(y, zero_point)),
+                OutputPointer::U8(output) => output.add(at).write(quantize(y, zero_point)),
             }
         }
     }

@@ -8,7 +8,7 @@ use super::matmul::Weights;
 use super::scalar::arrange::{self, Border, Coordinates, Interpolation};
 use super::scalar::elementwise::{self, Affine, Binary};
 use super::scalar::pool::{self, Axis, Combine};
-use super::scalar::{depthwise, normalise};
+use super::scalar::{depthwise, normalize};
 use super::{Engine, Isa};
 
 /// An operator and its parameters.
@@ -26,7 +26,7 @@ pub(crate) enum Operation<'a> {
     Pad { before: [usize; 2], border: Border },
     Resize { scale: [f32; 2], coordinates: Coordinates, interpolation: Interpolation },
     Softmax,
-    L2Normalise { epsilon: f32 },
+    L2Normalize { epsilon: f32 },
     Reorder,
 }
 
@@ -92,7 +92,7 @@ fn check(
             (fits && from.channels == to.channels, false)
         }
         Operation::Resize { .. } => (from.channels == to.channels, false),
-        Operation::Softmax | Operation::L2Normalise { .. } => (same, false),
+        Operation::Softmax | Operation::L2Normalize { .. } => (same, false),
         Operation::Reorder => {
             (from.channels * from.height * from.width == to.channels * to.height * to.width, false)
         }
@@ -140,9 +140,9 @@ pub(crate) fn compute(
         Operation::Resize { scale, coordinates, interpolation } => {
             arrange::resize(batch, *scale, (*coordinates, *interpolation), (from, input), (to, output));
         }
-        Operation::Softmax => normalise::softmax(batch, (from, input), (to, output)),
-        Operation::L2Normalise { epsilon } => {
-            normalise::l2_normalise(batch, *epsilon, (from, input), (to, output));
+        Operation::Softmax => normalize::softmax(batch, (from, input), (to, output)),
+        Operation::L2Normalize { epsilon } => {
+            normalize::l2_normalize(batch, *epsilon, (from, input), (to, output));
         }
         Operation::Reorder => arrange::reorder(batch, (from, input), (to, output)),
         Operation::Elementwise { .. } | Operation::Binary { .. } => {}

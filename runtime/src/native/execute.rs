@@ -417,7 +417,7 @@ fn step(
             },
         },
         Kind::Softmax => Operation::Softmax,
-        Kind::L2Normalise { epsilon } => Operation::L2Normalise { epsilon: *epsilon },
+        Kind::L2Normalize { epsilon } => Operation::L2Normalize { epsilon: *epsilon },
         Kind::Reorder => Operation::Reorder,
     };
     Ok(operation::run(engine, batch, &operation, (&image(input), source), (&image(output), target))?)

@@ -337,7 +337,7 @@ fn build(case: &LayerCase, mode: Mode) -> Built {
         }
     };
     let _ = taps;
-    // Inputs are multiples of the quantised step, so that all precisions see the same.
+    // Inputs are multiples of the quantized step, so that all precisions see the same.
     let count = case.shape.iter().product();
     let input: Vec<f32> = (0..count).map(|_| (rng.below(200) as f32 - 100.0) / 64.0).collect();
     let int_weights: Vec<i8> = (0..weights_len).map(|_| (rng.below(255) as i32 - 127) as i8).collect();
@@ -753,7 +753,7 @@ fn operator_cases() -> Vec<(&'static str, [usize; 3], Make, Expect)> {
         (make, expect)
     });
     add("l2", [21, 2, 2], {
-        let make: Make = Box::new(|b, x, e| b.l2_normalise("l2", x, 1e-12, e).unwrap());
+        let make: Make = Box::new(|b, x, e| b.l2_normalize("l2", x, 1e-12, e).unwrap());
         let expect: Expect = Box::new(|t| {
             let norm = |y, x| (0..21).map(|c| t.at(c, y, x).powi(2)).sum::<f64>().sqrt();
             Tensor::new(t.shape, |c, y, x| t.at(c, y as isize, x as isize) / norm(y as isize, x as isize))
@@ -836,7 +836,7 @@ fn operators_follow_the_definition_in_both_element_types() {
 /// A small generator with everything in it that the reference generators have.
 pub(crate) fn small_generator(int8: bool) -> Vec<u8> {
     let mut rng = Rng::from_seed(9);
-    let quantised = |scale, zero_point| if int8 { Element::U8 { scale, zero_point } } else { Element::F32 };
+    let quantized = |scale, zero_point| if int8 { Element::U8 { scale, zero_point } } else { Element::F32 };
     let info = ModelInfo {
         kind: ModelKind::Generator,
         latent_size: 6,
@@ -872,12 +872,12 @@ pub(crate) fn small_generator(int8: bool) -> Vec<u8> {
             Form::Convolution(..) => unreachable!(),
         }
     };
-    let z = builder.input("z", &[6], quantised(1.0 / 128.0, 128)).unwrap();
-    let a = layer(&mut builder, z, Form::Dense(10), Activation::Relu, quantised(0.01, 0));
-    let b = layer(&mut builder, a, Form::Dense(18), Activation::Relu, quantised(0.02, 30));
+    let z = builder.input("z", &[6], quantized(1.0 / 128.0, 128)).unwrap();
+    let a = layer(&mut builder, z, Form::Dense(10), Activation::Relu, quantized(0.01, 0));
+    let b = layer(&mut builder, a, Form::Dense(18), Activation::Relu, quantized(0.02, 30));
     let c = builder.reshape("reshape", b, [2, 3, 3]).unwrap();
     let up = WindowSpec::square(4, 2, 1);
-    let d = layer(&mut builder, c, Form::Transposed(up, 5, [6, 6], 1), Activation::Relu, quantised(0.02, 30));
+    let d = layer(&mut builder, c, Form::Transposed(up, 5, [6, 6], 1), Activation::Relu, quantized(0.02, 30));
     let e = layer(&mut builder, d, Form::Transposed(up, 1, [12, 12], 1), Activation::Tanh, Element::F32);
     builder.output(e, "image", &[1, 12, 12]).unwrap();
     builder.finish().unwrap()

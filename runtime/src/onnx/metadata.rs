@@ -53,7 +53,7 @@ impl FromStr for ModelKind {
 /// The shape of one image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ImageShape {
-    /// 1 (grey) or 3 (RGB).
+    /// 1 (gray) or 3 (RGB).
     pub channels: usize,
     /// Rows.
     pub height: usize,

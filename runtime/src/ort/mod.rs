@@ -23,7 +23,7 @@ use crate::per_batch::PerBatch;
 
 const ENGINE: &str = "ONNX Runtime";
 
-/// How ONNX Runtime runs a model. It always optimises the graph as far as it can and runs the nodes one after another.
+/// How ONNX Runtime runs a model. It always optimizes the graph as far as it can and runs the nodes one after another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OrtOptions {
     /// The threads within one node; 0 leaves it to ONNX Runtime, which takes one for each physical core.

@@ -174,7 +174,7 @@ fn generator_metadata(latent_size: usize, image: ImageShape) -> ModelMetadata {
     }
 }
 
-/// 12 latent values to a grey 8x8 image, fully connected.
+/// 12 latent values to a gray 8x8 image, fully connected.
 pub fn vanilla_generator() -> ModelProto {
     let image = ImageShape { channels: 1, height: 8, width: 8 };
     Builder::new(1, "z", &[12])
@@ -228,7 +228,7 @@ pub fn dcgan_generator() -> ModelProto {
         .build("image", &[3, 12, 12], &generator_metadata(12, image))
 }
 
-/// A grey 8x8 image to a raw score, with a convolution and pooling.
+/// A gray 8x8 image to a raw score, with a convolution and pooling.
 pub fn discriminator() -> ModelProto {
     let image = ImageShape { channels: 1, height: 8, width: 8 };
     Builder::new(3, "image", &[1, 8, 8])

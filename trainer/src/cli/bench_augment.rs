@@ -12,7 +12,7 @@ use tch::Device;
 use crate::data::{DataSpec, LoadOptions, Split};
 use crate::device;
 use crate::simclr::augment::{
-    AugmentSettings, DeviceRenderer, Normalisation, Renderer, ViewOptions, ViewSource,
+    AugmentSettings, DeviceRenderer, Normalization, Renderer, ViewOptions, ViewSource,
 };
 
 /// Options of `trainer bench-augment`.
@@ -48,9 +48,9 @@ pub struct BenchAugmentArgs {
 #[derive(Debug, Clone, Copy, ValueEnum, Serialize)]
 #[serde(rename_all = "kebab-case")]
 enum Strength {
-    /// Crops from 0.08 of the area, grey 0.2
+    /// Crops from 0.08 of the area, gray 0.2
     Reference,
-    /// Crops from 0.2 of the area, grey 0.1
+    /// Crops from 0.2 of the area, gray 0.1
     Modern,
 }
 
@@ -80,7 +80,7 @@ pub fn run(args: BenchAugmentArgs) -> anyhow::Result<()> {
         Strength::Reference => AugmentSettings::REFERENCE,
         Strength::Modern => AugmentSettings::MODERN,
     };
-    let by = Normalisation::CIFAR10;
+    let by = Normalization::CIFAR10;
     let renderer = Renderer::new(&data, settings, by)?;
     let what = if device == Device::Cpu || args.what == What::Source { args.what } else { What::Tensors };
 
@@ -92,7 +92,7 @@ pub fn run(args: BenchAugmentArgs) -> anyhow::Result<()> {
         }
         What::Source => {
             let options =
-                ViewOptions { settings, normalisation: by, seed: 0, batch, shuffle: true, start: 0, device };
+                ViewOptions { settings, normalization: by, seed: 0, batch, shuffle: true, start: 0, device };
             let mut source = ViewSource::new(Arc::clone(&data), options)?;
             Box::new(move |index| {
                 source.get(index)?;

@@ -9,7 +9,7 @@ use anyhow::Context;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
-use latent_runtime::atomic::{self, Existing};
+use latent_files::atomic::{self, Existing};
 use latent_runtime::rng::Rng;
 
 use crate::data::fetch::{Event, FetchOptions, SOURCES, fetch, source};
@@ -90,7 +90,7 @@ struct SourceArgs {
     /// Crop and resize every image to this size
     #[arg(long, value_name = "HEIGHTxWIDTH", value_parser = parse_size)]
     resize: Option<(usize, usize)>,
-    /// Turn colour into grey
+    /// Turn color into gray
     #[arg(long)]
     gray: bool,
     /// Seed of drawn data sets, and of the choice of images to show

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::Args;
-use latent_runtime::atomic::{self, Existing};
+use latent_files::atomic::{self, Existing};
 use serde_json::json;
 use tch::Device;
 
@@ -14,7 +14,7 @@ use crate::device;
 use crate::report::confusion::Confusion;
 use crate::report::draw::Picture;
 use crate::report::map::EmbeddingMap;
-use crate::report::neighbours as picture;
+use crate::report::neighbors as picture;
 use crate::simclr::evaluate::{self, Frozen, Spread, Which};
 use crate::simclr::features::spread;
 use crate::simclr::flat;
@@ -44,7 +44,7 @@ Examples:
 pub(super) const EMBEDDINGS_EXAMPLES: &str = "\
 Examples:
   trainer embeddings runs/simclr
-      neighbours.png, map-pca.png and map-tsne.png in runs/simclr/embeddings
+      neighbors.png, map-pca.png and map-tsne.png in runs/simclr/embeddings
   trainer embeddings runs/simclr --checkpoint 0 --out untrained
       the same for the untrained encoder";
 
@@ -53,7 +53,7 @@ Examples:
 pub struct Common {
     /// The run folder
     run: PathBuf,
-    /// Which checkpoint: best (by nearest neighbours), last, or an iteration
+    /// Which checkpoint: best (by nearest neighbors), last, or an iteration
     #[arg(long, value_name = "WHICH", default_value_t = Which::Best)]
     checkpoint: Which,
     /// Data set [default: the run's]
@@ -75,7 +75,7 @@ pub struct Common {
 pub struct KnnArgs {
     #[command(flatten)]
     common: Common,
-    /// Neighbours that vote
+    /// Neighbors that vote
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = number(1, 1 << 20))]
     k: u64,
     /// Temperature of their weights, exp(similarity / T)
@@ -132,12 +132,12 @@ pub struct ProbeArgs {
 pub struct EmbeddingsArgs {
     #[command(flatten)]
     common: Common,
-    /// Test images whose neighbours are shown
+    /// Test images whose neighbors are shown
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = number(1, 100))]
     queries: u64,
-    /// Neighbours of each, among the training images
+    /// Neighbors of each, among the training images
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = number(1, 50))]
-    neighbours: u64,
+    neighbors: u64,
     /// Test images on the maps, spread evenly
     #[arg(long, value_name = "N", default_value_t = 2000, value_parser = number(2, 20_000))]
     points: u64,
@@ -149,7 +149,7 @@ pub struct EmbeddingsArgs {
     force: bool,
 }
 
-/// An encoder and labelled images.
+/// An encoder and labeled images.
 struct Subject {
     frozen: Frozen,
     train: Dataset,
@@ -208,8 +208,8 @@ impl Subject {
     }
 }
 
-/// Classifies by nearest neighbours.
-pub fn neighbours(args: KnnArgs) -> anyhow::Result<()> {
+/// Classifies by nearest neighbors.
+pub fn neighbors(args: KnnArgs) -> anyhow::Result<()> {
     let mut subject = Subject::open(&args.common)?;
     if let Some(bank) = args.bank {
         subject.train = spread(&subject.train, size(bank));
@@ -219,7 +219,7 @@ pub fn neighbours(args: KnnArgs) -> anyhow::Result<()> {
     }
     let vote = Vote { k: i64::try_from(args.k)?, temperature: args.temperature };
     let classes = subject.classes();
-    let measure = |(train, test): (Examples, Examples)| evaluate::neighbours(&train, &test, classes, vote);
+    let measure = |(train, test): (Examples, Examples)| evaluate::neighbors(&train, &test, classes, vote);
     // Each figure is shown as soon as it is known: the next may take minutes.
     let say = |name: &str, found: Accuracy| {
         if !args.json {
@@ -319,20 +319,20 @@ pub fn probe(args: ProbeArgs) -> anyhow::Result<()> {
 }
 
 /// The image at a place, with its class.
-fn labelled(data: &Dataset, place: usize) -> picture::Labelled<'_> {
+fn labeled(data: &Dataset, place: usize) -> picture::Labeled<'_> {
     let Dataset { channels, height, width, .. } = *data;
     let class = data.labels.get(place).and_then(|label| data.class_names.get(*label as usize));
-    picture::Labelled {
+    picture::Labeled {
         picture: Picture { pixels: data.image(place), channels, height, width },
         class: class.map_or("", String::as_str),
     }
 }
 
-/// Draws neighbours and maps.
+/// Draws neighbors and maps.
 pub fn embeddings(args: EmbeddingsArgs) -> anyhow::Result<()> {
     let subject = Subject::open(&args.common)?;
     let folder = args.out.clone().unwrap_or_else(|| args.common.run.join("embeddings"));
-    let files = ["neighbours.png", "map-pca.png", "map-tsne.png"].map(|name| folder.join(name));
+    let files = ["neighbors.png", "map-pca.png", "map-tsne.png"].map(|name| folder.join(name));
     let existing = Existing::forced(args.force);
     for file in &files {
         atomic::check(file, existing)?;
@@ -343,15 +343,15 @@ pub fn embeddings(args: EmbeddingsArgs) -> anyhow::Result<()> {
     let features = |data| -> anyhow::Result<Examples> { Ok(frozen.features(&frozen.images(data)?, false)?) };
     let (bank, wanted, placed) = (features(&subject.train)?, features(&queries)?, features(&points)?);
 
-    let found = knn::nearest(&bank.features, &wanted.features, i64::try_from(args.neighbours)?)?;
+    let found = knn::nearest(&bank.features, &wanted.features, i64::try_from(args.neighbors)?)?;
     let shown: Vec<picture::Query<'_>> = found
         .into_iter()
         .enumerate()
         .map(|(place, nearest)| picture::Query {
-            image: labelled(&queries, place),
+            image: labeled(&queries, place),
             nearest: nearest
                 .into_iter()
-                .map(|(near, alike)| (labelled(&subject.train, near), alike))
+                .map(|(near, alike)| (labeled(&subject.train, near), alike))
                 .collect(),
         })
         .collect();
@@ -359,7 +359,7 @@ pub fn embeddings(args: EmbeddingsArgs) -> anyhow::Result<()> {
     let title = format!("Nearest training images of {}, by {about}", subject.train.name);
     let maps = [
         ("principal components of the features", flat::principal(&placed.features)?),
-        ("t-SNE of the features by their angles, perplexity 30", flat::neighbour_map(&placed.features)?),
+        ("t-SNE of the features by their angles, perplexity 30", flat::neighbor_map(&placed.features)?),
     ];
     let mut pictures = vec![picture::png(&title, &shown)?];
     for (how, map) in &maps {

@@ -102,45 +102,45 @@ pub struct GanArgs {
     /// Crop and resize images to HEIGHTxWIDTH, or to a square
     #[arg(long, value_name = "HxW", value_parser = parse_size, help_heading = "Data")]
     image_size: Option<(usize, usize)>,
-    /// Turn colour into gray
+    /// Turn color into gray
     #[arg(long, help_heading = "Data")]
     gray: bool,
 
     /// Passes over the data [default: 10; 5 for `trainer dcgan`]
-    #[arg(long, value_name = "N", value_parser = positive, allow_negative_numbers = true, conflicts_with = "iterations", help_heading = "Optimisation")]
+    #[arg(long, value_name = "N", value_parser = positive, allow_negative_numbers = true, conflicts_with = "iterations", help_heading = "Optimization")]
     epochs: Option<f64>,
     /// Generator steps, instead of --epochs
-    #[arg(long, value_name = "N", value_parser = number(1, u64::MAX), help_heading = "Optimisation")]
+    #[arg(long, value_name = "N", value_parser = number(1, u64::MAX), help_heading = "Optimization")]
     iterations: Option<u64>,
     /// Images per step [default: 128]
-    #[arg(long, value_name = "N", value_parser = number(1, 1 << 20), help_heading = "Optimisation")]
+    #[arg(long, value_name = "N", value_parser = number(1, 1 << 20), help_heading = "Optimization")]
     batch: Option<u64>,
     /// Adam's step size for both networks [default: 0.001; 0.0001 with --loss wgan-gp]
-    #[arg(long, value_name = "X", value_parser = not_negative, allow_negative_numbers = true, help_heading = "Optimisation")]
+    #[arg(long, value_name = "X", value_parser = not_negative, allow_negative_numbers = true, help_heading = "Optimization")]
     lr: Option<f64>,
     /// Step size for the discriminator alone
-    #[arg(long, value_name = "X", value_parser = not_negative, allow_negative_numbers = true, help_heading = "Optimisation")]
+    #[arg(long, value_name = "X", value_parser = not_negative, allow_negative_numbers = true, help_heading = "Optimization")]
     d_lr: Option<f64>,
     /// Step size for the generator alone
-    #[arg(long, value_name = "X", value_parser = not_negative, allow_negative_numbers = true, help_heading = "Optimisation")]
+    #[arg(long, value_name = "X", value_parser = not_negative, allow_negative_numbers = true, help_heading = "Optimization")]
     g_lr: Option<f64>,
     /// Adam's decay of the mean of gradients [default: 0.5; 0 with --loss wgan-gp]
-    #[arg(long, value_name = "X", value_parser = decay, allow_negative_numbers = true, help_heading = "Optimisation")]
+    #[arg(long, value_name = "X", value_parser = decay, allow_negative_numbers = true, help_heading = "Optimization")]
     beta1: Option<f64>,
     /// Adam's decay of the mean of squared gradients [default: 0.999; 0.9 with --loss wgan-gp]
-    #[arg(long, value_name = "X", value_parser = decay, allow_negative_numbers = true, help_heading = "Optimisation")]
+    #[arg(long, value_name = "X", value_parser = decay, allow_negative_numbers = true, help_heading = "Optimization")]
     beta2: Option<f64>,
     /// Discriminator steps per generator step [default: 1; 5 with --loss wgan-gp]
-    #[arg(long, value_name = "N", value_parser = number(1, 1000), help_heading = "Optimisation")]
+    #[arg(long, value_name = "N", value_parser = number(1, 1000), help_heading = "Optimization")]
     d_steps: Option<u64>,
     /// Weight of the gradient penalty, with --loss wgan-gp [default: 10]
-    #[arg(long, value_name = "X", value_parser = not_negative, allow_negative_numbers = true, help_heading = "Optimisation")]
+    #[arg(long, value_name = "X", value_parser = not_negative, allow_negative_numbers = true, help_heading = "Optimization")]
     gp_weight: Option<f64>,
     /// Keep a moving average of the generator with this decay, such as 0.999
-    #[arg(long, value_name = "DECAY", value_parser = decay, allow_negative_numbers = true, help_heading = "Optimisation")]
+    #[arg(long, value_name = "DECAY", value_parser = decay, allow_negative_numbers = true, help_heading = "Optimization")]
     ema: Option<f64>,
     /// Seed of everything random [default: 0]
-    #[arg(long, value_name = "N", help_heading = "Optimisation")]
+    #[arg(long, value_name = "N", help_heading = "Optimization")]
     seed: Option<u64>,
 
     /// auto, cpu, cuda or cuda:N [default: auto]
@@ -245,7 +245,7 @@ fn start(preset: Preset, args: &GanArgs) -> anyhow::Result<(RunFolder, RunInfo, 
         bail!("--batch {batch} is more than the {train_images} training images of {}", data.source);
     }
     if batch < 2 && net == NetKind::Dcgan {
-        bail!("--batch 1 is too small for the dcgan networks: batch normalisation needs at least 2 images");
+        bail!("--batch 1 is too small for the dcgan networks: batch normalization needs at least 2 images");
     }
     let image =
         Image { channels: data.channels, height: data.height, width: data.width, low: -1.0, high: 1.0 };

@@ -41,13 +41,13 @@ enum Command {
     /// Train an encoder without labels (SimCLR)
     #[command(after_help = simclr::EXAMPLES)]
     Simclr(Box<simclr::SimclrArgs>),
-    /// Classify images by the nearest neighbours that an encoder finds
+    /// Classify images by the nearest neighbors that an encoder finds
     #[command(after_help = evaluate::KNN_EXAMPLES)]
     Knn(evaluate::KnnArgs),
     /// Train a linear layer on an encoder's features, and say how much it learned
     #[command(after_help = evaluate::PROBE_EXAMPLES)]
     Probe(evaluate::ProbeArgs),
-    /// Draw what an encoder takes for alike: nearest neighbours and maps
+    /// Draw what an encoder takes for alike: nearest neighbors and maps
     #[command(after_help = evaluate::EMBEDDINGS_EXAMPLES)]
     Embeddings(evaluate::EmbeddingsArgs),
     /// Draw images from a run's generator
@@ -87,7 +87,7 @@ pub fn main() -> ExitCode {
         Command::Lsgan(args) => gan::run(gan::Preset::Lsgan, args),
         Command::Dcgan(args) => gan::run(gan::Preset::Dcgan, args),
         Command::Simclr(args) => simclr::run(*args),
-        Command::Knn(args) => done(evaluate::neighbours(args)),
+        Command::Knn(args) => done(evaluate::neighbors(args)),
         Command::Probe(args) => done(evaluate::probe(args)),
         Command::Embeddings(args) => done(evaluate::embeddings(args)),
         Command::Sample(args) => done(sample::run(args)),

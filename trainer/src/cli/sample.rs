@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
-use latent_runtime::atomic::{self, Existing};
+use latent_files::atomic::{self, Existing};
 use latent_runtime::rng::Rng;
 
 use crate::checkpoint;

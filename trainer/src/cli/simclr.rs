@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::Args;
-use latent_runtime::atomic::{self, Existing};
+use latent_files::atomic::{self, Existing};
 
 use super::common::{
     INTERRUPTED, Resumed, data_spec, default_threads, device_name, fingerprint, load, not_negative, number,
@@ -18,7 +18,7 @@ use crate::data::{DataSpec, Dataset, LoadOptions, Split};
 use crate::device;
 use crate::gan::options::Amp;
 use crate::run_folder::{self, Data, Image, Progress, RunFolder};
-use crate::simclr::augment::{AugmentSettings, Normalisation};
+use crate::simclr::augment::{AugmentSettings, Normalization};
 use crate::simclr::encoder::{EncoderKind, Projection};
 use crate::simclr::options::{Hyperparameters, OptimizerKind, Preset};
 use crate::simclr::run::{Figures, RunInfo};
@@ -26,7 +26,7 @@ use crate::simclr::show;
 use crate::simclr::train::{self, Job, Outcome};
 use crate::training::{Ending, newest_checkpoint};
 
-/// Training images among which neighbours are looked for, and test images that are classified, on a CPU.
+/// Training images among which neighbors are looked for, and test images that are classified, on a CPU.
 const CPU_CHECK: (usize, usize) = (10_000, 2_000);
 
 /// Images, and views of each, that `--show-augmentations` draws.
@@ -89,28 +89,28 @@ pub struct SimclrArgs {
     grayscale: Option<f64>,
 
     /// Passes over the data [default: 100]
-    #[arg(long, value_name = "N", value_parser = positive, allow_negative_numbers = true, conflicts_with = "iterations", help_heading = "Optimisation")]
+    #[arg(long, value_name = "N", value_parser = positive, allow_negative_numbers = true, conflicts_with = "iterations", help_heading = "Optimization")]
     epochs: Option<f64>,
     /// Steps, instead of --epochs
-    #[arg(long, value_name = "N", value_parser = number(1, u64::MAX), help_heading = "Optimisation")]
+    #[arg(long, value_name = "N", value_parser = number(1, u64::MAX), help_heading = "Optimization")]
     iterations: Option<u64>,
     /// Images per step; there are twice as many views [default: 512; 256 on a CPU; 64 with --preset reference]
-    #[arg(long, value_name = "N", value_parser = number(2, 1 << 16), help_heading = "Optimisation")]
+    #[arg(long, value_name = "N", value_parser = number(2, 1 << 16), help_heading = "Optimization")]
     batch: Option<u64>,
     /// Optimizer [default: sgd; adam with --preset reference]
-    #[arg(long, value_enum, help_heading = "Optimisation")]
+    #[arg(long, value_enum, help_heading = "Optimization")]
     optimizer: Option<OptimizerKind>,
     /// Greatest learning rate [default: 0.06 (lars: 0.3) x batch / 256; adam: 0.001]
-    #[arg(long, value_name = "X", value_parser = not_negative, allow_negative_numbers = true, help_heading = "Optimisation")]
+    #[arg(long, value_name = "X", value_parser = not_negative, allow_negative_numbers = true, help_heading = "Optimization")]
     lr: Option<f64>,
     /// Weight decay [default: 0.0005; lars and adam: 0.000001]
-    #[arg(long, value_name = "X", value_parser = not_negative, allow_negative_numbers = true, help_heading = "Optimisation")]
+    #[arg(long, value_name = "X", value_parser = not_negative, allow_negative_numbers = true, help_heading = "Optimization")]
     weight_decay: Option<f64>,
     /// Passes over the data in which the learning rate rises [default: a tenth of all, at most 10; 0 with --preset reference]
-    #[arg(long, value_name = "N", value_parser = not_negative, allow_negative_numbers = true, help_heading = "Optimisation")]
+    #[arg(long, value_name = "N", value_parser = not_negative, allow_negative_numbers = true, help_heading = "Optimization")]
     warmup_epochs: Option<f64>,
     /// Seed of everything random [default: 0]
-    #[arg(long, value_name = "N", help_heading = "Optimisation")]
+    #[arg(long, value_name = "N", help_heading = "Optimization")]
     seed: Option<u64>,
 
     /// auto, cpu, cuda or cuda:N [default: auto]
@@ -142,10 +142,10 @@ pub struct SimclrArgs {
     /// Iterations between readings of the loss; every iteration is logged all the same [default: 1; 20 on a GPU]
     #[arg(long, value_name = "N", value_parser = number(1, 1 << 20), help_heading = "Output")]
     log_every: Option<u64>,
-    /// Epochs between checks by nearest neighbours, 0 for none [default: 5]
+    /// Epochs between checks by nearest neighbors, 0 for none [default: 5]
     #[arg(long, value_name = "N", value_parser = not_negative, allow_negative_numbers = true, help_heading = "Output")]
     knn_every: Option<f64>,
-    /// Training images that such a check looks for neighbours among [default: all; 10000 on a CPU]
+    /// Training images that such a check looks for neighbors among [default: all; 10000 on a CPU]
     #[arg(long, value_name = "N", value_parser = number(1, u64::MAX), help_heading = "Output")]
     knn_bank: Option<u64>,
     /// Test images that such a check classifies [default: all; 2000 on a CPU]
@@ -179,7 +179,7 @@ pub fn run(args: SimclrArgs) -> anyhow::Result<ExitCode> {
         announce(&folder, &info, device);
         if options.knn_every > 0 && test.is_none() {
             eprintln!(
-                "note: {} has no test images, so there are no checks by nearest neighbours",
+                "note: {} has no test images, so there are no checks by nearest neighbors",
                 info.data.source
             );
         }
@@ -267,7 +267,7 @@ fn start(args: &SimclrArgs) -> anyhow::Result<(RunFolder, RunInfo, Dataset)> {
     let data = load_train(&spec, args.image_size, args.train_images.map(size))?;
     if data.channels != 3 {
         bail!(
-            "{} has images of {} channel, SimCLR's augmentation needs colour (3)",
+            "{} has images of {} channel, SimCLR's augmentation needs color (3)",
             data.source,
             data.channels
         );
@@ -340,7 +340,7 @@ fn start(args: &SimclrArgs) -> anyhow::Result<(RunFolder, RunInfo, Dataset)> {
         stages: architecture.stages,
         projection: Projection::REFERENCE,
         image: Image { channels: data.channels, height: data.height, width: data.width, low: 0.0, high: 1.0 },
-        normalisation: Normalisation::CIFAR10,
+        normalization: Normalization::CIFAR10,
         loss: "nt-xent".to_owned(),
         temperature: options.temperature,
         data: Data {

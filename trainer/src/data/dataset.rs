@@ -23,10 +23,10 @@ impl fmt::Display for Split {
 /// How to load a data set.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LoadOptions {
-    /// Bring every image to this (height, width) in pixels: a centred crop to the new proportions, then a resize with
+    /// Bring every image to this (height, width) in pixels: a centered crop to the new proportions, then a resize with
     /// antialiasing. `None` keeps the size of the files.
     pub resize: Option<(usize, usize)>,
-    /// Turn colour into grey (ITU-R BT.601 luma).
+    /// Turn color into gray (ITU-R BT.601 luma).
     pub gray: bool,
     /// Seed of the data sets that are drawn rather than read; the others ignore it.
     pub seed: u64,
@@ -39,7 +39,7 @@ pub struct Dataset {
     pub name: String,
     /// Where it came from, in the form that [`DataSpec`](super::DataSpec) reads.
     pub source: String,
-    /// Channels: 1 for grey, 3 for red, green, blue.
+    /// Channels: 1 for gray, 3 for red, green, blue.
     pub channels: usize,
     /// Height of every image, in pixels.
     pub height: usize,

@@ -22,7 +22,7 @@ const PNG_SIGNATURE: [u8; 8] = *b"\x89PNG\r\n\x1a\n";
 
 /// A decoded image.
 pub(super) struct Picture {
-    /// 8 bits per channel, grey (`Luma8`) or colour (`Rgb8`).
+    /// 8 bits per channel, gray (`Luma8`) or color (`Rgb8`).
     pub(super) image: DynamicImage,
 }
 

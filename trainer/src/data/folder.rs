@@ -23,7 +23,7 @@ const LAYOUT: &str = "root/<class>/*.png|jpg|jpeg or root/{train,test}/<class>/*
 
 /// Loads one split of the pictures at `root`, a folder or an archive.
 ///
-/// Images that are all grey give one channel, otherwise three. A root without `train` and `test` folders has only a train split.
+/// Images that are all gray give one channel, otherwise three. A root without `train` and `test` folders has only a train split.
 ///
 /// # Errors
 /// If there are no pictures, one cannot be decoded, or their sizes differ and `options.resize` is `None`.
@@ -304,7 +304,7 @@ fn decode_all(source: &Source, wanted: &[&Member], options: &LoadOptions) -> Res
     let mut pixels = Vec::new();
     pixels.try_reserve_exact(total as usize).map_err(|_| too_large(first_file.clone()))?;
     pixels.resize(total as usize, 0);
-    // Everything is decoded to three planes first; whether all were grey is known only at the end.
+    // Everything is decoded to three planes first; whether all were gray is known only at the end.
     let outcomes: Vec<Result<bool, DataError>> = pixels
         .par_chunks_exact_mut(3 * plane)
         .zip(wanted.par_iter())

@@ -45,12 +45,12 @@ pub enum DataSpec {
     Cifar10(PathBuf),
     /// `folder:PATH`, pictures in class folders, or an archive of those.
     Folder(PathBuf),
-    /// `synth-digits[:COUNT]`, drawn digits, 28x28 grey.
+    /// `synth-digits[:COUNT]`, drawn digits, 28x28 gray.
     SynthDigits {
         /// Number of training images; `None` for the usual 60 000. There are 10 000 test images, or `count` if that is less.
         count: Option<usize>,
     },
-    /// `synth-objects[:COUNT]`, drawn objects, 32x32 colour.
+    /// `synth-objects[:COUNT]`, drawn objects, 32x32 color.
     SynthObjects {
         /// Number of training images; `None` for the usual 50 000. There are 10 000 test images, or `count` if that is less.
         count: Option<usize>,

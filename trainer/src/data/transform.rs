@@ -1,4 +1,4 @@
-//! Size and colour of images.
+//! Size and color of images.
 
 use std::borrow::Cow;
 
@@ -26,7 +26,7 @@ pub(super) fn check_size(size: Option<(usize, usize)>) -> Result<(), DataError> 
     }
 }
 
-/// Brings an image to height x width: the largest centred part with the new proportions, resized by a Catmull-Rom filter that
+/// Brings an image to height x width: the largest centered part with the new proportions, resized by a Catmull-Rom filter that
 /// widens when it shrinks, so that nothing aliases.
 pub(super) fn fit(image: &DynamicImage, (height, width): (usize, usize)) -> DynamicImage {
     let (w, h) = (u64::from(image.width()), u64::from(image.height()));
@@ -73,7 +73,7 @@ pub(super) fn apply(mut data: Dataset, options: &LoadOptions) -> Result<Dataset,
         let from = data.height * data.width;
         let to = height * width;
         let mut resized = vec![0; data.len() * data.channels * to];
-        // Planes are independent: each one is a grey image.
+        // Planes are independent: each one is a gray image.
         resized.par_chunks_exact_mut(to).zip(data.pixels.par_chunks_exact(from)).for_each(|(out, plane)| {
             resize_plane(plane, (data.height, data.width), out, (height, width));
         });
@@ -91,7 +91,7 @@ fn resize_plane(plane: &[u8], (from_h, from_w): (usize, usize), out: &mut [u8], 
     }
 }
 
-/// Writes an 8-bit grey or colour image as red, green and blue planes.
+/// Writes an 8-bit gray or color image as red, green and blue planes.
 pub(super) fn write_planes(image: &DynamicImage, out: &mut [u8]) {
     let plane = out.len() / 3;
     match image {
@@ -111,7 +111,7 @@ pub(super) fn write_planes(image: &DynamicImage, out: &mut [u8]) {
     }
 }
 
-/// Turns an image into grey with [`luma`].
+/// Turns an image into gray with [`luma`].
 pub(super) fn to_gray(image: &DynamicImage) -> DynamicImage {
     match image {
         DynamicImage::ImageRgb8(rgb) => {

@@ -1,4 +1,4 @@
-//! Reading the losses of a GAN: recognises four ways in which its game goes wrong, and says so in one sentence.
+//! Reading the losses of a GAN: recognizes four ways in which its game goes wrong, and says so in one sentence.
 //!
 //! - *The discriminator never learned*: from the start its loss stays high, at the level of guessing or above, while the
 //!   generator's falls. Fooling such a discriminator means nothing.
@@ -66,7 +66,7 @@ pub struct Monitor {
     g_range: Option<(f64, f64)>,
     /// The generator's first loss.
     g_first: Option<f64>,
-    /// The last measured diversity and the greatest mean of two neighbouring ones.
+    /// The last measured diversity and the greatest mean of two neighboring ones.
     diversity: Option<f64>,
     peak: Option<(f64, u64)>,
     never_learned: Watch,
@@ -532,7 +532,7 @@ mod tests {
     }
 
     #[test]
-    fn failing_runs_are_recognised() {
+    fn failing_runs_are_recognized() {
         use FindingKind::*;
         use LossKind::*;
         type Figures = fn(u64) -> (f64, f64, f64);

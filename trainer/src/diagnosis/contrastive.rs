@@ -1,4 +1,4 @@
-//! Reading a contrastive run: recognises that nothing is learned, and says so in one sentence.
+//! Reading a contrastive run: recognizes that nothing is learned, and says so in one sentence.
 //!
 //! - *Collapse*: all images get nearly the same embedding. Then the loss is ln(2N-1), that of guessing which of 2N-1 views belongs
 //!   to a view, whatever the images are.

@@ -1,8 +1,8 @@
-//! Reading the losses: recognises a run that goes wrong, and says so in one sentence.
+//! Reading the losses: recognizes a run that goes wrong, and says so in one sentence.
 //!
-//! [`Monitor`] does so for runs of a GAN, [`ContrastMonitor`] for contrastive ones; their modules say what they recognise.
+//! [`Monitor`] does so for runs of a GAN, [`ContrastMonitor`] for contrastive ones; their modules say what they recognize.
 //!
-//! The judgement uses means over iterations, never single values nor the clock: the same losses give the same findings,
+//! The judgment uses means over iterations, never single values nor the clock: the same losses give the same findings,
 //! and a [`Monitor`] that was saved and read back goes on exactly where it was. Thresholds and their reasons are in
 //! `levels.rs`. Healthy runs must not be disturbed, so that a finding needs a condition to hold for a while.
 

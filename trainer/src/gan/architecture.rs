@@ -31,7 +31,7 @@ impl fmt::Display for NetKind {
 /// Channels, height and width of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ImageShape {
-    /// 1 for gray, 3 for colour.
+    /// 1 for gray, 3 for color.
     pub channels: i64,
     /// Pixels from top to bottom.
     pub height: i64,

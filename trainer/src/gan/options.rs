@@ -90,7 +90,7 @@ pub struct Hyperparameters {
     pub data: String,
     /// Height and width to which images are brought; `None` leaves them.
     pub image_size: Option<(usize, usize)>,
-    /// Turn colour into gray.
+    /// Turn color into gray.
     pub gray: bool,
     /// Images of the train split used, from the first.
     pub train_images: usize,

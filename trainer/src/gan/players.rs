@@ -94,7 +94,7 @@ impl Players {
     fn discriminator_step(&mut self, real: &Tensor, noise: &mut Noise) -> Result<[Tensor; 3], TchError> {
         let n = self.batch as i64;
         let fake = tch::no_grad(|| self.images(&self.generator, &noise.draw(self.batch)?, self.pass))?;
-        // The discriminator has no batch normalisation, so that real and generated images can go through it as one batch.
+        // The discriminator has no batch normalization, so that real and generated images can go through it as one batch.
         let scores = self.discriminator.forward(&Tensor::f_cat(&[real, &fake], 0)?, self.pass)?;
         let (on_real, on_fake) = (scores.f_narrow(0, 0, n)?, scores.f_narrow(0, n, n)?);
         let mut loss = self.loss.discriminator(&on_real, &on_fake)?;

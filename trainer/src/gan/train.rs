@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use latent_runtime::atomic::{self, Existing};
+use latent_files::atomic::{self, Existing};
 use latent_runtime::pixels::ValueRange;
 use latent_runtime::rng::Rng;
 use tch::{Device, Kind, TchError, Tensor};

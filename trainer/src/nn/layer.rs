@@ -10,7 +10,7 @@ use super::init::{self, WeightInit};
 /// How a forward pass is computed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pass {
-    /// Batch normalisation by the batch's own statistics, which also move the running ones; else by the running ones.
+    /// Batch normalization by the batch's own statistics, which also move the running ones; else by the running ones.
     pub train: bool,
     /// Matrix products and convolutions in bfloat16; everything else stays in f32 where it matters.
     pub bf16: bool,
@@ -162,7 +162,7 @@ impl ConvTranspose2d {
         let shape = [inputs, outputs, Self::KERNEL, Self::KERNEL];
         let bias = init::bound(WeightInit::TorchDefault, &shape);
         Ok(Self {
-            // Not channels last, so that the output is not either: libtorch's batch normalisation on a CPU loses three digits
+            // Not channels last, so that the output is not either: libtorch's batch normalization on a CPU loses three digits
             // over channels-last images, because it adds all pixels up one by one.
             weight: init::uniform(rng, &shape, init::bound(weight, &shape), device)?,
             bias: init::uniform(rng, &[outputs], bias, device)?,
@@ -196,7 +196,7 @@ impl ConvTranspose2d {
     }
 }
 
-/// Batch normalisation as PyTorch has it: eps 1e-5, running statistics with momentum 0.1 and unbiased variance. Over the
+/// Batch normalization as PyTorch has it: eps 1e-5, running statistics with momentum 0.1 and unbiased variance. Over the
 /// features of (N, C) or the channels of (N, C, H, W).
 #[derive(Debug)]
 pub struct BatchNorm {
@@ -259,7 +259,7 @@ pub enum Layer {
     Conv2d(Conv2d),
     /// Transposed convolution.
     ConvTranspose2d(ConvTranspose2d),
-    /// Batch normalisation.
+    /// Batch normalization.
     BatchNorm(BatchNorm),
     /// max(x, 0).
     Relu,

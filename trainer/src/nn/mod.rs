@@ -1,4 +1,4 @@
-//! Networks as sequences of layers, with PyTorch's parameter names, exact initialisation and fast forward passes.
+//! Networks as sequences of layers, with PyTorch's parameter names, exact initialization and fast forward passes.
 //!
 //! A [`Network`] is a list of layers whose parameters carry the names that `torch.nn.Sequential` would give them: the
 //! position of the layer, a dot, and `weight`, `bias` or a buffer's name. A [`ResNet`] has the names of torchvision's.

@@ -95,7 +95,7 @@ impl Architecture {
         total
     }
 
-    /// Number of learned values: convolutions, and scale and shift of each normalisation.
+    /// Number of learned values: convolutions, and scale and shift of each normalization.
     pub fn parameter_count(&self, channels: i64) -> u64 {
         let mut total = 0;
         self.each_conv(channels, (1, 1), |inputs, outputs, kernel, _| {
@@ -161,7 +161,7 @@ fn has_shortcut(stage: &Stage, inputs: i64, stride: i64) -> bool {
     stride != 1 || inputs != stage.outputs()
 }
 
-/// A convolution without bias, and the normalisation behind it.
+/// A convolution without bias, and the normalization behind it.
 #[derive(Debug)]
 struct ConvNorm {
     /// (out, in, k, k), channels last in memory.
@@ -264,7 +264,7 @@ impl ResNet {
         &self.architecture
     }
 
-    /// Images (N, C, H, W) to features (N, F), not normalised.
+    /// Images (N, C, H, W) to features (N, F), not normalized.
     pub fn forward(&self, images: &Tensor, pass: Pass) -> Result<Tensor, TchError> {
         let mut x = self.stem.forward(&images.f_to_kind(pass.kind())?, pass)?.f_relu_()?;
         for block in self.stages.iter().flatten() {
@@ -273,7 +273,7 @@ impl ResNet {
         x.f_mean_dim(&[2i64, 3][..], false, Kind::Float)
     }
 
-    /// Each convolution with its own name and that of its normalisation.
+    /// Each convolution with its own name and that of its normalization.
     fn convs(&self) -> Vec<(String, String, &ConvNorm)> {
         let mut found = vec![("0".to_owned(), "1".to_owned(), &self.stem)];
         for (stage, blocks) in self.stages.iter().enumerate() {

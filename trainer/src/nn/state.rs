@@ -59,7 +59,7 @@ pub trait Named {
     /// The learned tensors in order, each named as in PyTorch's `state_dict`; they share their memory with the network's.
     fn parameters(&self) -> Vec<(String, Tensor)>;
 
-    /// The normalisation layers, each with its name: their running statistics belong to the `state_dict`, too.
+    /// The normalization layers, each with its name: their running statistics belong to the `state_dict`, too.
     fn norms(&self) -> Vec<(String, &BatchNorm)>;
 
     /// Number of learned values.

@@ -13,7 +13,7 @@ pub enum Rule {
     /// As far as the learning rate says: `torch.optim.SGD`.
     Plain,
     /// LARS (You et al. 2017, algorithm 1) as SimCLR uses it: each weight moves by a part of its own length, given by the
-    /// coefficient; vectors (biases, scales and shifts of normalisations) move plainly and do not decay.
+    /// coefficient; vectors (biases, scales and shifts of normalizations) move plainly and do not decay.
     Layerwise {
         /// The trust coefficient, 0.001 in the paper.
         trust: f64,

@@ -101,11 +101,11 @@ impl Confusion {
         canvas.text("predicted class", middle, y, 11.0, Weight::Regular, Anchor::Middle, palette::SOFT);
 
         for (class, name) in self.classes.iter().enumerate() {
-            let centre = (class as f32 + 0.5) * cell;
-            let y = frame.top + centre + 0.36 * size;
+            let center = (class as f32 + 0.5) * cell;
+            let y = frame.top + center + 0.36 * size;
             canvas.text(name, frame.left - 8.0, y, size, Weight::Regular, Anchor::End, palette::INK);
             let half = text_width(name, size, Weight::Regular) / 2.0;
-            let x = frame.left + centre + 0.36 * size;
+            let x = frame.left + center + 0.36 * size;
             canvas.text_upwards(name, x, frame.top - 8.0 - half, size, Weight::Regular, palette::INK);
         }
         for truth in 0..n {
@@ -143,12 +143,12 @@ impl Confusion {
         );
         if n <= NUMBERED {
             for class in 0..n {
-                let centre = (class as f32 + 0.5) * cell;
+                let center = (class as f32 + 0.5) * cell;
                 if let Some(recall) = self.recall(class) {
-                    number(&mut canvas, recall, beside, frame.top + centre, palette::INK);
+                    number(&mut canvas, recall, beside, frame.top + center, palette::INK);
                 }
                 if let Some(precision) = self.precision(class) {
-                    number(&mut canvas, precision, frame.left + centre, below, palette::INK);
+                    number(&mut canvas, precision, frame.left + center, below, palette::INK);
                 }
             }
         }
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn cells_have_the_colour_of_their_share() {
+    fn cells_have_the_color_of_their_share() {
         let mut confusion = Confusion::new(&names(4));
         for (truth, predicted) in [(0, 0), (1, 1), (2, 1), (3, 3)] {
             confusion.add(truth, predicted);

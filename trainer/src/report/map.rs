@@ -1,4 +1,4 @@
-//! A map of embeddings: each image a point, coloured by its class.
+//! A map of embeddings: each image a point, colored by its class.
 
 use super::draw::{Anchor, Canvas, Color, Frame, Pen, Weight, palette, text_width, wrap};
 
@@ -50,9 +50,9 @@ impl EmbeddingMap<'_> {
             .filter(|(point, _)| point.iter().all(|v| v.is_finite()))
             .map(|(point, label)| (*point, *label as usize))
             .collect();
-        let (centre, half) = extent(&shown);
+        let (center, half) = extent(&shown);
         let place = |point: [f32; 2]| {
-            let at = |axis: usize| ((point[axis] - centre[axis]) / half).clamp(-1.0, 1.0);
+            let at = |axis: usize| ((point[axis] - center[axis]) / half).clamp(-1.0, 1.0);
             let inner = SIDE / 2.0 - 10.0;
             (frame.left + SIDE / 2.0 + inner * at(0), frame.top + SIDE / 2.0 - inner * at(1))
         };
@@ -103,18 +103,18 @@ fn name_at(canvas: &mut Canvas, name: &str, (x, y): (f32, f32), color: Color, fr
 
 /// The middle of the points and half the side of a square that holds all but the outermost 0.2 % in each direction.
 fn extent(points: &[([f32; 2], usize)]) -> ([f32; 2], f32) {
-    let mut centre = [0.0; 2];
+    let mut center = [0.0; 2];
     let mut half: f32 = 0.0;
     for axis in 0..2 {
         let mut values: Vec<f32> = points.iter().map(|(point, _)| point[axis]).collect();
         values.sort_by(f32::total_cmp);
         let cut = values.len() / 500;
         if let (Some(low), Some(high)) = (values.get(cut), values.get(values.len().wrapping_sub(1 + cut))) {
-            centre[axis] = low / 2.0 + high / 2.0;
+            center[axis] = low / 2.0 + high / 2.0;
             half = half.max(high / 2.0 - low / 2.0);
         }
     }
-    (centre, if half > 0.0 && half.is_finite() { half } else { 1.0 })
+    (center, if half > 0.0 && half.is_finite() { half } else { 1.0 })
 }
 
 /// The median in each direction; `None` without points.
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn points_lie_where_they_should_in_their_classes_colours() {
+    fn points_lie_where_they_should_in_their_classes_colors() {
         // Two groups: the first left below, the second right above; their names hide their middles only.
         let mut points = Vec::new();
         let mut labels = Vec::new();

@@ -10,7 +10,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use latent_runtime::atomic::{self, Existing};
+use latent_files::atomic::{self, Existing};
 
 use super::at;
 

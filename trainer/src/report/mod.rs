@@ -7,7 +7,7 @@ pub mod draw;
 pub mod grid;
 pub mod map;
 pub mod metrics;
-pub mod neighbours;
+pub mod neighbors;
 pub mod plot;
 pub mod progress;
 pub mod tensorboard;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
-use latent_runtime::atomic::{self, Existing};
+use latent_files::atomic::{self, Existing};
 
 use super::draw::{Anchor, Canvas, Color, Frame, Panel, Pen, Weight, palette, text_width, wrap};
 use super::metrics::{Metrics, MetricsError};
@@ -453,7 +453,7 @@ fn nan_aware(panel: &Panel, x: u64, y: f64) -> (f32, f32) {
     if y.is_finite() { panel.at(x as f64, y) } else { (f32::NAN, f32::NAN) }
 }
 
-/// The course of a series: a centred mean over a fortieth of it (at most 200 values), twice, which is a smooth bell. At the
+/// The course of a series: a centered mean over a fortieth of it (at most 200 values), twice, which is a smooth bell. At the
 /// ends the mean is over what is there.
 fn smoothed(series: &[(u64, f64)]) -> Vec<(u64, f64)> {
     let half = (series.len() / 80).clamp(2, 100);
@@ -524,7 +524,7 @@ mod tests {
             Self { width: info.width as usize, height: info.height as usize, pixels }
         }
 
-        /// Whether there is a pixel of just this colour in a frame given in points.
+        /// Whether there is a pixel of just this color in a frame given in points.
         fn has(&self, color: [u8; 3], frame: Frame) -> bool {
             let side = |points: f32| (2.0 * points) as usize;
             (side(frame.top)..side(frame.bottom).min(self.height)).any(|y| {

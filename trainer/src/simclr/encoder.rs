@@ -92,12 +92,12 @@ impl Encoder {
         Ok(Self { f, g })
     }
 
-    /// Features h of images (N, C, H, W): (N, F), not normalised, f32.
+    /// Features h of images (N, C, H, W): (N, F), not normalized, f32.
     pub fn features(&self, images: &Tensor, pass: Pass) -> Result<Tensor, TchError> {
         self.f.forward(images, pass)
     }
 
-    /// Projections g(h) of features (N, F): (N, P), not normalised, f32.
+    /// Projections g(h) of features (N, F): (N, P), not normalized, f32.
     pub fn project(&self, features: &Tensor, pass: Pass) -> Result<Tensor, TchError> {
         self.g.forward(features, pass)
     }

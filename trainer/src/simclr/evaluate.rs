@@ -9,7 +9,7 @@ use tch::{Device, Kind, TchError, Tensor};
 
 use super::augment::AugmentError;
 use super::encoder::Encoder;
-use super::features::Labelled;
+use super::features::Labeled;
 use super::knn::{self, Accuracy, Vote};
 use super::probe::{self, Examples, Protocol};
 use super::run::RunInfo;
@@ -68,7 +68,7 @@ pub enum EvaluateError {
 pub enum Which {
     /// The newest.
     Last,
-    /// The one whose check by nearest neighbours was best, or the newest if there was none.
+    /// The one whose check by nearest neighbors was best, or the newest if there was none.
     Best,
     /// That of this iteration; 0 is the untrained encoder.
     Iteration(u64),
@@ -162,7 +162,7 @@ impl Frozen {
     ///
     /// # Errors
     /// [`EvaluateError::Shape`] if they are not of the size that the encoder was trained on.
-    pub fn images(&self, data: &Dataset) -> Result<Labelled, EvaluateError> {
+    pub fn images(&self, data: &Dataset) -> Result<Labeled, EvaluateError> {
         let image = self.info.image;
         let (found, expected) = (
             format!("{}x{}x{}", data.channels, data.height, data.width),
@@ -176,7 +176,7 @@ impl Frozen {
                 expected,
             });
         }
-        Ok(Labelled::new(data, self.info.normalisation, self.device)?)
+        Ok(Labeled::new(data, self.info.normalization, self.device)?)
     }
 
     /// The features of images, in f32, with all statistics as they are in the checkpoint. With `mirrored` each feature is the
@@ -184,7 +184,7 @@ impl Frozen {
     ///
     /// # Errors
     /// [`EvaluateError::Torch`].
-    pub fn features(&self, images: &Labelled, mirrored: bool) -> Result<Examples, EvaluateError> {
+    pub fn features(&self, images: &Labeled, mirrored: bool) -> Result<Examples, EvaluateError> {
         let mut features = images.features(&self.encoder, Pass::EVAL, false)?;
         if mirrored {
             let other = images.features(&self.encoder, Pass::EVAL, true)?;
@@ -213,11 +213,11 @@ pub fn raw_pixels(data: &Dataset, device: Device) -> Result<Examples, TchError> 
     })
 }
 
-/// Classifies `test` by its neighbours in `train`.
+/// Classifies `test` by its neighbors in `train`.
 ///
 /// # Errors
 /// [`TchError`] if libtorch fails.
-pub fn neighbours(
+pub fn neighbors(
     train: &Examples,
     test: &Examples,
     classes: i64,
@@ -274,7 +274,7 @@ impl fmt::Display for Spread {
     }
 }
 
-/// Probes with each of `seeds`: `places` gives the labelled images of a seed. Returns the spread and the last outcome.
+/// Probes with each of `seeds`: `places` gives the labeled images of a seed. Returns the spread and the last outcome.
 ///
 /// # Errors
 /// [`TchError`] if libtorch fails.

@@ -2,7 +2,7 @@
 
 use tch::{Device, TchError, Tensor};
 
-use super::augment::{AugmentError, Normalisation, Plain};
+use super::augment::{AugmentError, Normalization, Plain};
 use super::encoder::Encoder;
 use crate::data::Dataset;
 use crate::nn::Pass;
@@ -12,7 +12,7 @@ const CHUNK: i64 = 500;
 
 /// Images on a device, with their classes.
 #[derive(Debug)]
-pub struct Labelled {
+pub struct Labeled {
     images: Plain,
     /// The class of each image (N).
     pub labels: Tensor,
@@ -20,21 +20,21 @@ pub struct Labelled {
     pub classes: i64,
 }
 
-impl Labelled {
+impl Labeled {
     /// Puts the images on the device.
     ///
     /// # Errors
     /// As [`Plain::new`].
-    pub fn new(data: &Dataset, normalisation: Normalisation, device: Device) -> Result<Self, AugmentError> {
+    pub fn new(data: &Dataset, normalization: Normalization, device: Device) -> Result<Self, AugmentError> {
         let labels: Vec<i64> = data.labels.iter().map(|label| i64::from(*label)).collect();
         Ok(Self {
-            images: Plain::new(data, normalisation, device)?,
+            images: Plain::new(data, normalization, device)?,
             labels: Tensor::f_from_slice(&labels)?.f_to_device(device)?,
             classes: data.class_names.len() as i64,
         })
     }
 
-    /// The features h (N, F) of all images, not normalised; the encoder is not changed. `mirrored` takes the images
+    /// The features h (N, F) of all images, not normalized; the encoder is not changed. `mirrored` takes the images
     /// flipped from left to right.
     pub fn features(&self, encoder: &Encoder, pass: Pass, mirrored: bool) -> Result<Tensor, TchError> {
         let pass = Pass { train: false, ..pass };

@@ -3,7 +3,7 @@
 use bhtsne::tSNE;
 use tch::{Kind, TchError, Tensor};
 
-/// Perplexity of t-SNE: about as many neighbours count for each point.
+/// Perplexity of t-SNE: about as many neighbors count for each point.
 const PERPLEXITY: f32 = 30.0;
 /// Accuracy of the approximation of Barnes and Hut; 0 is exact.
 const THETA: f32 = 0.5;
@@ -37,11 +37,11 @@ pub fn principal(features: &Tensor) -> Result<Vec<[f32; 2]>, TchError> {
 ///
 /// # Errors
 /// [`TchError`] if libtorch fails.
-pub fn neighbour_map(features: &Tensor) -> Result<Vec<[f32; 2]>, TchError> {
-    let rows = super::loss::normalised(features)?;
+pub fn neighbor_map(features: &Tensor) -> Result<Vec<[f32; 2]>, TchError> {
+    let rows = super::loss::normalized(features)?;
     let start = principal(&rows)?;
     let n = start.len();
-    // The perplexity needs three times as many neighbours.
+    // The perplexity needs three times as many neighbors.
     let perplexity = PERPLEXITY.min((n.saturating_sub(1) as f32 / 3.0).floor());
     if perplexity < 2.0 {
         return Ok(start);
@@ -95,11 +95,11 @@ mod tests {
         let features = clusters(20);
         let flat = principal(&features).unwrap();
         assert!(flat.len() == 60 && separated(&flat));
-        let map = neighbour_map(&features).unwrap();
+        let map = neighbor_map(&features).unwrap();
         assert!(map.len() == 60 && separated(&map), "{map:?}");
-        assert_eq!(map, neighbour_map(&features).unwrap());
-        // Too few for neighbours.
-        assert_eq!(neighbour_map(&clusters(1)).unwrap().len(), 3);
+        assert_eq!(map, neighbor_map(&features).unwrap());
+        // Too few for neighbors.
+        assert_eq!(neighbor_map(&clusters(1)).unwrap().len(), 3);
     }
 
     #[test]

@@ -1,9 +1,9 @@
-//! Classification by nearest neighbours among labelled features: shows what an encoder learned without training anything.
+//! Classification by nearest neighbors among labeled features: shows what an encoder learned without training anything.
 
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, TchError, Tensor};
 
-use super::loss::normalised;
+use super::loss::normalized;
 
 /// Queries compared at a time: 500 rows of 50 000 similarities are 100 MB.
 const CHUNK: i64 = 500;
@@ -11,7 +11,7 @@ const CHUNK: i64 = 500;
 /// Settings of the vote.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Vote {
-    /// Neighbours that vote.
+    /// Neighbors that vote.
     pub k: i64,
     /// Temperature τ of their weights exp(similarity / τ).
     pub temperature: f64,
@@ -41,11 +41,11 @@ pub fn votes(
     vote: Vote,
 ) -> Result<Tensor, TchError> {
     tch::no_grad(|| {
-        let bank = normalised(bank)?.f_tr()?;
+        let bank = normalized(bank)?.f_tr()?;
         let k = vote.k.min(bank.size()[1]).max(1);
         let mut found = Vec::new();
         for chunk in queries.f_split(CHUNK, 0)? {
-            let similarities = normalised(&chunk)?.f_matmul(&bank)?;
+            let similarities = normalized(&chunk)?.f_matmul(&bank)?;
             let (values, places) = similarities.f_topk(k, 1, true, false)?;
             let of = labels.f_index_select(0, &places.f_view(-1)?)?.f_view_as(&places)?;
             let weights = values.f_div_scalar(vote.temperature)?.f_exp()?;
@@ -60,7 +60,7 @@ pub fn votes(
 /// need not have length 1.
 pub fn nearest(bank: &Tensor, queries: &Tensor, k: i64) -> Result<Vec<Vec<(usize, f32)>>, TchError> {
     tch::no_grad(|| {
-        let similarities = normalised(queries)?.f_matmul(&normalised(bank)?.f_tr()?)?;
+        let similarities = normalized(queries)?.f_matmul(&normalized(bank)?.f_tr()?)?;
         let k = k.clamp(1, bank.size()[0]);
         let (values, places) = similarities.f_topk(k, 1, true, true)?;
         let values = Vec::<f32>::try_from(values.f_to_device(Device::Cpu)?.f_view(-1)?)?;

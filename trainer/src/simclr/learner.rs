@@ -50,13 +50,13 @@ impl Learner {
         let gradients = Tensor::f_run_backward(&[&loss], &self.optimizer.parameters(), false, false)?;
         self.optimizer.step(&gradients, lr)?;
         tch::no_grad(|| {
-            let z = loss::normalised(&z)?;
+            let z = loss::normalized(&z)?;
             let positive = loss::positive_pairs(&z.f_narrow(0, 0, n)?, &z.f_narrow(0, n, n)?)?;
             let figures = [
                 loss.f_detach()?,
                 positive.f_mean(Kind::Float)?,
                 likeness(&z)?,
-                likeness(&loss::normalised(&h)?)?,
+                likeness(&loss::normalized(&h)?)?,
             ];
             Ok(Tensor::f_stack(&figures, 0)?)
         })
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn likeness_is_the_mean_of_all_similarities() {
-        let rows = loss::normalised(&Tensor::randn([7, 5], (Kind::Float, Device::Cpu))).unwrap();
+        let rows = loss::normalized(&Tensor::randn([7, 5], (Kind::Float, Device::Cpu))).unwrap();
         let expected = loss::similarity_matrix(&rows).unwrap().mean(Kind::Double).double_value(&[]);
         assert!((likeness(&rows).unwrap().double_value(&[]) - expected).abs() < 1e-6);
     }

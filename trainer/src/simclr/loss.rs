@@ -1,4 +1,4 @@
-//! The contrastive loss of SimCLR, NT-Xent (normalised, temperature-scaled cross-entropy): Chen et al. 2020, eq. 1.
+//! The contrastive loss of SimCLR, NT-Xent (normalized, temperature-scaled cross-entropy): Chen et al. 2020, eq. 1.
 //!
 //! A batch of N images gives 2N embeddings: `z1` (N, d) are those of the first views, `z2` (N, d) those of the second. With
 //! z = z1 followed by z2 the positive pairs are (k, k + N), and
@@ -9,7 +9,7 @@
 //! ```
 //!
 //! [`nt_xent_naive`] is these two lines, word for word, for reading and for tests; [`nt_xent`] trains. Both take embeddings of
-//! any length, which they normalise, and compute in f32 whatever the network's precision is (in f64 for f64).
+//! any length, which they normalize, and compute in f32 whatever the network's precision is (in f64 for f64).
 
 use tch::{Kind, TchError, Tensor};
 
@@ -40,7 +40,7 @@ pub enum LossError {
 }
 
 /// The rows of `x` (N, d) brought to length 1, in f32 (f64 stays f64).
-pub fn normalised(x: &Tensor) -> Result<Tensor, TchError> {
+pub fn normalized(x: &Tensor) -> Result<Tensor, TchError> {
     let x = if x.kind() == Kind::Double { x.shallow_clone() } else { x.f_to_kind(Kind::Float)? };
     let length = x.f_norm_scalaropt_dim(2.0, -1i64, true)?.f_clamp_min(SHORTEST)?;
     x.f_div(&length)
@@ -48,10 +48,10 @@ pub fn normalised(x: &Tensor) -> Result<Tensor, TchError> {
 
 /// `sim(u, v) = u·v / (|u| |v|)` of two vectors (d): a scalar between -1 and 1.
 pub fn similarity(u: &Tensor, v: &Tensor) -> Result<Tensor, TchError> {
-    normalised(u)?.f_dot(&normalised(v)?)
+    normalized(u)?.f_dot(&normalized(v)?)
 }
 
-/// The similarity of each row of `z` (M, d) to each: (M, M). The rows must have length 1, as [`normalised`] makes them.
+/// The similarity of each row of `z` (M, d) to each: (M, M). The rows must have length 1, as [`normalized`] makes them.
 pub fn similarity_matrix(z: &Tensor) -> Result<Tensor, TchError> {
     z.f_matmul(&z.f_tr()?)
 }
@@ -90,7 +90,7 @@ pub fn nt_xent_naive(z1: &Tensor, z2: &Tensor, tau: f64) -> Result<Tensor, LossE
 /// [`LossError`].
 pub fn nt_xent(z1: &Tensor, z2: &Tensor, tau: f64) -> Result<Tensor, LossError> {
     let n = check(z1, z2, tau)? as i64;
-    let z = normalised(&Tensor::f_cat(&[z1, z2], 0)?)?;
+    let z = normalized(&Tensor::f_cat(&[z1, z2], 0)?)?;
     let logits = similarity_matrix(&z)?.f_div_scalar(tau)?;
     let itself = Tensor::f_eye(2 * n, (Kind::Bool, z.device()))?;
     let others = logits.f_masked_fill(&itself, f64::NEG_INFINITY)?.f_logsumexp(1i64, false)?;

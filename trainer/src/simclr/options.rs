@@ -116,9 +116,9 @@ pub struct Hyperparameters {
     pub keep: usize,
     /// Iterations between readings of the loss.
     pub log_every: u64,
-    /// Iterations between checks by nearest neighbours; 0 for none.
+    /// Iterations between checks by nearest neighbors; 0 for none.
     pub knn_every: u64,
-    /// Training images that these look for neighbours among, spread evenly over the data set.
+    /// Training images that these look for neighbors among, spread evenly over the data set.
     pub knn_bank: usize,
     /// Test images that are classified, spread evenly over the data set.
     pub knn_queries: usize,

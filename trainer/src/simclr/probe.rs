@@ -12,7 +12,7 @@ use crate::optim::{Adam, AdamOptions};
 
 /// Strengths of the penalty that are tried, as multiples of |W|² / 2 beside the mean cross-entropy.
 const PENALTIES: [f64; 6] = [1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0];
-/// Part of the labelled images on which they are compared.
+/// Part of the labeled images on which they are compared.
 const HELD_OUT: f64 = 0.1;
 /// Steps of the solver at most.
 const STEPS: usize = 150;
@@ -23,13 +23,13 @@ const MEMORY: usize = 10;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Protocol {
-    /// To convergence (L-BFGS) on standardised features, with the penalty that is best on held-out tenth of the labels.
+    /// To convergence (L-BFGS) on standardized features, with the penalty that is best on held-out tenth of the labels.
     Modern,
     /// The notebook's: on features as they are, batches of 128, 10 epochs, Adam at 0.001 with weight decay 0.000001.
     Reference,
 }
 
-/// Features of labelled images.
+/// Features of labeled images.
 #[derive(Debug)]
 pub struct Examples {
     /// (N, F).
@@ -100,14 +100,14 @@ fn modern(train: &Examples, test: &Examples, classes: i64, rng: &mut Rng) -> Res
     let mut weight = zeros(&rest, classes)?;
     let mut best = (f64::NEG_INFINITY, PENALTIES[0]);
     for penalty in PENALTIES.into_iter().rev() {
-        weight = minimise(&rest, classes, penalty, weight)?;
+        weight = minimize(&rest, classes, penalty, weight)?;
         let found = accuracy(&held.features.f_matmul(&weight)?, &held.labels)?.top1;
         if found > best.0 {
             best = (found, penalty);
         }
     }
     let penalty = best.1;
-    let weight = minimise(&train, classes, penalty, zeros(&train, classes)?)?;
+    let weight = minimize(&train, classes, penalty, zeros(&train, classes)?)?;
     Ok((scale.apply(&test.features)?.f_matmul(&weight)?, penalty))
 }
 
@@ -154,9 +154,9 @@ fn objective(
     Ok((loss + 0.5 * penalty * squares, gradient))
 }
 
-/// Minimises [`objective`] from `weight` on, by L-BFGS (Nocedal and Wright 2006, algorithm 7.4) with steps that are halved until
+/// Minimizes [`objective`] from `weight` on, by L-BFGS (Nocedal and Wright 2006, algorithm 7.4) with steps that are halved until
 /// they go down enough.
-fn minimise(train: &Examples, classes: i64, penalty: f64, mut weight: Tensor) -> Result<Tensor, TchError> {
+fn minimize(train: &Examples, classes: i64, penalty: f64, mut weight: Tensor) -> Result<Tensor, TchError> {
     let hot = train.labels.f_one_hot(classes)?.f_to_kind(Kind::Float)?;
     let dot = |a: &Tensor, b: &Tensor| a.f_mul(b)?.f_sum(Kind::Double)?.f_double_value(&[]);
     let (mut loss, mut gradient) = objective(train, &hot, &weight, penalty)?;
@@ -352,7 +352,7 @@ mod tests {
         let train = Examples { features: scale.apply(&train.features).unwrap(), labels: train.labels };
         let hot = train.labels.one_hot(3).to_kind(Kind::Float);
         for penalty in [1e-4, 0.1] {
-            let weight = minimise(&train, 3, penalty, zeros(&train, 3).unwrap()).unwrap();
+            let weight = minimize(&train, 3, penalty, zeros(&train, 3).unwrap()).unwrap();
             let (least, gradient) = objective(&train, &hot, &weight, penalty).unwrap();
             assert!(gradient.abs().max().double_value(&[]) < 2e-3, "{penalty}");
             // Plain descent for long enough ends there, too.

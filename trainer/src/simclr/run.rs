@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::augment::Normalisation;
+use super::augment::Normalization;
 use super::encoder::{EncoderKind, Projection};
 use super::knn::Accuracy;
 use super::options::Hyperparameters;
@@ -39,10 +39,11 @@ pub struct RunInfo {
     pub stages: Vec<Stage>,
     /// The projection head.
     pub projection: Projection,
-    /// Its input, before the normalisation.
+    /// Its input, before the normalization.
     pub image: Image,
-    /// What the encoder's input is normalised by.
-    pub normalisation: Normalisation,
+    /// What the encoder's input is normalized by.
+    #[serde(alias = "normalisation")]
+    pub normalization: Normalization,
     /// `nt-xent`.
     pub loss: String,
     /// The temperature of the loss.
@@ -85,7 +86,7 @@ pub struct Figures {
     pub projection_parameters: u64,
     /// Multiplications of f for one image.
     pub multiplications: u64,
-    /// The last check by nearest neighbours.
+    /// The last check by nearest neighbors.
     pub knn: Option<Check>,
     /// The best one; its checkpoint is kept.
     pub best: Option<Check>,
@@ -93,7 +94,7 @@ pub struct Figures {
     pub iterations_per_second: Option<f64>,
 }
 
-/// A check by nearest neighbours during training.
+/// A check by nearest neighbors during training.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Check {
     /// The iteration after which it was made.

@@ -2,7 +2,7 @@
 
 use latent_runtime::rng::Rng;
 
-use super::augment::{AugmentError, AugmentSettings, Normalisation, Renderer, ViewParameters, view_rng};
+use super::augment::{AugmentError, AugmentSettings, Normalization, Renderer, ViewParameters, view_rng};
 use crate::data::Dataset;
 use crate::report::draw::{Anchor, Canvas, Color, Frame, Pen, Picture, Weight, palette};
 
@@ -37,7 +37,7 @@ pub enum ShowError {
 }
 
 /// Draws `images` images of a data set, in turn of each class, and beside each `views` of its views, as they are drawn for `seed`.
-/// Gives a PNG. Colours are shown as they are before normalisation.
+/// Gives a PNG. Colors are shown as they are before normalization.
 ///
 /// # Errors
 /// [`ShowError`].
@@ -51,7 +51,7 @@ pub fn augmentations_png(
     if !(1..=MOST).contains(&images) || !(1..=MOST).contains(&views) {
         return Err(ShowError::Count { images, views });
     }
-    let renderer = Renderer::new(data, *settings, Normalisation::NONE)?;
+    let renderer = Renderer::new(data, *settings, Normalization::NONE)?;
     let chosen = choose(data, seed, images);
     let width = MARGIN + NAMES + SIDE + 4.0 * GAP + views as f32 * (SIDE + GAP) - GAP + MARGIN;
     let top = 84.0;
@@ -124,8 +124,8 @@ fn summary(settings: &AugmentSettings) -> String {
     let AugmentSettings { scale, flip, jitter, brightness, contrast, saturation, hue, grayscale, .. } =
         settings;
     format!(
-        "parts of {:.0}–{:.0} % of the area · flip {flip} · colour {jitter}: brightness ±{brightness}, contrast ±{contrast}, \
-         saturation ±{saturation}, hue ±{hue} · grey {grayscale}",
+        "parts of {:.0}–{:.0} % of the area · flip {flip} · color {jitter}: brightness ±{brightness}, contrast ±{contrast}, \
+         saturation ±{saturation}, hue ±{hue} · gray {grayscale}",
         100.0 * scale[0],
         100.0 * scale[1],
     )

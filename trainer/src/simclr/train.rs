@@ -1,4 +1,4 @@
-//! The training loop: steps, logs, checks by nearest neighbours, checkpoints, diagnosis; new or resumed.
+//! The training loop: steps, logs, checks by nearest neighbors, checkpoints, diagnosis; new or resumed.
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, Tensor};
 
 use super::augment::{ViewOptions, ViewSource};
-use super::features::{Labelled, spread};
+use super::features::{Labeled, spread};
 use super::knn::{self, Vote};
 use super::learner::Learner;
 use super::run::{Check, RunInfo};
@@ -37,7 +37,7 @@ pub struct Job<'a> {
     pub info: RunInfo,
     /// The train split; no more images than `info.data.images`.
     pub train: Arc<Dataset>,
-    /// The test split, for the checks by nearest neighbours.
+    /// The test split, for the checks by nearest neighbors.
     pub test: Option<&'a Dataset>,
     /// Where to compute.
     pub device: Device,
@@ -94,8 +94,8 @@ struct Session<'a> {
     job: Job<'a>,
     learner: Learner,
     views: ViewSource,
-    /// Labelled images to look for neighbours among, and images to classify.
-    check: Option<(Labelled, Labelled)>,
+    /// Labeled images to look for neighbors among, and images to classify.
+    check: Option<(Labeled, Labeled)>,
     logs: Logs,
     state: State,
     pending: Vec<Pending>,
@@ -146,12 +146,12 @@ impl<'a> Session<'a> {
                 best: None,
             },
         };
-        let normalisation = job.info.normalisation;
+        let normalization = job.info.normalization;
         let views = ViewSource::new(
             Arc::clone(&job.train),
             ViewOptions {
                 settings: options.augment,
-                normalisation,
+                normalization,
                 seed: options.seed,
                 batch: options.batch,
                 shuffle: true,
@@ -161,9 +161,9 @@ impl<'a> Session<'a> {
         )?;
         let check = match job.test.filter(|_| options.knn_every > 0) {
             Some(test) => {
-                let labelled =
-                    |data: &Dataset, count| Labelled::new(&spread(data, count), normalisation, device);
-                Some((labelled(&job.train, options.knn_bank)?, labelled(test, options.knn_queries)?))
+                let labeled =
+                    |data: &Dataset, count| Labeled::new(&spread(data, count), normalization, device);
+                Some((labeled(&job.train, options.knn_bank)?, labeled(test, options.knn_queries)?))
             }
             None => None,
         };
@@ -205,7 +205,7 @@ impl<'a> Session<'a> {
             self.state.iteration += 1;
             let i = self.state.iteration;
             let last = i == options.iterations;
-            let check = if last || every(i, options.knn_every) { self.check_neighbours()? } else { None };
+            let check = if last || every(i, options.knn_every) { self.check_neighbors()? } else { None };
             self.pending.push(Pending { iteration: i, lr, values, check });
 
             let stop = self.job.stop.load(Ordering::Relaxed);
@@ -234,10 +234,10 @@ impl<'a> Session<'a> {
         self.state.best.is_none_or(|best| check.accuracy.top1 > best.accuracy.top1)
     }
 
-    fn check_neighbours(&mut self) -> Result<Option<Check>, TrainError> {
+    fn check_neighbors(&mut self) -> Result<Option<Check>, TrainError> {
         let Some((bank, queries)) = &self.check else { return Ok(None) };
         let pass = self.learner.evaluation();
-        let of = |images: &Labelled| images.features(self.learner.encoder(), pass, false);
+        let of = |images: &Labeled| images.features(self.learner.encoder(), pass, false);
         let votes = knn::votes(&of(bank)?, &bank.labels, bank.classes, &of(queries)?, Vote::REFERENCE)?;
         let accuracy = knn::accuracy(&votes, &queries.labels)?;
         Ok(Some(Check { iteration: self.state.iteration, accuracy }))
@@ -275,7 +275,7 @@ impl<'a> Session<'a> {
             self.progress.tick(*iteration, &[("loss", loss), ("lr", *lr)]);
             if let Some(check) = check {
                 self.progress.println(&format!(
-                    "iteration {iteration}: nearest neighbours {:.2} % (top-5 {:.2} %)",
+                    "iteration {iteration}: nearest neighbors {:.2} % (top-5 {:.2} %)",
                     100.0 * check.accuracy.top1,
                     100.0 * check.accuracy.top5
                 ));

@@ -40,9 +40,9 @@ pub enum Action {
     SetMode(Mode),
     /// Show in the next mode.
     NextMode,
-    /// Open another model of the catalogue, so many places on.
+    /// Open another model of the catalog, so many places on.
     NextModel(i32),
-    /// Open this model of the catalogue.
+    /// Open this model of the catalog.
     OpenModel(usize),
     /// Run on the next back end.
     NextEngine,
@@ -84,7 +84,7 @@ pub enum Action {
     SetView(View),
     /// Of an encoder: show the other view.
     NextView,
-    /// Of an encoder: ask for the neighbours of this image, and stay with it.
+    /// Of an encoder: ask for the neighbors of this image, and stay with it.
     Ask(usize),
     /// Of an encoder: ask for those of an image by chance.
     AskRandom,
@@ -190,7 +190,7 @@ pub const BINDINGS: &[Binding] = &[
 /// All keys of an encoder's map.
 pub const EXPLORE_BINDINGS: &[Binding] = &[
     once(Trigger::Key(Key::Key1), Action::SetView(View::Map)),
-    once(Trigger::Key(Key::Key2), Action::SetView(View::Neighbours)),
+    once(Trigger::Key(Key::Key2), Action::SetView(View::Neighbors)),
     once(Trigger::Key(Key::Tab), Action::NextView),
     once(Trigger::Key(Key::Space), Action::TogglePin),
     repeated(Trigger::Key(Key::R), Action::AskRandom),
@@ -256,14 +256,14 @@ pub const EXPLORE_HELP: Help = &[
         &[
             ("Space", "stay with the image, or follow the pointer"),
             ("R", "an image by chance"),
-            ("S", "save a PNG of it and its neighbours"),
+            ("S", "save a PNG of it and its neighbors"),
         ],
     ),
     ("Map", &[("← → ↑ ↓", "move"), ("+  −", "nearer, farther"), ("0", "all of it")]),
     (
         "View",
         &[
-            ("1  2  Tab", "map, neighbours"),
+            ("1  2  Tab", "map, neighbors"),
             ("F", "images alone"),
             ("H  ?", "this help"),
             ("Esc  Q", "back, quit"),
@@ -282,8 +282,8 @@ pub const EXPLORE_HELP: Help = &[
     (
         "Mouse",
         &[
-            ("move", "the neighbours of the image under the pointer"),
-            ("click", "stay with it; on a neighbour, go there"),
+            ("move", "the neighbors of the image under the pointer"),
+            ("click", "stay with it; on a neighbor, go there"),
             ("drag", "moves the map"),
             ("wheel", "nearer, farther"),
         ],

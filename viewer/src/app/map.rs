@@ -39,7 +39,7 @@ impl Tile {
 #[derive(Clone, Debug)]
 pub struct Map {
     /// The point in the middle of the view.
-    pub centre: (f64, f64),
+    pub center: (f64, f64),
     /// The point under the pointer.
     pub hover: Option<(f64, f64)>,
     /// Tiles from one seed to the next: a power of 2.
@@ -61,7 +61,7 @@ struct Made {
 
 impl Default for Map {
     fn default() -> Self {
-        Self { centre: (0.0, 0.0), hover: None, per_seed: 4, tiles: HashMap::new(), round: 0 }
+        Self { center: (0.0, 0.0), hover: None, per_seed: 4, tiles: HashMap::new(), round: 0 }
     }
 }
 
@@ -82,15 +82,15 @@ impl Map {
         let per_seed = f64::from(self.per_seed);
         let dx = f64::from(x - viewport.x - viewport.w / 2.0) / (w * per_seed);
         let dy = f64::from(y - viewport.y - viewport.h / 2.0) / (h * per_seed);
-        (self.centre.0 + dx, self.centre.1 + dy)
+        (self.center.0 + dx, self.center.1 + dy)
     }
 
     /// Moves the view by pixels.
     pub fn pan(&mut self, image: ImageShape, dx: f32, dy: f32) {
         let (w, h) = Self::tile_size(image);
         let per_seed = f64::from(self.per_seed);
-        self.centre.0 = (self.centre.0 - f64::from(dx) / (w * per_seed)).clamp(-LIMIT, LIMIT);
-        self.centre.1 = (self.centre.1 - f64::from(dy) / (h * per_seed)).clamp(-LIMIT, LIMIT);
+        self.center.0 = (self.center.0 - f64::from(dx) / (w * per_seed)).clamp(-LIMIT, LIMIT);
+        self.center.1 = (self.center.1 - f64::from(dy) / (h * per_seed)).clamp(-LIMIT, LIMIT);
     }
 
     /// More tiles from seed to seed, or fewer.
@@ -108,7 +108,7 @@ impl Map {
     pub fn visible(&self, viewport: Rect, image: ImageShape) -> Vec<(Tile, i32, i32)> {
         let (w, h) = Self::tile_size(image);
         let per_seed = f64::from(self.per_seed);
-        let middle = (self.centre.0 * per_seed, self.centre.1 * per_seed);
+        let middle = (self.center.0 * per_seed, self.center.1 * per_seed);
         let half = (f64::from(viewport.w) / (2.0 * w), f64::from(viewport.h) / (2.0 * h));
         let range = |middle: f64, half: f64| {
             (middle - half - 0.5).floor() as i64..=(middle + half + 0.5).ceil() as i64
@@ -142,7 +142,7 @@ impl Map {
             .collect();
         let distance = |tile: &Tile| {
             let (x, y) = tile.point();
-            (x - self.centre.0).powi(2) + (y - self.centre.1).powi(2)
+            (x - self.center.0).powi(2) + (y - self.center.1).powi(2)
         };
         missing.sort_by(|a, b| distance(a).total_cmp(&distance(b)));
         missing.truncate(count);
@@ -177,7 +177,7 @@ impl Map {
 
     /// The point that is shown large: under the pointer, else in the middle.
     pub fn point(&self) -> (f64, f64) {
-        self.hover.unwrap_or(self.centre)
+        self.hover.unwrap_or(self.center)
     }
 
     /// The latent vector of that point.
@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn a_tiles_point_is_in_its_middle() {
-        let map = Map { centre: (2.25, -1.0), ..Map::default() };
+        let map = Map { center: (2.25, -1.0), ..Map::default() };
         for (tile, x, y) in map.visible(VIEW, IMAGE) {
             let (px, py) = map.point_at(VIEW, IMAGE, (x + 28) as f32, (y + 28) as f32);
             let (tx, ty) = tile.point();
@@ -260,7 +260,7 @@ mod tests {
             assert_eq!(map.per_seed, expected);
         }
         map.pan(IMAGE, f32::MAX, f32::MIN);
-        assert_eq!(map.centre, (-LIMIT, LIMIT));
+        assert_eq!(map.center, (-LIMIT, LIMIT));
         assert!(!map.visible(VIEW, IMAGE).is_empty());
     }
 }

@@ -23,7 +23,7 @@ use crate::directions::Directions;
 use crate::draw::Rect;
 use crate::embedding::Task;
 use crate::inference::{Frame, Job, Lane, LaneResult, Request};
-use crate::model::{Catalogue, GeneratorFile, Images};
+use crate::model::{Catalog, GeneratorFile, Images};
 use crate::picture::Picture;
 use crate::record::RecordFormat;
 use crate::stats::Durations;
@@ -181,7 +181,7 @@ const NOTCH: f64 = 1.25;
 /// Everything there is to see.
 pub struct App {
     /// The models to switch between.
-    pub catalogue: Catalogue,
+    pub catalog: Catalog,
     /// The model and what runs it.
     pub lane: Lane,
     /// How images are shown.
@@ -247,15 +247,9 @@ pub struct App {
 
 impl App {
     /// Begins with a model and a walk in its space.
-    pub fn new(
-        catalogue: Catalogue,
-        file: GeneratorFile,
-        engine: BackendKind,
-        walk: Walk,
-        seed: u64,
-    ) -> Self {
+    pub fn new(catalog: Catalog, file: GeneratorFile, engine: BackendKind, walk: Walk, seed: u64) -> Self {
         let mut app = Self {
-            catalogue,
+            catalog,
             lane: Lane { file: Arc::new(file), engine, threads: 0 },
             mode: Mode::Image,
             walk,
@@ -605,9 +599,9 @@ impl App {
             None => file.engines.first().copied().unwrap_or(self.lane.engine),
         };
         let space = file.space;
-        self.catalogue.add(&file.path);
+        self.catalog.add(&file.path);
         let own = &self.lane.file;
-        let is_variant = self.catalogue.variants(&file.path).any(|path| *path == own.path)
+        let is_variant = self.catalog.variants(&file.path).any(|path| *path == own.path)
             && (file.space, file.image) == (own.space, own.image);
         self.lane = Lane { file: Arc::new(file), engine, threads: self.lane.threads };
         if space != *self.walk.space() {
@@ -657,7 +651,7 @@ impl App {
     fn read_variants(&mut self) {
         let path = &self.lane.file.path;
         let paths: Vec<PathBuf> =
-            self.catalogue.variants(path).filter(|other| *other != path).cloned().collect();
+            self.catalog.variants(path).filter(|other| *other != path).cloned().collect();
         self.effects.push(Effect::ReadVariants(paths));
     }
 
@@ -802,18 +796,18 @@ impl App {
                 let index = Mode::ALL.iter().position(|&mode| mode == self.mode).unwrap_or(0);
                 self.set_mode(Mode::ALL[(index + 1) % Mode::ALL.len()]);
             }
-            Action::NextModel(places) => match self.catalogue.next(&self.lane.file.path, places) {
+            Action::NextModel(places) => match self.catalog.next(&self.lane.file.path, places) {
                 Some(path) => self.effects.push(Effect::Open(path.clone())),
                 None => self.say("there is one model in this folder", false),
             },
             Action::OpenModel(index) => {
                 self.list = false;
-                let path = self.catalogue.paths.get(index).filter(|path| **path != self.lane.file.path);
+                let path = self.catalog.paths.get(index).filter(|path| **path != self.lane.file.path);
                 self.effects.extend(path.cloned().map(Effect::Open));
             }
             Action::OpenVariant(index) => {
                 let own = &self.lane.file.path;
-                let path = self.catalogue.variants(own).nth(index).filter(|path| *path != own);
+                let path = self.catalog.variants(own).nth(index).filter(|path| *path != own);
                 self.effects.extend(path.cloned().map(Effect::Open));
             }
             Action::ToggleList => self.list = !self.list,
@@ -827,7 +821,7 @@ impl App {
                 self.set_engine(next);
             }
             Action::SetEngine(index) => self.set_engine(index),
-            Action::NextPrecision => match self.catalogue.next_variant(&self.lane.file.path) {
+            Action::NextPrecision => match self.catalog.next_variant(&self.lane.file.path) {
                 Some(path) => self.effects.push(Effect::Open(path.clone())),
                 None => self.say("this model is there in one precision", false),
             },

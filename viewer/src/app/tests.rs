@@ -6,9 +6,9 @@ use crate::walk::Interpolation;
 
 fn app() -> App {
     let file = test_file();
-    let catalogue = Catalogue::of_files(["models/other.onnx".into(), file.path.clone()]);
+    let catalog = Catalog::of_files(["models/other.onnx".into(), file.path.clone()]);
     let walk = Walk::random(file.space, 7, 4, Interpolation::Slerp);
-    let mut app = App::new(catalogue, file, BackendKind::Ort, walk, 7);
+    let mut app = App::new(catalog, file, BackendKind::Ort, walk, 7);
     app.tick(0.0);
     app
 }
@@ -59,13 +59,13 @@ fn items(app: &mut App) -> Vec<Item> {
     ui::lay_out(app, &crate::draw::Fonts::new(), 1280, 800, 1.0)
 }
 
-fn centre(item: &Item) -> (f32, f32) {
+fn center(item: &Item) -> (f32, f32) {
     (item.rect.x + item.rect.w / 2.0, item.rect.y + item.rect.h / 2.0)
 }
 
 fn click(app: &mut App, find: impl Fn(&Kind) -> bool) {
     let items = items(app);
-    let (x, y) = centre(items.iter().find(|item| find(&item.kind)).expect("it is on the screen"));
+    let (x, y) = center(items.iter().find(|item| find(&item.kind)).expect("it is on the screen"));
     for event in [PointerEvent::Move(x, y), PointerEvent::Press, PointerEvent::Release] {
         app.pointer_event(event, &items);
     }
@@ -214,7 +214,7 @@ fn models_engines_and_precisions_are_switched() {
 #[test]
 fn the_comparison_has_the_reference_first() {
     let mut app = app();
-    app.catalogue.add(std::path::Path::new("models/test.int8.onnx"));
+    app.catalog.add(std::path::Path::new("models/test.int8.onnx"));
     app.apply(Action::SetMode(Mode::Compare));
     let effects = answer(&mut app);
     assert!(matches!(&effects[..], [Effect::ReadVariants(paths)] if paths.len() == 1));
@@ -241,7 +241,7 @@ fn sliders_are_dragged_and_put_back() {
     let items = items(&mut app);
     let target = SliderTarget::Latent(2);
     let item = items.iter().find(slider(target)).unwrap();
-    let (track, (_, y)) = (item.track(), centre(item));
+    let (track, (_, y)) = (item.track(), center(item));
     for (event, expected) in [
         (PointerEvent::Move(track.x + track.w * 0.75, y), false),
         (PointerEvent::Press, true),
@@ -311,7 +311,7 @@ fn the_timeline_is_dragged() {
     let mut app = app();
     let items = items(&mut app);
     let item = items.iter().find(|item| item.kind == Kind::Timeline).unwrap();
-    let (track, (_, y)) = (item.track(), centre(item));
+    let (track, (_, y)) = (item.track(), center(item));
     for (fraction, expected) in [(0.5, 2.0), (0.25, 1.0), (-3.0, 0.0)] {
         app.pointer_event(PointerEvent::Move(track.x + track.w * fraction, y), &items);
         if fraction == 0.5 {
@@ -342,11 +342,11 @@ fn the_map_is_dragged_and_gives_key_frames() {
     assert!(app.is_moving() && !app.is_playing(), "between two pictures of a drag there is any time");
     app.pointer_event(PointerEvent::Move(x - 112.0, y), &items);
     app.pointer_event(PointerEvent::Release, &items);
-    assert!((app.map.centre.0 - 0.5).abs() < 1e-9, "{:?}", app.map.centre);
+    assert!((app.map.center.0 - 0.5).abs() < 1e-9, "{:?}", app.map.center);
     app.pointer_event(PointerEvent::Wheel(1.0), &items);
     assert_eq!(app.map.per_seed, 8);
     app.pointer_event(PointerEvent::Leave, &items);
-    assert_eq!(app.map.point(), app.map.centre);
+    assert_eq!(app.map.point(), app.map.center);
 }
 
 #[test]
@@ -506,7 +506,7 @@ fn precisions_of_several_formats_have_a_row_for_each() {
     let own = app.lane.file.path.clone();
     let stem = own.with_extension("").with_extension("");
     for name in ["int8.lat", "f32.lat", "int8.onnx"] {
-        app.catalogue.add(&stem.with_extension(name));
+        app.catalog.add(&stem.with_extension(name));
     }
     let mut rows: Vec<(f32, Vec<String>)> = Vec::new();
     for item in items(&mut app) {

@@ -12,7 +12,7 @@ use clap::Parser;
 use crate::app::{Action, App};
 use crate::explore::{Explorer, Images};
 use crate::model::{
-    Catalogue, Encoder, EncoderFile, Generator, GeneratorFile, ModelFile, extensions, models_folder, plain,
+    Catalog, Encoder, EncoderFile, Generator, GeneratorFile, ModelFile, extensions, models_folder, plain,
 };
 use crate::stage::Stage;
 use crate::walk::{Walk, WalkFile};
@@ -39,14 +39,14 @@ fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 fn show(args: &Args) -> anyhow::Result<()> {
-    let (file, catalogue) = choose_model(args)?;
+    let (file, catalog) = choose_model(args)?;
     if !args.out_dir.is_dir() {
         bail!("there is no folder {} for what the window saves", args.out_dir.display());
     }
     let images = args.images.clone().map(|folder| Images { folder, most: args.limit as usize });
     let stage = match file {
-        ModelFile::Generator(file) => walk(args, file, catalogue)?,
-        ModelFile::Encoder(file) => explore(args, file, catalogue, images.clone())?,
+        ModelFile::Generator(file) => walk(args, file, catalog)?,
+        ModelFile::Encoder(file) => explore(args, file, catalog, images.clone())?,
     };
     let options = WindowOptions {
         size: args.size,
@@ -66,7 +66,7 @@ fn show(args: &Args) -> anyhow::Result<()> {
 }
 
 /// A generator's walk.
-fn walk(args: &Args, file: GeneratorFile, catalogue: Catalogue) -> anyhow::Result<Stage> {
+fn walk(args: &Args, file: GeneratorFile, catalog: Catalog) -> anyhow::Result<Stage> {
     let (walk, speed) = choose_walk(args, &file)?;
     let threads = usize::from(args.threads);
     // Opened again by the thread that runs it; here, so that what cannot be opened is said before a window comes.
@@ -75,7 +75,7 @@ fn walk(args: &Args, file: GeneratorFile, catalogue: Catalogue) -> anyhow::Resul
         None => Generator::open_with_any(&file, threads)?.1,
     };
     let is_known = file.distribution_is_known;
-    let mut app = App::new(catalogue, file, engine, walk, args.seed);
+    let mut app = App::new(catalog, file, engine, walk, args.seed);
     app.lane.threads = threads;
     app.truncation = args.truncation;
     app.player.playing = !args.paused;
@@ -93,7 +93,7 @@ fn walk(args: &Args, file: GeneratorFile, catalogue: Catalogue) -> anyhow::Resul
 fn explore(
     args: &Args,
     file: EncoderFile,
-    catalogue: Catalogue,
+    catalog: Catalog,
     images: Option<Images>,
 ) -> anyhow::Result<Stage> {
     let path = file.path.display();
@@ -109,7 +109,7 @@ fn explore(
         Some(engine) => Encoder::open(&file, engine, threads).map(|_| engine)?,
         None => Encoder::open_with_any(&file, threads)?.1,
     };
-    Ok(Stage::Explore(Box::new(Explorer::new(catalogue, file, engine, threads, images))))
+    Ok(Stage::Explore(Box::new(Explorer::new(catalog, file, engine, threads, images))))
 }
 
 /// The generator to walk through.
@@ -123,15 +123,15 @@ fn choose_generator(args: &Args) -> anyhow::Result<GeneratorFile> {
 }
 
 /// The model to open, and the models to switch between.
-fn choose_model(args: &Args) -> anyhow::Result<(ModelFile, Catalogue)> {
+fn choose_model(args: &Args) -> anyhow::Result<(ModelFile, Catalog)> {
     if let Some(path) = args.model.as_deref().filter(|path| !path.is_dir()) {
         let path = plain(path);
         let file = ModelFile::read(path)?;
-        let mut catalogue = path.parent().map_or_else(Catalogue::default, |folder| {
-            Catalogue::of_folder(if folder.as_os_str().is_empty() { ".".as_ref() } else { folder })
+        let mut catalog = path.parent().map_or_else(Catalog::default, |folder| {
+            Catalog::of_folder(if folder.as_os_str().is_empty() { ".".as_ref() } else { folder })
         });
-        catalogue.add(path);
-        return Ok((file, catalogue));
+        catalog.add(path);
+        return Ok((file, catalog));
     }
     let (kind, make) = match args.images {
         Some(_) => ("encoder", "trainer simclr"),
@@ -146,10 +146,10 @@ fn choose_model(args: &Args) -> anyhow::Result<(ModelFile, Catalogue)> {
         Some(folder) => folder,
         None => bail!("no model was given, and there is no folder models/ here or above. {how}"),
     };
-    let catalogue = Catalogue::of_folder(&folder);
+    let catalog = Catalog::of_folder(&folder);
     let wanted = |file: &ModelFile| matches!(file, ModelFile::Encoder(_)) == args.images.is_some();
-    match catalogue.best(wanted) {
-        (Some(file), _) => Ok((file, catalogue)),
+    match catalog.best(wanted) {
+        (Some(file), _) => Ok((file, catalog)),
         (None, errors) if errors.is_empty() => bail!("the folder {} has no {kind}. {how}", folder.display()),
         (None, errors) => {
             let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();

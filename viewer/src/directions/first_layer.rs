@@ -129,7 +129,7 @@ fn weight_values(graph: &GraphProto, name: &str) -> Result<Vec<f32>, String> {
             let (Some(weight), Some(scale)) = (tensor(0), tensor(1)) else {
                 return Err(format!("the scale of the weight \"{name}\" is not constant"));
             };
-            let (quantised, scales) = (floats(weight)?, floats(scale)?);
+            let (quantized, scales) = (floats(weight)?, floats(scale)?);
             let zeros = tensor(2).map(floats).transpose()?.unwrap_or_else(|| vec![0.0; scales.len()]);
             let axis = node.attribute.iter().find(|attribute| attribute.name == "axis").map_or(1, |a| a.i);
             let rank = weight.dims.len() as i64;
@@ -144,7 +144,7 @@ fn weight_values(graph: &GraphProto, name: &str) -> Result<Vec<f32>, String> {
                     zeros.len()
                 ));
             }
-            Ok(quantised
+            Ok(quantized
                 .iter()
                 .enumerate()
                 .map(|(i, q)| (q - zeros[channel(i)]) * scales[channel(i)])

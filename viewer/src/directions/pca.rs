@@ -23,11 +23,11 @@ pub fn pca(
     if !fits || latents.iter().chain(images).any(|x| !x.is_finite()) {
         return Vec::new();
     }
-    let mut centred = DMatrix::from_row_slice(samples, image_size, images);
-    let mean = centred.row_mean();
-    centred.row_iter_mut().for_each(|mut row| row -= &mean);
+    let mut centered = DMatrix::from_row_slice(samples, image_size, images);
+    let mean = centered.row_mean();
+    centered.row_iter_mut().for_each(|mut row| row -= &mean);
     // Samples are fewer than pixels: the eigenvectors of X Xᵀ, scaled, are the coordinates along the components.
-    let eigen = SymmetricEigen::new(&centred * centred.transpose());
+    let eigen = SymmetricEigen::new(&centered * centered.transpose());
     let mut order: Vec<usize> = (0..samples).collect();
     order.sort_by(|&a, &b| eigen.eigenvalues[b].total_cmp(&eigen.eigenvalues[a]));
     let least = 1e-6 * eigen.eigenvalues.max();

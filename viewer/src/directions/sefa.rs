@@ -4,7 +4,7 @@ use nalgebra::{DMatrix, SymmetricEigen};
 
 use super::{Directions, oriented};
 
-/// Closed-form factorisation (Y. Shen and B. Zhou, "Closed-Form Factorization of Latent Semantics in GANs", 2021): the
+/// Closed-form factorization (Y. Shen and B. Zhou, "Closed-Form Factorization of Latent Semantics in GANs", 2021): the
 /// eigenvectors of `Aᵀ A` with the largest eigenvalues, `A` being the weight of the first affine layer. They are the
 /// directions in which the first layer's output changes most.
 ///

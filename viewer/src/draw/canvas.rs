@@ -3,7 +3,7 @@
 use tiny_skia::{FillRule, Paint, Path, PathBuilder, PixmapMut, Stroke, Transform};
 
 use super::font::{Fonts, Weight};
-use super::theme::Colour;
+use super::theme::Color;
 use crate::picture::Picture;
 
 /// A rectangle in pixels.
@@ -41,8 +41,8 @@ impl Rect {
 pub enum Align {
     /// It starts there.
     Left,
-    /// It is centred there.
-    Centre,
+    /// It is centered there.
+    Center,
     /// It ends there.
     Right,
 }
@@ -54,8 +54,8 @@ pub struct TextStyle {
     pub size: f32,
     /// The weight.
     pub weight: Weight,
-    /// The colour.
-    pub colour: Colour,
+    /// The color.
+    pub color: Color,
     /// Where it stands.
     pub align: Align,
 }
@@ -63,7 +63,7 @@ pub struct TextStyle {
 /// A picture to draw in, which a window shows.
 ///
 /// A pixel's bytes in memory are blue, green, red, 255: read as a little-endian number this is 0xffRRGGBB, which
-/// windows want. tiny-skia writes red first, so it is given colours with red and blue exchanged.
+/// windows want. tiny-skia writes red first, so it is given colors with red and blue exchanged.
 #[derive(Default)]
 pub struct Canvas {
     width: usize,
@@ -115,14 +115,14 @@ impl Canvas {
     }
 
     /// Fills everything.
-    pub fn clear(&mut self, colour: Colour) {
-        let [r, g, b, _] = colour.channels();
+    pub fn clear(&mut self, color: Color) {
+        let [r, g, b, _] = color.channels();
         self.pixels.fill(packed([r, g, b]));
     }
 
     /// Fills whole pixels; edges are rounded to them.
-    pub fn fill(&mut self, rect: Rect, colour: Colour) {
-        let [r, g, b, alpha] = colour.channels();
+    pub fn fill(&mut self, rect: Rect, color: Color) {
+        let [r, g, b, alpha] = color.channels();
         let (columns, rows) = self.pixel_range(rect);
         for y in rows {
             let row = &mut self.pixels[y * self.width..][columns.clone()];
@@ -142,16 +142,16 @@ impl Canvas {
     }
 
     /// A line around whole pixels, one pixel wide, inside the rectangle.
-    pub fn frame(&mut self, rect: Rect, colour: Colour) {
+    pub fn frame(&mut self, rect: Rect, color: Color) {
         let Rect { x, y, w, h } = rect;
-        self.fill(Rect::new(x, y, w, 1.0), colour);
-        self.fill(Rect::new(x, y + h - 1.0, w, 1.0), colour);
-        self.fill(Rect::new(x, y + 1.0, 1.0, h - 2.0), colour);
-        self.fill(Rect::new(x + w - 1.0, y + 1.0, 1.0, h - 2.0), colour);
+        self.fill(Rect::new(x, y, w, 1.0), color);
+        self.fill(Rect::new(x, y + h - 1.0, w, 1.0), color);
+        self.fill(Rect::new(x, y + 1.0, 1.0, h - 2.0), color);
+        self.fill(Rect::new(x + w - 1.0, y + 1.0, 1.0, h - 2.0), color);
     }
 
     /// A rectangle with round corners.
-    pub fn round(&mut self, rect: Rect, radius: f32, colour: Colour) {
+    pub fn round(&mut self, rect: Rect, radius: f32, color: Color) {
         let Rect { x, y, w, h } = rect;
         let r = radius.min(w / 2.0).min(h / 2.0).max(0.0);
         // The distance of a cubic's control points for a quarter circle.
@@ -167,31 +167,31 @@ impl Canvas {
         path.line_to(x, y + r);
         path.cubic_to(x, y + k, x + k, y, x + r, y);
         path.close();
-        self.fill_path(path.finish(), colour);
+        self.fill_path(path.finish(), color);
     }
 
     /// A disc.
-    pub fn disc(&mut self, x: f32, y: f32, radius: f32, colour: Colour) {
-        self.fill_path(PathBuilder::from_circle(x, y, radius), colour);
+    pub fn disc(&mut self, x: f32, y: f32, radius: f32, color: Color) {
+        self.fill_path(PathBuilder::from_circle(x, y, radius), color);
     }
 
     /// A filled polygon.
-    pub fn polygon(&mut self, points: &[(f32, f32)], colour: Colour) {
-        self.fill_path(polyline(points, true), colour);
+    pub fn polygon(&mut self, points: &[(f32, f32)], color: Color) {
+        self.fill_path(polyline(points, true), color);
     }
 
     /// A line through points.
-    pub fn line(&mut self, points: &[(f32, f32)], width: f32, colour: Colour) {
-        let (paint, Some(path)) = (paint(colour), polyline(points, false)) else { return };
+    pub fn line(&mut self, points: &[(f32, f32)], width: f32, color: Color) {
+        let (paint, Some(path)) = (paint(color), polyline(points, false)) else { return };
         let stroke = Stroke { width, line_join: tiny_skia::LineJoin::Round, ..Stroke::default() };
         if let Some(mut pixmap) = self.pixmap() {
             pixmap.stroke_path(&path, &paint, &stroke, Transform::identity(), None);
         }
     }
 
-    fn fill_path(&mut self, path: Option<Path>, colour: Colour) {
+    fn fill_path(&mut self, path: Option<Path>, color: Color) {
         if let (Some(path), Some(mut pixmap)) = (path, self.pixmap()) {
-            pixmap.fill_path(&path, &paint(colour), FillRule::Winding, Transform::identity(), None);
+            pixmap.fill_path(&path, &paint(color), FillRule::Winding, Transform::identity(), None);
         }
     }
 
@@ -209,10 +209,10 @@ impl Canvas {
         };
         let x = match style.align {
             Align::Left => x,
-            Align::Centre => x - width / 2.0,
+            Align::Center => x - width / 2.0,
             Align::Right => x - width,
         };
-        let [r, g, b, alpha] = style.colour.channels();
+        let [r, g, b, alpha] = style.color.channels();
         let (columns, rows) = (self.width as i32, self.height as i32);
         fonts.lay_out(text, (x, y), style.size, style.weight, |glyph, left, top| {
             for (row, mask) in (top..).zip(glyph.mask.chunks_exact(glyph.width.max(1))) {
@@ -291,8 +291,8 @@ fn blended(under: u32, [r, g, b]: [u8; 3], alpha: u8) -> u32 {
     packed([mix(r0, r), mix(g0, g), mix(b0, b)])
 }
 
-fn paint(colour: Colour) -> Paint<'static> {
-    let [r, g, b, alpha] = colour.channels();
+fn paint(color: Color) -> Paint<'static> {
+    let [r, g, b, alpha] = color.channels();
     let mut paint = Paint::default();
     // Red and blue exchanged: see `Canvas`.
     paint.set_color_rgba8(b, g, r, alpha);
@@ -314,9 +314,9 @@ fn polyline(points: &[(f32, f32)], closed: bool) -> Option<Path> {
 mod tests {
     use super::*;
 
-    const RED: Colour = Colour(0xffff_0000);
+    const RED: Color = Color(0xffff_0000);
 
-    fn grey(width: usize, pixels: &[u8]) -> Picture {
+    fn gray(width: usize, pixels: &[u8]) -> Picture {
         Picture { width, height: pixels.len() / width, channels: 1, pixels: pixels.to_vec() }
     }
 
@@ -325,10 +325,10 @@ mod tests {
     }
 
     #[test]
-    fn colours_are_what_windows_want() {
+    fn colors_are_what_windows_want() {
         let mut canvas = Canvas::new(2, 1);
-        canvas.fill(Rect::new(0.0, 0.0, 1.0, 1.0), Colour(0xff12_3456));
-        canvas.round(Rect::new(1.0, 0.0, 1.0, 1.0), 0.0, Colour(0xff12_3456));
+        canvas.fill(Rect::new(0.0, 0.0, 1.0, 1.0), Color(0xff12_3456));
+        canvas.round(Rect::new(1.0, 0.0, 1.0, 1.0), 0.0, Color(0xff12_3456));
         assert_eq!(canvas.to_picture().pixels, [0x12, 0x34, 0x56, 0x12, 0x34, 0x56]);
         assert_eq!(canvas.pixels(), [0xff12_3456, 0xff12_3456]);
     }
@@ -342,7 +342,7 @@ mod tests {
 
     #[test]
     fn pictures_are_enlarged_and_cut_off() {
-        let picture = grey(2, &[10, 20, 30, 40]);
+        let picture = gray(2, &[10, 20, 30, 40]);
         let whole = Rect::new(0.0, 0.0, 4.0, 4.0);
         for (x, y, clip, expected) in [
             (0, 0, whole, [10, 10, 20, 20, 10, 10, 20, 20, 30, 30, 40, 40, 30, 30, 40, 40]),
@@ -360,13 +360,13 @@ mod tests {
     #[test]
     fn pictures_are_fitted_by_whole_numbers_or_means() {
         let mut canvas = Canvas::new(5, 5);
-        canvas.fitted(&grey(2, &[10, 20, 30, 40]), Rect::new(0.0, 0.0, 5.0, 5.0));
+        canvas.fitted(&gray(2, &[10, 20, 30, 40]), Rect::new(0.0, 0.0, 5.0, 5.0));
         assert_eq!(&reds(&canvas)[..10], [10, 10, 20, 20, 0, 10, 10, 20, 20, 0]);
         let mut canvas = Canvas::new(1, 1);
-        canvas.fitted(&grey(2, &[10, 20, 30, 40]), Rect::new(0.0, 0.0, 1.0, 1.0));
+        canvas.fitted(&gray(2, &[10, 20, 30, 40]), Rect::new(0.0, 0.0, 1.0, 1.0));
         assert_eq!(reds(&canvas), [25]);
         // Nothing to draw in, and nothing to draw.
-        canvas.fitted(&grey(1, &[9]), Rect::new(0.0, 0.0, 0.0, 0.0));
+        canvas.fitted(&gray(1, &[9]), Rect::new(0.0, 0.0, 0.0, 0.0));
         canvas.fitted(&Picture::black(0, 0, 1), Rect::new(0.0, 0.0, 1.0, 1.0));
         assert_eq!(reds(&canvas), [25]);
     }
@@ -375,7 +375,7 @@ mod tests {
     fn drawing_beyond_the_edges_is_cut_off() {
         let mut canvas = Canvas::new(8, 8);
         let mut fonts = Fonts::new();
-        let style = TextStyle { size: 20.0, weight: Weight::Regular, colour: RED, align: Align::Centre };
+        let style = TextStyle { size: 20.0, weight: Weight::Regular, color: RED, align: Align::Center };
         canvas.text(&mut fonts, "wide text", 4.0, 3.0, style);
         canvas.line(&[(-50.0, 3.0), (50.0, 4.0)], 2.0, RED);
         canvas.frame(Rect::new(-2.0, -2.0, 40.0, 5.0), RED);
@@ -387,9 +387,9 @@ mod tests {
     #[test]
     fn text_is_where_it_is_aligned() {
         let mut fonts = Fonts::new();
-        for (align, columns) in [(Align::Left, 20..40), (Align::Centre, 0..40), (Align::Right, 0..20)] {
+        for (align, columns) in [(Align::Left, 20..40), (Align::Center, 0..40), (Align::Right, 0..20)] {
             let mut canvas = Canvas::new(40, 20);
-            let style = TextStyle { size: 14.0, weight: Weight::SemiBold, colour: RED, align };
+            let style = TextStyle { size: 14.0, weight: Weight::SemiBold, color: RED, align };
             canvas.text(&mut fonts, "HH", 20.0, 15.0, style);
             let inked: Vec<usize> = reds(&canvas)
                 .iter()

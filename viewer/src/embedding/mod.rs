@@ -1,10 +1,10 @@
 //! Images as points: what an encoder makes of them, which are near each other, and where they lie on a map.
 
-mod neighbours;
+mod neighbors;
 mod plane;
 mod thread;
 
-pub use neighbours::nearest;
+pub use neighbors::nearest;
 pub use plane::Plane;
 pub use thread::{Embedder, Progress, Task};
 

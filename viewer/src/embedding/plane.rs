@@ -3,7 +3,7 @@
 use latent_runtime::rng::Rng;
 use nalgebra::{DMatrix, SymmetricEigen};
 
-use super::neighbours::dot;
+use super::neighbors::dot;
 
 /// The rows that the plane is found from at most; they are a random choice.
 const MOST_ROWS: usize = 2048;
@@ -39,9 +39,9 @@ impl Plane {
         }
         let mut mean = vec![0.0; size];
         rows.iter().for_each(|row| add(&mut mean, row, 1.0 / rows.len() as f32));
-        let centred: Vec<Vec<f32>> =
+        let centered: Vec<Vec<f32>> =
             rows.iter().map(|row| row.iter().zip(&mean).map(|(x, m)| x - m).collect()).collect();
-        let total: f64 = centred.iter().map(|row| f64::from(dot(row, row))).sum();
+        let total: f64 = centered.iter().map(|row| f64::from(dot(row, row))).sum();
         if !total.is_finite() || total <= f64::from(f32::MIN_POSITIVE) {
             return None;
         }
@@ -50,10 +50,10 @@ impl Plane {
         let known = before.filter(|plane| plane.mean.len() == size);
         let mut basis: Vec<Vec<f32>> = known.iter().flat_map(|plane| plane.axes.iter().cloned()).collect();
         basis.resize_with(FOLLOWED.min(size), || (0..size).map(|_| rng.normal()).collect());
-        orthonormalise(&mut basis);
+        orthonormalize(&mut basis);
         let mut variances = vec![0.0; basis.len()];
         for _ in 0..ROUNDS {
-            let (turned, found) = round(&centred, &basis);
+            let (turned, found) = round(&centered, &basis);
             let change = (found[0] + found[1] - variances[0] - variances[1]).abs();
             (basis, variances) = (turned, found);
             if change <= GOOD * (variances[0] + variances[1]) {
@@ -74,7 +74,7 @@ impl Plane {
             }
         }
         let ends = [0, 1].map(|axis: usize| {
-            let mut along: Vec<f32> = centred.iter().map(|row| dot(row, &axes[axis])).collect();
+            let mut along: Vec<f32> = centered.iter().map(|row| dot(row, &axes[axis])).collect();
             along.sort_unstable_by(f32::total_cmp);
             let beyond = ((along.len() as f64 * (1.0 - INSIDE) / 2.0) as usize).min(along.len() / 2);
             (along[beyond], along[along.len() - 1 - beyond])
@@ -104,7 +104,7 @@ fn round(rows: &[Vec<f32>], basis: &[Vec<f32>]) -> (Vec<Vec<f32>>, Vec<f64>) {
             add(sum, row, dot(row, vector));
         }
     }
-    orthonormalise(&mut next);
+    orthonormalize(&mut next);
     let mut within = DMatrix::<f64>::zeros(next.len(), next.len());
     for row in rows {
         let along: Vec<f64> = next.iter().map(|vector| f64::from(dot(row, vector))).collect();
@@ -128,7 +128,7 @@ fn round(rows: &[Vec<f32>], basis: &[Vec<f32>]) -> (Vec<Vec<f32>>, Vec<f64>) {
 }
 
 /// Gram and Schmidt's way, twice, which is enough for f32. What vanishes becomes zero.
-fn orthonormalise(basis: &mut [Vec<f32>]) {
+fn orthonormalize(basis: &mut [Vec<f32>]) {
     for index in 0..basis.len() {
         let (done, rest) = basis.split_at_mut(index);
         let vector = &mut rest[0];
@@ -191,11 +191,11 @@ mod tests {
         let points: Vec<Vec<f32>> =
             (0..300).map(|_| (0..24).map(|i| rng.normal() * 0.9f32.powi(i)).collect()).collect();
         let plane = Plane::fit(&rows(&points), None).unwrap();
-        let mut centred = DMatrix::from_fn(300, 24, |i, j| f64::from(points[i][j]));
-        let mean = centred.row_mean();
-        centred.row_iter_mut().for_each(|mut row| row -= &mean);
+        let mut centered = DMatrix::from_fn(300, 24, |i, j| f64::from(points[i][j]));
+        let mean = centered.row_mean();
+        centered.row_iter_mut().for_each(|mut row| row -= &mean);
         let mut variances: Vec<f64> =
-            SymmetricEigen::new(centred.tr_mul(&centred)).eigenvalues.iter().copied().collect();
+            SymmetricEigen::new(centered.tr_mul(&centered)).eigenvalues.iter().copied().collect();
         variances.sort_by(|a, b| b.total_cmp(a));
         let share = (variances[0] + variances[1]) / variances.iter().sum::<f64>();
         assert!((f64::from(plane.share) - share).abs() < 1e-3, "{} {share}", plane.share);

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use latent_runtime::open::BackendKind;
 
-use super::neighbours::dot;
+use super::neighbors::dot;
 use super::{Plane, Sample};
 use crate::image_folder::{self, ImageFile, Listing};
 use crate::model::{Encoder, EncoderFile};

@@ -23,7 +23,7 @@ const GAP: f32 = 2.0;
 #[derive(Clone, Debug)]
 pub struct Atlas {
     /// The point in the middle of the view.
-    pub centre: (f64, f64),
+    pub center: (f64, f64),
     /// How near one is.
     pub zoom: f64,
     /// Where points should be.
@@ -42,7 +42,7 @@ pub struct Atlas {
 impl Default for Atlas {
     fn default() -> Self {
         Self {
-            centre: (0.0, 0.0),
+            center: (0.0, 0.0),
             zoom: 1.0,
             places: Vec::new(),
             points: Vec::new(),
@@ -112,10 +112,10 @@ impl Atlas {
         }
         if let Some((x, y)) = self.goal {
             let share = 1.0 - (-seconds * HASTE.1).exp();
-            let (dx, dy) = (x - self.centre.0, y - self.centre.1);
-            self.centre = (self.centre.0 + dx * share, self.centre.1 + dy * share);
+            let (dx, dy) = (x - self.center.0, y - self.center.1);
+            self.center = (self.center.0 + dx * share, self.center.1 + dy * share);
             if dx.abs().max(dy.abs()) * self.zoom < f64::from(NEAR) {
-                self.centre = (x, y);
+                self.center = (x, y);
                 self.goal = None;
             }
         }
@@ -132,7 +132,7 @@ impl Atlas {
         let [x, y] = *self.points.get(index).filter(|_| index < self.places.len())?;
         let scale = self.scale(view);
         // The second component upwards.
-        let (dx, dy) = ((f64::from(x) - self.centre.0) * scale, (self.centre.1 - f64::from(y)) * scale);
+        let (dx, dy) = ((f64::from(x) - self.center.0) * scale, (self.center.1 - f64::from(y)) * scale);
         Some((view.x + view.w / 2.0 + dx as f32, view.y + view.h / 2.0 + dy as f32))
     }
 
@@ -140,8 +140,8 @@ impl Atlas {
     pub fn pan(&mut self, view: Rect, dx: f32, dy: f32) {
         let scale = self.scale(view);
         self.goal = None;
-        self.centre.0 = (self.centre.0 - f64::from(dx) / scale).clamp(-LIMIT, LIMIT);
-        self.centre.1 = (self.centre.1 + f64::from(dy) / scale).clamp(-LIMIT, LIMIT);
+        self.center.0 = (self.center.0 - f64::from(dx) / scale).clamp(-LIMIT, LIMIT);
+        self.center.1 = (self.center.1 + f64::from(dy) / scale).clamp(-LIMIT, LIMIT);
     }
 
     /// Comes nearer, or goes away; what is at a place on the screen stays there.
@@ -154,7 +154,7 @@ impl Atlas {
 
     /// Shows all of it again.
     pub fn reset(&mut self) {
-        (self.centre, self.zoom, self.goal) = ((0.0, 0.0), 1.0, None);
+        (self.center, self.zoom, self.goal) = ((0.0, 0.0), 1.0, None);
     }
 
     /// Goes to a point, unless it is well inside the view.
@@ -277,7 +277,7 @@ mod tests {
         }
         assert_eq!(atlas.zoom, ZOOM.0);
         atlas.pan(VIEW, f32::MAX, f32::MIN);
-        assert_eq!(atlas.centre, (-LIMIT, -LIMIT));
+        assert_eq!(atlas.center, (-LIMIT, -LIMIT));
         atlas.reset();
         atlas.zoom(VIEW, 12, (400.0, 250.0));
         atlas.go_to(VIEW, 1);

@@ -1,4 +1,4 @@
-//! An encoder at work on a folder of images: a map of their embeddings, and the nearest neighbours of the image under
+//! An encoder at work on a folder of images: a map of their embeddings, and the nearest neighbors of the image under
 //! the pointer. It knows no window, as [`crate::app`].
 
 mod atlas;
@@ -14,7 +14,7 @@ use latent_runtime::open::BackendKind;
 use crate::app::{Action, Effect, Figures, Message};
 use crate::draw::Rect;
 use crate::embedding::{Progress, Sample, Task, nearest};
-use crate::model::{Catalogue, EncoderFile};
+use crate::model::{Catalog, EncoderFile};
 use crate::picture::Picture;
 use crate::stats::Durations;
 
@@ -25,18 +25,18 @@ pub enum View {
     #[default]
     Map,
     /// One, and those that are nearest to it.
-    Neighbours,
+    Neighbors,
 }
 
 impl View {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Map, Self::Neighbours];
+    pub const ALL: [Self; 2] = [Self::Map, Self::Neighbors];
 
     /// The name on its tab.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Map => "Map",
-            Self::Neighbours => "Neighbours",
+            Self::Neighbors => "Neighbors",
         }
     }
 }
@@ -65,13 +65,13 @@ pub struct Images {
     pub most: usize,
 }
 
-/// Neighbours that are found: as many as can be shown at once.
-const MOST_NEIGHBOURS: usize = 240;
-/// Seconds between two searches for neighbours while images come.
+/// Neighbors that are found: as many as can be shown at once.
+const MOST_NEIGHBORS: usize = 240;
+/// Seconds between two searches for neighbors while images come.
 const SEARCH_SECONDS: f64 = 0.2;
-/// Neighbours of the picture that is saved, beside the image itself.
+/// Neighbors of the picture that is saved, beside the image itself.
 const SAVED: usize = 24;
-/// The nearest neighbours that are joined with the image on the map, and counted by their folders.
+/// The nearest neighbors that are joined with the image on the map, and counted by their folders.
 pub const NEAREST: usize = 12;
 /// Pixels that the map moves by one press of a key.
 const STEP: f32 = 60.0;
@@ -81,7 +81,7 @@ const FIGURES_SECONDS: f64 = 0.25;
 /// Everything there is to see.
 pub struct Explorer {
     /// The models to switch between.
-    pub catalogue: Catalogue,
+    pub catalog: Catalog,
     /// The encoder.
     pub file: Arc<EncoderFile>,
     /// What runs it.
@@ -106,12 +106,12 @@ pub struct Explorer {
     pub share: f32,
     /// The map.
     pub map: Atlas,
-    /// The image whose neighbours are shown.
+    /// The image whose neighbors are shown.
     pub query: Option<usize>,
     /// Whether it stays when the pointer moves.
     pub pinned: bool,
-    /// Its neighbours with their similarity, the nearest first.
-    pub neighbours: Vec<(usize, f32)>,
+    /// Its neighbors with their similarity, the nearest first.
+    pub neighbors: Vec<(usize, f32)>,
     /// Seconds for one image.
     pub latency: Durations,
     /// The times from picture to picture on the screen.
@@ -140,7 +140,7 @@ pub struct Explorer {
     pub now: f64,
     /// The image to return to when it has been embedded anew.
     wanted: Option<PathBuf>,
-    /// What the neighbours were searched among: the image and the number of samples.
+    /// What the neighbors were searched among: the image and the number of samples.
     searched: Option<(usize, usize)>,
     searched_at: f64,
     figures_at: f64,
@@ -151,14 +151,14 @@ pub struct Explorer {
 impl Explorer {
     /// Begins with an encoder and a folder of images.
     pub fn new(
-        catalogue: Catalogue,
+        catalog: Catalog,
         file: EncoderFile,
         engine: BackendKind,
         threads: usize,
         images: Option<Images>,
     ) -> Self {
         let mut explorer = Self {
-            catalogue,
+            catalog,
             file: Arc::new(file),
             engine,
             threads,
@@ -173,7 +173,7 @@ impl Explorer {
             map: Atlas::default(),
             query: None,
             pinned: false,
-            neighbours: Vec::new(),
+            neighbors: Vec::new(),
             latency: Durations::default(),
             frames: Durations::default(),
             figures: Figures::default(),
@@ -219,7 +219,7 @@ impl Explorer {
     fn restart(&mut self) {
         self.wanted = self.query.and_then(|query| self.samples.get(query)).map(|sample| sample.path.clone());
         self.samples.clear();
-        self.neighbours.clear();
+        self.neighbors.clear();
         (self.query, self.searched) = (None, None);
         self.map.restart();
         self.latency.clear();
@@ -282,7 +282,7 @@ impl Explorer {
         self.search();
     }
 
-    /// Finds the neighbours, if the image or the samples are others than at the last search.
+    /// Finds the neighbors, if the image or the samples are others than at the last search.
     fn search(&mut self) {
         let Some(query) = self.query else { return };
         let wanted = (query, self.samples.len());
@@ -291,7 +291,7 @@ impl Explorer {
         if self.searched == Some(wanted) || waits {
             return;
         }
-        self.neighbours = nearest(&self.samples, query, MOST_NEIGHBOURS);
+        self.neighbors = nearest(&self.samples, query, MOST_NEIGHBORS);
         self.searched = Some(wanted);
         self.searched_at = self.now;
         self.changed();
@@ -338,15 +338,15 @@ impl Explorer {
             Some(&engine) => engine,
             None => file.engines.first().copied().unwrap_or(self.engine),
         };
-        self.catalogue.add(&file.path);
+        self.catalog.add(&file.path);
         self.file = Arc::new(file);
         self.restart();
     }
 
-    /// The picture that is saved: the image and its nearest neighbours.
+    /// The picture that is saved: the image and its nearest neighbors.
     pub fn picture(&self) -> Option<Picture> {
         let first = self.query?;
-        let shown = std::iter::once(first).chain(self.neighbours.iter().map(|&(index, _)| index));
+        let shown = std::iter::once(first).chain(self.neighbors.iter().map(|&(index, _)| index));
         let pictures: Vec<Picture> = shown
             .take(SAVED + 1)
             .filter_map(|index| Some(self.samples.get(index)?.picture.clone()))
@@ -354,11 +354,11 @@ impl Explorer {
         Picture::tiled(&pictures, (SAVED + 1).isqrt(), 1)
     }
 
-    /// How many of the nearest neighbours lie in the image's own folder, and how many there are; `None` if the image
+    /// How many of the nearest neighbors lie in the image's own folder, and how many there are; `None` if the image
     /// lies in none.
     pub fn agreement(&self) -> Option<(usize, usize)> {
         let own = self.samples.get(self.query?)?.label?;
-        let near = &self.neighbours[..self.neighbours.len().min(NEAREST)];
+        let near = &self.neighbors[..self.neighbors.len().min(NEAREST)];
         let same = near
             .iter()
             .filter(|&&(index, _)| self.samples.get(index).is_some_and(|sample| sample.label == Some(own)));
@@ -372,7 +372,7 @@ impl Explorer {
         (enlargement, (width * enlargement) as f32, (height * enlargement) as f32)
     }
 
-    /// Asks for the neighbours of an image, and stays with it.
+    /// Asks for the neighbors of an image, and stays with it.
     fn ask(&mut self, index: usize) {
         if index < self.samples.len() {
             self.query = Some(index);
@@ -387,7 +387,7 @@ impl Explorer {
         match action {
             Action::SetView(view) => self.view = view,
             Action::NextView => {
-                self.view = if self.view == View::Map { View::Neighbours } else { View::Map };
+                self.view = if self.view == View::Map { View::Neighbors } else { View::Map };
             }
             Action::Ask(index) => self.ask(index),
             Action::AskRandom => {
@@ -410,20 +410,20 @@ impl Explorer {
                 self.map.zoom(view, steps, (view.x + view.w / 2.0, view.y + view.h / 2.0));
             }
             Action::ResetMap => self.map.reset(),
-            Action::NextModel(places) => match self.catalogue.next(&self.file.path, places) {
+            Action::NextModel(places) => match self.catalog.next(&self.file.path, places) {
                 Some(path) => self.effects.push(Effect::Open(path.clone())),
                 None => self.say("there is one model in this folder", false),
             },
             Action::OpenModel(index) => {
                 self.list = false;
-                let path = self.catalogue.paths.get(index).filter(|path| **path != self.file.path);
+                let path = self.catalog.paths.get(index).filter(|path| **path != self.file.path);
                 self.effects.extend(path.cloned().map(Effect::Open));
             }
             Action::OpenVariant(index) => {
-                let path = self.catalogue.variants(&self.file.path).nth(index);
+                let path = self.catalog.variants(&self.file.path).nth(index);
                 self.effects.extend(path.filter(|path| **path != self.file.path).cloned().map(Effect::Open));
             }
-            Action::NextPrecision => match self.catalogue.next_variant(&self.file.path) {
+            Action::NextPrecision => match self.catalog.next_variant(&self.file.path) {
                 Some(path) => self.effects.push(Effect::Open(path.clone())),
                 None => self.say("this model is there in one precision", false),
             },

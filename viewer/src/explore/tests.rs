@@ -24,9 +24,9 @@ fn samples(count: usize) -> (Vec<Sample>, Vec<[f32; 2]>) {
 
 fn explorer() -> Explorer {
     let file = test_encoder();
-    let catalogue = Catalogue::of_files([file.path.clone(), "models/other.onnx".into()]);
+    let catalog = Catalog::of_files([file.path.clone(), "models/other.onnx".into()]);
     let images = Images { folder: "pictures".into(), most: 100 };
-    Explorer::new(catalogue, file, BackendKind::Ort, 0, Some(images))
+    Explorer::new(catalog, file, BackendKind::Ort, 0, Some(images))
 }
 
 /// Embeds images, with a map.
@@ -69,7 +69,7 @@ fn images_are_asked_for_once_and_come_with_progress() {
     assert_eq!((explorer.state.clone(), explorer.is_busy()), (State::Finished(1.0), false));
     assert_eq!(explorer.query, Some(0), "there is something to look at");
     assert_eq!(explorer.agreement(), Some((NEAREST, NEAREST)));
-    assert_eq!(explorer.neighbours.len(), 39);
+    assert_eq!(explorer.neighbors.len(), 39);
     let version = explorer.version;
     assert!(settle(&mut explorer).is_empty() && !explorer.is_moving());
     assert_eq!(explorer.version, version, "nothing is drawn while nothing changes");
@@ -89,7 +89,7 @@ fn the_pointer_asks_and_a_click_stays() {
     let on_screen = move_to(&mut explorer, at);
     assert_eq!((explorer.query, explorer.pinned), (Some(first), false));
     settle(&mut explorer);
-    assert_eq!(explorer.neighbours[0], nearest(&explorer.samples, first, 1)[0]);
+    assert_eq!(explorer.neighbors[0], nearest(&explorer.samples, first, 1)[0]);
     explorer.pointer_event(PointerEvent::Press, &on_screen);
     explorer.pointer_event(PointerEvent::Release, &on_screen);
     assert!(explorer.pinned);
@@ -108,13 +108,13 @@ fn the_pointer_asks_and_a_click_stays() {
 }
 
 #[test]
-fn neighbours_are_clicked_and_the_map_goes_there() {
+fn neighbors_are_clicked_and_the_map_goes_there() {
     let mut explorer = explorer();
     embed(&mut explorer, 40);
     explorer.apply(Action::Zoom(12));
     let on_screen = items(&mut explorer);
-    let neighbour = |item: &&Item| matches!(&item.kind, Kind::Sample { caption, .. } if !caption.is_empty());
-    let item = on_screen.iter().rfind(neighbour).unwrap();
+    let neighbor = |item: &&Item| matches!(&item.kind, Kind::Sample { caption, .. } if !caption.is_empty());
+    let item = on_screen.iter().rfind(neighbor).unwrap();
     let Kind::Sample { index, .. } = item.kind else { panic!() };
     let at = (item.rect.x + 9.0, item.rect.y + 9.0);
     for event in [PointerEvent::Move(at.0, at.1), PointerEvent::Press, PointerEvent::Release] {
@@ -126,8 +126,8 @@ fn neighbours_are_clicked_and_the_map_goes_there() {
     assert!(explorer.viewport.contains(x, y), "{x}, {y}");
     explorer.apply(Action::NextView);
     let on_screen = items(&mut explorer);
-    assert!(on_screen.iter().filter(neighbour).count() > 20);
-    assert_eq!(explorer.view, View::Neighbours);
+    assert!(on_screen.iter().filter(neighbor).count() > 20);
+    assert_eq!(explorer.view, View::Neighbors);
 }
 
 #[test]
@@ -148,7 +148,7 @@ fn the_map_is_dragged_and_zoomed() {
     assert!(explorer.map.zoom > 1.9);
     explorer.apply(Action::Pan(1, -1));
     explorer.apply(Action::ResetMap);
-    assert_eq!((explorer.map.zoom, explorer.map.centre), (1.0, (0.0, 0.0)));
+    assert_eq!((explorer.map.zoom, explorer.map.center), (1.0, (0.0, 0.0)));
 }
 
 #[test]
@@ -170,7 +170,7 @@ fn another_encoder_starts_anew_and_returns_to_the_image() {
 }
 
 #[test]
-fn the_picture_saved_is_the_image_with_its_neighbours() {
+fn the_picture_saved_is_the_image_with_its_neighbors() {
     let mut explorer = explorer();
     assert!(explorer.picture().is_none());
     explorer.apply(Action::SavePicture);
@@ -226,7 +226,7 @@ fn every_size_of_window_can_be_laid_out() {
 
 #[test]
 fn without_images_it_says_how_to_give_some() {
-    let mut explorer = Explorer::new(Catalogue::default(), test_encoder(), BackendKind::Ort, 0, None);
+    let mut explorer = Explorer::new(Catalog::default(), test_encoder(), BackendKind::Ort, 0, None);
     assert!(!explorer.take_effects().iter().any(|effect| matches!(effect, Effect::Embed(_))));
     assert_eq!(explorer.state, State::NoImages);
     settle(&mut explorer);

@@ -29,7 +29,7 @@ pub struct EncoderFile {
     /// The values of black and white.
     pub range: ValueRange,
     /// What is subtracted from a channel's values, and what they are divided by then, if the file says it.
-    pub normalisation: Option<Vec<(f32, f32)>>,
+    pub normalization: Option<Vec<(f32, f32)>>,
     /// The architecture, if the file says it.
     pub architecture: Option<String>,
     /// The data set it was trained on, if the file says it.
@@ -64,8 +64,8 @@ impl EncoderFile {
         if !(2..=MAX_VALUES).contains(&features) {
             return Err(ModelError::EncoderOutput { path: path.to_owned(), shape: output });
         }
-        let normalisation = normalisation(&said, image.channels)
-            .map_err(|problem| ModelError::Normalisation { path: path.to_owned(), problem })?;
+        let normalization = normalization(&said, image.channels)
+            .map_err(|problem| ModelError::Normalization { path: path.to_owned(), problem })?;
         Ok(Self {
             path: path.to_owned(),
             name: path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default(),
@@ -74,7 +74,7 @@ impl EncoderFile {
             image,
             features,
             range: said.range.unwrap_or(ValueRange::UNIT),
-            normalisation,
+            normalization,
             architecture: said.architecture,
             dataset: said.dataset,
             engines,
@@ -87,8 +87,8 @@ impl EncoderFile {
     }
 }
 
-/// Mean and standard deviation of each channel, of a model that wants its caller to normalise images.
-fn normalisation(metadata: &ModelMetadata, channels: usize) -> Result<Option<Vec<(f32, f32)>>, String> {
+/// Mean and standard deviation of each channel, of a model that wants its caller to normalize images.
+fn normalization(metadata: &ModelMetadata, channels: usize) -> Result<Option<Vec<(f32, f32)>>, String> {
     let numbers = |key: &str| {
         let Some((_, text)) = metadata.other.iter().find(|(name, _)| name == key) else { return Ok(None) };
         let numbers: Option<Vec<f32>> = text.split(',').map(|number| number.trim().parse().ok()).collect();
@@ -108,9 +108,9 @@ fn normalisation(metadata: &ModelMetadata, channels: usize) -> Result<Option<Vec
 }
 
 /// The metadata's mean of each channel, of values from 0 to 1, with commas between them.
-const MEAN: &str = "latent.normalise.mean";
+const MEAN: &str = "latent.normalize.mean";
 /// The metadata's standard deviation of each channel.
-const STD: &str = "latent.normalise.std";
+const STD: &str = "latent.normalize.std";
 
 /// An encoder that can be run.
 pub struct Encoder {
@@ -167,16 +167,16 @@ fn prepare(
     picture: &Picture,
     values: &mut [f32],
 ) -> Result<(), latent_runtime::pixels::PixelError> {
-    let range = if file.normalisation.is_some() { ValueRange::UNIT } else { file.range };
+    let range = if file.normalization.is_some() { ValueRange::UNIT } else { file.range };
     hwc_to_chw(&picture.pixels, picture.channels, range, values)?;
     let area = (file.image.height * file.image.width).max(1);
-    for (plane, (mean, std)) in values.chunks_exact_mut(area).zip(file.normalisation.iter().flatten()) {
+    for (plane, (mean, std)) in values.chunks_exact_mut(area).zip(file.normalization.iter().flatten()) {
         plane.iter_mut().for_each(|value| *value = (*value - mean) / std);
     }
     Ok(())
 }
 
-/// A file for tests of what does not open it: colour images of 4 by 4, embeddings of 3 values.
+/// A file for tests of what does not open it: color images of 4 by 4, embeddings of 3 values.
 #[cfg(test)]
 pub(crate) fn test_encoder() -> EncoderFile {
     EncoderFile {
@@ -187,7 +187,7 @@ pub(crate) fn test_encoder() -> EncoderFile {
         image: ImageShape { channels: 3, height: 4, width: 4 },
         features: 3,
         range: ValueRange::UNIT,
-        normalisation: None,
+        normalization: None,
         architecture: Some("resnet".into()),
         dataset: Some("cifar10".into()),
         engines: vec![BackendKind::Ort],
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn pictures_are_scaled_and_normalised_as_the_file_says() {
+    fn pictures_are_scaled_and_normalized_as_the_file_says() {
         let mut said = description(&[1, 1, 4], &[2]);
         let picture = Picture { width: 4, height: 1, channels: 1, pixels: vec![0, 51, 102, 255] };
         let mut values = [0.0; 4];
@@ -250,11 +250,11 @@ mod tests {
     }
 
     #[test]
-    fn half_a_normalisation_is_refused() {
+    fn half_a_normalization_is_refused() {
         for (entries, expected) in [
             (&[(MEAN, "0.5")][..], "not both"),
             (&[(MEAN, "0.5,0.5"), (STD, "1")], "expected 1 numbers"),
-            (&[(MEAN, "x"), (STD, "1")], "latent.normalise.mean is \"x\""),
+            (&[(MEAN, "x"), (STD, "1")], "latent.normalize.mean is \"x\""),
             (&[(MEAN, "0"), (STD, "0")], "the latter positive"),
         ] {
             let mut said = description(&[1, 4, 4], &[2]);

@@ -117,9 +117,9 @@ pub enum ModelError {
         /// The output's shape without the batch axis.
         shape: Vec<usize>,
     },
-    /// The metadata does not say how images are to be normalised.
-    #[error("{} cannot be shown: of the normalisation of its images, {problem}", path.display())]
-    Normalisation {
+    /// The metadata does not say how images are to be normalized.
+    #[error("{} cannot be shown: of the normalization of its images, {problem}", path.display())]
+    Normalization {
         /// The file.
         path: PathBuf,
         /// What is wrong.

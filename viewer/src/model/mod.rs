@@ -1,13 +1,13 @@
 //! Model files: what they say about themselves, and what runs them.
 
-mod catalogue;
+mod catalog;
 mod encoder;
 mod error;
 mod format;
 mod generator;
 mod opened;
 
-pub use catalogue::{Catalogue, models_folder, plain};
+pub use catalog::{Catalog, models_folder, plain};
 #[cfg(test)]
 pub(crate) use encoder::test_encoder;
 pub use encoder::{Encoder, EncoderFile};
@@ -186,7 +186,7 @@ fn image_shape(path: &Path, description: &Description) -> Result<ImageShape, Mod
     }
 }
 
-/// A file for tests of what does not open it: 4 latent values, a grey image of 4 by 4.
+/// A file for tests of what does not open it: 4 latent values, a gray image of 4 by 4.
 #[cfg(test)]
 pub(crate) fn test_file() -> GeneratorFile {
     GeneratorFile {

@@ -10,11 +10,11 @@ use super::output::{self, Form};
 use super::{RecordError, encoding};
 use crate::picture::Picture;
 
-/// How well colours are chosen for pictures with more than 256 of them: from 1, the best, to 30, the fastest.
-const QUANTISER_SPEED: i32 = 4;
+/// How well colors are chosen for pictures with more than 256 of them: from 1, the best, to 30, the fastest.
+const QUANTIZER_SPEED: i32 = 4;
 
-/// Writes a GIF that repeats for ever. Grey pictures have a palette of all 256 greys, so every pixel is exact; so are
-/// colour pictures of at most 256 colours.
+/// Writes a GIF that repeats for ever. Gray pictures have a palette of all 256 grays, so every pixel is exact; so are
+/// color pictures of at most 256 colors.
 pub(super) struct GifWriter {
     encoder: Encoder<BufWriter<NamedTempFile>>,
     form: Form,
@@ -29,11 +29,11 @@ impl GifWriter {
             let problem = format!("a GIF is at most 65535 pixels wide and high, not {width}x{height}");
             return Err(RecordError::Encoding { path: path.to_owned(), problem });
         };
-        let greys: Vec<u8> =
-            if first.channels == 1 { (0..=255).flat_map(|grey| [grey; 3]).collect() } else { vec![] };
+        let grays: Vec<u8> =
+            if first.channels == 1 { (0..=255).flat_map(|gray| [gray; 3]).collect() } else { vec![] };
         let failed = encoding(path);
         let mut encoder =
-            Encoder::new(output::begin(path)?, width, height, &greys).map_err(|error| failed(&error))?;
+            Encoder::new(output::begin(path)?, width, height, &grays).map_err(|error| failed(&error))?;
         encoder.set_repeat(Repeat::Infinite).map_err(|error| failed(&error))?;
         Ok(Self { encoder, form: Form::of(first), fps, written: 0 })
     }
@@ -45,7 +45,7 @@ impl GifWriter {
         let mut frame = if picture.channels == 1 {
             Frame { width, height, buffer: picture.pixels.as_slice().into(), ..Frame::default() }
         } else {
-            Frame::from_rgb_speed(width, height, &picture.pixels, QUANTISER_SPEED)
+            Frame::from_rgb_speed(width, height, &picture.pixels, QUANTIZER_SPEED)
         };
         // Delays are whole hundredths of a second; rounding the times rather than the delays keeps the rate.
         let time = |frame: u32| (f64::from(frame) * 100.0 / self.fps).round();

@@ -3,7 +3,7 @@
 use super::{Item, Kind, Sign};
 use crate::app::{Help, Message, hint};
 use crate::draw::theme::{
-    ACCENT, ALERT, BACKGROUND, CONTROL, CONTROL_HOVER, Colour, DIM, FAINT, LINE, ON_ACCENT, PANEL, TEXT,
+    ACCENT, ALERT, BACKGROUND, CONTROL, CONTROL_HOVER, Color, DIM, FAINT, LINE, ON_ACCENT, PANEL, TEXT,
 };
 use crate::draw::{Align, Canvas, Fonts, Rect, TextStyle, Weight};
 use crate::picture::Picture;
@@ -25,10 +25,10 @@ impl Brush<'_> {
         (x, y): (f32, f32),
         size: f32,
         weight: Weight,
-        colour: Colour,
+        color: Color,
         align: Align,
     ) {
-        let style = TextStyle { size: size * self.s, weight, colour, align };
+        let style = TextStyle { size: size * self.s, weight, color, align };
         self.canvas.text(self.fonts, text, x, y, style);
     }
 
@@ -36,16 +36,16 @@ impl Brush<'_> {
     pub(super) fn plain(&mut self, item: &Item, hover: bool) -> bool {
         let (rect, s) = (item.rect, self.s);
         match &item.kind {
-            Kind::Fill(colour) => self.canvas.fill(rect, *colour),
+            Kind::Fill(color) => self.canvas.fill(rect, *color),
             Kind::Text { text, style } => self.canvas.text(self.fonts, text, rect.x, rect.y, *style),
             Kind::Button { label, on, .. } => {
-                let (back, front, weight) = colours(*on, hover);
+                let (back, front, weight) = colors(*on, hover);
                 self.canvas.round(rect, 7.0 * s, back);
                 let baseline = rect.y + rect.h / 2.0 + 4.6 * s;
-                self.text(label, (rect.x + rect.w / 2.0, baseline), 13.0, weight, front, Align::Centre);
+                self.text(label, (rect.x + rect.w / 2.0, baseline), 13.0, weight, front, Align::Center);
             }
             Kind::Row { label, detail, on, .. } => {
-                let (back, front, weight) = colours(*on, hover);
+                let (back, front, weight) = colors(*on, hover);
                 self.canvas.round(rect, 7.0 * s, back);
                 let (left, right) = (rect.x + 11.0 * s, rect.x + rect.w - 11.0 * s);
                 let baseline = rect.y + rect.h / 2.0 + 4.6 * s;
@@ -82,7 +82,7 @@ impl Brush<'_> {
         let (back, front) = match (on, hover) {
             (true, _) if is_record => (ALERT.with_alpha(60), ALERT),
             (true, false) => (ACCENT, ON_ACCENT),
-            (true, true) => (Colour(0xff8a_c6ff), ON_ACCENT),
+            (true, true) => (Color(0xff8a_c6ff), ON_ACCENT),
             (false, true) => (CONTROL_HOVER, if is_record { ALERT } else { TEXT }),
             (false, false) => (CONTROL, if is_record { ALERT } else { DIM }),
         };
@@ -264,7 +264,7 @@ impl Brush<'_> {
         let lines = self.wrapped(error, 14.0, width);
         let mut y = area.y + area.h / 2.0 - 10.0 * s * lines.len() as f32;
         for line in lines {
-            self.text(&line, (area.x + area.w / 2.0, y), 14.0, Weight::Regular, ALERT, Align::Centre);
+            self.text(&line, (area.x + area.w / 2.0, y), 14.0, Weight::Regular, ALERT, Align::Center);
             y += 21.0 * s;
         }
     }
@@ -297,17 +297,17 @@ impl Brush<'_> {
         let rect = Rect::new(view.x + (view.w - w) / 2.0, view.y + view.h - h - 16.0 * s, w, h);
         self.canvas.round(rect.grown(1.0), h.min(40.0 * s) / 2.0, LINE);
         self.canvas.round(rect, h.min(40.0 * s) / 2.0, PANEL);
-        let colour = if message.is_error { ALERT } else { TEXT };
+        let color = if message.is_error { ALERT } else { TEXT };
         for (index, line) in lines.iter().enumerate() {
             let y = rect.y + 23.5 * s + 20.0 * s * index as f32;
-            self.text(line, (rect.x + w / 2.0, y), 14.0, Weight::Regular, colour, Align::Centre);
+            self.text(line, (rect.x + w / 2.0, y), 14.0, Weight::Regular, color, Align::Center);
         }
     }
 
     /// Keys and mouse in two columns of so many sections.
     pub(super) fn help(&mut self, help: Help, columns: [&[usize]; 2]) {
         let (w, h) = (self.canvas.width() as f32, self.canvas.height() as f32);
-        self.canvas.fill(Rect::new(0.0, 0.0, w, h), Colour(0xd00a_0c10));
+        self.canvas.fill(Rect::new(0.0, 0.0, w, h), Color(0xd00a_0c10));
         // Smaller if the window is.
         let shrink = (w / 900.0).min(h / 560.0).min(self.s);
         let before = std::mem::replace(&mut self.s, shrink);
@@ -337,7 +337,7 @@ impl Brush<'_> {
 }
 
 /// Back, front and weight of a button.
-fn colours(on: bool, hover: bool) -> (Colour, Colour, Weight) {
+fn colors(on: bool, hover: bool) -> (Color, Color, Weight) {
     match (on, hover) {
         (true, _) => (ACCENT, ON_ACCENT, Weight::SemiBold),
         (false, true) => (CONTROL_HOVER, TEXT, Weight::Regular),

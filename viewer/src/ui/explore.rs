@@ -5,7 +5,7 @@ use super::layout::{BAR, Layout, MARGIN, SIDE, status_height, style};
 use super::panel::ModelPanel;
 use super::{Item, Kind, Sign};
 use crate::app::{Action, EXPLORE_HELP};
-use crate::draw::theme::{ACCENT, BACKGROUND, Colour, DIM, FAINT, LINE, PANEL, TEXT, label_colour};
+use crate::draw::theme::{ACCENT, BACKGROUND, Color, DIM, FAINT, LINE, PANEL, TEXT, label_color};
 use crate::draw::{Align, Canvas, Fonts, Rect, Weight};
 use crate::embedding::Sample;
 use crate::explore::{Explorer, NEAREST, State, View};
@@ -13,13 +13,13 @@ use crate::model::EncoderFile;
 use crate::picture::Picture;
 use crate::text;
 
-/// The strip of neighbours at the bottom.
+/// The strip of neighbors at the bottom.
 const STRIP: f32 = 118.0;
-/// The sides of the images in it: the one asked about, its neighbours.
+/// The sides of the images in it: the one asked about, its neighbors.
 const SIDES: (f32, f32) = (84.0, 66.0);
 /// The room for words beside the image asked about.
 const WORDS: f32 = 190.0;
-/// The side of a neighbour in the view of neighbours.
+/// The side of a neighbor in the view of neighbors.
 const TILE: f32 = 84.0;
 
 /// Lays out a window of `width` by `height` pixels, everything but the images enlarged by `scale`. Sets the explorer's
@@ -42,7 +42,7 @@ pub fn lay_out(explorer: &mut Explorer, fonts: &Fonts, width: usize, height: usi
             let (_, width, height) = explorer.tile();
             explorer.map.arrange(view, width, height);
         }
-        View::Neighbours => layout.neighbours(explorer, view),
+        View::Neighbors => layout.neighbors(explorer, view),
     }
     if side > 0.0 {
         layout.images_panel(explorer, Rect::new(w - side, bar, side, h - bar - strip));
@@ -69,7 +69,7 @@ fn model_panel<'a>(explorer: &'a Explorer, file: &'a EncoderFile) -> ModelPanel<
         .chain([format!("{} → {}", file.image.to_string().replace('x', "×"), file.features)])
         .collect();
     ModelPanel {
-        catalogue: &explorer.catalogue,
+        catalog: &explorer.catalog,
         path: &file.path,
         name: &file.name,
         about: about.join("  ·  "),
@@ -93,7 +93,7 @@ fn crisp(side: f32, picture: &Picture) -> f32 {
     if longer > side { side as f32 } else { (side / longer * longer) as f32 }
 }
 
-/// The similarity below a neighbour.
+/// The similarity below a neighbor.
 fn caption(similarity: f32) -> String {
     format!("{similarity:.3}").replace('-', "−")
 }
@@ -106,7 +106,7 @@ impl Layout<'_> {
         );
     }
 
-    /// The image asked about, what it is, and its nearest neighbours in a row.
+    /// The image asked about, what it is, and its nearest neighbors in a row.
     fn strip(&mut self, explorer: &Explorer, rect: Rect) {
         let s = self.scale;
         self.push(rect, Kind::Fill(PANEL));
@@ -127,7 +127,7 @@ impl Layout<'_> {
         }
         x += (WORDS + 20.0) * s;
         let step = small + 10.0 * s;
-        for &(index, similarity) in &explorer.neighbours {
+        for &(index, similarity) in &explorer.neighbors {
             if x + small > right {
                 break;
             }
@@ -136,8 +136,8 @@ impl Layout<'_> {
         }
     }
 
-    /// The image asked about large, its neighbours in rows.
-    fn neighbours(&mut self, explorer: &Explorer, view: Rect) {
+    /// The image asked about large, its neighbors in rows.
+    fn neighbors(&mut self, explorer: &Explorer, view: Rect) {
         let s = self.scale;
         let Some((query, sample)) = asked(explorer) else { return };
         let margin = MARGIN * s;
@@ -159,7 +159,7 @@ impl Layout<'_> {
         let columns = ((view.x + view.w - margin - left + gap) / (tile + gap)).max(0.0) as usize;
         let height = tile + 26.0 * s;
         let rows = ((view.h - 2.0 * margin + 6.0 * s) / height).max(0.0) as usize;
-        for (place, &(index, similarity)) in explorer.neighbours.iter().take(rows * columns).enumerate() {
+        for (place, &(index, similarity)) in explorer.neighbors.iter().take(rows * columns).enumerate() {
             let x = left + (tile + gap) * (place % columns) as f32;
             self.sample(index, x, top + height * (place / columns) as f32, tile, caption(similarity));
         }
@@ -219,15 +219,15 @@ impl Layout<'_> {
             let left = x + width * (label / rows) as f32;
             let baseline = y + 22.0 * s + 20.0 * s * (label % rows) as f32;
             let swatch = Rect::new(left, baseline - 9.0 * s, 9.0 * s, 9.0 * s);
-            self.push(swatch, Kind::Fill(label_colour(label)));
-            let colour = if own == Some(label) { TEXT } else { DIM };
+            self.push(swatch, Kind::Fill(label_color(label)));
+            let color = if own == Some(label) { TEXT } else { DIM };
             let name = self.cut(name, 13.0, Weight::Regular, width - 26.0 * s);
-            self.text(name, left + 17.0 * s, baseline, style(13.0, Weight::Regular, colour));
+            self.text(name, left + 17.0 * s, baseline, style(13.0, Weight::Regular, color));
         }
     }
 }
 
-/// The image whose neighbours are shown.
+/// The image whose neighbors are shown.
 fn asked(explorer: &Explorer) -> Option<(usize, &Sample)> {
     let query = explorer.query?;
     Some((query, explorer.samples.get(query)?))
@@ -300,11 +300,11 @@ impl Painter<'_> {
         self.brush.canvas.fitted(&sample.picture, square);
         if let Some(label) = sample.label {
             let line = Rect::new(square.x, square.y + square.h - 3.0 * s, square.w, 3.0 * s);
-            self.brush.canvas.fill(line, label_colour(label));
+            self.brush.canvas.fill(line, label_color(label));
         }
         let (middle, baseline) = (rect.x + rect.w / 2.0, rect.y + rect.h - 2.0 * s);
-        let colour = if hover { TEXT } else { FAINT };
-        self.brush.text(caption, (middle, baseline), 11.0, Weight::SemiBold, colour, Align::Centre);
+        let color = if hover { TEXT } else { FAINT };
+        self.brush.text(caption, (middle, baseline), 11.0, Weight::SemiBold, color, Align::Center);
     }
 
     fn view(&mut self, rect: Rect) {
@@ -318,7 +318,7 @@ impl Painter<'_> {
                     0 => "looking at the images …".into(),
                     count => format!("{count} images; the map comes with more of them …"),
                 };
-                self.brush.text(&text, (x, y), 14.0, Weight::Regular, DIM, Align::Centre);
+                self.brush.text(&text, (x, y), 14.0, Weight::Regular, DIM, Align::Center);
             }
             _ if explorer.view == View::Map => self.map(rect),
             _ => {}
@@ -328,9 +328,9 @@ impl Painter<'_> {
     fn invitation(&mut self, rect: Rect) {
         let (x, y, s) = (rect.x + rect.w / 2.0, rect.y + rect.h / 2.0, self.s);
         let text = "This is an encoder: it finds images that are alike.";
-        self.brush.text(text, (x, y - 14.0 * s), 16.0, Weight::SemiBold, TEXT, Align::Centre);
+        self.brush.text(text, (x, y - 14.0 * s), 16.0, Weight::SemiBold, TEXT, Align::Center);
         let text = "Give it a folder of images: viewer ENCODER --images FOLDER";
-        self.brush.text(text, (x, y + 14.0 * s), 14.0, Weight::Regular, DIM, Align::Centre);
+        self.brush.text(text, (x, y + 14.0 * s), 14.0, Weight::Regular, DIM, Align::Center);
     }
 
     fn map(&mut self, rect: Rect) {
@@ -338,13 +338,13 @@ impl Painter<'_> {
         let (enlargement, width, height) = explorer.tile();
         let corner =
             |x: f32, y: f32, w: f32, h: f32| ((x - w / 2.0).round() as i32, (y - h / 2.0).round() as i32);
-        let colour = |sample: &Sample| sample.label.map_or(FAINT, label_colour);
+        let color = |sample: &Sample| sample.label.map_or(FAINT, label_color);
         let dot = (3.0 * s).round();
         let reach = rect.grown(width.max(height));
         for (index, sample) in explorer.samples.iter().enumerate() {
             if let Some((x, y)) = explorer.map.on_screen(rect, index).filter(|&(x, y)| rect.contains(x, y)) {
                 let place = Rect::new((x - dot / 2.0).round(), (y - dot / 2.0).round(), dot, dot);
-                self.clipped(place, rect, colour(sample).with_alpha(150));
+                self.clipped(place, rect, color(sample).with_alpha(150));
             }
         }
         for &index in explorer.map.shown() {
@@ -359,7 +359,7 @@ impl Painter<'_> {
             let (left, top) = corner(x, y, width, height);
             if sample.label.is_some() {
                 let frame = Rect::new(left as f32, top as f32, width, height).grown(1.0);
-                self.clipped(frame, rect, colour(sample));
+                self.clipped(frame, rect, color(sample));
             }
             self.brush.canvas.picture(&sample.picture, left, top, enlargement, rect);
         }
@@ -368,7 +368,7 @@ impl Painter<'_> {
             self.brush.canvas.fill(rect, BACKGROUND.with_alpha(140));
         }
         let Some(from) = explorer.map.on_screen(rect, query) else { return };
-        let near = &explorer.neighbours[..explorer.neighbours.len().min(NEAREST)];
+        let near = &explorer.neighbors[..explorer.neighbors.len().min(NEAREST)];
         let places: Vec<(&Sample, (f32, f32))> = near
             .iter()
             .filter_map(|&(index, _)| {
@@ -380,40 +380,40 @@ impl Painter<'_> {
         }
         // The nearest on top.
         for (sample, (x, y)) in places.into_iter().rev() {
-            self.framed(&sample.picture, (x, y), enlargement, 2.0 * s, colour_or(sample, TEXT), rect);
+            self.framed(&sample.picture, (x, y), enlargement, 2.0 * s, color_or(sample, TEXT), rect);
         }
         self.framed(&sample.picture, from, enlargement * 2, 3.0 * s, ACCENT, rect);
     }
 
-    /// A picture in the middle of a place with a coloured frame.
+    /// A picture in the middle of a place with a colored frame.
     fn framed(
         &mut self,
         picture: &Picture,
         (x, y): (f32, f32),
         scale: usize,
         line: f32,
-        colour: Colour,
+        color: Color,
         clip: Rect,
     ) {
         let (w, h) = ((picture.width * scale) as f32, (picture.height * scale) as f32);
         let place = Rect::new((x - w / 2.0).round(), (y - h / 2.0).round(), w, h);
         self.clipped(place.grown(line + 1.0), clip, BACKGROUND);
-        self.clipped(place.grown(line), clip, colour);
+        self.clipped(place.grown(line), clip, color);
         self.brush.canvas.picture(picture, place.x as i32, place.y as i32, scale, clip);
     }
 
     /// The part of a rectangle that is inside another.
-    fn clipped(&mut self, rect: Rect, clip: Rect, colour: Colour) {
+    fn clipped(&mut self, rect: Rect, clip: Rect, color: Color) {
         let (x, y) = (rect.x.max(clip.x), rect.y.max(clip.y));
         let (right, bottom) =
             ((rect.x + rect.w).min(clip.x + clip.w), (rect.y + rect.h).min(clip.y + clip.h));
         if right > x && bottom > y {
-            self.brush.canvas.fill(Rect::new(x, y, right - x, bottom - y), colour);
+            self.brush.canvas.fill(Rect::new(x, y, right - x, bottom - y), color);
         }
     }
 }
 
-/// The colour of an image's folder.
-fn colour_or(sample: &Sample, none: Colour) -> Colour {
-    sample.label.map_or(none, label_colour)
+/// The color of an image's folder.
+fn color_or(sample: &Sample, none: Color) -> Color {
+    sample.label.map_or(none, label_color)
 }

@@ -3,7 +3,7 @@
 use super::panel::ModelPanel;
 use super::{Item, Kind, Sign};
 use crate::app::{Action, App, Mode, SliderSet, SliderTarget};
-use crate::draw::theme::{ALERT, Colour, DIM, FAINT, LINE, PANEL, TEXT};
+use crate::draw::theme::{ALERT, Color, DIM, FAINT, LINE, PANEL, TEXT};
 use crate::draw::{Align, Fonts, Rect, TextStyle, Weight};
 use crate::model::GeneratorFile;
 use crate::record::RecordFormat;
@@ -71,7 +71,7 @@ fn model_panel<'a>(app: &'a App, file: &'a GeneratorFile) -> ModelPanel<'a> {
         .chain([file.image.to_string().replace('x', "×"), format!("z {}", file.space.size)])
         .collect();
     ModelPanel {
-        catalogue: &app.catalogue,
+        catalog: &app.catalog,
         path: &file.path,
         name: &file.name,
         about: about.join("  ·  "),
@@ -89,8 +89,8 @@ fn model_panel<'a>(app: &'a App, file: &'a GeneratorFile) -> ModelPanel<'a> {
     }
 }
 
-pub(super) fn style(size: f32, weight: Weight, colour: Colour) -> TextStyle {
-    TextStyle { size, weight, colour, align: Align::Left }
+pub(super) fn style(size: f32, weight: Weight, color: Color) -> TextStyle {
+    TextStyle { size, weight, color, align: Align::Left }
 }
 
 impl Layout<'_> {

@@ -11,7 +11,7 @@ pub use layout::lay_out;
 pub use paint::paint;
 
 use crate::app::{Action, SliderTarget};
-use crate::draw::theme::Colour;
+use crate::draw::theme::Color;
 use crate::draw::{Rect, TextStyle};
 
 /// A sign on a button.
@@ -58,8 +58,8 @@ pub enum Sign {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Kind {
     /// A filled area.
-    Fill(Colour),
-    /// A line of text, which starts, ends or is centred at the rectangle's left edge, its baseline at the lower edge.
+    Fill(Color),
+    /// A line of text, which starts, ends or is centered at the rectangle's left edge, its baseline at the lower edge.
     Text {
         /// The text.
         text: String,

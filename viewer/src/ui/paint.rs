@@ -3,7 +3,7 @@
 use super::brush::Brush;
 use super::{Item, Kind};
 use crate::app::{App, HELP, Map, Mode};
-use crate::draw::theme::{ACCENT, BACKGROUND, CONTROL_HOVER, Colour, DIM, FAINT, LINE, PANEL, TEXT};
+use crate::draw::theme::{ACCENT, BACKGROUND, CONTROL_HOVER, Color, DIM, FAINT, LINE, PANEL, TEXT};
 use crate::draw::{Align, Canvas, Fonts, Rect, Weight};
 use crate::picture::Picture;
 use crate::text;
@@ -46,14 +46,14 @@ impl Painter<'_> {
                 let held = self.app.pointer.holds(*target);
                 let track = item.track();
                 let baseline = rect.y + rect.h / 2.0 + 4.6 * s;
-                let colour = if moved || hover || held { TEXT } else { DIM };
-                self.brush.text(label, (rect.x, baseline), 13.0, Weight::Regular, colour, Align::Left);
+                let color = if moved || hover || held { TEXT } else { DIM };
+                self.brush.text(label, (rect.x, baseline), 13.0, Weight::Regular, color, Align::Left);
                 self.brush.text(
                     value,
                     (rect.x + rect.w, baseline),
                     13.0,
                     Weight::Regular,
-                    colour,
+                    color,
                     Align::Right,
                 );
                 self.brush.canvas.round(track, 2.0 * s, CONTROL_HOVER);
@@ -109,9 +109,9 @@ impl Painter<'_> {
                     self.brush.canvas.fill(frame, BACKGROUND.with_alpha(150));
                 }
                 let label = if place == keys { "1".into() } else { format!("{}", key + 1) };
-                let colour = if chosen { ACCENT } else { FAINT };
+                let color = if chosen { ACCENT } else { FAINT };
                 let y = item.rect.y + item.rect.h - 10.0 * s;
-                self.brush.text(&label, (x, y), 11.0, Weight::SemiBold, colour, Align::Centre);
+                self.brush.text(&label, (x, y), 11.0, Weight::SemiBold, color, Align::Center);
             } else {
                 self.brush.canvas.disc(
                     x,
@@ -216,7 +216,7 @@ impl Painter<'_> {
             let place = Rect::new(x as f32, y as f32, w, h);
             match app.map.picture(&tile) {
                 Some(picture) => self.brush.canvas.picture(picture, x, y, scale, rect),
-                None => self.brush.canvas.frame(place.grown(-1.0), Colour(0xff16_1a21)),
+                None => self.brush.canvas.frame(place.grown(-1.0), Color(0xff16_1a21)),
             }
             // The seeds themselves.
             if tile.per_seed > 1
@@ -305,14 +305,14 @@ impl Painter<'_> {
                 .floor();
             let middle = x + w / 2.0;
             let title = format!("{} · {}", lane.file.precision, lane.engine);
-            self.brush.text(&title, (middle, top + 16.0 * s), 15.0, Weight::SemiBold, TEXT, Align::Centre);
+            self.brush.text(&title, (middle, top + 16.0 * s), 15.0, Weight::SemiBold, TEXT, Align::Center);
             let latency = app.figures.latencies.get(index).copied().flatten();
             let figures = match latency {
                 Some((p50, _)) if cell_w < 150.0 * s => text::duration(p50),
                 Some((p50, p99)) => format!("{}   p99 {}", text::duration(p50), text::duration(p99)),
                 None => "idle".into(),
             };
-            self.brush.text(&figures, (middle, top + 36.0 * s), 12.0, Weight::Regular, DIM, Align::Centre);
+            self.brush.text(&figures, (middle, top + 36.0 * s), 12.0, Weight::Regular, DIM, Align::Center);
             let y = top + 48.0 * s;
             let place = Rect::new(x, y, w, h);
             self.brush.canvas.frame(place.grown(1.0), LINE);
@@ -331,7 +331,7 @@ impl Painter<'_> {
                             12.0,
                             Weight::Regular,
                             FAINT,
-                            Align::Centre,
+                            Align::Center,
                         );
                     } else if let Some(reference) = reference {
                         let range = f64::from(lane.file.range.high() - lane.file.range.low());
@@ -354,7 +354,7 @@ impl Painter<'_> {
                             12.0,
                             Weight::Regular,
                             FAINT,
-                            Align::Centre,
+                            Align::Center,
                         );
                     }
                 }
@@ -364,7 +364,7 @@ impl Painter<'_> {
     }
 }
 
-/// The absolute difference of two images in grey (the mean of the channels), times `amplification`, 1 being white; and
+/// The absolute difference of two images in gray (the mean of the channels), times `amplification`, 1 being white; and
 /// the peak signal-to-noise ratio in decibels for values that span `range`.
 fn difference(
     a: &[f32],

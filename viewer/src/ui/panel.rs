@@ -9,12 +9,12 @@ use super::{Kind, Sign};
 use crate::app::{Action, Figures};
 use crate::draw::theme::{DIM, FAINT, LINE, PANEL, TEXT, WARM};
 use crate::draw::{Rect, Weight};
-use crate::model::Catalogue;
+use crate::model::Catalog;
 use crate::text;
 
 /// The model, what runs it and how fast.
 pub(super) struct ModelPanel<'a> {
-    pub(super) catalogue: &'a Catalogue,
+    pub(super) catalog: &'a Catalog,
     pub(super) path: &'a Path,
     pub(super) name: &'a str,
     pub(super) about: String,
@@ -52,9 +52,9 @@ impl ModelPanel<'_> {
 
         let mut y = rect.y + 28.0 * s;
         layout.heading("MODEL", x, y);
-        let count = self.catalogue.paths.len();
+        let count = self.catalog.paths.len();
         if count > 1 {
-            let index = self.catalogue.paths.iter().position(|path| path == self.path).unwrap_or(0) + 1;
+            let index = self.catalog.paths.iter().position(|path| path == self.path).unwrap_or(0) + 1;
             let place = format!("{index} of {count}");
             layout.right(place, right - 56.0 * s, y, style(12.0, Weight::Regular, FAINT));
             for (offset, sign, places) in [(46.0, Sign::Previous, -1), (20.0, Sign::Next, 1)] {
@@ -81,7 +81,7 @@ impl ModelPanel<'_> {
         y += 19.0 * s;
         let gap = gap(rect.h, s);
         layout.text(self.made_of(), x, y, style(13.0, Weight::Regular, DIM));
-        let variants: Vec<_> = self.catalogue.variants(self.path).collect();
+        let variants: Vec<_> = self.catalog.variants(self.path).collect();
         let has_curve = !self.is_short || rect.h >= if variants.len() > 1 { 700.0 } else { 620.0 } * s;
         if variants.len() > 1 {
             y += 12.0 * s;
@@ -89,7 +89,7 @@ impl ModelPanel<'_> {
             let mut format = None;
             for (index, variant) in variants.into_iter().enumerate() {
                 // Of several formats each has a row of its own.
-                let name = self.catalogue.variant_name(variant);
+                let name = self.catalog.variant_name(variant);
                 let (name, own) =
                     name.split_once(' ').map_or((&*name, None), |(name, own)| (name, Some(own)));
                 let is_first = own.is_some() && format.as_deref() != own;
@@ -207,7 +207,7 @@ impl ModelPanel<'_> {
     fn models(&self, layout: &mut Layout<'_>, rect: Rect) {
         let s = layout.scale;
         let height = 30.0 * s;
-        let paths = &self.catalogue.paths;
+        let paths = &self.catalog.paths;
         let rows = ((rect.h / height) as usize).clamp(1, paths.len());
         let own = paths.iter().position(|path| path == self.path).unwrap_or(0);
         let first = own.saturating_sub(rows / 2).min(paths.len() - rows);
@@ -215,7 +215,7 @@ impl ModelPanel<'_> {
             let area = Rect::new(rect.x, rect.y + height * place as f32, rect.w, height - 4.0 * s);
             let stem = path.file_stem().unwrap_or_default().to_string_lossy();
             let label = layout.cut(&stem, 13.0, Weight::SemiBold, rect.w - 94.0 * s);
-            let detail = if self.catalogue.unreadable.contains(path) {
+            let detail = if self.catalog.unreadable.contains(path) {
                 "unreadable".into()
             } else {
                 path.extension().unwrap_or_default().to_string_lossy().into_owned()

@@ -145,7 +145,7 @@ impl Walk {
         let n = self.keys.len();
         let key = |index: usize| self.keys[index % n].1.as_slice();
         let (from, to) = (key(segment), key(segment + 1));
-        // The ends of an open walk have no neighbour: the key frame beyond is the mirror image of the one before.
+        // The ends of an open walk have no neighbor: the key frame beyond is the mirror image of the one before.
         let mirrored = |end: &[f32], inner: &[f32]| -> Vec<f32> {
             end.iter().zip(inner).map(|(end, inner)| 2.0 * end - inner).collect()
         };

@@ -148,7 +148,7 @@ fn prepare(args: &InferenceArgs) -> Result<()> {
     if !python.exists() {
         bail!("there is no {}: unset LIBTORCH and run `cargo xtask setup`", python.display());
     }
-    for (package, tract) in [("latent-runtime", args.tract), ("latent-exporter", false)] {
+    for (package, tract) in [("latent-runtime-cli", args.tract), ("latent-exporter", false)] {
         let mut build = shell::cargo();
         build.args(["build", "--release", "--bins", "--package", package]);
         if tract {
@@ -187,7 +187,7 @@ fn prepare(args: &InferenceArgs) -> Result<()> {
 const CONVERTED: [(&str, &[&str]); 2] =
     [("fp16", &[]), ("int8", &["--form", "depth-to-space", "--per-tensor"])];
 
-/// The files of a network: packed, as PyTorch and ONNX Runtime's quantiser write it, as our exporter writes it.
+/// The files of a network: packed, as PyTorch and ONNX Runtime's quantizer write it, as our exporter writes it.
 fn files(network: &Network, folder: &Path) -> Vec<PathBuf> {
     let packed = ["f32", "f16", "int8"].map(|precision| format!("{}.{precision}.lat", network.name));
     let theirs = network.forms.iter().flat_map(|form| {
@@ -260,7 +260,7 @@ fn page(lines: &[Line], raw: &BTreeMap<&str, Value>) -> String {
     let mut page = format!(
         "# Inference: Latent beside {peer}\n\nMade by `cargo xtask bench inference` on {}, {} cores, {}. Batch 1, \
          medians; a ratio is the median of the ratios of all turns, and below 1 where Latent is faster. {peer} runs \
-         with all graph optimisations, spinning threads, and in the form of the model that is fastest; for f16 it is \
+         with all graph optimizations, spinning threads, and in the form of the model that is fastest; for f16 it is \
          compared in fp32.\n\n## Time of a run\n\n",
         text("cpu"),
         machine["cores"],

@@ -7,7 +7,7 @@ mod elementwise;
 mod layout;
 mod matrix;
 mod pool;
-mod quantise;
+mod quantize;
 mod real;
 mod reduce;
 mod resize;
@@ -200,9 +200,9 @@ fn evaluate<T: Real>(op: &Op, inputs: &[Array<T>], batch: Option<usize>) -> Arra
         Op::Pad(pad) => layout::pad(pad, x),
         Op::Resize(resize) => resize::resize(resize, x),
         Op::Softmax { axis } => reduce::softmax(*axis, x),
-        Op::Normalise { axis, p, epsilon } => reduce::normalise(*axis, *p, *epsilon, x),
-        Op::Quantize { axis, element } => quantise::quantise(*axis, *element, x, &inputs[1], inputs.get(2)),
-        Op::Dequantize { axis } => quantise::dequantise(*axis, x, &inputs[1], inputs.get(2)),
+        Op::Normalize { axis, p, epsilon } => reduce::normalize(*axis, *p, *epsilon, x),
+        Op::Quantize { axis, element } => quantize::quantize(*axis, *element, x, &inputs[1], inputs.get(2)),
+        Op::Dequantize { axis } => quantize::dequantize(*axis, x, &inputs[1], inputs.get(2)),
         Op::Expand(shape) => x.broadcast(&shape.iter().map(size).collect::<Vec<_>>()),
         Op::DepthToSpace(depth) => layout::depth_to_space(depth, x),
         Op::Slice(slices) => layout::slice(slices, x),

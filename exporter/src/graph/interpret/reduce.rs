@@ -63,7 +63,7 @@ pub(super) fn softmax<T: Real>(axis: usize, x: &Array<T>) -> Array<T> {
     })
 }
 
-pub(super) fn normalise<T: Real>(axis: usize, p: u8, epsilon: f32, x: &Array<T>) -> Array<T> {
+pub(super) fn normalize<T: Real>(axis: usize, p: u8, epsilon: f32, x: &Array<T>) -> Array<T> {
     lines(axis, x, |line| {
         let mut sum = T::default();
         for &value in line.iter() {

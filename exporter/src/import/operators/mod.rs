@@ -3,7 +3,7 @@
 mod elementwise;
 mod layout;
 mod matrix;
-mod quantise;
+mod quantize;
 mod reduce;
 mod shapes;
 mod window;
@@ -48,8 +48,8 @@ pub(super) fn import(node: &mut NodeContext) -> Result {
         "Concat" => layout::concat(node)?,
         "Pad" => layout::pad(node)?,
         "DepthToSpace" => layout::depth_to_space(node)?,
-        "QuantizeLinear" => quantise::quantize(node)?,
-        "DequantizeLinear" => quantise::dequantize(node)?,
+        "QuantizeLinear" => quantize::quantize(node)?,
+        "DequantizeLinear" => quantize::dequantize(node)?,
         "Constant" => shapes::constant(node)?,
         "ConstantOfShape" => shapes::constant_of_shape(node)?,
         "Shape" => shapes::shape(node)?,

@@ -75,5 +75,5 @@ pub(super) fn lp_normalization(node: &mut NodeContext) -> Result {
         other => return Err(node.attributes.error("p", format!("is {other}; only 1 and 2 are supported"))),
     };
     let input = node.input(0)?;
-    node.emit(Op::Normalise { axis, p, epsilon: 0.0 }, vec![input])
+    node.emit(Op::Normalize { axis, p, epsilon: 0.0 }, vec![input])
 }

@@ -68,7 +68,7 @@ impl<'g> Writer<'g> {
         let sensitive = matches!(
             node.op,
             Op::Reduce(_)
-                | Op::Normalise { .. }
+                | Op::Normalize { .. }
                 | Op::Softmax { .. }
                 | Op::Resize(_)
                 | Op::BatchNorm { .. }

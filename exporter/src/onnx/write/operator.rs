@@ -60,8 +60,8 @@ impl<'g> Writer<'g> {
             Op::Pad(pad) => return Ok(self.pad(step, pad)),
             Op::Resize(resize) => return self.resize(step, resize),
             Op::Softmax { axis } => ("Softmax", vec![("axis", Attribute::Int(*axis as i64))]),
-            Op::Normalise { axis, p, epsilon } => return self.normalise(step, *axis, *p, *epsilon),
-            Op::Quantize { axis, .. } | Op::Dequantize { axis } => return self.quantisation(step, *axis),
+            Op::Normalize { axis, p, epsilon } => return self.normalize(step, *axis, *p, *epsilon),
+            Op::Quantize { axis, .. } | Op::Dequantize { axis } => return self.quantization(step, *axis),
             Op::Expand(target) => {
                 let shape = self.shape_value(node, node.inputs[0], target)?;
                 let inputs = [self.read(node.inputs[0], float), shape];
@@ -100,7 +100,7 @@ impl<'g> Writer<'g> {
     }
 
     /// Scale and zero point as scalars when there is one for all; the zero point always, for the engines that ask for it.
-    pub(super) fn quantisation(&mut self, step: &Step, axis: usize) -> Result<String, WriteError> {
+    pub(super) fn quantization(&mut self, step: &Step, axis: usize) -> Result<String, WriteError> {
         let node = step.node;
         let element = match node.op {
             Op::Quantize { element, .. } => element,

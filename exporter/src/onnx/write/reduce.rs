@@ -6,7 +6,7 @@ use crate::graph::{Dim, Reduce, ReduceKind};
 use crate::onnx::graph_builder::Attribute;
 
 impl Writer<'_> {
-    /// A mean over the whole image has an operator of its own, which quantised models need.
+    /// A mean over the whole image has an operator of its own, which quantized models need.
     pub(super) fn reduce(&mut self, step: &Step, reduce: &Reduce) -> String {
         let input = self.read(step.node.inputs[0], step.float);
         let shape = self.graph.shape(step.node.inputs[0]);
@@ -24,7 +24,7 @@ impl Writer<'_> {
     }
 
     /// LpNormalization has no least norm: with one, the steps are nodes.
-    pub(super) fn normalise(
+    pub(super) fn normalize(
         &mut self,
         step: &Step,
         axis: usize,

@@ -1,4 +1,4 @@
-//! Where values of a quantised model are kept as 8-bit integers: a value that is only read rounded to one grid is
+//! Where values of a quantized model are kept as 8-bit integers: a value that is only read rounded to one grid is
 //! written on that grid at once, and a DequantizeLinear is the value that it reads.
 
 use latent_runtime::format::{self, Element};
@@ -128,4 +128,4 @@ impl Lowering<'_> {
     }
 }
 
-const PER_TENSOR: &str = "activations are quantised with one scale and one zero point of 8 bits for all channels; only weights may have one for each";
+const PER_TENSOR: &str = "activations are quantized with one scale and one zero point of 8 bits for all channels; only weights may have one for each";

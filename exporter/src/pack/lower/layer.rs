@@ -100,7 +100,7 @@ impl<'g> Lowering<'g> {
     /// The integers of a layer whose input has the scale `input`; `None` when its weights are not integers, or are but
     /// cannot be multiplied as such: their scales vary within an output channel, or sums might exceed 32 bits.
     fn integers(&self, node: &Node, input: f32) -> Result<Option<Integers>, PackError> {
-        let Some(quantised) = self.dequantised.get(&node.inputs[1]) else { return Ok(None) };
+        let Some(quantized) = self.dequantized.get(&node.inputs[1]) else { return Ok(None) };
         let shape = self.graph.shape(node.inputs[1]);
         let lengths: Vec<usize> =
             shape.iter().map(|dim| if let Dim::Size(length) = dim { *length } else { 1 }).collect();
@@ -111,13 +111,13 @@ impl<'g> Lowering<'g> {
         };
         let per_group = lengths[channel_axis];
         let outputs = per_group * repeats;
-        let Some((weights, scales)) = self.plain(quantised, channel_axis) else { return Ok(None) };
+        let Some((weights, scales)) = self.plain(quantized, channel_axis) else { return Ok(None) };
         let mut narrow = Vec::with_capacity(weights.len());
         for weight in weights {
             narrow.push(i8::try_from(weight).map_err(|_| {
                 self.error(
                     node,
-                    "its weights less their zero point are beyond 8 bits with a sign, which a packed model's are; quantise weights symmetrically (as int8 with zero point 0)",
+                    "its weights less their zero point are beyond 8 bits with a sign, which a packed model's are; quantize weights symmetrically (as int8 with zero point 0)",
                 )
             })?);
         }
@@ -146,8 +146,8 @@ impl<'g> Lowering<'g> {
             let steps = (value / unit).round_ties_even();
             (steps.abs() <= f64::from(i32::MAX)).then_some(steps as i64)
         };
-        if let Some(quantised) = self.dequantised.get(&id)
-            && let Some((values, scales)) = self.plain(quantised, 0)
+        if let Some(quantized) = self.dequantized.get(&id)
+            && let Some((values, scales)) = self.plain(quantized, 0)
         {
             let steps = values.iter().zip(units).enumerate().map(|(at, (&value, &unit))| {
                 let scale = f64::from(scales[at % scales.len()]);
@@ -189,11 +189,11 @@ impl<'g> Lowering<'g> {
         if let Some(values) = graph.constant(node.inputs[index]).and_then(Tensor::floats) {
             return Ok(Cow::Borrowed(values));
         }
-        let dequantised = self.dequantised.get(&node.inputs[index]).and_then(|node| {
+        let dequantized = self.dequantized.get(&node.inputs[index]).and_then(|node| {
             let inputs = node.inputs.iter().map(|&id| graph.constant(id)).collect::<Option<Vec<_>>>()?;
             Some(interpret::fold(&node.op, &inputs)?.floats()?.to_vec())
         });
-        dequantised.map(Cow::Owned).ok_or_else(|| {
+        dequantized.map(Cow::Owned).ok_or_else(|| {
             self.error(node, format!("its input {index} is computed; only constant weights are supported"))
         })
     }

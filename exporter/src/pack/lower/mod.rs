@@ -1,4 +1,4 @@
-//! The nodes of an optimised graph as operators of a packed model.
+//! The nodes of an optimized graph as operators of a packed model.
 
 mod elements;
 mod layer;
@@ -26,7 +26,7 @@ pub(super) fn lower(graph: &Graph, info: ModelInfo, options: PackOptions) -> Res
         graph,
         builder: Builder::new(info),
         values: HashMap::new(),
-        dequantised: HashMap::new(),
+        dequantized: HashMap::new(),
         wanted: elements::wanted(graph),
         converted: Vec::new(),
         precision: options.precision,
@@ -46,7 +46,7 @@ pub(super) fn lower(graph: &Graph, info: ModelInfo, options: PackOptions) -> Res
     lowering.values.insert(input, value);
     for node in &graph.nodes {
         if matches!(node.op, Op::Dequantize { .. }) && graph.constant(node.inputs[0]).is_some() {
-            lowering.dequantised.insert(node.output, node);
+            lowering.dequantized.insert(node.output, node);
             continue;
         }
         let value = lowering.node(node)?;
@@ -84,8 +84,8 @@ struct Lowering<'g> {
     builder: Builder,
     /// What each computed value is in the packed model.
     values: HashMap<ValueId, format::ValueId>,
-    /// What dequantises constants: weights and biases.
-    dequantised: HashMap<ValueId, &'g Node>,
+    /// What dequantizes constants: weights and biases.
+    dequantized: HashMap<ValueId, &'g Node>,
     /// The grid that all readers of each value round it to.
     wanted: Vec<Option<Grid>>,
     /// Values that were converted, to what, and the results.
@@ -219,12 +219,12 @@ impl<'g> Lowering<'g> {
                 let element = self.element(node);
                 Ok(self.builder.softmax(name, input, element)?)
             }
-            Op::Normalise { axis: 1, p: 2, epsilon } => {
+            Op::Normalize { axis: 1, p: 2, epsilon } => {
                 let input = self.input(node, 0)?;
                 let element = self.element(node);
-                Ok(self.builder.l2_normalise(name, input, *epsilon, element)?)
+                Ok(self.builder.l2_normalize(name, input, *epsilon, element)?)
             }
-            Op::Softmax { .. } | Op::Normalise { .. } => Err(self
+            Op::Softmax { .. } | Op::Normalize { .. } => Err(self
                 .error(node, "only the Euclidean norm, and only along the channels (axis 1), is supported")),
             Op::Quantize { .. } => self.quantize(node),
             Op::Dequantize { .. } => self.dequantize(node),

@@ -7,7 +7,7 @@ use super::node::{Node, NodeKind};
 use crate::format::value::Halo;
 
 impl Builder {
-    /// Does away with reshapes that a fully connected neighbour (whose weights can be permuted) or the model's output
+    /// Does away with reshapes that a fully connected neighbor (whose weights can be permuted) or the model's output
     /// can absorb; the rest stay.
     pub(super) fn absorb_reshapes(&mut self, output: &mut usize) {
         let mut at = 0;

@@ -193,8 +193,8 @@ impl Builder {
                 words[field::ARGUMENTS + 3] = scale[1].to_bits();
             }
             NodeKind::Softmax => words[field::KIND] = number::SOFTMAX,
-            NodeKind::L2Normalise { epsilon } => {
-                words[field::KIND] = number::L2_NORMALISE;
+            NodeKind::L2Normalize { epsilon } => {
+                words[field::KIND] = number::L2_NORMALIZE;
                 words[field::ARGUMENTS] = epsilon.to_bits();
             }
             NodeKind::Reshape => words[field::KIND] = number::REORDER,

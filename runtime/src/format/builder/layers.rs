@@ -201,13 +201,13 @@ impl Builder {
         let int8 = plain.kind() == WeightType::I8;
         if self.element(input).kind() != plain.kind().input() {
             return Err(types(if int8 {
-                "int8 weights need a U8 input; quantise it first"
+                "int8 weights need a U8 input; quantize it first"
             } else {
-                "float weights need an F32 input; dequantise it first"
+                "float weights need an F32 input; dequantize it first"
             }));
         }
         if !int8 && spec.output != Element::F32 {
-            return Err(types("float weights give an F32 output; quantise it after"));
+            return Err(types("float weights give an F32 output; quantize it after"));
         }
         let bias = match spec.bias {
             PlainBias::None if int8 => Bias::I32(vec![0; outputs]),

@@ -80,7 +80,7 @@ impl Builder {
     }
 
     /// The model's input: one axis for a vector, two for channels of a sequence, three for an image. A U8 element has
-    /// the runtime quantise what it is given.
+    /// the runtime quantize what it is given.
     ///
     /// # Errors
     /// If there is an input already, or a shape the format cannot hold.

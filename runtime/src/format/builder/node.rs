@@ -106,10 +106,10 @@ pub(super) enum NodeKind {
         interpolation: Interpolation,
     },
     Softmax,
-    L2Normalise {
+    L2Normalize {
         epsilon: f32,
     },
-    /// A change of shape in channel-first order; absorbed into its neighbours where it can be.
+    /// A change of shape in channel-first order; absorbed into its neighbors where it can be.
     Reshape,
 }
 

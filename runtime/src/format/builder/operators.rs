@@ -187,14 +187,14 @@ impl Builder {
     ///
     /// # Errors
     /// None today.
-    pub fn l2_normalise(
+    pub fn l2_normalize(
         &mut self,
         name: &str,
         input: ValueId,
         epsilon: f32,
         element: Element,
     ) -> Result<ValueId, BuildError> {
-        self.add(name, NodeKind::L2Normalise { epsilon }, input, None, self.extents(input), element)
+        self.add(name, NodeKind::L2Normalize { epsilon }, input, None, self.extents(input), element)
     }
 
     /// The same elements, in channel-first order, under another shape.

@@ -11,7 +11,7 @@ use crate::format::window::Axis;
 use crate::latent::Distribution;
 use crate::pixels::ValueRange;
 
-/// The element type of an activation and, if quantised, its step and zero.
+/// The element type of an activation and, if quantized, its step and zero.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Element {
     /// 32-bit float.

@@ -269,7 +269,7 @@ fn min(a: float32x4_t, b: float32x4_t) -> float32x4_t {
     vbslq_f32(vcltq_f32(a, b), a, b)
 }
 
-/// What follows the sum, for the 16 channels of a block: the operations of `Epilogue::finish` and `quantise`, in their
+/// What follows the sum, for the 16 channels of a block: the operations of `Epilogue::finish` and `quantize`, in their
 /// order.
 ///
 /// # Safety

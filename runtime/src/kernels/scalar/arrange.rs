@@ -117,8 +117,8 @@ impl Coordinates {
 }
 
 impl Interpolation {
-    /// The two neighbours along an axis and the second one's weight.
-    fn neighbours(self, place: f32, extent: usize) -> (usize, usize, f32) {
+    /// The two neighbors along an axis and the second one's weight.
+    fn neighbors(self, place: f32, extent: usize) -> (usize, usize, f32) {
         let last = (extent - 1) as f32;
         let nearest = match self {
             Self::NearestPreferFloor => libm::ceilf(place - 0.5),
@@ -150,8 +150,8 @@ pub(crate) fn resize(
         let target = to.strides.at(pixel);
         let y = coordinates.place(pixel.row, scale[0], from.height, to.height);
         let x = coordinates.place(pixel.column, scale[1], from.width, to.width);
-        let (top, bottom, down) = interpolation.neighbours(y, from.height);
-        let (left, right, across) = interpolation.neighbours(x, from.width);
+        let (top, bottom, down) = interpolation.neighbors(y, from.height);
+        let (left, right, across) = interpolation.neighbors(x, from.width);
         let at = |row, column| from.strides.at(Pixel { example: pixel.example, row, column });
         let corners = [at(top, left), at(top, right), at(bottom, left), at(bottom, right)];
         to.blocks(|channel, lanes| {

@@ -2,7 +2,7 @@
 //! a vector, which is slow for the few channels of an image, and for a sum, which has more to decide than to compute.
 
 use super::elementwise::{Affine, Binary};
-use crate::kernels::epilogue::{Activation, Values, ValuesMut, quantise};
+use crate::kernels::epilogue::{Activation, Values, ValuesMut, quantize};
 use crate::kernels::geometry::Pixel;
 use crate::kernels::image::Image;
 use crate::kernels::math::max;
@@ -29,7 +29,7 @@ fn element(
     if let Some((scale, shift)) = after {
         x = x * scale + shift;
     }
-    quantise(x * inverse, zero_point)
+    quantize(x * inverse, zero_point)
 }
 
 /// `elementwise` for images of few channels, one channel after the other, from U8 by a table; whether it was one. Bounds
@@ -134,12 +134,12 @@ fn rows((batch, (from, input), (other, second), (to, output)): Operands<'_>, f: 
                         let source = from.strides.at(pixel);
                         let source = &input[source..source + length];
                         for ((y, &a), &b) in target.iter_mut().zip(source).zip(beside) {
-                            *y = quantise(f(from.real(a), other.real(b)) * inverse, to.zero_point);
+                            *y = quantize(f(from.real(a), other.real(b)) * inverse, to.zero_point);
                         }
                     }
                     None => {
                         for (y, &b) in target.iter_mut().zip(beside) {
-                            *y = quantise(f(from.real(*y), other.real(b)) * inverse, to.zero_point);
+                            *y = quantize(f(from.real(*y), other.real(b)) * inverse, to.zero_point);
                         }
                     }
                 }
@@ -207,7 +207,7 @@ mod tests {
                             let (row, column) = (pixel / shape[2], pixel % shape[2]);
                             for channel in 0..shape[0] {
                                 let at = to.strides.at(Pixel { example, row, column }) + channel;
-                                expected[at] = quantise(f(channel, at) * (1.0 / to.scale), 100);
+                                expected[at] = quantize(f(channel, at) * (1.0 / to.scale), 100);
                             }
                         }
                         expected

@@ -1,6 +1,6 @@
-//! Between what the caller holds (f32, channels first) and values in the arena (channels last, perhaps quantised).
+//! Between what the caller holds (f32, channels first) and values in the arena (channels last, perhaps quantized).
 
-use crate::kernels::epilogue::{Values, ValuesMut, quantise};
+use crate::kernels::epilogue::{Values, ValuesMut, quantize};
 use crate::kernels::geometry::{OutOfBounds, Pixel};
 use crate::kernels::image::Image;
 
@@ -28,7 +28,7 @@ pub(crate) fn import(
             }
             ValuesMut::U8(values) => {
                 let (inverse, zero_point) = (1.0 / to.scale, to.zero_point);
-                let put = |(x, to): (&f32, &mut u8)| *to = quantise(x * inverse, zero_point);
+                let put = |(x, to): (&f32, &mut u8)| *to = quantize(x * inverse, zero_point);
                 // Apart, so that the compiler can make vector code of the first.
                 match step {
                     1 => from.iter().zip(&mut values[inside..]).for_each(put),

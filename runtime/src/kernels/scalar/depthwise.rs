@@ -1,7 +1,7 @@
 //! Depthwise convolution: every channel sees only itself.
 
 use crate::half;
-use crate::kernels::epilogue::{Bias, Epilogue, Values, ValuesMut, quantise};
+use crate::kernels::epilogue::{Bias, Epilogue, Values, ValuesMut, quantize};
 use crate::kernels::geometry::{BLOCK, Geometry, OutOfBounds};
 use crate::kernels::matmul::Weights;
 
@@ -102,7 +102,7 @@ pub(crate) fn depthwise(
                 let y = epilogue.finish(sum, channel + lane, residual + channel + lane);
                 match output {
                     ValuesMut::F32(output) => output[to + channel + lane] = y,
-                    ValuesMut::U8(output) => output[to + channel + lane] = quantise(y, epilogue.zero_point),
+                    ValuesMut::U8(output) => output[to + channel + lane] = quantize(y, epilogue.zero_point),
                 }
             }
         }

@@ -11,7 +11,7 @@ pub(crate) mod depthwise;
 pub(crate) mod elementwise;
 pub(crate) mod matmul;
 pub(crate) mod narrow;
-pub(crate) mod normalise;
+pub(crate) mod normalize;
 pub(crate) mod pool;
 #[expect(clippy::needless_range_loop, reason = "rows and columns of small matrices")]
 pub(crate) mod winograd;

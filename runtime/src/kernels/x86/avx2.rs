@@ -358,7 +358,7 @@ unsafe fn finish_int8(tile: &Tile<'_>, r: usize, b: usize, sums: [__m256i; 2]) {
     }
 }
 
-/// What follows the sum, for the 16 channels of a block: the operations of `Epilogue::finish` and `quantise`, in their
+/// What follows the sum, for the 16 channels of a block: the operations of `Epilogue::finish` and `quantize`, in their
 /// order.
 ///
 /// # Safety

@@ -605,7 +605,7 @@ pub(super) unsafe fn winograd_out_of(
     }
 }
 
-/// What follows the sum, for the 16 channels of a block: the operations of `Epilogue::finish` and `quantise`, in their
+/// What follows the sum, for the 16 channels of a block: the operations of `Epilogue::finish` and `quantize`, in their
 /// order.
 ///
 /// # Safety

@@ -1,7 +1,7 @@
 //! Handwritten-like digits: 28x28, white ink on black, made the way MNIST's images were made.
 //!
 //! A skeleton (a mixture of the shapes of one way to write the digit) is bent: each point moves a little, the whole is slanted
-//! and turned, a smooth field deforms it. It is scaled to fit 20x20 pixels and put with its centre of mass in the middle of the
+//! and turned, a smooth field deforms it. It is scaled to fit 20x20 pixels and put with its center of mass in the middle of the
 //! 28x28, as in MNIST. The pen's width varies along each stroke, and coverage comes from the distance to the pen's path.
 
 use core::f32::consts::TAU;
@@ -231,7 +231,7 @@ fn near(t: f32) -> f32 {
 }
 
 fn render(rng: &mut Rng, segments: &[Segment], image: &mut [u8]) {
-    // Centre of mass of the ink, each segment weighing length x width.
+    // Center of mass of the ink, each segment weighing length x width.
     let (mut mass, mut at_x, mut at_y) = (1e-6, 0.0, 0.0);
     for Segment { from, to } in segments {
         let (x, y) = (to.x - from.x, to.y - from.y);
@@ -244,7 +244,7 @@ fn render(rng: &mut Rng, segments: &[Segment], image: &mut [u8]) {
     let middle = SIDE as f32 / 2.0;
     let shift_x = middle - at_x / mass + rng.uniform(-0.5, 0.5);
     let shift_y = middle - at_y / mass + rng.uniform(-0.5, 0.5);
-    // Width of the grey edge: MNIST's comes from resampling black-and-white scans.
+    // Width of the gray edge: MNIST's comes from resampling black-and-white scans.
     let edge = rng.uniform(0.9, 1.25);
     let mut coverage = [0f32; SIDE * SIDE];
     for Segment { from, to } in segments {
@@ -273,7 +273,7 @@ fn render(rng: &mut Rng, segments: &[Segment], image: &mut [u8]) {
     }
 }
 
-/// The pixels whose centres lie between `low` and `high`.
+/// The pixels whose centers lie between `low` and `high`.
 fn rows(low: f32, high: f32) -> core::ops::Range<usize> {
     let from = (low - 0.5).ceil().clamp(0.0, SIDE as f32) as usize;
     let to = (high + 0.5).floor().clamp(0.0, SIDE as f32) as usize;

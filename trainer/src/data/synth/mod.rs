@@ -1,6 +1,6 @@
 //! Data sets that the program draws itself, so that everything can be tried without a download.
 //!
-//! [`digits`] are 28x28 grey handwritten-like digits, [`objects`] 32x32 colour pictures of ten kinds of things. Each image
+//! [`digits`] are 28x28 gray handwritten-like digits, [`objects`] 32x32 color pictures of ten kinds of things. Each image
 //! depends on nothing but (seed, split, index): the work is spread over threads and the bytes are the same for any number of
 //! them. Only IEEE additions, multiplications, divisions and square roots are used, and `libm` for the rest, so they are the
 //! same on every machine, too.

@@ -1,6 +1,6 @@
-//! Colour pictures of ten kinds of things: 32x32, one object each, on a background that does not tell which.
+//! Color pictures of ten kinds of things: 32x32, one object each, on a background that does not tell which.
 //!
-//! The kind decides the shapes only. Colours, patterns, background, light, pose, size and what hides a part of the object are
+//! The kind decides the shapes only. Colors, patterns, background, light, pose, size and what hides a part of the object are
 //! drawn from the same distributions for all kinds, so that a classifier has to look at the shape.
 
 use core::f32::consts::{PI, TAU};
@@ -77,7 +77,7 @@ fn difference(a: Color, b: Color) -> f32 {
     (a[0] - b[0]).abs() + (a[1] - b[1]).abs() + (a[2] - b[2]).abs()
 }
 
-/// A colour of any hue, from greyish to vivid.
+/// A color of any hue, from grayish to vivid.
 fn any_color(rng: &mut Rng) -> Color {
     let hue = 6.0 * rng.next_f32();
     let saturation = rng.next_f32().sqrt() * 0.85;
@@ -90,7 +90,7 @@ fn any_color(rng: &mut Rng) -> Color {
     [ramp(0.0), ramp(4.0), ramp(2.0)]
 }
 
-/// A colour that stands out against another.
+/// A color that stands out against another.
 fn color_against(rng: &mut Rng, other: Color, least: f32) -> Color {
     let mut color = any_color(rng);
     for _ in 0..8 {
@@ -135,7 +135,7 @@ impl Lattice {
     }
 }
 
-/// How two colours share a surface.
+/// How two colors share a surface.
 #[derive(Clone, Copy)]
 enum Pattern {
     Plain,
@@ -145,7 +145,7 @@ enum Pattern {
     Clouds,
 }
 
-/// Two colours and a pattern.
+/// Two colors and a pattern.
 #[derive(Clone, Copy)]
 struct Paint {
     first: Color,
@@ -209,7 +209,7 @@ impl Paint {
 /// What lies behind the object.
 struct Background {
     paint: Paint,
-    /// Colour at the other side of a gradient, and the gradient's direction.
+    /// Color at the other side of a gradient, and the gradient's direction.
     far: Color,
     direction: (f32, f32),
     strength: f32,
@@ -274,7 +274,7 @@ impl Background {
         }
     }
 
-    /// The colour behind most of the picture.
+    /// The color behind most of the picture.
     fn typical(&self) -> Color {
         mix(mix(self.paint.first, self.paint.second, 0.3), self.far, self.strength * 0.5)
     }
@@ -323,7 +323,7 @@ struct Object {
     y: f32,
     /// Pixels per unit of the object's own coordinates.
     size: f32,
-    /// From pixels about the centre to the object's coordinates.
+    /// From pixels about the center to the object's coordinates.
     inverse: [f32; 4],
     /// Offset of the shadow in pixels, and how dark it is.
     shadow: (f32, f32, f32),

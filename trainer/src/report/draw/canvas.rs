@@ -12,7 +12,7 @@ const DENSITY: f32 = 2.0;
 /// Largest side of a picture in points.
 const MAX_SIDE: f32 = 8192.0;
 
-/// A colour with its opacity.
+/// A color with its opacity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Color {
     red: u8,
@@ -22,19 +22,19 @@ pub struct Color {
 }
 
 impl Color {
-    /// An opaque colour.
+    /// An opaque color.
     pub const fn rgb(red: u8, green: u8, blue: u8) -> Self {
         Self { red, green, blue, opacity: 255 }
     }
 
-    /// The same colour with an opacity between 0 and 1.
+    /// The same color with an opacity between 0 and 1.
     #[must_use]
     pub fn faded(self, opacity: f32) -> Self {
         // The cast saturates.
         Self { opacity: (opacity * 255.0).round() as u8, ..self }
     }
 
-    /// The colour between this one (0) and another (1).
+    /// The color between this one (0) and another (1).
     #[must_use]
     pub fn mixed(self, other: Self, part: f32) -> Self {
         let mix = |a: u8, b: u8| (f32::from(a) + (f32::from(b) - f32::from(a)) * part).round() as u8;
@@ -56,7 +56,7 @@ impl Color {
 /// How a line is drawn.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pen {
-    /// Its colour.
+    /// Its color.
     pub color: Color,
     /// Its width in points.
     pub width: f32,
@@ -110,7 +110,7 @@ impl Frame {
 pub struct Picture<'a> {
     /// Its values, planar: channels x height x width.
     pub pixels: &'a [u8],
-    /// 1 for grey, 3 for red, green, blue.
+    /// 1 for gray, 3 for red, green, blue.
     pub channels: usize,
     /// Rows.
     pub height: usize,
@@ -140,7 +140,7 @@ pub struct Canvas {
 }
 
 impl Canvas {
-    /// A canvas of a colour. Sides in points, at most 8192 and brought into that range.
+    /// A canvas of a color. Sides in points, at most 8192 and brought into that range.
     pub fn new(width: f32, height: f32, paper: Color) -> Self {
         let side = |points: f32| (points.clamp(1.0, MAX_SIDE) * DENSITY).round() as u32;
         // Sides are between 2 and 16384, so that only the allocation itself could fail, which aborts by itself.
@@ -272,7 +272,7 @@ impl Canvas {
     /// If the encoder fails.
     pub fn png(&self) -> Result<Vec<u8>, png::EncodingError> {
         let (width, height) = (self.pixmap.width(), self.pixmap.height());
-        // The paper is opaque, so that premultiplied colours are the colours.
+        // The paper is opaque, so that premultiplied colors are the colors.
         let pixels: Vec<u8> = self
             .pixmap
             .pixels()

@@ -13,7 +13,7 @@ pub use self::canvas::{Canvas, Color, Frame, Pen, Picture};
 pub use self::font::{Anchor, Weight, text_width, wrap};
 pub use self::panel::Panel;
 
-/// The palette: text, lines of the frame, and series that are told apart also with weak colour vision.
+/// The palette: text, lines of the frame, and series that are told apart also with weak color vision.
 pub mod palette {
     use super::Color;
 
@@ -50,7 +50,7 @@ pub mod palette {
         Color::rgb(0x12, 0xb5, 0xcb),
     ];
 
-    /// The colour of a class. From the eleventh on, the ten come again, lighter and lighter.
+    /// The color of a class. From the eleventh on, the ten come again, lighter and lighter.
     pub fn class(index: usize) -> Color {
         let round = (index / CLASSES.len()).min(3);
         CLASSES[index % CLASSES.len()].mixed(PAPER, 0.2 * round as f32)

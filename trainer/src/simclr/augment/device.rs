@@ -4,7 +4,7 @@ use tch::{Device, Kind, TchError, Tensor};
 
 use super::plain::{scales, upload_pixels};
 use super::steps::GRAY;
-use super::{AugmentError, AugmentSettings, JitterStep, Normalisation, ViewParameters};
+use super::{AugmentError, AugmentSettings, JitterStep, Normalization, ViewParameters};
 use crate::data::Dataset;
 
 /// Makes views of a data set that lies on the device as bytes.
@@ -24,11 +24,11 @@ pub struct DeviceRenderer {
 
 /// Values that are uploaded for each view.
 const FIELDS: usize = 16;
-/// Where the three blends' values (factor, share of the grey image, share of its mean) begin.
+/// Where the three blends' values (factor, share of the gray image, share of its mean) begin.
 const BLENDS: i64 = 5;
 /// Where the shift of the hue is.
 const HUE: i64 = 14;
-/// Where it is said whether the view is grey.
+/// Where it is said whether the view is gray.
 const GRAYSCALE: i64 = 15;
 
 impl DeviceRenderer {
@@ -39,7 +39,7 @@ impl DeviceRenderer {
     pub fn new(
         data: &Dataset,
         settings: &AugmentSettings,
-        by: Normalisation,
+        by: Normalization,
         device: Device,
     ) -> Result<Self, AugmentError> {
         settings.validate()?;
@@ -52,7 +52,7 @@ impl DeviceRenderer {
         Ok(Self { pixels: upload_pixels(data, device)?, size: settings.size as i64, mean, inverse, gray })
     }
 
-    /// Makes one view of each of these images, with the parameters beside it: (N, 3, size, size), normalised.
+    /// Makes one view of each of these images, with the parameters beside it: (N, 3, size, size), normalized.
     ///
     /// # Errors
     /// [`AugmentError::Index`] if there is no such image, [`AugmentError::Buffer`] if the lists have different lengths,
@@ -110,12 +110,12 @@ impl DeviceRenderer {
         down.f_matmul(images)?.f_matmul(&across)?.f_clamp(0.0, 1.0)
     }
 
-    /// The grey image (N, 1, S, S).
+    /// The gray image (N, 1, S, S).
     fn gray(&self, x: &Tensor) -> Result<Tensor, TchError> {
         x.f_mul(&self.gray)?.f_sum_dim_intlist(1i64, true, Kind::Float)
     }
 
-    /// `factor x + (1 - factor) (a grey + b mean of grey)`, clamped.
+    /// `factor x + (1 - factor) (a gray + b mean of gray)`, clamped.
     fn blended(&self, x: &Tensor, fields: &Tensor, at: i64) -> Result<Tensor, TchError> {
         let (factor, a, b) = (column(fields, at)?, column(fields, at + 1)?, column(fields, at + 2)?);
         let gray = self.gray(x)?;
@@ -180,9 +180,9 @@ fn interpolation(
     // i, or to - 1 - i.
     let mirrored = i.f_mul_scalar(-2.0)?.f_add_scalar((to - 1) as f64)?;
     let i = i.f_add(&reversed.f_mul(&mirrored)?)?;
-    let centre = i.f_add_scalar(0.5)?.f_mul(&scale)?;
+    let center = i.f_add_scalar(0.5)?.f_mul(&scale)?;
     let source = Tensor::f_arange(from, options)?.f_view([1, 1, from])?.f_sub(start)?;
-    let distance = source.f_add_scalar(0.5)?.f_sub(&centre)?.f_abs()?.f_div(&scale.f_clamp_min(1.0)?)?;
+    let distance = source.f_add_scalar(0.5)?.f_sub(&center)?.f_abs()?.f_div(&scale.f_clamp_min(1.0)?)?;
     let inside = source.f_ge(0.0)?.f_logical_and(&source.f_lt_tensor(length)?)?;
     let weight = distance.f_rsub_scalar(1.0)?.f_clamp_min(0.0)?.f_mul(&inside)?;
     weight.f_div(&weight.f_sum_dim_intlist(-1i64, true, Kind::Float)?)
@@ -199,7 +199,7 @@ fn hue(x: &Tensor, shift: &Tensor) -> Result<Tensor, TchError> {
     let h = at(&g, &b, 0.0)?.f_where_self(&r.f_eq_tensor(&largest)?, &h)?;
     let h = h.f_add(&shift.f_mul_scalar(6.0)?)?.f_remainder(6.0)?;
     let distance = |corner: f64| h.f_sub_scalar(corner)?.f_abs();
-    // What is missing of each colour: 1 - share.
+    // What is missing of each color: 1 - share.
     let missing = Tensor::f_cat(
         &[
             distance(3.0)?.f_rsub_scalar(2.0)?,
@@ -241,12 +241,12 @@ mod tests {
             ("shrunk", &large, AugmentSettings { size: 24, ..AugmentSettings::MODERN }),
         ];
         for (name, data, settings) in cases {
-            let renderer = Renderer::new(data, settings, Normalisation::CIFAR10).unwrap();
+            let renderer = Renderer::new(data, settings, Normalization::CIFAR10).unwrap();
             let images: Vec<u32> = (0..60).collect();
             let mut expected = vec![0f32; 120 * renderer.view_len()];
             renderer.pairs(3, 4, &images, &mut expected).unwrap();
 
-            let device = DeviceRenderer::new(data, &settings, Normalisation::CIFAR10, Device::Cpu).unwrap();
+            let device = DeviceRenderer::new(data, &settings, Normalization::CIFAR10, Device::Cpu).unwrap();
             let twice = [&images[..], &images[..]].concat();
             let found = device.render(&twice, &renderer.draw(3, 4, &images)).unwrap();
             let side = settings.size as i64;
@@ -263,13 +263,13 @@ mod tests {
         let spec: DataSpec = "synth-objects:2".parse().unwrap();
         let data = spec.load(Split::Train, &LoadOptions::default()).unwrap();
         let settings = AugmentSettings::REFERENCE;
-        let device = DeviceRenderer::new(&data, &settings, Normalisation::NONE, Device::Cpu).unwrap();
+        let device = DeviceRenderer::new(&data, &settings, Normalization::NONE, Device::Cpu).unwrap();
         let whole = ViewParameters::whole(32, 32);
         let error = device.render(&[0, 2], &[whole, whole]).unwrap_err();
         assert!(matches!(error, AugmentError::Index { index: 2, count: 2 }), "{error}");
         assert!(matches!(device.render(&[0], &[whole, whole]), Err(AugmentError::Buffer { .. })));
         let gray = Dataset { channels: 1, ..data };
-        let error = DeviceRenderer::new(&gray, &settings, Normalisation::NONE, Device::Cpu).unwrap_err();
+        let error = DeviceRenderer::new(&gray, &settings, Normalization::NONE, Device::Cpu).unwrap_err();
         assert!(matches!(error, AugmentError::Channels { .. }), "{error}");
     }
 }

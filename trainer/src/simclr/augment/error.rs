@@ -16,9 +16,9 @@ pub enum AugmentError {
         /// What would be right.
         expected: &'static str,
     },
-    /// The images are not in colour.
+    /// The images are not in color.
     #[error(
-        "the images of {name} have {found} channels; the augmentation changes colours and needs 3 (red, green, blue)"
+        "the images of {name} have {found} channels; the augmentation changes colors and needs 3 (red, green, blue)"
     )]
     Channels {
         /// The data set.

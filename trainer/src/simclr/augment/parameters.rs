@@ -17,20 +17,20 @@ pub struct CropBox {
     pub width: usize,
 }
 
-/// A change of colours.
+/// A change of colors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JitterStep {
     /// Multiply.
     Brightness,
-    /// Blend with the mean of the grey image.
+    /// Blend with the mean of the gray image.
     Contrast,
-    /// Blend with the grey image.
+    /// Blend with the gray image.
     Saturation,
     /// Shift H in HSV.
     Hue,
 }
 
-/// How colours are changed.
+/// How colors are changed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Jitter {
     /// Factor of brightness; 1 changes nothing.
@@ -52,9 +52,9 @@ pub struct ViewParameters {
     pub crop: CropBox,
     /// Whether left and right change places.
     pub flip: bool,
-    /// The change of colours, if there is one.
+    /// The change of colors, if there is one.
     pub jitter: Option<Jitter>,
-    /// Whether the view is grey.
+    /// Whether the view is gray.
     pub grayscale: bool,
 }
 
@@ -192,7 +192,7 @@ mod tests {
         let settings = AugmentSettings::REFERENCE;
         let draws = draws(&settings, 32, 32);
         assert_share("flips", draws.iter().filter(|d| d.flip).count(), 0.5);
-        assert_share("grey", draws.iter().filter(|d| d.grayscale).count(), 0.2);
+        assert_share("gray", draws.iter().filter(|d| d.grayscale).count(), 0.2);
         let jitters: Vec<Jitter> = draws.iter().filter_map(|d| d.jitter).collect();
         assert_share("jitter", jitters.len(), 0.8);
         let mut orders = std::collections::HashMap::new();

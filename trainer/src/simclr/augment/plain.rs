@@ -2,10 +2,10 @@
 
 use tch::{Device, Kind, TchError, Tensor};
 
-use super::{AugmentError, Normalisation};
+use super::{AugmentError, Normalization};
 use crate::data::Dataset;
 
-/// A data set on a device, whose images are scaled and normalised only: what SimCLR's augmentation is at test time.
+/// A data set on a device, whose images are scaled and normalized only: what SimCLR's augmentation is at test time.
 #[derive(Debug)]
 pub struct Plain {
     /// Bytes (count, 3, H, W).
@@ -18,8 +18,8 @@ impl Plain {
     /// Puts the images on the device, as bytes.
     ///
     /// # Errors
-    /// [`AugmentError`] if the images have no three channels, the normalisation is unusable, or libtorch fails.
-    pub fn new(data: &Dataset, by: Normalisation, device: Device) -> Result<Self, AugmentError> {
+    /// [`AugmentError`] if the images have no three channels, the normalization is unusable, or libtorch fails.
+    pub fn new(data: &Dataset, by: Normalization, device: Device) -> Result<Self, AugmentError> {
         by.validate()?;
         if data.channels != 3 {
             return Err(AugmentError::Channels { name: data.name.clone(), found: data.channels });
@@ -38,7 +38,7 @@ impl Plain {
         self.len() == 0
     }
 
-    /// Images `start..start + count`, as far as they exist: (N, 3, H, W), normalised.
+    /// Images `start..start + count`, as far as they exist: (N, 3, H, W), normalized.
     pub fn get(&self, start: i64, count: i64) -> Result<Tensor, TchError> {
         let start = start.clamp(0, self.len());
         let bytes = self.pixels.f_narrow(0, start, count.clamp(0, self.len() - start))?;
@@ -54,7 +54,7 @@ pub(super) fn upload_pixels(data: &Dataset, device: Device) -> Result<Tensor, Tc
 }
 
 /// The means and one divided by the deviations, each (1, 3, 1, 1).
-pub(super) fn scales(by: &Normalisation, device: Device) -> Result<[Tensor; 2], TchError> {
+pub(super) fn scales(by: &Normalization, device: Device) -> Result<[Tensor; 2], TchError> {
     let tensor =
         |values: [f32; 3]| Tensor::f_from_slice(&values)?.f_view([1i64, 3, 1, 1])?.f_to_device(device);
     Ok([tensor(by.mean)?, tensor(by.std.map(|std| 1.0 / std))?])
@@ -66,10 +66,10 @@ mod tests {
     use crate::data::{DataSpec, LoadOptions, Split};
 
     #[test]
-    fn values_are_scaled_and_normalised() {
+    fn values_are_scaled_and_normalized() {
         let spec: DataSpec = "synth-objects:5".parse().unwrap();
         let data = spec.load(Split::Train, &LoadOptions::default()).unwrap();
-        let by = Normalisation::CIFAR10;
+        let by = Normalization::CIFAR10;
         let plain = Plain::new(&data, by, Device::Cpu).unwrap();
         assert_eq!(plain.len(), 5);
         let batch = plain.get(3, 9).unwrap();

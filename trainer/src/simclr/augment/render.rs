@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::resize::{Taps, crop_and_resize};
-use super::{AugmentError, AugmentSettings, JitterStep, Normalisation, ViewParameters, steps, view_rng};
+use super::{AugmentError, AugmentSettings, JitterStep, Normalization, ViewParameters, steps, view_rng};
 use crate::data::Dataset;
 
 /// Memory that one thread uses again for each view.
@@ -20,7 +20,7 @@ pub struct Scratch {
 pub struct Renderer<'a> {
     data: &'a Dataset,
     settings: AugmentSettings,
-    normalisation: Normalisation,
+    normalization: Normalization,
 }
 
 impl<'a> Renderer<'a> {
@@ -31,14 +31,14 @@ impl<'a> Renderer<'a> {
     pub fn new(
         data: &'a Dataset,
         settings: AugmentSettings,
-        normalisation: Normalisation,
+        normalization: Normalization,
     ) -> Result<Self, AugmentError> {
         settings.validate()?;
-        normalisation.validate()?;
+        normalization.validate()?;
         if data.channels != 3 {
             return Err(AugmentError::Channels { name: data.name.clone(), found: data.channels });
         }
-        Ok(Self { data, settings, normalisation })
+        Ok(Self { data, settings, normalization })
     }
 
     /// Values of a view: 3 x size x size.
@@ -72,13 +72,13 @@ impl<'a> Renderer<'a> {
             }
         }
         if *grayscale {
-            steps::normalised_grayscale(view, &self.normalisation);
+            steps::normalized_grayscale(view, &self.normalization);
         } else {
-            steps::normalise(view, &self.normalisation);
+            steps::normalize(view, &self.normalization);
         }
     }
 
-    /// Makes one view of each of these images, with the parameters beside it, and writes them one after the other, normalised,
+    /// Makes one view of each of these images, with the parameters beside it, and writes them one after the other, normalized,
     /// (N, 3, size, size). The work is spread over rayon's threads; the values do not depend on how.
     ///
     /// # Errors
@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn views_do_not_depend_on_the_number_of_threads() {
         let data = objects(40);
-        let renderer = Renderer::new(&data, AugmentSettings::REFERENCE, Normalisation::CIFAR10).unwrap();
+        let renderer = Renderer::new(&data, AugmentSettings::REFERENCE, Normalization::CIFAR10).unwrap();
         let images: Vec<u32> = (0..40).rev().collect();
         let views = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
@@ -153,7 +153,7 @@ mod tests {
     #[test]
     fn steps_are_taken_in_the_order_given() {
         let data = objects(1);
-        let renderer = Renderer::new(&data, AugmentSettings::REFERENCE, Normalisation::CIFAR10).unwrap();
+        let renderer = Renderer::new(&data, AugmentSettings::REFERENCE, Normalization::CIFAR10).unwrap();
         let crop = CropBox { top: 3, left: 1, height: 20, width: 17 };
         use JitterStep::{Brightness, Contrast, Hue, Saturation};
         for order in [[Brightness, Contrast, Saturation, Hue], [Hue, Saturation, Brightness, Contrast]] {
@@ -188,7 +188,7 @@ mod tests {
                 if grayscale {
                     steps::grayscale(&mut expected);
                 }
-                steps::normalise(&mut expected, &Normalisation::CIFAR10);
+                steps::normalize(&mut expected, &Normalization::CIFAR10);
                 for (found, expected) in found.iter().zip(&expected) {
                     assert!((found - expected).abs() < 1e-5, "{order:?}: {found} {expected}");
                 }
@@ -199,14 +199,14 @@ mod tests {
     #[test]
     fn what_cannot_be_viewed_is_refused() {
         let data = objects(3);
-        let renderer = Renderer::new(&data, AugmentSettings::REFERENCE, Normalisation::CIFAR10).unwrap();
+        let renderer = Renderer::new(&data, AugmentSettings::REFERENCE, Normalization::CIFAR10).unwrap();
         let mut out = vec![0.0; 4 * renderer.view_len()];
         let error =
             |images: &[u32], out: &mut [f32]| renderer.pairs(0, 0, images, out).unwrap_err().to_string();
         assert!(error(&[0, 3], &mut out).contains("image 3 is asked for, but the data set has 3"));
         assert!(error(&[0], &mut out).contains("the views need 6144"));
         let gray = Dataset { channels: 1, ..data.clone() };
-        let error = Renderer::new(&gray, AugmentSettings::REFERENCE, Normalisation::CIFAR10).unwrap_err();
+        let error = Renderer::new(&gray, AugmentSettings::REFERENCE, Normalization::CIFAR10).unwrap_err();
         assert!(matches!(error, AugmentError::Channels { found: 1, .. }), "{error}");
     }
 }

@@ -36,11 +36,11 @@ impl Taps {
         }
         let reach = from as f64 / to as f64;
         for i in places {
-            let centre = (i as f64 + 0.5) * reach;
-            let weight = |source: usize| (1.0 - (source as f64 + 0.5 - centre).abs() / reach).max(0.0);
+            let center = (i as f64 + 0.5) * reach;
+            let weight = |source: usize| (1.0 - (source as f64 + 0.5 - center).abs() / reach).max(0.0);
             // The casts saturate at 0; sources at the very edge of the triangle have no weight.
-            let first = ((centre - reach + 0.5) as usize).min(from - 1);
-            let end = ((centre + reach + 0.5) as usize).clamp(first + 1, from);
+            let first = ((center - reach + 0.5) as usize).min(from - 1);
+            let end = ((center + reach + 0.5) as usize).clamp(first + 1, from);
             let total: f64 = (first..end).map(weight).sum();
             let start = self.weights.len();
             self.weights.extend((first..end).map(|source| (weight(source) / total) as f32));

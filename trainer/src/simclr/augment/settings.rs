@@ -16,7 +16,7 @@ pub struct AugmentSettings {
     pub ratio: [f64; 2],
     /// Probability of a horizontal flip.
     pub flip: f64,
-    /// Probability that colours are changed at all (brightness, contrast, saturation, hue).
+    /// Probability that colors are changed at all (brightness, contrast, saturation, hue).
     pub jitter: f64,
     /// Brightness is multiplied by a factor from `1 - brightness` to `1 + brightness`.
     pub brightness: f64,
@@ -26,12 +26,12 @@ pub struct AugmentSettings {
     pub saturation: f64,
     /// Hue is shifted by up to this part of the circle either way; at most 1/2.
     pub hue: f64,
-    /// Probability of a grey view.
+    /// Probability of a gray view.
     pub grayscale: f64,
 }
 
 impl AugmentSettings {
-    /// The notebook's: crops from 0.08 of the area, jitter 0.8 of 0.4/0.4/0.4/0.1, grey 0.2.
+    /// The notebook's: crops from 0.08 of the area, jitter 0.8 of 0.4/0.4/0.4/0.1, gray 0.2.
     pub const REFERENCE: Self = Self {
         size: 32,
         scale: [0.08, 1.0],
@@ -45,7 +45,7 @@ impl AugmentSettings {
         grayscale: 0.2,
     };
 
-    /// What later recipes for CIFAR-10 use: the same with crops from 0.2 of the area and grey 0.1.
+    /// What later recipes for CIFAR-10 use: the same with crops from 0.2 of the area and gray 0.1.
     pub const MODERN: Self = Self { scale: [0.2, 1.0], grayscale: 0.1, ..Self::REFERENCE };
 
     /// Checks that every setting is in its range.
@@ -79,8 +79,8 @@ impl AugmentSettings {
         )?;
         for (setting, value) in [
             ("probability of a flip", self.flip),
-            ("probability of colour jitter", self.jitter),
-            ("probability of grey", self.grayscale),
+            ("probability of color jitter", self.jitter),
+            ("probability of gray", self.grayscale),
         ] {
             require((0.0..=1.0).contains(&value), setting, value, "0 to 1")?;
         }
@@ -96,21 +96,21 @@ impl AugmentSettings {
 /// What is subtracted from each channel (red, green, blue; values 0 to 1) and what it is then divided by.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Normalisation {
+pub struct Normalization {
     /// Means.
     pub mean: [f32; 3],
     /// Standard deviations.
     pub std: [f32; 3],
 }
 
-impl Normalisation {
+impl Normalization {
     /// CIFAR-10's, as the notebook has them.
     pub const CIFAR10: Self = Self { mean: [0.4914, 0.4822, 0.4465], std: [0.2023, 0.1994, 0.2010] };
 
     /// Leaves values as they are.
     pub const NONE: Self = Self { mean: [0.0; 3], std: [1.0; 3] };
 
-    /// Checks that normalised values are finite.
+    /// Checks that normalized values are finite.
     ///
     /// # Errors
     /// [`AugmentError::Setting`].
@@ -121,7 +121,7 @@ impl Normalisation {
             return Ok(());
         }
         Err(AugmentError::Setting {
-            setting: "normalisation",
+            setting: "normalization",
             found: format!("mean {:?}, std {:?}", self.mean, self.std),
             expected: "finite means and positive deviations",
         })
@@ -145,8 +145,8 @@ mod tests {
             (AugmentSettings { scale: [0.5, f64::NAN], ..good }, "crop scale is [0.5, NaN]"),
             (AugmentSettings { ratio: [0.75, f64::INFINITY], ..good }, "aspect ratio is [0.75, inf]"),
             (AugmentSettings { flip: 1.5, ..good }, "probability of a flip is 1.5, expected 0 to 1"),
-            (AugmentSettings { jitter: -0.1, ..good }, "probability of colour jitter is -0.1"),
-            (AugmentSettings { grayscale: f64::NAN, ..good }, "probability of grey is NaN"),
+            (AugmentSettings { jitter: -0.1, ..good }, "probability of color jitter is -0.1"),
+            (AugmentSettings { grayscale: f64::NAN, ..good }, "probability of gray is NaN"),
             (AugmentSettings { contrast: -1.0, ..good }, "contrast is -1.0"),
             (AugmentSettings { hue: 0.6, ..good }, "hue is 0.6, expected 0 (no change) to 0.5"),
         ];
@@ -154,9 +154,9 @@ mod tests {
             let message = settings.validate().unwrap_err().to_string();
             assert!(message.contains(expected), "{message}");
         }
-        Normalisation::CIFAR10.validate().unwrap();
+        Normalization::CIFAR10.validate().unwrap();
         for std in [0.0, -1.0, f32::NAN, f32::INFINITY] {
-            assert!(Normalisation { std: [std, 1.0, 1.0], ..Normalisation::NONE }.validate().is_err());
+            assert!(Normalization { std: [std, 1.0, 1.0], ..Normalization::NONE }.validate().is_err());
         }
     }
 }

@@ -6,7 +6,7 @@ use std::thread::{self, JoinHandle};
 
 use tch::{Device, Tensor};
 
-use super::{AugmentError, AugmentSettings, BatchOrder, DeviceRenderer, Normalisation, Renderer};
+use super::{AugmentError, AugmentSettings, BatchOrder, DeviceRenderer, Normalization, Renderer};
 use crate::data::Dataset;
 
 /// What views are made.
@@ -14,8 +14,8 @@ use crate::data::Dataset;
 pub struct ViewOptions {
     /// How strongly views differ from their image.
     pub settings: AugmentSettings,
-    /// What views are normalised by.
-    pub normalisation: Normalisation,
+    /// What views are normalized by.
+    pub normalization: Normalization,
     /// Seed of the order of images and of their views.
     pub seed: u64,
     /// Images in a batch; there are twice as many views.
@@ -31,7 +31,7 @@ pub struct ViewOptions {
 /// Two views of each image of a batch.
 #[derive(Debug)]
 pub struct Views {
-    /// (2N, 3, size, size), normalised, f32: rows 0..N are first views, rows N..2N the second views of the same images.
+    /// (2N, 3, size, size), normalized, f32: rows 0..N are first views, rows N..2N the second views of the same images.
     pub images: Tensor,
     /// Which images of the data set: N.
     pub indices: Vec<u32>,
@@ -64,13 +64,13 @@ impl ViewSource {
     /// fails.
     pub fn new(data: Arc<Dataset>, options: ViewOptions) -> Result<Self, AugmentError> {
         let order = BatchOrder::new(data.len(), options.batch, options.shuffle.then_some(options.seed))?;
-        let ViewOptions { settings, normalisation, device, start, .. } = options;
+        let ViewOptions { settings, normalization, device, start, .. } = options;
         // Says at once what is wrong.
-        Renderer::new(&data, settings, normalisation)?;
+        Renderer::new(&data, settings, normalization)?;
         let maker = if device == Device::Cpu {
             Maker::Ahead(Producer::start(&data, options, order.clone(), start)?)
         } else {
-            Maker::Device(DeviceRenderer::new(&data, &settings, normalisation, device)?)
+            Maker::Device(DeviceRenderer::new(&data, &settings, normalization, device)?)
         };
         Ok(Self { data, options, order, maker })
     }
@@ -94,9 +94,9 @@ impl ViewSource {
             }
             Maker::Device(device) => {
                 let indices = self.order.images(index).to_vec();
-                let ViewOptions { settings, normalisation, seed, .. } = self.options;
+                let ViewOptions { settings, normalization, seed, .. } = self.options;
                 let parameters =
-                    Renderer::new(&self.data, settings, normalisation)?.draw(seed, index, &indices);
+                    Renderer::new(&self.data, settings, normalization)?.draw(seed, index, &indices);
                 let images = device.render(&[&indices[..], &indices[..]].concat(), &parameters)?;
                 Ok(Views { images, indices })
             }
@@ -165,7 +165,7 @@ fn views(
     index: u64,
     buffer: &mut Vec<f32>,
 ) -> Result<Views, AugmentError> {
-    let renderer = Renderer::new(data, options.settings, options.normalisation)?;
+    let renderer = Renderer::new(data, options.settings, options.normalization)?;
     buffer.resize(2 * images.len() * renderer.view_len(), 0.0);
     renderer.pairs(options.seed, index, images, buffer)?;
     let size = options.settings.size as i64;
@@ -181,7 +181,7 @@ mod tests {
     fn options() -> ViewOptions {
         ViewOptions {
             settings: AugmentSettings { size: 16, ..AugmentSettings::REFERENCE },
-            normalisation: Normalisation::CIFAR10,
+            normalization: Normalization::CIFAR10,
             seed: 6,
             batch: 4,
             shuffle: true,
@@ -217,13 +217,13 @@ mod tests {
             assert_eq!(values(&views), values(&batches[index as usize]), "{index}");
         }
         // They are the renderer's, and on a device they are the same.
-        let renderer = Renderer::new(&data, options().settings, options().normalisation).unwrap();
+        let renderer = Renderer::new(&data, options().settings, options().normalization).unwrap();
         let mut expected = vec![0.0; 8 * renderer.view_len()];
         renderer.pairs(6, 5, &batches[5].indices, &mut expected).unwrap();
         assert_eq!(values(&batches[5]), expected);
         let by_device = ViewSource {
             maker: Maker::Device(
-                DeviceRenderer::new(&data, &options().settings, options().normalisation, Device::Cpu)
+                DeviceRenderer::new(&data, &options().settings, options().normalization, Device::Cpu)
                     .unwrap(),
             ),
             ..ViewSource::new(data, options()).unwrap()

@@ -2,11 +2,11 @@
 //!
 //! An image is planar: red, green, blue, each of the same number of values, 0 to 1, and each step leaves it so. They follow
 //! torchvision's `adjust_brightness`, `adjust_contrast`, `adjust_saturation`, `adjust_hue` and `rgb_to_grayscale` on float
-//! tensors, except that grey is .299 R + .587 G + .114 B (torchvision cuts the first to .2989).
+//! tensors, except that gray is .299 R + .587 G + .114 B (torchvision cuts the first to .2989).
 
-use super::Normalisation;
+use super::Normalization;
 
-/// Shares of red, green and blue in grey (ITU-R BT.601).
+/// Shares of red, green and blue in gray (ITU-R BT.601).
 pub const GRAY: [f32; 3] = [0.299, 0.587, 0.114];
 
 /// The red, green and blue values.
@@ -80,7 +80,7 @@ pub fn brightness(image: &mut [f32], factor: f32) {
     }
 }
 
-/// Blends with the mean of the grey image: `factor * x + (1 - factor) * mean`.
+/// Blends with the mean of the gray image: `factor * x + (1 - factor) * mean`.
 pub fn contrast(image: &mut [f32], factor: f32) {
     let mean = (1.0 - factor) * mean_gray(image);
     for value in image {
@@ -88,7 +88,7 @@ pub fn contrast(image: &mut [f32], factor: f32) {
     }
 }
 
-/// Blends with the grey image: `factor * x + (1 - factor) * grey`.
+/// Blends with the gray image: `factor * x + (1 - factor) * gray`.
 pub fn saturation(image: &mut [f32], factor: f32) {
     each_pixel(image, |pixel| {
         let rest = (1.0 - factor) * gray(pixel);
@@ -103,7 +103,7 @@ pub fn hue(image: &mut [f32], shift: f32) {
     each_pixel(image, |[r, g, b]| {
         let largest = largest(largest(r, g), b);
         let chroma = largest - smallest(smallest(r, g), b);
-        // Grey has no hue; any will do.
+        // Gray has no hue; any will do.
         let inverse = 1.0 / if chroma == 0.0 { 1.0 } else { chroma };
         let (is_red, is_green) = (largest == r, largest == g);
         let ahead = if is_red {
@@ -130,7 +130,7 @@ pub fn hue(image: &mut [f32], shift: f32) {
         let h = (ahead - behind) * inverse + corner + shift;
         let h = if h < 0.0 { h + 6.0 } else { h };
         let h = if h >= 6.0 { h - 6.0 } else { h };
-        // The share of each colour at hue h: 1 within a sixth of its corner, 0 from two sixths on. Red's corner is 0 and 6.
+        // The share of each color at hue h: 1 within a sixth of its corner, 0 from two sixths on. Red's corner is 0 and 6.
         let red = unit((h - 3.0).abs() - 1.0);
         let green = unit(2.0 - (h - 2.0).abs());
         let blue = unit(2.0 - (h - 4.0).abs());
@@ -148,13 +148,13 @@ fn smallest(a: f32, b: f32) -> f32 {
     if a < b { a } else { b }
 }
 
-/// Makes all three channels grey.
+/// Makes all three channels gray.
 pub fn grayscale(image: &mut [f32]) {
     each_pixel(image, |pixel| [gray(pixel); 3]);
 }
 
 /// Subtracts the means and divides by the deviations.
-pub fn normalise(image: &mut [f32], by: &Normalisation) {
+pub fn normalize(image: &mut [f32], by: &Normalization) {
     let (red, green, blue) = planes(image);
     for ((plane, mean), std) in [red, green, blue].into_iter().zip(by.mean).zip(by.std) {
         let inverse = 1.0 / std;
@@ -164,8 +164,8 @@ pub fn normalise(image: &mut [f32], by: &Normalisation) {
     }
 }
 
-/// [`grayscale`] and [`normalise`] at once.
-pub fn normalised_grayscale(image: &mut [f32], by: &Normalisation) {
+/// [`grayscale`] and [`normalize`] at once.
+pub fn normalized_grayscale(image: &mut [f32], by: &Normalization) {
     let inverse = by.std.map(|std| 1.0 / std);
     each_pixel(image, |pixel| {
         let gray = gray(pixel);
@@ -173,7 +173,7 @@ pub fn normalised_grayscale(image: &mut [f32], by: &Normalisation) {
     });
 }
 
-/// The mean of the grey image.
+/// The mean of the gray image.
 fn mean_gray(image: &mut [f32]) -> f32 {
     let (red, green, blue) = planes(image);
     let total = GRAY[0] * sum(red) + GRAY[1] * sum(green) + GRAY[2] * sum(blue);
@@ -211,7 +211,7 @@ mod tests {
     /// Applies a step and compares every pixel with what a formula in f64 says.
     fn check(name: &str, step: impl Fn(&mut [f32]), formula: impl Fn([f64; 3], f64) -> [f64; 3]) {
         let mut image = random(35);
-        // Corners, greys and ties of the largest channel.
+        // Corners, grays and ties of the largest channel.
         for (i, corner) in
             [[0.0, 0.0, 0.0], [1.0; 3], [0.5; 3], [1.0, 1.0, 0.0], [0.0, 0.3, 0.3], [0.2, 0.1, 0.2]]
                 .into_iter()
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn colours_change_by_their_formulas() {
+    fn colors_change_by_their_formulas() {
         let luma = |[r, g, b]: [f64; 3]| 0.299 * r + 0.587 * g + 0.114 * b;
         for factor in [0.0f32, 0.6, 1.0, 1.4, 3.0] {
             let f = f64::from(factor);
@@ -243,12 +243,12 @@ mod tests {
             check("contrast", |i| contrast(i, factor), blend);
             check("saturation", |i| saturation(i, factor), |x, _| blend(x, luma(x)));
         }
-        check("grey", grayscale, |x, _| [luma(x); 3]);
-        let by = Normalisation::CIFAR10;
+        check("gray", grayscale, |x, _| [luma(x); 3]);
+        let by = Normalization::CIFAR10;
         let scaled =
             |x: [f64; 3]| std::array::from_fn(|c| (x[c] - f64::from(by.mean[c])) / f64::from(by.std[c]));
-        check("normalise", |i| normalise(i, &by), |x, _| scaled(x));
-        check("normalised grey", |i| normalised_grayscale(i, &by), |x, _| scaled([luma(x); 3]));
+        check("normalize", |i| normalize(i, &by), |x, _| scaled(x));
+        check("normalized gray", |i| normalized_grayscale(i, &by), |x, _| scaled([luma(x); 3]));
     }
 
     /// Against the conversion by cases, hexant by hexant (A. R. Smith, "Color Gamut Transform Pairs", 1978).

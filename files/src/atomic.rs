@@ -1,0 +1,329 @@
+//! Files and folders that appear whole or not at all (`std`).
+//!
+//! What is written lies beside its place under a name of its own (`.tmp-...`) until it is on the disk, and is then renamed.
+//! Whatever happens in between, the place holds either what it held before or the new content:
+//!
+//! - An error, such as a full disk: what was begun is removed.
+//! - A killed process, a power cut: what was begun stays, under a name that nobody takes for the real one. [`clean`] removes
+//!   it.
+//!
+//! All errors are the system's, with its [`kind`](io::Error::kind) and a message that says what was attempted on which file.
+
+use std::ffi::OsString;
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// How the names of unfinished files and folders begin.
+const UNFINISHED: &str = ".tmp-";
+
+/// What to do with a file that is already there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Existing {
+    /// Leave it and return an error of the kind [`ErrorKind::AlreadyExists`].
+    Keep,
+    /// Replace it.
+    Replace,
+}
+
+impl Existing {
+    /// Replaces if `force`, as a program's option `--force` says.
+    pub const fn forced(force: bool) -> Self {
+        if force { Self::Replace } else { Self::Keep }
+    }
+}
+
+/// Checks early, before work is done for it, that a file can be written here: there is none that is to be kept, and neither
+/// is there a folder of that name nor a file where a folder has to be.
+pub fn check(path: &Path, existing: Existing) -> io::Result<()> {
+    let refuse =
+        |kind, why: &str| Err(io::Error::new(kind, format!("cannot write {}: {why}", path.display())));
+    if path.file_name().is_none() || path.is_dir() {
+        return refuse(ErrorKind::IsADirectory, "it is a folder, not a file");
+    }
+    if existing == Existing::Keep && path.symlink_metadata().is_ok() {
+        return Err(taken(path));
+    }
+    match path.ancestors().skip(1).find(|folder| folder.exists()) {
+        Some(above) if !above.is_dir() => {
+            refuse(ErrorKind::NotADirectory, &format!("{} is a file, not a folder", above.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes a file. Its folder is made if there is none.
+///
+/// # Errors
+/// If the file is there and to be kept, or the system refuses; the place is then untouched.
+pub fn write_file(path: &Path, content: &[u8], existing: Existing) -> io::Result<()> {
+    fill_file(path, existing, |file| file.write_all(content))
+}
+
+fn fill_file(
+    path: &Path,
+    existing: Existing,
+    fill: impl FnOnce(&mut File) -> io::Result<()>,
+) -> io::Result<()> {
+    check(path, existing)?;
+    make_folder(parent(path))?;
+    let create = |temp: &Path| OpenOptions::new().write(true).create_new(true).open(temp);
+    let (temp, mut file) = begin(path, create).map_err(at("write", path))?;
+    let result = fill(&mut file).and_then(|()| file.sync_all()).and_then(|()| {
+        drop(file);
+        match existing {
+            Existing::Replace => fs::rename(&temp, path),
+            Existing::Keep => name_new(&temp, path),
+        }
+    });
+    if let Err(error) = result {
+        // The first error counts.
+        let _ = fs::remove_file(&temp);
+        return Err(match error.kind() {
+            ErrorKind::AlreadyExists => taken(path),
+            _ => at("write", path)(error),
+        });
+    }
+    sync_folder(parent(path));
+    Ok(())
+}
+
+/// Gives a finished file its name unless somebody has taken that since it was checked.
+fn name_new(temp: &Path, path: &Path) -> io::Result<()> {
+    // Unlike a rename, a link never replaces. Not all file systems have links.
+    match fs::hard_link(temp, path) {
+        Ok(()) => fs::remove_file(temp),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Err(error),
+        Err(_) if path.symlink_metadata().is_ok() => Err(ErrorKind::AlreadyExists.into()),
+        Err(_) => fs::rename(temp, path),
+    }
+}
+
+/// Writes a folder: `fill` writes the files into a temporary one (each with [`write_synced`]), which is then renamed. A
+/// folder that is already there under this name is replaced.
+///
+/// # Errors
+/// Those of `fill` and of the system. The place is then untouched; only if the last renaming fails is a folder gone that was
+/// to be replaced.
+pub fn write_folder<E: From<io::Error>>(
+    path: &Path,
+    fill: impl FnOnce(&Path) -> Result<(), E>,
+) -> Result<(), E> {
+    make_folder(parent(path))?;
+    let (temp, ()) = begin(path, |temp| fs::create_dir(temp)).map_err(at("create the folder", path))?;
+    let result = fill(&temp).and_then(|()| {
+        sync_folder(&temp);
+        remove_folder(path)?;
+        Ok(fs::rename(&temp, path).map_err(at("create the folder", path))?)
+    });
+    if result.is_err() {
+        let _ = fs::remove_dir_all(&temp);
+    }
+    sync_folder(parent(path));
+    result
+}
+
+/// Writes a file and waits until it is on the disk, without regard to what a reader sees meanwhile: for [`write_folder`].
+pub fn write_synced(path: &Path, content: &[u8]) -> io::Result<()> {
+    File::create(path)
+        .and_then(|mut file| file.write_all(content).and_then(|()| file.sync_all()))
+        .map_err(at("write", path))
+}
+
+/// Removes a folder, if it is there, so that it vanishes at once and not file by file.
+pub fn remove_folder(path: &Path) -> io::Result<()> {
+    if !path.exists() {
+        return Ok(());
+    }
+    let free = |going: &Path| if going.exists() { Err(ErrorKind::AlreadyExists.into()) } else { Ok(()) };
+    let (going, ()) = begin(path, free).map_err(at("remove", path))?;
+    fs::rename(path, &going).map_err(at("remove", path))?;
+    fs::remove_dir_all(&going).map_err(at("remove", &going))
+}
+
+/// Removes what interrupted writes left in a folder. Nobody else may be writing into it.
+pub fn clean(folder: &Path) -> io::Result<()> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        entries => entries.map_err(at("read the folder", folder))?,
+    };
+    for entry in entries {
+        let entry = entry.map_err(at("read the folder", folder))?;
+        if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
+            let path = entry.path();
+            let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            if is_folder { fs::remove_dir_all(&path) } else { fs::remove_file(&path) }
+                .map_err(at("remove", &path))?;
+        }
+    }
+    Ok(())
+}
+
+/// Creates something new beside `path`, under a name that is not taken.
+fn begin<T>(path: &Path, create: impl Fn(&Path) -> io::Result<T>) -> io::Result<(PathBuf, T)> {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let mut name = OsString::from(format!("{UNFINISHED}{}-{number}-", std::process::id()));
+        // Enough to tell what it was; with all of it, a long name would become too long.
+        name.push(
+            path.file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .chars()
+                .take(32)
+                .collect::<std::string::String>(),
+        );
+        let temp = path.with_file_name(name);
+        match create(&temp) {
+            // Left by a process of the same number that was killed.
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            created => return created.map(|created| (temp, created)),
+        }
+    }
+}
+
+fn make_folder(folder: &Path) -> io::Result<()> {
+    fs::create_dir_all(folder).map_err(at("make the folder", folder))
+}
+
+/// The folder that `path` lies in.
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// A new name is on the disk once its folder is. Not all systems can do this for a folder; then a rename is as durable as it
+/// gets.
+fn sync_folder(folder: &Path) {
+    if let Ok(folder) = File::open(folder) {
+        let _ = folder.sync_all();
+    }
+}
+
+fn taken(path: &Path) -> io::Error {
+    let text =
+        format!("{} is there already; replace it with --force, or choose another name", path.display());
+    io::Error::new(ErrorKind::AlreadyExists, text)
+}
+
+/// Turns the system's error into one that says what was attempted on which file.
+fn at(doing: &str, path: &Path) -> impl FnOnce(io::Error) -> io::Error {
+    move |error| {
+        let advice = match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "; make room and try again",
+            _ => "",
+        };
+        io::Error::new(error.kind(), format!("cannot {doing} {}: {error}{advice}", path.display()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::string::{String, ToString};
+    use std::vec::Vec;
+
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_file_is_replaced_only_when_asked() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("new/folder/model.onnx");
+        write_file(&path, b"one", Existing::Keep).unwrap();
+        for error in [check(&path, Existing::Keep), write_file(&path, b"two", Existing::forced(false))] {
+            let error = error.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+            assert!(error.to_string().contains("model.onnx is there already"), "{error}");
+        }
+        assert_eq!(fs::read(&path).unwrap(), b"one");
+        // Somebody else was faster.
+        let temp = dir.path().join("new/folder/temp");
+        fs::write(&temp, b"two").unwrap();
+        assert_eq!(name_new(&temp, &path).unwrap_err().kind(), ErrorKind::AlreadyExists);
+        fs::remove_file(temp).unwrap();
+        write_file(&path, b"two", Existing::forced(true)).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(names(path.parent().unwrap()), ["model.onnx"]);
+    }
+
+    #[test]
+    fn impossible_places_are_refused_before_and_when_writing() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("file"), "").unwrap();
+        for (path, expected) in
+            [(dir.path().to_path_buf(), "is a folder"), (dir.path().join("file/a/b.png"), "file is a file")]
+        {
+            for error in [check(&path, Existing::Replace), write_file(&path, b"", Existing::Replace)] {
+                let error = error.unwrap_err().to_string();
+                assert!(error.contains(expected), "{error}");
+            }
+        }
+        assert_eq!(names(dir.path()), ["file"]);
+    }
+
+    #[test]
+    fn folders_are_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("00000010");
+        for content in ["one", "two"] {
+            write_folder(&folder, |temp| write_synced(&temp.join(content), b"x")).unwrap();
+            assert_eq!(names(&folder), [content]);
+            assert_eq!(names(dir.path()), ["00000010"]);
+        }
+        remove_folder(&folder).unwrap();
+        remove_folder(&folder).unwrap();
+        assert!(names(dir.path()).is_empty());
+    }
+
+    #[test]
+    fn a_full_disk_leaves_the_old_content_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, folder) = (dir.path().join("run.json"), dir.path().join("00000010"));
+        write_file(&file, b"old", Existing::Keep).unwrap();
+        write_folder(&folder, |temp| write_synced(&temp.join("a"), b"x")).unwrap();
+        let full = || Err(ErrorKind::StorageFull.into());
+        let error = fill_file(&file, Existing::Replace, |file| {
+            file.write_all(b"half of the new")?;
+            full()
+        })
+        .unwrap_err();
+        let text = error.to_string();
+        assert_eq!(error.kind(), ErrorKind::StorageFull);
+        assert!(text.contains("run.json") && text.contains("make room"), "{text}");
+        let error: io::Error = write_folder(&folder, |temp| {
+            write_synced(&temp.join("b"), b"half")?;
+            full()
+        })
+        .unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::StorageFull);
+        assert_eq!(
+            (fs::read(&file).unwrap().as_slice(), names(&folder)),
+            (&b"old"[..], Vec::from(["a".into()]))
+        );
+        assert_eq!(names(dir.path()), ["00000010", "run.json"]);
+    }
+
+    #[test]
+    fn leftovers_are_cleaned_up() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir_all(dir.path().join(".tmp-1-0-00000020/deep")).unwrap();
+        fs::write(dir.path().join(".tmp-1-1-run.json"), "{").unwrap();
+        fs::write(dir.path().join("kept"), "").unwrap();
+        clean(dir.path()).unwrap();
+        assert_eq!(names(dir.path()), ["kept"]);
+        clean(&dir.path().join("absent")).unwrap();
+    }
+}

@@ -1,0 +1,98 @@
+//! Text for people: aligned columns, grouped digits, sizes.
+
+use std::borrow::Cow;
+
+/// Control characters escaped: names in a model file are other people's, and go to a terminal.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    if text.chars().any(char::is_control) {
+        let escape = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+        Cow::Owned(text.chars().map(escape).collect())
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
+/// `6675009` as `6 675 009`.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(' ');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// Bytes in the unit that suits, decimal as file managers have it: `26.7 MB`.
+pub fn size(bytes: u64) -> String {
+    let units = ["kB", "MB", "GB", "TB"];
+    if bytes < 1000 {
+        return format!("{bytes} B");
+    }
+    let (mut value, mut unit) = (bytes as f64 / 1000.0, 0);
+    // 999.95 kB would print as 1000.0 kB.
+    while value >= 999.95 && unit + 1 < units.len() {
+        value /= 1000.0;
+        unit += 1;
+    }
+    format!("{value:.1} {}", units[unit])
+}
+
+/// How a column is aligned.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Align {
+    /// To the left.
+    Left,
+    /// To the right, as numbers are.
+    Right,
+}
+
+/// Rows as lines of aligned columns, indented by two spaces, two spaces between columns.
+pub fn table(align: &[Align], rows: &[Vec<String>]) -> String {
+    let rows: Vec<Vec<Cow<'_, str>>> =
+        rows.iter().map(|row| row.iter().map(|cell| printable(cell)).collect()).collect();
+    let width = |column: usize| {
+        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..align.len()).map(width).collect();
+    let mut out = String::new();
+    for row in &rows {
+        let mut line = String::new();
+        for ((cell, align), &width) in row.iter().zip(align).zip(&widths) {
+            line.push_str("  ");
+            match align {
+                Align::Left => line.push_str(&format!("{cell:<width$}")),
+                Align::Right => line.push_str(&format!("{cell:>width$}")),
+            }
+        }
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped_and_sized() {
+        for (number, expected) in [(0, "0"), (999, "999"), (1000, "1 000"), (6675009, "6 675 009")] {
+            assert_eq!(grouped(number), expected);
+        }
+        for (bytes, expected) in
+            [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (26_700_000, "26.7 MB"), (999_999, "1.0 MB")]
+        {
+            assert_eq!(size(bytes), expected);
+        }
+    }
+
+    #[test]
+    fn columns_are_aligned_and_control_characters_escaped() {
+        let rows = vec![vec!["a".into(), "1".into()], vec!["long\u{1b}[2J".into(), "23".into()]];
+        let expected = "  a               1\n  long\\u{1b}[2J  23\n";
+        assert_eq!(table(&[Align::Left, Align::Right], &rows), expected);
+    }
+}

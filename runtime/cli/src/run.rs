@@ -1,0 +1,412 @@
+//! `runtime run`: a generator draws images from noise, a discriminator scores images.
+
+use std::fs::File;
+use std::io::{IsTerminal, Read};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use clap::{Args, ValueEnum};
+use latent_files::atomic::{self, Existing};
+use latent_files::npy;
+use latent_runtime::backend::{Backend, TensorInfo};
+use latent_runtime::latent::{Distribution, lerp, slerp};
+use latent_runtime::onnx::{ImageShape, ModelKind, ModelMetadata};
+use latent_runtime::open::{BackendKind, OpenOptions, open};
+use latent_runtime::pixels::ValueRange;
+use latent_runtime::rng::Rng;
+use serde_json::json;
+
+use super::image::{Sheet, read_png};
+use super::metadata::metadata;
+use super::{print, usage};
+
+/// The most values of all inputs or outputs together: 4 GB.
+const MAX_VALUES: usize = 1 << 30;
+
+/// Run a model.
+///
+/// A generator draws images from latent vectors: from noise by --seed, a walk through the latent space by
+/// --interpolate, or a file by --input. A discriminator or encoder takes images by --input and prints a score for each.
+/// What noise is drawn from, and which values are black and white, is taken from the model's metadata.
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct RunArgs {
+    /// The model: a packed model (.lat) or an ONNX file
+    model: PathBuf,
+    /// What runs it: native for packed models; ort (ONNX Runtime) or tract for ONNX files [default: native or ort]
+    #[arg(long, value_name = "NAME")]
+    backend: Option<BackendKind>,
+    /// The threads one run may use; 0 leaves it to the back end
+    #[arg(long, default_value_t = 0, value_name = "T", value_parser = clap::value_parser!(u16).range(..=1024))]
+    threads: u16,
+    /// The seed of the noise; the same seed draws the same images
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// How many latent vectors are drawn [default: 64; 2 with --interpolate]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    count: Option<u32>,
+    /// Draw from this instead of what the metadata says: uniform in [-1, 1], or normal with mean 0 and deviation 1
+    #[arg(long, value_enum)]
+    distribution: Option<Noise>,
+    /// Walk from each latent vector to the next, one row of the sheet each: slerp keeps to the sphere, lerp goes straight
+    #[arg(long, value_enum, value_name = "PATH")]
+    interpolate: Option<Walk>,
+    /// The images of one walk, both ends included
+    #[arg(long, default_value_t = 8, requires = "interpolate", value_parser = clap::value_parser!(u32).range(2..))]
+    frames: u32,
+    /// Latent vectors for a generator (one .npy or raw little-endian f32 file), images for other models (.png files, or
+    /// one .npy or raw file of values)
+    #[arg(long, num_args = 1.., value_name = "FILE", conflicts_with_all = ["seed", "count", "interpolate", "distribution"])]
+    input: Vec<PathBuf>,
+    /// The contact sheet to write
+    #[arg(long, value_name = "PNG")]
+    out: Option<PathBuf>,
+    /// The images in one row of the sheet [default: as square as it gets; --frames with --interpolate]
+    #[arg(long, value_name = "C", value_parser = clap::value_parser!(u32).range(1..))]
+    columns: Option<u32>,
+    /// Each pixel of the model becomes K x K pixels of the sheet
+    #[arg(long, default_value_t = 1, value_name = "K", value_parser = clap::value_parser!(u32).range(1..=64))]
+    scale: u32,
+    /// Write the output's values: NumPy's format if it ends in .npy, else raw little-endian f32
+    #[arg(long, value_name = "FILE")]
+    save_output: Option<PathBuf>,
+    /// The most examples in one run
+    #[arg(long, default_value_t = 64, value_name = "B", value_parser = clap::value_parser!(u32).range(1..=65536))]
+    batch: u32,
+    /// Overwrite files
+    #[arg(long)]
+    force: bool,
+    /// Print the result as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  runtime run generator.int8.lat --out sheet.png                  64 images from seed 0
+  runtime run generator.onnx --backend tract --seed 7 --count 16 --columns 8 --scale 4 --out sheet.png
+  runtime run generator.onnx --interpolate slerp --count 5 --frames 12 --out walks.png
+  runtime run generator.onnx --input latents.npy --save-output images.npy
+  runtime run discriminator.onnx --input digit.png other.png      a score for each";
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Noise {
+    Uniform,
+    Normal,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Walk {
+    Lerp,
+    Slerp,
+}
+
+/// What goes through the model: `count` examples of values.
+struct Examples {
+    count: usize,
+    values: Vec<f32>,
+}
+
+pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
+    // Everything that can be refused without work is refused first.
+    for target in args.out.iter().chain(&args.save_output) {
+        atomic::check(target, Existing::forced(args.force))?;
+    }
+    if args.out.is_some() && args.out == args.save_output {
+        return Err(usage!("--out and --save-output are the same file"));
+    }
+    let options = OpenOptions { threads: args.threads.into() };
+    let backend_kind = args.backend.unwrap_or_else(|| BackendKind::for_file(&args.model));
+    // A fault of the file is told before one of the back end.
+    let metadata = match backend_kind.is_built_in() {
+        true => metadata(&args.model)?,
+        false => ModelMetadata::default(),
+    };
+    let mut backend = open(&args.model, backend_kind, &options)?;
+    if backend_kind == BackendKind::Tract && args.threads > 1 {
+        eprintln!("runtime: note: tract uses one thread");
+    }
+    match kind(&metadata, backend.as_ref())
+        .with_context(|| format!("{} cannot be run here", args.model.display()))?
+    {
+        Kind::Generator(image) => generate(args, &metadata, image, (backend_kind, backend.as_mut())),
+        Kind::TakesImages(image) => score(args, &metadata, image, (backend_kind, backend.as_mut())),
+    }
+}
+
+enum Kind {
+    Generator(ImageShape),
+    TakesImages(ImageShape),
+}
+
+/// What the model is, by its metadata and shapes; the shapes alone tell if there is no metadata.
+fn kind(metadata: &ModelMetadata, backend: &dyn Backend) -> anyhow::Result<Kind> {
+    let (input, output) = (backend.input(), backend.output());
+    let image = |info: TensorInfo<'_>| match *info.shape {
+        [channels, height, width] => Some(ImageShape { channels, height, width }),
+        _ => None,
+    };
+    let expected = metadata.kind.map(ModelKind::name).unwrap_or("model");
+    Ok(match (metadata.kind, input.shape.len(), image(input), image(output)) {
+        (Some(ModelKind::Generator) | None, 1, _, Some(shape)) => Kind::Generator(shape),
+        (Some(ModelKind::Discriminator | ModelKind::Encoder) | None, _, Some(shape), _) => {
+            Kind::TakesImages(shape)
+        }
+        _ => bail!(
+            "a generator takes (N, latent) and gives (N, C, H, W), other models take (N, C, H, W), but this {expected} \
+             takes {input} and gives {output}"
+        ),
+    })
+}
+
+fn generate(
+    args: &RunArgs,
+    metadata: &ModelMetadata,
+    image: ImageShape,
+    (backend_kind, backend): (BackendKind, &mut dyn Backend),
+) -> anyhow::Result<()> {
+    if args.out.is_none() && args.save_output.is_none() {
+        return Err(usage!("a generator's images go to a file: give --out PNG or --save-output FILE"));
+    }
+    let latent_size = backend.input().values();
+    let image_values = backend.output().values();
+    let count = match args.interpolate {
+        Some(_) => (args.count.unwrap_or(2).saturating_sub(1) as usize).saturating_mul(args.frames as usize),
+        None => args.count.unwrap_or(64) as usize,
+    };
+    if args.interpolate.is_some() && count == 0 {
+        return Err(usage!(
+            "--interpolate needs a --count of at least 2: it walks from one latent vector to the next"
+        ));
+    }
+    // Before anything is drawn or allocated.
+    check_count(count, latent_size.max(image_values))?;
+    let examples = match args.input.as_slice() {
+        [] => draw(args, metadata, latent_size, count),
+        [path] => read_values(path, backend.input())?,
+        _ => return Err(usage!("a generator takes one --input file of latent vectors")),
+    };
+    check_count(examples.count, latent_size.max(image_values))?;
+    let columns = match (args.columns, args.interpolate) {
+        (Some(columns), _) => columns as usize,
+        (None, Some(_)) => args.frames as usize,
+        (None, None) => ceil_sqrt(examples.count),
+    };
+    let sheet = Sheet { count: examples.count, columns, scale: args.scale as usize, image };
+    if args.out.is_some() {
+        sheet.size()?;
+    }
+    let (output, seconds) = run_all(args, backend, &examples)?;
+    let not_finite = output.iter().filter(|value| !value.is_finite()).count();
+    if not_finite > 0 {
+        eprintln!("runtime: warning: {not_finite} of {} output values are not finite", output.len());
+    }
+    if let Some(path) = &args.out {
+        let png = sheet.png(&output, metadata.range.unwrap_or(ValueRange::SIGNED))?;
+        atomic::write_file(path, &png, Existing::forced(args.force))?;
+    }
+    save_output(args, backend.output(), examples.count, &output)?;
+    let written: Vec<String> =
+        args.out.iter().chain(&args.save_output).map(|path| path.display().to_string()).collect();
+    if args.json {
+        let result = json!({
+            "model": args.model.display().to_string(), "backend": backend_kind.name(),
+            "engine": backend.describe(), "images": examples.count, "image": image.to_string(),
+            "seed": args.input.is_empty().then_some(args.seed), "seconds": seconds,
+            "not_finite": not_finite, "written": written,
+        });
+        return print(&format!("{result}\n"));
+    }
+    print(&format!(
+        "{} images of {image} in {:.1} ms ({}) -> {}\n",
+        examples.count,
+        seconds * 1e3,
+        backend.describe(),
+        written.join(", ")
+    ))
+}
+
+/// The latent vectors of `--seed`, `--count` and `--interpolate`; `count` images come of them.
+fn draw(args: &RunArgs, metadata: &ModelMetadata, latent_size: usize, count: usize) -> Examples {
+    let distribution = match args.distribution {
+        Some(Noise::Uniform) => Distribution::REFERENCE,
+        Some(Noise::Normal) => Distribution::Normal { mean: 0.0, std: 1.0 },
+        None => metadata.distribution.unwrap_or_else(|| {
+            eprintln!("runtime: note: the model does not say what its noise is drawn from; taking uniform in [-1, 1]");
+            Distribution::REFERENCE
+        }),
+    };
+    let mut rng = Rng::from_seed(args.seed);
+    let mut drawn = |vectors: usize| {
+        let mut values = vec![0.0; vectors * latent_size];
+        distribution.fill(&mut rng, &mut values);
+        values
+    };
+    let Some(path) = args.interpolate else { return Examples { count, values: drawn(count) } };
+    let frames = args.frames as usize;
+    let ends = drawn(count / frames + 1);
+    let mut values = vec![0.0; count * latent_size];
+    for (index, out) in values.chunks_exact_mut(latent_size).enumerate() {
+        let (walk, frame) = (index / frames, index % frames);
+        let from = &ends[walk * latent_size..][..latent_size];
+        let to = &ends[(walk + 1) * latent_size..][..latent_size];
+        let t = frame as f32 / (frames - 1) as f32;
+        match path {
+            Walk::Lerp => lerp(from, to, t, out),
+            Walk::Slerp => slerp(from, to, t, out),
+        }
+    }
+    Examples { count, values }
+}
+
+fn score(
+    args: &RunArgs,
+    metadata: &ModelMetadata,
+    image: ImageShape,
+    (backend_kind, backend): (BackendKind, &mut dyn Backend),
+) -> anyhow::Result<()> {
+    let kind = metadata.kind.map_or("this model", ModelKind::name);
+    if args.out.is_some() || args.interpolate.is_some() {
+        return Err(usage!(
+            "--out and --interpolate are for generators; {kind} takes images by --input and prints scores"
+        ));
+    }
+    if args.input.is_empty() {
+        return Err(usage!("{kind} takes images of {image}: give them with --input FILE.png..."));
+    }
+    let per_example = backend.output().values();
+    if per_example != 1 && args.save_output.is_none() && !args.json {
+        return Err(usage!(
+            "{kind} gives {per_example} values for each image: give --save-output FILE or --json"
+        ));
+    }
+    let is_png =
+        |path: &PathBuf| path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png"));
+    let (examples, names) = match args.input.as_slice() {
+        [path] if !is_png(path) => {
+            let examples = read_values(path, backend.input())?;
+            let names = (0..examples.count).map(|index| format!("{}[{index}]", path.display())).collect();
+            (examples, names)
+        }
+        paths => {
+            check_count(paths.len(), backend.input().values().max(per_example))?;
+            let range = metadata.range.unwrap_or(ValueRange::SIGNED);
+            let mut values = Vec::new();
+            for path in paths {
+                values.extend(read_png(path, image, range)?);
+            }
+            let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+            (Examples { count: paths.len(), values }, names)
+        }
+    };
+    check_count(examples.count, per_example)?;
+    let (output, seconds) = run_all(args, backend, &examples)?;
+    save_output(args, backend.output(), examples.count, &output)?;
+    if args.json {
+        let results: Vec<_> = names
+            .iter()
+            .zip(output.chunks_exact(per_example))
+            .map(|(name, values)| match values {
+                [score] => json!({ "input": name, "score": score }),
+                values => json!({ "input": name, "values": values }),
+            })
+            .collect();
+        let result = json!({
+            "model": args.model.display().to_string(), "backend": backend_kind.name(),
+            "engine": backend.describe(), "seconds": seconds, "results": results,
+        });
+        return print(&format!("{result}\n"));
+    }
+    if per_example != 1 {
+        return Ok(());
+    }
+    let lines: String = names
+        .iter()
+        .zip(&output)
+        .map(|(name, score)| format!("{score:>10.5}  {}\n", latent_files::text::printable(name)))
+        .collect();
+    print(&lines)
+}
+
+/// Runs all examples, `--batch` at a time. Returns the outputs and the seconds it took.
+fn run_all(
+    args: &RunArgs,
+    backend: &mut dyn Backend,
+    examples: &Examples,
+) -> anyhow::Result<(Vec<f32>, f64)> {
+    let (inputs, outputs) = (backend.input().values(), backend.output().values());
+    let mut output = vec![0.0; examples.count * outputs];
+    let batch = args.batch as usize;
+    let chunks = examples.values.chunks(batch * inputs).zip(output.chunks_mut(batch * outputs));
+    let start = Instant::now();
+    let terminal = std::io::stderr().is_terminal();
+    let (mut done, mut shown) = (0, Duration::ZERO);
+    for (input, output) in chunks {
+        backend
+            .run(input.len() / inputs, input, output)
+            .with_context(|| format!("running {}", args.model.display()))?;
+        done += input.len() / inputs;
+        // Only of use where it takes long.
+        if terminal && start.elapsed() - shown > Duration::from_secs(1) {
+            shown = start.elapsed();
+            eprint!("\r{done} of {}", examples.count);
+        }
+    }
+    if !shown.is_zero() {
+        eprintln!("\r{done} of {}", examples.count);
+    }
+    Ok((output, start.elapsed().as_secs_f64()))
+}
+
+fn save_output(args: &RunArgs, info: TensorInfo<'_>, count: usize, values: &[f32]) -> anyhow::Result<()> {
+    let Some(path) = &args.save_output else { return Ok(()) };
+    let shape: Vec<usize> = [count].iter().chain(info.shape).copied().collect();
+    Ok(atomic::write_file(path, &npy::encode(path, &shape, values), Existing::forced(args.force))?)
+}
+
+fn check_count(count: usize, per_example: usize) -> anyhow::Result<()> {
+    if count.checked_mul(per_example).is_none_or(|values| values > MAX_VALUES) {
+        bail!(
+            "{count} examples of {per_example} values are too many at once; at most {} fit",
+            MAX_VALUES / per_example.max(1)
+        );
+    }
+    Ok(())
+}
+
+fn ceil_sqrt(n: usize) -> usize {
+    let root = n.isqrt();
+    if root * root < n { root + 1 } else { root.max(1) }
+}
+
+/// Reads examples from a `.npy` file of shape (N, ...) or a raw file of float32 values.
+fn read_values(path: &Path, input: TensorInfo<'_>) -> anyhow::Result<Examples> {
+    let read = || {
+        if !path.metadata()?.is_file() {
+            bail!("it is not a file");
+        }
+        let limit = MAX_VALUES as u64 * 4 + 65536;
+        let mut bytes = Vec::new();
+        File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > limit {
+            bail!("it has more than {limit} bytes");
+        }
+        let array = npy::decode(&bytes)?;
+        let per_example = input.values();
+        let fits = match array.shape.as_slice() {
+            // Raw values, or flattened ones.
+            [values] => values % per_example == 0,
+            [_, rest @ ..] => rest.iter().product::<usize>() == per_example,
+            [] => false,
+        };
+        if !fits || array.values.is_empty() {
+            bail!("it has the shape {:?}, but the model takes {input}", array.shape);
+        }
+        if array.values.iter().any(|value| !value.is_finite()) {
+            bail!("it has values that are not finite");
+        }
+        Ok(Examples { count: array.values.len() / per_example, values: array.values })
+    };
+    read().with_context(|| format!("cannot use {} as input", path.display()))
+}
