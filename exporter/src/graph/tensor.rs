@@ -145,6 +145,23 @@ impl Tensor {
         })
     }
 
+    /// The same elements as another type, as ONNX's Cast makes them: floats lose their fraction, and integers wrap.
+    pub fn cast(&self, element: Element) -> Tensor {
+        let integers = || match &self.elements {
+            Elements::F32(data) => data.iter().map(|&value| value as i64).collect(),
+            _ => self.integers().unwrap_or_default(),
+        };
+        let elements = match element {
+            Element::F32 => Elements::F32(self.doubles().into_iter().map(|value| value as f32).collect()),
+            Element::U8 => Elements::U8(integers().into_iter().map(|value| value as u8).collect()),
+            Element::I8 => Elements::I8(integers().into_iter().map(|value| value as i8).collect()),
+            Element::I32 => Elements::I32(integers().into_iter().map(|value| value as i32).collect()),
+            Element::I64 => Elements::I64(integers()),
+            Element::Bool => Elements::Bool(self.doubles().into_iter().map(|value| value != 0.0).collect()),
+        };
+        Tensor { shape: self.shape.clone(), elements }
+    }
+
     /// The elements as doubles, whatever their type.
     pub fn doubles(&self) -> Vec<f64> {
         match &self.elements {

@@ -23,7 +23,7 @@ pub use error::ImportError;
 
 use crate::graph::{Dim, Element, Graph, Output, Tensor, ValueId};
 use node::NodeContext;
-use shape_values::{Entry, ShapeValue};
+use shape_values::ShapeValue;
 
 /// The operator sets that are understood. Those after 21 add types to the supported operators, but change none.
 pub const OPSETS: RangeInclusive<i64> = 11..=28;
@@ -152,17 +152,4 @@ fn port(role: &'static str, proto: &ValueInfoProto) -> Result<(Element, Vec<Dim>
         ))),
     });
     Ok((element, dims.collect::<Result<_, _>>()?))
-}
-
-/// The integers of a small constant, as a computation on shapes can use them.
-fn shape_value(tensor: &Tensor) -> Option<ShapeValue> {
-    if tensor.element() != Element::I64 && tensor.element() != Element::I32 {
-        return None;
-    }
-    let entries = tensor.integers()?.into_iter().map(Entry::Known).collect();
-    match tensor.shape() {
-        [] => Some(ShapeValue { entries, scalar: true }),
-        [_] => Some(ShapeValue::vector(entries)),
-        _ => None,
-    }
 }

@@ -4,8 +4,8 @@ use latent_runtime::onnx::proto::NodeProto;
 
 use super::attributes::Attributes;
 use super::shape_values::{Entry, ShapeValue};
-use super::{Bound, ImportError, Importer, shape_value};
-use crate::graph::{Content, Dim, Element, Elements, InferError, Op, Tensor, ValueId, interpret};
+use super::{Bound, ImportError, Importer};
+use crate::graph::{Content, Dim, Element, InferError, Op, Tensor, ValueId, interpret};
 
 /// One node while it is taken in.
 #[derive(Debug)]
@@ -96,12 +96,9 @@ impl<'a, 'b> NodeContext<'a, 'b> {
             Bound::Value(id) => return Ok(*id),
             Bound::Shape(shape) => shape.clone(),
         };
-        let Some(values) = shape.known() else {
+        let Some(tensor) = shape.tensor() else {
             return Err(self.error("it computes with the batch size, which is not supported"));
         };
-        let lengths = if shape.scalar { vec![] } else { vec![values.len()] };
-        let tensor = Tensor::new(lengths, Elements::I64(values))
-            .ok_or_else(|| self.error("its shape is not valid"))?;
         Ok(self.importer.graph.add_constant(&self.proto.input[index], tensor))
     }
 
@@ -145,7 +142,7 @@ impl<'a, 'b> NodeContext<'a, 'b> {
     pub(super) fn shape_value(&self, index: usize) -> Result<Option<ShapeValue>, ImportError> {
         Ok(match self.bound(index)? {
             Bound::Shape(shape) => Some(shape.clone()),
-            Bound::Value(id) => self.importer.graph.constant(*id).and_then(shape_value),
+            Bound::Value(id) => self.importer.graph.constant(*id).and_then(ShapeValue::of),
         })
     }
 

@@ -1,7 +1,7 @@
 //! Small vectors of integers that a model computes from shapes, with the batch as a symbol: what exporters write for
 //! `x.view(x.size(0), -1)`.
 
-use crate::graph::Dim;
+use crate::graph::{Dim, Element, Elements, Tensor};
 
 /// One integer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,11 +26,37 @@ pub(super) struct ShapeValue {
     pub(super) entries: Vec<Entry>,
     /// Whether it is a scalar; then there is one entry.
     pub(super) scalar: bool,
+    /// Their type in the model, I32 or I64: what is no shape after all, such as a zero point, keeps it.
+    pub(super) element: Element,
 }
 
 impl ShapeValue {
+    /// A vector, of int64 as shapes are.
     pub(super) fn vector(entries: Vec<Entry>) -> ShapeValue {
-        ShapeValue { entries, scalar: false }
+        ShapeValue { entries, scalar: false, element: Element::I64 }
+    }
+
+    /// The integers of a small constant, as a computation on shapes can use them; `None` for other constants.
+    pub(super) fn of(tensor: &Tensor) -> Option<ShapeValue> {
+        let element = tensor.element();
+        if !matches!(element, Element::I32 | Element::I64) || tensor.shape().len() > 1 {
+            return None;
+        }
+        let entries = tensor.integers()?.into_iter().map(Entry::Known).collect();
+        Some(ShapeValue { entries, scalar: tensor.shape().is_empty(), element })
+    }
+
+    /// As a constant of its type; `None` when the batch is in it.
+    pub(super) fn tensor(&self) -> Option<Tensor> {
+        let values = self.known()?;
+        let lengths = if self.scalar { vec![] } else { vec![values.len()] };
+        let elements = match self.element {
+            Element::I32 => {
+                Elements::I32(values.into_iter().map(i32::try_from).collect::<Result<_, _>>().ok()?)
+            }
+            _ => Elements::I64(values),
+        };
+        Tensor::new(lengths, elements)
     }
 
     /// Its integers, when the batch is not among them.
@@ -49,6 +75,7 @@ impl ShapeValue {
         Some(ShapeValue {
             entries: entries.map(Option::<&Entry>::copied).collect::<Option<_>>()?,
             scalar: indices.scalar,
+            element: self.element,
         })
     }
 
@@ -57,7 +84,11 @@ impl ShapeValue {
         let length = self.entries.len() as i64;
         let bound = |at: i64| (if at < 0 { at.saturating_add(length) } else { at }).clamp(0, length) as usize;
         let (start, end) = (bound(start), bound(end));
-        ShapeValue::vector(self.entries[start..end.max(start)].to_vec())
+        ShapeValue {
+            entries: self.entries[start..end.max(start)].to_vec(),
+            scalar: false,
+            element: self.element,
+        }
     }
 
     /// An operation entry by entry; a single entry meets every entry of the other. `None` when the batch would be
@@ -73,7 +104,11 @@ impl ShapeValue {
             value.entries[if value.entries.len() == 1 { 0 } else { index }]
         };
         let entries = (0..length).map(|index| operation.apply(at(self, index), at(other, index)));
-        Some(ShapeValue { entries: entries.collect::<Option<_>>()?, scalar: self.scalar && other.scalar })
+        Some(ShapeValue {
+            entries: entries.collect::<Option<_>>()?,
+            scalar: self.scalar && other.scalar,
+            element: self.element,
+        })
     }
 }
 
@@ -126,8 +161,8 @@ mod tests {
     #[test]
     fn the_batch_passes_through() {
         let shape = vector(&[Batch, Known(3), Known(8)]);
-        let first = shape.gather(&ShapeValue { entries: vec![Known(0)], scalar: true }).unwrap();
-        assert_eq!(first, ShapeValue { entries: vec![Batch], scalar: true });
+        let first = shape.gather(&ShapeValue { scalar: true, ..vector(&[Known(0)]) }).unwrap();
+        assert_eq!(first, ShapeValue { scalar: true, ..vector(&[Batch]) });
         assert_eq!(shape.gather(&vector(&[Known(-1)])).unwrap(), vector(&[Known(8)]));
         assert!(shape.gather(&vector(&[Known(3)])).is_none());
         assert_eq!(shape.slice(1, i64::MAX), vector(&[Known(3), Known(8)]));

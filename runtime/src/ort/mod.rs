@@ -66,13 +66,14 @@ impl OrtBackend {
         let path = path.as_ref();
         onnx::check_file(path)?;
         let runtime = library::load()?;
-        let session = build_session(&runtime.environment, path, options).map_err(|message| {
-            // What ONNX Runtime says about a damaged file is short; our own reader may know more.
-            match onnx::load(path) {
-                Err(error) => OpenError::Onnx(error),
-                Ok(_) => OpenError::Engine { engine: ENGINE, path: path.to_owned(), message },
-            }
-        })?;
+        let session =
+            build_session(&runtime.environment, Source::File(path), options).map_err(|message| {
+                // What ONNX Runtime says about a damaged file is short; our own reader may know more.
+                match onnx::load(path) {
+                    Err(error) => OpenError::Onnx(error),
+                    Ok(_) => OpenError::Engine { engine: ENGINE, path: path.to_owned(), message },
+                }
+            })?;
         let values = |outlets: &[Outlet]| outlets.iter().map(value_info).collect::<Vec<_>>();
         let interface = Interface::of_values(&values(session.inputs()), &values(session.outputs()))
             .map_err(|source| OpenError::Interface { path: path.to_owned(), source })?;
@@ -89,16 +90,34 @@ impl OrtBackend {
     }
 }
 
+/// Whether ONNX Runtime takes a model in memory, of any interface.
+///
+/// # Errors
+/// [`OpenError::Library`] when its library cannot be loaded, [`OpenError::Engine`] with `path` as the model's name when it
+/// refuses the model.
+pub fn check(model: &[u8], path: &Path) -> Result<(), OpenError> {
+    let runtime = library::load()?;
+    match build_session(&runtime.environment, Source::Memory(model), OrtOptions::default()) {
+        Ok(_) => Ok(()),
+        Err(message) => Err(OpenError::Engine { engine: ENGINE, path: path.to_owned(), message }),
+    }
+}
+
+enum Source<'a> {
+    File(&'a Path),
+    Memory(&'a [u8]),
+}
+
 fn build_session(
     environment: &ort::environment::Environment,
-    path: &Path,
+    source: Source<'_>,
     options: OrtOptions,
 ) -> Result<Session, String> {
     // The error types of the builder's methods differ.
     fn say<T>(error: ort::Error<T>) -> String {
         error.message().to_string()
     }
-    Session::builder(environment)
+    let mut builder = Session::builder(environment)
         .map_err(say)?
         .with_log_level(LogLevel::Fatal)
         .map_err(say)?
@@ -111,9 +130,11 @@ fn build_session(
         .with_intra_threads(options.threads)
         .map_err(say)?
         .with_intra_op_spinning(options.spinning)
-        .map_err(say)?
-        .commit_from_file(path)
-        .map_err(say)
+        .map_err(say)?;
+    match source {
+        Source::File(path) => builder.commit_from_file(path).map_err(say),
+        Source::Memory(bytes) => builder.commit_from_memory(bytes).map_err(say),
+    }
 }
 
 fn value_info(outlet: &Outlet) -> ValueInfo {

@@ -182,7 +182,9 @@ pub(super) fn concat(node: &mut NodeContext) -> Result {
         shapes.extend(node.shape_value(index)?);
     }
     if shapes.len() == count && count > 0 {
-        node.bind_shape(ShapeValue::vector(shapes.into_iter().flat_map(|shape| shape.entries).collect()));
+        let element = shapes[0].element;
+        let entries = shapes.into_iter().flat_map(|shape| shape.entries).collect();
+        node.bind_shape(ShapeValue { element, ..ShapeValue::vector(entries) });
         return Ok(());
     }
     let rank = node.shape(0)?.len();

@@ -176,8 +176,8 @@ pub(super) fn cast(node: &mut NodeContext) -> Result {
     node.attributes.ignore("round_mode");
     let to = node.attributes.int("to")?.unwrap_or(0);
     let target = i32::try_from(to).ok().and_then(tensors::element);
-    if let (Some(shape), Some(Element::I32 | Element::I64)) = (node.shape_value(0)?, target) {
-        node.bind_shape(shape);
+    if let (Some(shape), Some(element @ (Element::I32 | Element::I64))) = (node.shape_value(0)?, target) {
+        node.bind_shape(ShapeValue { element, ..shape });
         return Ok(());
     }
     let input = node.input(0)?;
@@ -187,27 +187,10 @@ pub(super) fn cast(node: &mut NodeContext) -> Result {
             node.alias(input);
             Ok(())
         }
-        (Element::I32 | Element::I64, Some(Element::I64)) if node.is_constant(input) => {
-            let tensor = node.constant(0, "input")?;
-            let elements = Elements::I64(tensor.integers().unwrap_or_default());
-            match Tensor::new(tensor.shape().to_vec(), elements) {
-                Some(tensor) => {
-                    node.bind_constant(tensor);
-                    Ok(())
-                }
-                None => Err(node.error("its input is not valid")),
-            }
-        }
-        (_, Some(Element::F32)) if node.is_constant(input) => {
-            let tensor = node.constant(0, "input")?;
-            let values = tensor.doubles().into_iter().map(|value| value as f32).collect();
-            match Tensor::new(tensor.shape().to_vec(), Elements::F32(values)) {
-                Some(tensor) => {
-                    node.bind_constant(tensor);
-                    Ok(())
-                }
-                None => Err(node.error("its input is not valid")),
-            }
+        (_, Some(to)) if node.is_constant(input) => {
+            let tensor = node.constant(0, "input")?.cast(to);
+            node.bind_constant(tensor);
+            Ok(())
         }
         _ => {
             let what =
