@@ -1,13 +1,15 @@
 //! From one ONNX model to another: simplified, with another form of transposed convolutions, in half precision.
 
+use std::collections::HashMap;
+
 use half::f16;
 use latent_runtime::latent::Distribution;
 use latent_runtime::onnx::ModelMetadata;
 use latent_runtime::rng::Rng;
 
 use crate::graph::interpret::{self, Array, RunError};
-use crate::graph::{Dim, Graph};
-use crate::onnx::FloatType;
+use crate::graph::{Dim, Graph, Node, ValueId};
+use crate::onnx::{FloatType, can_be_half};
 use crate::pack::Difference;
 use crate::passes;
 
@@ -40,9 +42,57 @@ pub fn for_quantization(graph: &Graph, form: Form) -> Graph {
     graph
 }
 
+/// A value beyond what half precision can hold.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Overflow {
+    /// The node that computes it.
+    pub node: String,
+    /// The largest magnitude that was seen.
+    pub largest: f64,
+    /// The nodes that would have to compute in 32 bits for it: the one that makes it, and those that read it.
+    pub nodes: Vec<String>,
+}
+
+/// The values of `graph` that are beyond half precision on `examples` random inputs (those of [`difference`]) where a node
+/// in half precision makes or reads them; the nodes named in `float32` are none.
+///
+/// # Errors
+/// When the graph cannot be evaluated.
+pub fn overflows(
+    graph: &Graph,
+    metadata: &ModelMetadata,
+    float32: &[String],
+    examples: usize,
+    seed: u64,
+) -> Result<Vec<Overflow>, RunError> {
+    let limit = f16::MAX.to_f64();
+    let mut largest: HashMap<ValueId, f64> = HashMap::new();
+    for inputs in calls(graph, metadata, examples, seed) {
+        interpret::run_with(graph, inputs, |node, array: &mut Array<f64>| {
+            let now = array.data.iter().fold(0.0f64, |most, value| most.max(value.abs()));
+            let most = largest.entry(node.output).or_default();
+            *most = most.max(now);
+        })?;
+    }
+    let is_half = |node: &&Node| can_be_half(graph, node, float32);
+    let beyond = graph.nodes.iter().filter_map(|maker| {
+        let most = largest.get(&maker.output).copied().filter(|&most| most > limit)?;
+        let reads = |node: &&Node| {
+            node.inputs.contains(&maker.output) || node.epilogue.residual == Some(maker.output)
+        };
+        let nodes: Vec<String> = std::iter::once(maker)
+            .chain(graph.nodes.iter().filter(reads))
+            .filter(is_half)
+            .map(|node| node.name.clone())
+            .collect();
+        (!nodes.is_empty()).then(|| Overflow { node: maker.name.clone(), largest: most, nodes })
+    });
+    Ok(beyond.collect())
+}
+
 /// How far `to`, as it was read back from a file, is from `from` on `examples` random inputs: latent vectors of the
 /// model's distribution, or values from U(-1, 1). Both are evaluated by definition in f64; for [`FloatType::F16`] what
-/// each node of `to` gives is rounded to half precision.
+/// each node of `to` gives is rounded to half precision, but for the nodes named in `float32`.
 ///
 /// # Errors
 /// When one of the graphs cannot be evaluated.
@@ -50,31 +100,16 @@ pub fn difference(
     from: &Graph,
     to: &Graph,
     metadata: &ModelMetadata,
-    floats: FloatType,
+    (floats, float32): (FloatType, &[String]),
     examples: usize,
     seed: u64,
 ) -> Result<Difference, RunError> {
-    let shapes: Vec<Vec<Dim>> = from.inputs.iter().map(|&id| from.shape(id)).collect();
-    // A model with a fixed batch takes its inputs one by one.
-    let free = shapes.iter().any(|shape| shape.contains(&Dim::Batch));
-    let (calls, batch) = if free { (1, examples) } else { (examples, 1) };
-    let uniform = Distribution::Uniform { low: -1.0, high: 1.0 };
-    let mut rng = Rng::from_seed(seed);
     let (mut low, mut high, mut largest, mut squares, mut count) =
         (f64::INFINITY, f64::NEG_INFINITY, 0.0f64, 0.0, 0.0);
-    for _ in 0..calls {
-        let mut draw = |shape: &Vec<Dim>| {
-            let length = |dim: &Dim| if let Dim::Size(length) = dim { *length } else { batch };
-            let lengths: Vec<usize> = shape.iter().map(length).collect();
-            let distribution = metadata.distribution.filter(|_| shape.len() == 2).unwrap_or(uniform);
-            let mut values = vec![0.0; lengths.iter().product()];
-            distribution.fill(&mut rng, &mut values);
-            Array { shape: lengths, data: values.into_iter().map(f64::from).collect() }
-        };
-        let inputs: Vec<Array<f64>> = shapes.iter().map(&mut draw).collect();
+    for inputs in calls(from, metadata, examples, seed) {
         let expected = interpret::run(from, inputs.clone())?;
-        let found = interpret::run_with(to, inputs, |array: &mut Array<f64>| {
-            if floats == FloatType::F16 {
+        let found = interpret::run_with(to, inputs, |node, array: &mut Array<f64>| {
+            if floats == FloatType::F16 && can_be_half(to, node, float32) {
                 array.data.iter_mut().for_each(|value| *value = f16::from_f64(*value).to_f64());
             }
         })?;
@@ -91,4 +126,22 @@ pub fn difference(
         }
     }
     Ok(Difference { examples, range: high - low, largest, rms: (squares / f64::max(count, 1.0)).sqrt() })
+}
+
+/// The inputs of the calls that put `examples` random inputs into a model; one with a fixed batch takes them one by one.
+fn calls(graph: &Graph, metadata: &ModelMetadata, examples: usize, seed: u64) -> Vec<Vec<Array<f64>>> {
+    let shapes: Vec<Vec<Dim>> = graph.inputs.iter().map(|&id| graph.shape(id)).collect();
+    let free = shapes.iter().any(|shape| shape.contains(&Dim::Batch));
+    let (calls, batch) = if free { (1, examples) } else { (examples, 1) };
+    let uniform = Distribution::Uniform { low: -1.0, high: 1.0 };
+    let mut rng = Rng::from_seed(seed);
+    let mut draw = |shape: &Vec<Dim>| {
+        let length = |dim: &Dim| if let Dim::Size(length) = dim { *length } else { batch };
+        let lengths: Vec<usize> = shape.iter().map(length).collect();
+        let distribution = metadata.distribution.filter(|_| shape.len() == 2).unwrap_or(uniform);
+        let mut values = vec![0.0; lengths.iter().product()];
+        distribution.fill(&mut rng, &mut values);
+        Array { shape: lengths, data: values.into_iter().map(f64::from).collect() }
+    };
+    (0..calls).map(|_| shapes.iter().map(&mut draw).collect()).collect()
 }

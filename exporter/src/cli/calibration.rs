@@ -39,7 +39,7 @@ pub(crate) struct CalibrationArgs {
     /// One scale for all weights of a layer, not one for each output channel
     #[arg(long)]
     per_tensor: bool,
-    /// A node that stays float, by its name in `exporter inspect`; may be given several times
+    /// A node that stays float (with --precision fp16: float32), by its name in `exporter inspect`; may be given several times
     #[arg(long, value_name = "NODE")]
     keep_float: Vec<String>,
     /// Seed for drawing latents and picking pictures
@@ -70,6 +70,11 @@ enum WeightRangeName {
 }
 
 impl CalibrationArgs {
+    /// The names given by `--keep-float`.
+    pub(super) fn keep_float(&self) -> &[String] {
+        &self.keep_float
+    }
+
     /// How to quantize.
     pub(crate) fn options(&self, metadata: &ModelMetadata) -> Options {
         let gives_images = metadata.kind == Some(ModelKind::Generator);

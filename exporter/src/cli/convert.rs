@@ -1,19 +1,21 @@
 //! `exporter convert`.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
-use latent_exporter::convert::{Form, difference, for_floats, for_quantization};
+use latent_exporter::convert::{Form, difference, for_floats, for_quantization, overflows};
+use latent_exporter::graph::Graph;
 use latent_exporter::import::import;
-use latent_exporter::onnx::{About, FloatType, write};
+use latent_exporter::onnx::{About, FloatType, write_keeping};
 use latent_exporter::pack::Difference;
 use latent_exporter::quantize::{Options, Report, quantize};
 use latent_exporter::task::TaskReport;
 use latent_files::atomic::{self, Existing};
 use latent_runtime::onnx;
 use latent_runtime::onnx::proto::ModelProto;
+use latent_runtime::open::OpenError;
 use prost::Message;
 use sha2::{Digest, Sha256};
 
@@ -31,8 +33,49 @@ Examples:
   exporter convert encoder.onnx --precision fp32 --out models/encoder.fp32.onnx
       the same network, simplified: constants folded, BatchNorm in the layers, one opset";
 
+/// Refuses values that half precision cannot hold, and names that are no node's.
+fn check_halves(graph: &Graph, about: &About, float32: &[String]) -> anyhow::Result<()> {
+    if let Some(name) = float32.iter().find(|name| !graph.nodes.iter().any(|node| node.name == **name)) {
+        let names: Vec<&str> = graph.nodes.iter().map(|node| node.name.as_str()).collect();
+        bail!("no node is named \"{name}\" (--keep-float); the nodes are {}", names.join(", "));
+    }
+    let overflows = overflows(graph, &about.metadata, float32, PROBED, 0)?;
+    let Some(first) = overflows.first() else { return Ok(()) };
+    let mut nodes: Vec<&String> = float32.iter().collect();
+    for name in overflows.iter().flat_map(|overflow| &overflow.nodes) {
+        if !nodes.contains(&name) {
+            nodes.push(name);
+        }
+    }
+    let options: Vec<String> = nodes.into_iter().map(|name| format!("--keep-float {name}")).collect();
+    bail!(
+        "the result of node \"{}\" reaches {:.0} on {PROBED} random inputs, beyond half precision's 65504: the model \
+         would give infinities. Keep what makes or reads such values in 32 bits with {}, or convert to \
+         --precision fp32, or `exporter pack --precision f16` (weights in half precision, arithmetic in 32 bits)",
+        first.node,
+        first.largest,
+        options.join(" ")
+    )
+}
+
+/// Whether ONNX Runtime took the model, where it is installed.
+///
+/// # Errors
+/// When it is there and refuses the model.
+fn opened_by_onnx_runtime(model: &[u8], path: &Path) -> anyhow::Result<bool> {
+    match latent_runtime::ort::check(model, path) {
+        Ok(()) => Ok(true),
+        Err(OpenError::Library { .. }) => Ok(false),
+        Err(error) => {
+            Err(anyhow::Error::new(error).context("the written model is not valid; please report this"))
+        }
+    }
+}
+
 /// Inputs that the written model is compared with the given one on.
 const COMPARED: usize = 2;
+/// Inputs that values too large for half precision are looked for on.
+const PROBED: usize = 8;
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -102,18 +145,24 @@ pub(crate) fn run(args: ConvertArgs) -> anyhow::Result<()> {
             (quantized, Some((report, task)))
         }
     };
-    let written = write(&prepared, &about, floats).with_context(context)?;
+    // In a quantized model these nodes are float32 anyway.
+    let float32 = args.calibration.keep_float();
+    if args.precision == Precision::Fp16 {
+        check_halves(&prepared, &about, float32).with_context(context)?;
+    }
+    let written = write_keeping(&prepared, &about, floats, float32).with_context(context)?;
     // What is compared is what others will read.
     let again = import(&written).context("the written model cannot be read again; please report this")?;
     let difference =
-        difference(&graph, &again, &about.metadata, floats, COMPARED, 0).with_context(context)?;
+        difference(&graph, &again, &about.metadata, (floats, float32), COMPARED, 0).with_context(context)?;
     let bytes = written.encode_to_vec();
+    let opened = opened_by_onnx_runtime(&bytes, &args.out)?;
     atomic::write_file(&args.out, &bytes, existing)?;
     let text = if args.json {
-        json(&args, &written, &bytes, &difference, &report)?
+        json(&args, &written, &bytes, (&difference, opened), &report)?
     } else {
         let tables = report.map(|(report, task)| calibration::summary(&report, task.as_ref()) + "\n");
-        tables.unwrap_or_default() + &summary(&args, &written, &bytes, &difference)
+        tables.unwrap_or_default() + &summary(&args, &written, &bytes, (&difference, opened))
     };
     // Not println: a reader that closes the pipe early is no reason to panic.
     Ok(std::io::stdout().lock().write_all(text.as_bytes())?)
@@ -131,7 +180,7 @@ fn json(
     args: &ConvertArgs,
     model: &ModelProto,
     bytes: &[u8],
-    difference: &Difference,
+    (difference, opened): (&Difference, bool),
     report: &Option<(Report, Option<TaskReport>)>,
 ) -> anyhow::Result<String> {
     let mut value = serde_json::json!({
@@ -141,6 +190,7 @@ fn json(
         "nodes": nodes(model),
         "sha256": sha256(bytes),
         "difference": difference,
+        "opened_by_onnx_runtime": opened,
     });
     if let Some((report, task)) = report {
         value["report"] = serde_json::to_value(report)?;
@@ -149,7 +199,12 @@ fn json(
     Ok(serde_json::to_string_pretty(&value)? + "\n")
 }
 
-fn summary(args: &ConvertArgs, model: &ModelProto, bytes: &[u8], difference: &Difference) -> String {
+fn summary(
+    args: &ConvertArgs,
+    model: &ModelProto,
+    bytes: &[u8],
+    (difference, opened): (&Difference, bool),
+) -> String {
     let lines = [
         ("file", args.out.display().to_string()),
         ("bytes", grouped(bytes.len() as u64)),
@@ -164,6 +219,13 @@ fn summary(args: &ConvertArgs, model: &ModelProto, bytes: &[u8], difference: &Di
                 difference.psnr(),
                 difference.examples
             ),
+        ),
+        (
+            "ONNX Runtime",
+            match opened {
+                true => "opens it".into(),
+                false => "is not installed, so whether it opens the file was not tried".to_string(),
+            },
         ),
     ];
     let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0);

@@ -6,4 +6,5 @@ mod write;
 
 pub use graph_builder::{Attribute, Declaration, GraphBuilder};
 pub use model::{Folding, IR_VERSION, OPSET, Port, model};
-pub use write::{About, FloatType, WriteError, write};
+pub(crate) use write::can_be_half;
+pub use write::{About, FloatType, WriteError, write, write_keeping};

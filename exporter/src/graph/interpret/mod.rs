@@ -56,7 +56,7 @@ pub enum RunError {
 /// # Errors
 /// When the inputs do not have the graph's shapes.
 pub fn run<T: Real>(graph: &Graph, inputs: Vec<Array<T>>) -> Result<Vec<Array<T>>, RunError> {
-    run_with(graph, inputs, |_| {})
+    run_with(graph, inputs, |_, _| {})
 }
 
 /// Evaluates `graph` and returns every computed value, in the order of [`Graph::values`]; `None` for the others.
@@ -64,7 +64,7 @@ pub fn run<T: Real>(graph: &Graph, inputs: Vec<Array<T>>) -> Result<Vec<Array<T>
 /// # Errors
 /// As [`run`].
 pub fn run_all<T: Real>(graph: &Graph, inputs: Vec<Array<T>>) -> Result<Vec<Option<Array<T>>>, RunError> {
-    evaluate_all(graph, inputs, |_| {})
+    evaluate_all(graph, inputs, |_, _| {})
 }
 
 /// Evaluates `graph` as [`run`] does, and lets `change` change what each node gives before others read it.
@@ -74,7 +74,7 @@ pub fn run_all<T: Real>(graph: &Graph, inputs: Vec<Array<T>>) -> Result<Vec<Opti
 pub fn run_with<T: Real>(
     graph: &Graph,
     inputs: Vec<Array<T>>,
-    change: impl FnMut(&mut Array<T>),
+    change: impl FnMut(&Node, &mut Array<T>),
 ) -> Result<Vec<Array<T>>, RunError> {
     let values = evaluate_all(graph, inputs, change)?;
     let output = |id: ValueId| values[id.0].clone().unwrap_or_else(|| constant(graph, id));
@@ -84,7 +84,7 @@ pub fn run_with<T: Real>(
 fn evaluate_all<T: Real>(
     graph: &Graph,
     inputs: Vec<Array<T>>,
-    mut change: impl FnMut(&mut Array<T>),
+    mut change: impl FnMut(&Node, &mut Array<T>),
 ) -> Result<Vec<Option<Array<T>>>, RunError> {
     if inputs.len() != graph.inputs.len() {
         return Err(RunError::Inputs { found: inputs.len(), expected: graph.inputs.len() });
@@ -116,7 +116,7 @@ fn evaluate_all<T: Real>(
             let (node, expected) = (node.name.clone(), shape_text(&inferred));
             return Err(RunError::Inferred { node, found: result.shape, expected });
         }
-        change(&mut result);
+        change(node, &mut result);
         values[node.output.0] = Some(result);
     }
     Ok(values)

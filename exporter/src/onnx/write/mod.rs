@@ -8,6 +8,7 @@
 //! norms, which add up many elements, and Resize) and for nodes with a constant beyond the range of half precision.
 //! Inputs and outputs stay float32: Cast nodes stand where the types meet.
 
+mod half;
 mod layout;
 mod matrix;
 mod node;
@@ -24,6 +25,7 @@ use latent_runtime::onnx::proto::{ModelProto, OperatorSetIdProto};
 use super::graph_builder::{Attribute, Declaration, GraphBuilder};
 use super::{IR_VERSION, OPSET};
 use crate::graph::{Graph, Node, ValueId};
+pub(crate) use half::can_be_half;
 use value::data_type;
 
 /// The type of a model's floats.
@@ -80,9 +82,23 @@ pub struct WriteError {
 /// # Errors
 /// When ONNX has no form for a node.
 pub fn write(graph: &Graph, about: &About, floats: FloatType) -> Result<ModelProto, WriteError> {
+    write_keeping(graph, about, floats, &[])
+}
+
+/// [`write`], but the nodes of these names compute in 32 bits in any case.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_keeping(
+    graph: &Graph,
+    about: &About,
+    floats: FloatType,
+    float32: &[String],
+) -> Result<ModelProto, WriteError> {
     let mut writer = Writer {
         graph,
         floats,
+        float32,
         builder: GraphBuilder::new(&graph.name, &about.doc),
         written: HashMap::new(),
         constants: HashMap::new(),
@@ -129,6 +145,8 @@ struct Written {
 struct Writer<'g> {
     graph: &'g Graph,
     floats: FloatType,
+    /// Names of nodes that stay in 32 bits.
+    float32: &'g [String],
     builder: GraphBuilder,
     /// Under which names a value has been written.
     written: HashMap<ValueId, Vec<Written>>,

@@ -2,14 +2,16 @@
 
 use latent_runtime::onnx::proto::tensor_proto::DataType;
 
+use super::half::can_be_half;
 use super::value::data_type;
 use super::{Attributes, FloatType, Step, WriteError, Writer, Written};
-use crate::graph::{Activation, Affine, Dim, Element, Node, Op, Pad, PadFill};
+use crate::graph::{Activation, Affine, Dim, Element, Node};
 use crate::onnx::graph_builder::{Attribute, Declaration};
 
 impl<'g> Writer<'g> {
     pub(super) fn node(&mut self, node: &'g Node) -> Result<(), WriteError> {
-        let float = if self.is_half(node) { DataType::Float16 } else { DataType::Float };
+        let half = self.floats == FloatType::F16 && can_be_half(self.graph, node, self.float32);
+        let float = if half { DataType::Float16 } else { DataType::Float };
         let output = self.graph.outputs.iter().find(|output| output.value == node.output);
         // A half-precision output still has to be cast.
         let last = output.filter(|_| self.result_type(node, float) != DataType::Float16);
@@ -61,43 +63,6 @@ impl<'g> Writer<'g> {
         let data_type = self.result_type(node, float);
         self.written.insert(node.output, vec![Written { name: value, data_type }]);
         Ok(())
-    }
-
-    /// Whether a node computes in half precision.
-    pub(super) fn is_half(&self, node: &Node) -> bool {
-        let sensitive = matches!(
-            node.op,
-            Op::Reduce(_)
-                | Op::Normalize { .. }
-                | Op::Softmax { .. }
-                | Op::Resize(_)
-                | Op::BatchNorm { .. }
-                | Op::Quantize { .. }
-                | Op::Dequantize { .. }
-        );
-        let fits = |values: &[f32]| values.iter().all(|&value| half::f16::from_f32(value).is_finite());
-        let constants = node.inputs.iter().chain(&node.epilogue.residual);
-        let mut floats = constants.filter_map(|&id| self.graph.constant(id)?.floats());
-        let limits = |activation: &Activation| match *activation {
-            // Infinite limits are not written.
-            Activation::Clip { low, high } => {
-                [low, high].iter().all(|&limit| limit.is_infinite() || fits(&[limit]))
-            }
-            _ => true,
-        };
-        let operator = match &node.op {
-            Op::Activation(activation) => limits(activation),
-            Op::Pad(Pad { fill: PadFill::Constant(value), .. }) => fits(&[*value]),
-            _ => true,
-        };
-        let affine = node.epilogue.affine.as_ref();
-        self.floats == FloatType::F16
-            && self.graph.element(node.output) == Element::F32
-            && !sensitive
-            && operator
-            && floats.all(fits)
-            && node.epilogue.activation.as_ref().is_none_or(limits)
-            && affine.is_none_or(|affine| fits(&affine.scale) && fits(&affine.shift))
     }
 
     pub(super) fn result_type(&self, node: &Node, float: DataType) -> DataType {
