@@ -124,7 +124,7 @@ fn integer_constants_keep_their_type() {
         assert_eq!(code, Some(0), "{way}: {error}");
         let report: Value = serde_json::from_str(&report).unwrap();
         assert_eq!(report["opened_by_onnx_runtime"], there, "{way}");
-        let written = onnx::load(&folder.path().join("out.onnx")).unwrap();
+        let written = onnx::load(folder.path().join("out.onnx")).unwrap();
         let tensors = &written.graph.unwrap().initializer;
         let longs = tensors.iter().filter(|tensor| tensor.data_type == DataType::Int64 as i32).count();
         assert_eq!(longs, 0, "{way}: a constant became int64");
