@@ -127,6 +127,7 @@ pub(crate) fn run(args: ConvertArgs) -> anyhow::Result<()> {
     let context = || args.model.display().to_string();
     let about = About::of(&model);
     let graph = import(&model).with_context(context)?;
+    graph.notes.iter().for_each(|note| eprintln!("note: {note}"));
     let form = match args.form {
         FormName::Exported => Form::Exported,
         FormName::DepthToSpace => Form::DepthToSpace,

@@ -87,6 +87,7 @@ pub(crate) fn run(args: PackArgs) -> anyhow::Result<()> {
     let context = || args.model.display().to_string();
     let metadata = ModelMetadata::from_model(&model);
     let graph = import(&model).with_context(context)?;
+    graph.notes.iter().for_each(|note| eprintln!("note: {note}"));
     let precision = precision(args.precision, is_quantized(&graph)).with_context(context)?;
     let mut optimized = graph.clone();
     optimize(&mut optimized);

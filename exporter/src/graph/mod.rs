@@ -135,6 +135,8 @@ pub struct Graph {
     pub inputs: Vec<ValueId>,
     /// What the caller gets.
     pub outputs: Vec<Output>,
+    /// Sentences on what was taken otherwise than the model's file has it, for people.
+    pub notes: Vec<String>,
 }
 
 impl Graph {

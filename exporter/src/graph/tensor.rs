@@ -64,6 +64,11 @@ impl Tensor {
         (count == tensor.len()).then_some(tensor)
     }
 
+    /// One float.
+    pub fn scalar(value: f32) -> Tensor {
+        Tensor { shape: vec![], elements: Elements::F32(vec![value]) }
+    }
+
     /// A vector of floats.
     pub fn vector(values: Vec<f32>) -> Tensor {
         Tensor { shape: vec![values.len()], elements: Elements::F32(values) }

@@ -69,6 +69,12 @@ impl<'a> Attributes<'a> {
         }
     }
 
+    /// A text that stays to be read.
+    pub(super) fn peek_text(&self, name: &str) -> Option<&'a str> {
+        let attribute = self.left.iter().find(|attribute| attribute.name == name)?;
+        str::from_utf8(&attribute.s).ok()
+    }
+
     pub(super) fn tensor(&mut self, name: &str) -> Result<Option<&'a TensorProto>, ImportError> {
         Ok(self.take(name, AttributeType::Tensor)?.and_then(|attribute| attribute.t.as_ref()))
     }

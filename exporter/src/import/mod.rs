@@ -7,6 +7,8 @@
 
 mod attributes;
 mod error;
+mod expand;
+mod functions;
 mod node;
 mod operators;
 mod shape_values;
@@ -16,13 +18,13 @@ use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
 use std::path::Path;
 
-use latent_runtime::onnx::proto::{GraphProto, ModelProto, ValueInfoProto};
+use latent_runtime::onnx::proto::{GraphProto, ModelProto, OperatorSetIdProto, ValueInfoProto};
 use latent_runtime::onnx::{self, Dimension, ValueInfo};
 
 pub use error::ImportError;
 
 use crate::graph::{Dim, Element, Graph, Output, Tensor, ValueId};
-use node::NodeContext;
+use node::{NodeContext, QuantizedBy};
 use shape_values::ShapeValue;
 
 /// The operator sets that are understood. Those after 21 add types to the supported operators, but change none.
@@ -41,11 +43,7 @@ pub fn import_file(path: &Path) -> Result<Graph, ImportError> {
 /// # Errors
 /// When the model uses what is not supported.
 pub fn import(model: &ModelProto) -> Result<Graph, ImportError> {
-    let opset = model
-        .opset_import
-        .iter()
-        .find(|import| matches!(import.domain.as_str(), "" | "ai.onnx"))
-        .map_or(0, |import| import.version);
+    let opset = opset_of(&model.opset_import).unwrap_or(0);
     if !OPSETS.contains(&opset) {
         return Err(ImportError::Opset { found: opset });
     }
@@ -55,16 +53,31 @@ pub fn import(model: &ModelProto) -> Result<Graph, ImportError> {
         graph: Graph { name: proto.name.clone(), ..Graph::default() },
         opset,
         bound: HashMap::new(),
+        quantized: HashMap::new(),
         node_names: HashSet::new(),
     };
     importer.constants(proto)?;
     importer.inputs(proto)?;
-    for (index, node) in proto.node.iter().enumerate() {
+    let (nodes, dynamic) = expand::expanded(functions::inlined(model, opset)?);
+    if dynamic {
+        importer.graph.notes.push(
+            "the model quantizes activations while it runs; their values are taken as they are, and the integers of its \
+             weights as floats"
+                .into(),
+        );
+    }
+    for (index, node) in nodes.iter().enumerate() {
         operators::import(&mut NodeContext::new(&mut importer, index, node))?;
     }
     importer.outputs(proto)?;
     importer.graph.remove_unread();
     Ok(importer.graph)
+}
+
+/// The version of ONNX's own operators.
+fn opset_of(imports: &[OperatorSetIdProto]) -> Option<i64> {
+    let own = |import: &&OperatorSetIdProto| matches!(import.domain.as_str(), "" | "ai.onnx");
+    imports.iter().find(own).map(|import| import.version)
 }
 
 /// What a name in the model stands for.
@@ -80,6 +93,8 @@ struct Importer {
     graph: Graph,
     opset: i64,
     bound: HashMap<String, Bound>,
+    /// What the integers of a Quantize, and of what moves them about, stand for.
+    quantized: HashMap<ValueId, QuantizedBy>,
     node_names: HashSet<String>,
 }
 

@@ -4,8 +4,17 @@ use latent_runtime::onnx::proto::NodeProto;
 
 use super::attributes::Attributes;
 use super::shape_values::{Entry, ShapeValue};
-use super::{Bound, ImportError, Importer};
+use super::{Bound, ImportError, Importer, operators};
 use crate::graph::{Content, Dim, Element, InferError, Op, Tensor, ValueId, interpret};
+
+/// What the integers of a value stand for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum QuantizedBy {
+    /// (x - zero point) * scale, one of each for all elements.
+    Values { scale: ValueId, zero_point: Option<ValueId> },
+    /// The numbers that they are.
+    Itself,
+}
 
 /// One node while it is taken in.
 #[derive(Debug)]
@@ -56,6 +65,16 @@ impl<'a, 'b> NodeContext<'a, 'b> {
             domain => format!("{domain}.{}", self.proto.op_type),
         };
         ImportError::Operator { node: self.name.clone(), operator }
+    }
+
+    /// The error for an operator that behaves as it does in training.
+    pub(super) fn in_training(&self) -> ImportError {
+        self.error("it is in training mode; export the model in evaluation mode (model.eval())")
+    }
+
+    /// How many outputs are used.
+    pub(super) fn output_count(&self) -> usize {
+        self.proto.output.iter().filter(|output| !output.is_empty()).count()
     }
 
     /// Checks that no more than `inputs` inputs are given, and that only the first output is used.
@@ -208,6 +227,15 @@ impl<'a, 'b> NodeContext<'a, 'b> {
         let last = output == self.output();
         let name = if last { self.name.clone() } else { format!("{}/{output}", self.name) };
         let graph = &mut self.importer.graph;
+        let quantized = match op {
+            Op::Quantize { .. } if graph.constant(inputs[1]).is_some_and(|scale| scale.len() == 1) => {
+                Some(QuantizedBy::Values { scale: inputs[1], zero_point: inputs.get(2).copied() })
+            }
+            Op::Reshape(_) | Op::Transpose(_) | Op::Pool(_) => {
+                self.importer.quantized.get(&inputs[0]).copied()
+            }
+            _ => None,
+        };
         // Dequantized weights stay as they are: the integers are what a packed model wants.
         if !matches!(op, Op::Dequantize { .. }) {
             let constants: Option<Vec<&Tensor>> = inputs.iter().map(|&id| graph.constant(id)).collect();
@@ -215,7 +243,69 @@ impl<'a, 'b> NodeContext<'a, 'b> {
                 return Ok(graph.add_constant(output, tensor));
             }
         }
-        graph.add_node(name, op, inputs, output).map_err(|InferError(what)| self.error(what))
+        let value = graph.add_node(name, op, inputs, output).map_err(|InferError(what)| self.error(what))?;
+        if let Some(by) = quantized {
+            self.importer.quantized.insert(value, by);
+        }
+        Ok(value)
+    }
+
+    /// What the integers of a value stand for, if they were quantized before, with one scale for all.
+    pub(super) fn quantized_by(&self, value: ValueId) -> Option<QuantizedBy> {
+        self.importer.quantized.get(&value).copied()
+    }
+
+    /// The name of input `index`, if it is given.
+    pub(super) fn input_name(&self, index: usize) -> Option<String> {
+        self.proto.input.get(index).filter(|name| !name.is_empty()).cloned()
+    }
+
+    /// A name by which [`on_floats`](Self::on_floats) reads a value.
+    pub(super) fn temporary(&mut self, value: ValueId) -> String {
+        let name = format!("{}/floats/{}", self.output(), value.0);
+        self.importer.bound.insert(name.clone(), Bound::Value(value));
+        name
+    }
+
+    /// The result of `operator`, with this node's attributes, on inputs of these names.
+    pub(super) fn on_floats(
+        &mut self,
+        operator: &str,
+        inputs: Vec<Option<String>>,
+    ) -> Result<ValueId, ImportError> {
+        let output = format!("{}/floats", self.output());
+        let proto = NodeProto {
+            name: format!("{}/floats", self.name),
+            op_type: operator.into(),
+            input: inputs.into_iter().map(Option::unwrap_or_default).collect(),
+            output: vec![output.clone()],
+            attribute: self.proto.attribute.clone(),
+            ..NodeProto::default()
+        };
+        operators::import(&mut NodeContext::new(self.importer, 0, &proto))?;
+        match self.importer.bound.get(&output) {
+            Some(Bound::Value(value)) => Ok(*value),
+            _ => Err(self.error("it gives a shape, not values")),
+        }
+    }
+
+    /// A constant that comes of taking the node apart.
+    pub(super) fn new_constant(&mut self, part: &str, tensor: Tensor) -> ValueId {
+        let name = format!("{}/{part}", self.output());
+        self.importer.graph.add_constant(name, tensor)
+    }
+
+    /// The constant that a value is.
+    pub(super) fn constant_of(&self, value: ValueId) -> Option<&Tensor> {
+        self.importer.graph.constant(value)
+    }
+
+    /// The number that a constant of one element is.
+    pub(super) fn number_of(&self, value: ValueId) -> Option<f64> {
+        match self.constant_of(value)?.doubles().as_slice() {
+            &[number] => Some(number),
+            _ => None,
+        }
     }
 
     /// The element type of a value.

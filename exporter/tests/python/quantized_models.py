@@ -18,6 +18,7 @@ from onnxruntime.quantization import (  # noqa: E402
     CalibrationDataReader,
     QuantFormat,
     QuantType,
+    quantize_dynamic,
     quantize_static,
 )
 
@@ -126,15 +127,19 @@ def mixed(net):
 MODELS = {"vanilla": (vanilla, (12,)), "dcgan": (dcgan, (12,)), "residual": (residual, (3, 8, 8)),
           "mobile": (mobile, (3, 8, 8)), "mixed": (mixed, (3, 8, 8))}
 
-# Opset, activations, weights, scales for each channel, symmetric activations.
+# Opset, activations, weights, scales for each channel, symmetric activations, and whether the operators are quantized ones
+# (QOperator) instead of float ones between QuantizeLinear and DequantizeLinear.
 WAYS = {
     "u8-channel-17": (17, QuantType.QUInt8, QuantType.QInt8, True, False),
     "s8-channel-13": (13, QuantType.QInt8, QuantType.QInt8, True, False),
     "s8-tensor-symmetric-18": (18, QuantType.QInt8, QuantType.QInt8, False, True),
     "u8-tensor-21": (21, QuantType.QUInt8, QuantType.QInt8, False, False),
+    "unsigned-weights-17": (17, QuantType.QUInt8, QuantType.QUInt8, False, False),
+    "u8-qoperator-17": (17, QuantType.QUInt8, QuantType.QInt8, False, False, QuantFormat.QOperator),
+    "s8-channel-qoperator-14": (14, QuantType.QInt8, QuantType.QInt8, True, False, QuantFormat.QOperator),
+    "unsigned-weights-qoperator-17": (17, QuantType.QUInt8, QuantType.QUInt8, False, False, QuantFormat.QOperator),
     # What cannot be packed.
     "u16-channel-21": (21, QuantType.QUInt16, QuantType.QInt8, True, False),
-    "unsigned-weights-17": (17, QuantType.QUInt8, QuantType.QUInt8, False, False),
 }
 
 
@@ -156,12 +161,37 @@ def run(path, x, level):
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"]).run(None, {"x": x})[0]
 
 
+def dynamic(out):
+    """Three models with activations that are quantized at run time, with signed and unsigned weights."""
+    for name in ("vanilla", "dcgan", "residual"):
+        make, shape = MODELS[name]
+        for way, weights in {"s8": QuantType.QInt8, "u8": QuantType.QUInt8}.items():
+            net = Net(shape, 1)
+            folder = os.path.join(out, f"{name}-{way}")
+            os.makedirs(folder)
+            path = os.path.join(folder, "model.onnx")
+            quantize_dynamic(net.model(make(net), 17), path, weight_type=weights,
+                             op_types_to_quantize=["MatMul", "Gemm", "Conv"])
+            operators = {node.op_type for node in onnx.load(path).graph.node}
+            assert operators & {"MatMulInteger", "ConvInteger"}, operators
+            x = net.rng.uniform(-1, 1, (3, *shape)).astype(np.float32)
+            save(folder, {"input_0": x, "output_0": run(path, x, onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL)})
+
+
+def save(folder, arrays):
+    for file, array in arrays.items():
+        with open(os.path.join(folder, file + ".pb"), "wb") as target:
+            target.write(numpy_helper.from_array(array, file).SerializeToString())
+
+
 def main():
     out = sys.argv[1]
     logging.disable(logging.WARNING)
     levels = onnxruntime.GraphOptimizationLevel
+    if sys.argv[2:] == ["dynamic"]:
+        return dynamic(out)
     for name, (make, shape) in MODELS.items():
-        for way, (opset, activations, weights, per_channel, symmetric) in WAYS.items():
+        for way, (opset, activations, weights, per_channel, symmetric, *form) in WAYS.items():
             # From opset 18 on, the axes of ReduceMean are an input.
             if (opset >= 18 and name == "mobile") or sys.argv[2:] not in ([], [f"{name}-{way}"]):
                 continue
@@ -171,14 +201,12 @@ def main():
             os.makedirs(folder)
             path = os.path.join(folder, "model.onnx")
             x = net.rng.uniform(-1, 1, (16, *shape)).astype(np.float32)
-            quantize_static(model, path, Reader(x), quant_format=QuantFormat.QDQ, activation_type=activations,
+            quantize_static(model, path, Reader(x), quant_format=form[0] if form else QuantFormat.QDQ, activation_type=activations,
                             weight_type=weights, per_channel=per_channel,
                             extra_options={"ActivationSymmetric": symmetric})
             x = x[:3]
             y = run(path, x, levels.ORT_DISABLE_ALL), run(path, x, levels.ORT_ENABLE_ALL)
-            for file, array in (("input_0", x), ("output_0", y[0]), ("output_1", y[1])):
-                with open(os.path.join(folder, file + ".pb"), "wb") as target:
-                    target.write(numpy_helper.from_array(array, file).SerializeToString())
+            save(folder, {"input_0": x, "output_0": y[0], "output_1": y[1]})
 
 
 main()

@@ -5,11 +5,14 @@ use crate::graph::{Activation, Binary, Op};
 use crate::import::shape_values::Operation;
 
 pub(super) fn batch_normalization(node: &mut NodeContext) -> Result {
+    // Statistics as further outputs are how it was trained up to opset 13.
+    if node.attributes.flag("training_mode")? || node.output_count() > 1 {
+        return Err(node.in_training());
+    }
     node.check_counts(5)?;
     let epsilon = node.attributes.float("epsilon")?.unwrap_or(1e-5);
     // The momentum is for training alone.
     node.attributes.ignore("momentum");
-    node.attributes.only_int("training_mode", 0)?;
     let inputs = node.inputs(5)?;
     node.emit(Op::BatchNorm { epsilon }, inputs)
 }
@@ -90,12 +93,12 @@ pub(super) fn identity(node: &mut NodeContext) -> Result {
 
 /// Dropout does nothing in inference. Inputs: x, [ratio], [training mode].
 pub(super) fn dropout(node: &mut NodeContext) -> Result {
+    if node.has(2) && node.scalar(2, "training_mode")? != 0.0 {
+        return Err(node.in_training());
+    }
     node.check_counts(3)?;
     for training_only in ["ratio", "seed"] {
         node.attributes.ignore(training_only);
-    }
-    if node.has(2) && node.scalar(2, "training_mode")? != 0.0 {
-        return Err(node.error("it is in training mode; export the model in evaluation mode (model.eval())"));
     }
     let input = node.input(0)?;
     node.alias(input);

@@ -1,6 +1,7 @@
 //! The operators, each with the attributes it had in opsets 11 and later.
 
 mod elementwise;
+mod integers;
 mod layout;
 mod matrix;
 mod quantize;
@@ -17,6 +18,9 @@ type Result<T = ()> = std::result::Result<T, ImportError>;
 pub(super) fn import(node: &mut NodeContext) -> Result {
     if !matches!(node.domain(), "" | "ai.onnx") {
         return Err(node.unsupported());
+    }
+    if integers::moving(node)? {
+        return Ok(());
     }
     match node.operator() {
         "MatMul" => matrix::matmul(node)?,

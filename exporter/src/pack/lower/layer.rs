@@ -98,7 +98,8 @@ impl<'g> Lowering<'g> {
     }
 
     /// The integers of a layer whose input has the scale `input`; `None` when its weights are not integers, or are but
-    /// cannot be multiplied as such: their scales vary within an output channel, or sums might exceed 32 bits.
+    /// cannot be multiplied as such: their scales vary within an output channel, they reach too far beyond 8 bits with a
+    /// sign, or sums might exceed 32 bits.
     fn integers(&self, node: &Node, input: f32) -> Result<Option<Integers>, PackError> {
         let Some(quantized) = self.dequantized.get(&node.inputs[1]) else { return Ok(None) };
         let shape = self.graph.shape(node.inputs[1]);
@@ -112,21 +113,14 @@ impl<'g> Lowering<'g> {
         let per_group = lengths[channel_axis];
         let outputs = per_group * repeats;
         let Some((weights, scales)) = self.plain(quantized, channel_axis) else { return Ok(None) };
-        let mut narrow = Vec::with_capacity(weights.len());
-        for weight in weights {
-            narrow.push(i8::try_from(weight).map_err(|_| {
-                self.error(
-                    node,
-                    "its weights less their zero point are beyond 8 bits with a sign, which a packed model's are; quantize weights symmetrically (as int8 with zero point 0)",
-                )
-            })?);
-        }
-        let scales: Vec<f32> = (0..outputs).map(|at| scales[at % per_group % scales.len()]).collect();
+        let inner: usize = lengths[channel_axis + 1..].iter().product();
+        let narrowed = narrowed(&weights, scales, |at| at / inner % per_group, per_group);
+        let Some((narrow, scales)) = narrowed else { return Ok(None) };
+        let scales: Vec<f32> = (0..outputs).map(|at| scales[at % per_group]).collect();
         let units: Vec<f64> = scales.iter().map(|&scale| f64::from(scale) * f64::from(input)).collect();
         let Some(bias) = self.bias(node, &units)? else { return Ok(None) };
         // The sum of magnitudes of each channel's weights bounds its sums, whatever the input.
         let mut magnitudes = vec![0i64; outputs];
-        let inner: usize = lengths[channel_axis + 1..].iter().product();
         for (at, &weight) in narrow.iter().enumerate() {
             let group = if repeats == 1 { 0 } else { at / (inner * per_group) / (lengths[0] / repeats) };
             magnitudes[group * per_group + at / inner % per_group] += i64::from(weight).abs();
@@ -249,4 +243,37 @@ mod tests {
         let wide = dilate(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0], &window);
         assert_eq!(wide, [1.0, 0.0, 2.0, 3.0, 0.0, 4.0, 5.0, 0.0, 6.0, 7.0, 0.0, 8.0]);
     }
+}
+
+/// How much coarser a channel's steps may become for its weights to fit 8 bits with a sign: by less than the error that
+/// rounding to 8 bits made before.
+const MOST_COARSE: f64 = 1.1;
+
+/// Weights less their zero points as 8 bits with a sign, and a scale for each of `channels`. Unsigned weights with a zero
+/// point that is not their middle reach beyond that: a channel with such is rounded anew to steps that are a little
+/// larger. `None` when they would have to be larger than [`MOST_COARSE`] allows.
+fn narrowed(
+    weights: &[i64],
+    scales: &[f32],
+    channel: impl Fn(usize) -> usize,
+    channels: usize,
+) -> Option<(Vec<i8>, Vec<f32>)> {
+    let mut largest = vec![0i64; channels];
+    for (at, &weight) in weights.iter().enumerate() {
+        let beyond = i8::try_from(weight).is_err();
+        let most = &mut largest[channel(at)];
+        *most = if beyond { weight.abs().max(*most) } else { *most };
+    }
+    // 1 for a channel that fits.
+    let steps: Vec<f64> =
+        largest.iter().map(|&most| if most == 0 { 1.0 } else { most as f64 / f64::from(i8::MAX) }).collect();
+    if steps.iter().any(|&step| step > MOST_COARSE) {
+        return None;
+    }
+    let narrow = weights.iter().enumerate().map(|(at, &weight)| {
+        let step = steps[channel(at)];
+        if step == 1.0 { weight as i8 } else { (weight as f64 / step).round_ties_even() as i8 }
+    });
+    let scales = (0..channels).map(|at| (f64::from(scales[at % scales.len()]) * steps[at]) as f32);
+    Some((narrow.collect(), scales.collect()))
 }
