@@ -9,7 +9,7 @@ use std::path::Path;
 
 use latent_exporter::graph::interpret::{self, Array, Real};
 use latent_exporter::graph::{Graph, Tensor};
-use latent_exporter::import::import;
+use latent_exporter::import::{OPSETS, import};
 use latent_exporter::onnx::{self, About, FloatType};
 use latent_exporter::pack::{FloatPrecision, pack};
 use latent_exporter::passes::optimize;
@@ -32,6 +32,7 @@ const OPERATORS: &[&str] = &[
     "Concat",
     "Constant",
     "Conv",
+    "ConvInteger",
     "ConvTranspose",
     "DepthToSpace",
     "DequantizeLinear",
@@ -47,9 +48,12 @@ const OPERATORS: &[&str] = &[
     "LeakyRelu",
     "LpNormalization",
     "MatMul",
+    "MatMulInteger",
     "MaxPool",
     "Mul",
     "Pad",
+    "QLinearConv",
+    "QLinearMatMul",
     "QuantizeLinear",
     "ReduceL2",
     "ReduceMean",
@@ -69,24 +73,14 @@ const OPERATORS: &[&str] = &[
 /// Tests that are not expected to pass, by a part of their names (`$` is the end), each with the reason.
 const EXCLUDED: &[(&[&str], &str)] = &[
     (
-        &[
-            "_add_int",
-            "_add_uint",
-            "_sub_int",
-            "_sub_uint",
-            "_mul_int",
-            "_mul_uint",
-            "_div_int",
-            "_div_uint",
-            "_clip_default_int8_m",
-            "_clip_default_int8_inbounds$",
-        ],
+        &["_add_int", "_add_uint", "_sub_int", "_sub_uint", "_mul_int", "_mul_uint", "_div_int", "_div_uint"],
         "arithmetic with integers: networks compute with floats, and quantized ones through QuantizeLinear",
     ),
     (
         &["pool_1d", "pool_3d", "convtranspose_1d", "convtranspose_3d"],
         "only two-dimensional images are supported",
     ),
+    (&["_matmulinteger"], "integer products of two activations are not supported"),
     (&["training"], "training mode"),
     (&["dropout_default_mask"], "the mask of Dropout is for training"),
     (&["with_argmax"], "the places of MaxPool's maxima are not supported"),
@@ -134,9 +128,17 @@ fn as_floats(integers: &TensorProto) -> (TensorProto, ValueInfoProto) {
     (floats, ValueInfoProto { name: integers.name.clone(), r#type: Some(kind), ..ValueInfoProto::default() })
 }
 
+/// The model of a test. Operators that are the same since opset 10 are tested in that one.
+fn read_model(folder: &Path) -> ModelProto {
+    let bytes = fs::read(folder.join("model.onnx")).unwrap();
+    let mut model = ModelProto::decode(bytes.as_slice()).unwrap();
+    model.opset_import.iter_mut().for_each(|import| import.version = import.version.max(*OPSETS.start()));
+    model
+}
+
 /// Runs one test with all inputs given as constants but those at the places `free`. Returns what is wrong.
 fn run_case(folder: &Path, free: &[usize]) -> Result<(), String> {
-    let mut model = ModelProto::decode(fs::read(folder.join("model.onnx")).unwrap().as_slice()).unwrap();
+    let mut model = read_model(folder);
     let proto = model.graph.as_mut().unwrap();
     let mut inputs = Vec::new();
     for index in 0..proto.input.len() {
@@ -196,7 +198,7 @@ fn written_means_the_same(model: &ModelProto, graph: &Graph, inputs: &[Tensor]) 
 
 /// Runs one test in the native engine, with the first input's first axis as the batch. Returns why it cannot be packed.
 fn run_packed(folder: &Path) -> Result<Result<(), String>, String> {
-    let mut model = ModelProto::decode(fs::read(folder.join("model.onnx")).unwrap().as_slice()).unwrap();
+    let mut model = read_model(folder);
     let proto = model.graph.as_mut().unwrap();
     let [first, others @ ..] = proto.input.as_mut_slice() else { return Err("it has no input".into()) };
     for (index, _) in others.iter().enumerate() {

@@ -171,27 +171,31 @@ impl Parts<'_> {
     fn integer_product(&mut self, operator: &str, dynamic: &HashSet<String>) {
         let a = match dynamic.contains(&self.input(0)) {
             true => self.input(0),
-            false => self.difference(0, 2, "a"),
+            false => {
+                let one = self.constant("one", 1.0);
+                let inputs = vec![self.input(0), one, self.input(2)];
+                self.add("DequantizeLinear", "a", inputs, vec![])
+            }
         };
-        let b = self.difference(1, 3, "b");
+        let b = self.weights();
         let attributes = self.attributes(&[]);
         self.finish(operator, vec![a, b], attributes);
     }
 
-    /// Integers less their zero point, as floats.
-    fn difference(&mut self, integers: usize, zero_point: usize, part: &str) -> String {
+    /// Integer weights less their zero point, as floats.
+    fn weights(&mut self) -> String {
         let to = || vec![int("to", DataType::Float as i64)];
-        let floats = self.add("Cast", &format!("{part}_floats"), vec![self.input(integers)], to());
-        if !self.has(zero_point) {
+        let floats = self.add("Cast", "b_floats", vec![self.input(1)], to());
+        if !self.has(3) {
             return floats;
         }
-        let mut zero = self.add("Cast", &format!("{part}_zero"), vec![self.input(zero_point)], to());
-        if self.node.op_type == "ConvInteger" && zero_point == 3 {
+        let mut zero = self.add("Cast", "b_zero", vec![self.input(3)], to());
+        if self.node.op_type == "ConvInteger" {
             // One for each output channel, the first axis of the weights.
             let shape = self.longs("zero_shape", &[-1, 1, 1, 1]);
             zero = self.add("Reshape", "zero_per_channel", vec![zero, shape], vec![]);
         }
-        self.add("Sub", part, vec![floats, zero], vec![])
+        self.add("Sub", "b", vec![floats, zero], vec![])
     }
 
     /// The floats of input `first`, whose scale and zero point follow it; they vary along `axis`.

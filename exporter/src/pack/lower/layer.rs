@@ -233,18 +233,6 @@ fn dilate<T: Copy + Default>(weights: &[T], window: &Window) -> Vec<T> {
     wide
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn dilated_kernels_have_zeros_between() {
-        let window = Window { kernel: [2, 2], stride: [1, 1], dilation: [1, 2], pads: [0; 4] };
-        let wide = dilate(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0], &window);
-        assert_eq!(wide, [1.0, 0.0, 2.0, 3.0, 0.0, 4.0, 5.0, 0.0, 6.0, 7.0, 0.0, 8.0]);
-    }
-}
-
 /// How much coarser a channel's steps may become for its weights to fit 8 bits with a sign: by less than the error that
 /// rounding to 8 bits made before.
 const MOST_COARSE: f64 = 1.1;
@@ -276,4 +264,16 @@ fn narrowed(
     });
     let scales = (0..channels).map(|at| (f64::from(scales[at % scales.len()]) * steps[at]) as f32);
     Some((narrow.collect(), scales.collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dilated_kernels_have_zeros_between() {
+        let window = Window { kernel: [2, 2], stride: [1, 1], dilation: [1, 2], pads: [0; 4] };
+        let wide = dilate(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0], &window);
+        assert_eq!(wide, [1.0, 0.0, 2.0, 3.0, 0.0, 4.0, 5.0, 0.0, 6.0, 7.0, 0.0, 8.0]);
+    }
 }
