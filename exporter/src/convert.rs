@@ -3,15 +3,14 @@
 use std::collections::HashMap;
 
 use half::f16;
-use latent_runtime::latent::Distribution;
 use latent_runtime::onnx::ModelMetadata;
-use latent_runtime::rng::Rng;
 
 use crate::graph::interpret::{self, Array, RunError};
-use crate::graph::{Dim, Graph, Node, ValueId};
+use crate::graph::{Graph, Node, ValueId};
 use crate::onnx::{FloatType, can_be_half};
 use crate::pack::Difference;
 use crate::passes;
+use crate::random_inputs::random_inputs;
 
 /// How transposed convolutions are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +66,7 @@ pub fn overflows(
 ) -> Result<Vec<Overflow>, RunError> {
     let limit = f16::MAX.to_f64();
     let mut largest: HashMap<ValueId, f64> = HashMap::new();
-    for inputs in calls(graph, metadata, examples, seed) {
+    for inputs in random_inputs(graph, metadata, examples, seed) {
         interpret::run_with(graph, inputs, |node, array: &mut Array<f64>| {
             let now = array.data.iter().fold(0.0f64, |most, value| most.max(value.abs()));
             let most = largest.entry(node.output).or_default();
@@ -106,7 +105,7 @@ pub fn difference(
 ) -> Result<Difference, RunError> {
     let (mut low, mut high, mut largest, mut squares, mut count) =
         (f64::INFINITY, f64::NEG_INFINITY, 0.0f64, 0.0, 0.0);
-    for inputs in calls(from, metadata, examples, seed) {
+    for inputs in random_inputs(from, metadata, examples, seed) {
         let expected = interpret::run(from, inputs.clone())?;
         let found = interpret::run_with(to, inputs, |node, array: &mut Array<f64>| {
             if floats == FloatType::F16 && can_be_half(to, node, float32) {
@@ -126,22 +125,4 @@ pub fn difference(
         }
     }
     Ok(Difference { examples, range: high - low, largest, rms: (squares / f64::max(count, 1.0)).sqrt() })
-}
-
-/// The inputs of the calls that put `examples` random inputs into a model; one with a fixed batch takes them one by one.
-fn calls(graph: &Graph, metadata: &ModelMetadata, examples: usize, seed: u64) -> Vec<Vec<Array<f64>>> {
-    let shapes: Vec<Vec<Dim>> = graph.inputs.iter().map(|&id| graph.shape(id)).collect();
-    let free = shapes.iter().any(|shape| shape.contains(&Dim::Batch));
-    let (calls, batch) = if free { (1, examples) } else { (examples, 1) };
-    let uniform = Distribution::Uniform { low: -1.0, high: 1.0 };
-    let mut rng = Rng::from_seed(seed);
-    let mut draw = |shape: &Vec<Dim>| {
-        let length = |dim: &Dim| if let Dim::Size(length) = dim { *length } else { batch };
-        let lengths: Vec<usize> = shape.iter().map(length).collect();
-        let distribution = metadata.distribution.filter(|_| shape.len() == 2).unwrap_or(uniform);
-        let mut values = vec![0.0; lengths.iter().product()];
-        distribution.fill(&mut rng, &mut values);
-        Array { shape: lengths, data: values.into_iter().map(f64::from).collect() }
-    };
-    (0..calls).map(|_| shapes.iter().map(&mut draw).collect()).collect()
 }

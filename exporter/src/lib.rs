@@ -12,6 +12,7 @@
 
 pub mod convert;
 pub mod export;
+pub mod finite;
 pub mod graph;
 pub mod import;
 pub mod metadata;
@@ -21,5 +22,6 @@ pub mod pack;
 pub mod passes;
 pub mod plan;
 pub mod quantize;
+mod random_inputs;
 pub mod run;
 pub mod task;

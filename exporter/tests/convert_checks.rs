@@ -174,3 +174,58 @@ fn overflow_of_half_precision_is_refused() {
         "{error}"
     );
 }
+
+/// Models that give no numbers, define a name twice, or ask for absurd memory are refused by both commands.
+#[test]
+fn models_of_no_use_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let scaled = |weight: f32| {
+        let nodes = vec![
+            node("MatMul", &["x", "w"], "large", vec![]),
+            node("MatMul", &["large", "w"], "larger", vec![]),
+            node("Sub", &["larger", "larger"], "y", vec![]),
+        ];
+        (nodes, vec![floats("w", &[4, 4], &[weight; 16])], 4)
+    };
+    let relu = |output: &str, input: &str| node("Relu", &[input], output, vec![]);
+    type Model = (Vec<NodeProto>, Vec<TensorProto>, i64);
+    let cases: Vec<(&str, Model, &[&str])> = vec![
+        ("infinite weights", scaled(f32::INFINITY), &["\"large\" (MatMul)", "\"w\" is inf at place 0"]),
+        ("overflow", scaled(1e30), &["every output is infinite", "\"larger\"", "overflow"]),
+        (
+            "two results",
+            (vec![relu("a", "x"), relu("a", "x"), relu("y", "a")], vec![], 4),
+            &["\"a\"", "twice"],
+        ),
+        ("an input again", (vec![relu("x", "x"), relu("y", "x")], vec![], 4), &["\"x\"", "twice"]),
+        (
+            "a constant again",
+            (vec![relu("a", "x"), relu("y", "a")], vec![floats("a", &[1], &[1.0])], 4),
+            &["\"a\"", "twice"],
+        ),
+        (
+            "a giant value",
+            (
+                vec![node("Expand", &["x", "to"], "y", vec![])],
+                vec![longs("to", &[1 << 20, 1 << 20, 1, 4])],
+                4,
+            ),
+            &["\"y\" (Expand)", "1048576", "elements that are supported"],
+        ),
+        (
+            "control characters",
+            (vec![node("Fo\u{1b}[2Jo", &["x"], "y", vec![])], vec![], 4),
+            &["the operator Fo\\u{1b}[2Jo is not supported"],
+        ),
+    ];
+    for (case, model, expected) in cases {
+        let (code, _, error) = convert(folder.path(), model, &["--precision", "fp32"]);
+        assert!(code == Some(1) && expected.iter().all(|part| error.contains(part)), "{case}: {error}");
+        let given = folder.path().join("given.onnx");
+        let out = folder.path().join("out.lat");
+        let output = exporter(["pack", given.to_str().unwrap(), "--out", out.to_str().unwrap()]);
+        let error = String::from_utf8(output.stderr).unwrap();
+        let refused = output.status.code() == Some(1) && !out.exists();
+        assert!(refused && expected.iter().all(|part| error.contains(part)), "{case}: {error}");
+    }
+}

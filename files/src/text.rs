@@ -62,9 +62,11 @@ pub fn table(align: &[Align], rows: &[Vec<String>]) -> String {
         let mut line = String::new();
         for ((cell, align), &width) in row.iter().zip(align).zip(&widths) {
             line.push_str("  ");
+            // Not by the formatter, whose widths end at 65 535: other people's names have any length.
+            let padding = std::iter::repeat_n(' ', width - cell.chars().count());
             match align {
-                Align::Left => line.push_str(&format!("{cell:<width$}")),
-                Align::Right => line.push_str(&format!("{cell:>width$}")),
+                Align::Left => line.extend(cell.chars().chain(padding)),
+                Align::Right => line.extend(padding.chain(cell.chars())),
             }
         }
         out.push_str(line.trim_end());
@@ -91,6 +93,10 @@ mod tests {
 
     #[test]
     fn columns_are_aligned_and_control_characters_escaped() {
+        let long = "x".repeat(70_000);
+        let table_of_long =
+            table(&[Align::Left, Align::Right], &[vec![long.clone(), "1".into()], vec!["y".into(), long]]);
+        assert!(table_of_long.lines().all(|line| line.len() == 2 + 70_000 + 2 + 70_000));
         let rows = vec![vec!["a".into(), "1".into()], vec!["long\u{1b}[2J".into(), "23".into()]];
         let expected = "  a               1\n  long\\u{1b}[2J  23\n";
         assert_eq!(table(&[Align::Left, Align::Right], &rows), expected);

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use latent_exporter::convert::{Form, difference, for_floats, for_quantization, overflows};
+use latent_exporter::finite::check_finite;
 use latent_exporter::graph::Graph;
 use latent_exporter::import::import;
 use latent_exporter::onnx::{About, FloatType, write_keeping};
@@ -128,6 +129,7 @@ pub(crate) fn run(args: ConvertArgs) -> anyhow::Result<()> {
     let about = About::of(&model);
     let graph = import(&model).with_context(context)?;
     graph.notes.iter().for_each(|note| eprintln!("note: {note}"));
+    check_finite(&graph, &about.metadata, COMPARED).with_context(context)?;
     let form = match args.form {
         FormName::Exported => Form::Exported,
         FormName::DepthToSpace => Form::DepthToSpace,

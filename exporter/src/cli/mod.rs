@@ -11,6 +11,7 @@ mod task;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use latent_files::text::printable;
 
 /// Turn a training run into ONNX files, and ONNX files into packed models.
 #[derive(Debug, Parser)]
@@ -43,7 +44,7 @@ pub(crate) fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", printable(&format!("{error:#}")));
             ExitCode::FAILURE
         }
     }

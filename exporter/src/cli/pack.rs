@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
+use latent_exporter::finite::check_finite;
 use latent_exporter::import::import;
 use latent_exporter::pack::{
     Difference, FloatPrecision, PackOptions, difference, difference_on, is_quantized, pack_graph,
@@ -88,6 +89,7 @@ pub(crate) fn run(args: PackArgs) -> anyhow::Result<()> {
     let metadata = ModelMetadata::from_model(&model);
     let graph = import(&model).with_context(context)?;
     graph.notes.iter().for_each(|note| eprintln!("note: {note}"));
+    check_finite(&graph, &metadata, COMPARED).with_context(context)?;
     let precision = precision(args.precision, is_quantized(&graph)).with_context(context)?;
     let mut optimized = graph.clone();
     optimize(&mut optimized);

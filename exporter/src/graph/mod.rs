@@ -122,6 +122,24 @@ pub struct Output {
     pub value: ValueId,
 }
 
+/// The most elements of a value, for one example: a file of a hundred bytes can ask for any number.
+pub const MAX_ELEMENTS: usize = 1 << 26;
+
+/// Whether a value of this shape has more than [`MAX_ELEMENTS`] for one example.
+pub fn is_too_large(shape: &[Dim]) -> bool {
+    let sizes = shape.iter().map(|dim| if let Dim::Size(length) = dim { *length } else { 1 });
+    let count = sizes.into_iter().try_fold(1usize, usize::checked_mul);
+    count.is_none_or(|count| count > MAX_ELEMENTS)
+}
+
+/// What is wrong with a value that [is too large](is_too_large).
+pub fn too_large(shape: &[Dim]) -> String {
+    format!(
+        "a value of shape {} has more than the {MAX_ELEMENTS} elements that are supported",
+        shape_text(shape)
+    )
+}
+
 /// A network.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Graph {
@@ -199,6 +217,9 @@ impl Graph {
         output: impl Into<String>,
     ) -> Result<ValueId, InferError> {
         let (element, shape) = self.infer(&op, &inputs)?;
+        if is_too_large(&shape) {
+            return Err(InferError(too_large(&shape)));
+        }
         let output = self.add_value(output, Content::Computed { element, shape });
         self.nodes.push(Node { name: name.into(), op, inputs, epilogue: Epilogue::default(), output });
         Ok(output)

@@ -14,16 +14,17 @@ mod operators;
 mod shape_values;
 mod tensors;
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
 use std::path::Path;
 
-use latent_runtime::onnx::proto::{GraphProto, ModelProto, OperatorSetIdProto, ValueInfoProto};
+use latent_runtime::onnx::proto::{GraphProto, ModelProto, NodeProto, OperatorSetIdProto, ValueInfoProto};
 use latent_runtime::onnx::{self, Dimension, ValueInfo};
 
 pub use error::ImportError;
 
-use crate::graph::{Dim, Element, Graph, Output, Tensor, ValueId};
+use crate::graph::{Dim, Element, Graph, Output, Tensor, ValueId, is_too_large, too_large};
 use node::{NodeContext, QuantizedBy};
 use shape_values::ShapeValue;
 
@@ -66,12 +67,32 @@ pub fn import(model: &ModelProto) -> Result<Graph, ImportError> {
                 .into(),
         );
     }
+    defined_once(proto, &nodes)?;
     for (index, node) in nodes.iter().enumerate() {
         operators::import(&mut NodeContext::new(&mut importer, index, node))?;
     }
     importer.outputs(proto)?;
     importer.graph.remove_unread();
     Ok(importer.graph)
+}
+
+/// Checks that no name stands for two values.
+fn defined_once(proto: &GraphProto, nodes: &[Cow<'_, NodeProto>]) -> Result<(), ImportError> {
+    let constants: HashSet<&str> = proto.initializer.iter().map(|tensor| tensor.name.as_str()).collect();
+    let inputs = proto.input.iter().map(|input| input.name.as_str());
+    let inputs = inputs.filter(|name| !constants.contains(name)).map(|name| ("an input of the model", name));
+    let initializers = proto.initializer.iter().map(|tensor| ("a constant", tensor.name.as_str()));
+    let results = nodes
+        .iter()
+        .flat_map(|node| node.output.iter().map(|output| ("the result of a node", output.as_str())));
+    let mut seen = HashMap::new();
+    for (what, name) in inputs.chain(initializers).chain(results).filter(|(_, name)| !name.is_empty()) {
+        if let Some(before) = seen.insert(name, what) {
+            let what = format!("it is defined twice: {before}, and {what}");
+            return Err(ImportError::Tensor { tensor: name.into(), what });
+        }
+    }
+    Ok(())
 }
 
 /// The version of ONNX's own operators.
@@ -166,5 +187,9 @@ fn port(role: &'static str, proto: &ValueInfoProto) -> Result<(Element, Vec<Dim>
             "axis {axis} has no fixed length ({other}); only the first axis, the batch, may be free: export the model again with a fixed image size"
         ))),
     });
-    Ok((element, dims.collect::<Result<_, _>>()?))
+    let dims: Vec<Dim> = dims.collect::<Result<_, _>>()?;
+    if is_too_large(&dims) {
+        return Err(error(too_large(&dims)));
+    }
+    Ok((element, dims))
 }

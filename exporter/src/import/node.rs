@@ -145,6 +145,23 @@ impl<'a, 'b> NodeContext<'a, 'b> {
         }
     }
 
+    /// Checks that input `index`, a layer's weights or bias, holds numbers, as far as it is a constant.
+    pub(super) fn check_finite(&mut self, index: usize) -> Result<(), ImportError> {
+        if !self.has(index) {
+            return Ok(());
+        }
+        let id = self.input(index)?;
+        let floats = self.constant_of(id).and_then(Tensor::floats).unwrap_or_default();
+        match floats.iter().position(|value| !value.is_finite()) {
+            Some(at) => {
+                let what =
+                    format!("its input \"{}\" is {} at place {at}", self.proto.input[index], floats[at]);
+                Err(self.error(format!("{what}; weights must be finite")))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Input `index` as one float.
     pub(super) fn scalar(&mut self, index: usize, what: &str) -> Result<f32, ImportError> {
         let tensor = self.constant(index, what)?;

@@ -101,6 +101,7 @@ fn groups(node: &mut NodeContext) -> Result<usize> {
 
 pub(super) fn conv(node: &mut NodeContext) -> Result {
     node.check_counts(3)?;
+    (1..3).try_for_each(|index| node.check_finite(index))?;
     let kernel = size(node, 1)?;
     let conv = Convolution { window: window(node, Some(kernel))?, groups: groups(node)? };
     let inputs = node.inputs(3)?;
@@ -109,6 +110,7 @@ pub(super) fn conv(node: &mut NodeContext) -> Result {
 
 pub(super) fn conv_transpose(node: &mut NodeContext) -> Result {
     node.check_counts(3)?;
+    (1..3).try_for_each(|index| node.check_finite(index))?;
     let kernel = match pair(node, "kernel_shape")? {
         Some(kernel) => kernel,
         None => size(node, 1)?,
