@@ -15,9 +15,10 @@ use latent_runtime::onnx;
 use latent_runtime::onnx::proto::ModelProto;
 use latent_runtime::onnx::proto::tensor_proto::DataType;
 use latent_runtime::rng::Rng;
+use latent_test_support::python;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use support::{exporter, python, run_python, write_run};
+use support::{exporter, run_python, write_run};
 
 fn text(path: &Path) -> &str {
     path.to_str().unwrap()
@@ -168,7 +169,7 @@ fn every_precision_and_form_is_written() {
             );
             assert!(fs::read(&out).unwrap() == bytes, "{case}: other bytes the second time");
         }
-        if let Some(python) = python("converted models in ONNX Runtime") {
+        if let Some(python) = python() {
             let args: Vec<&OsStr> = for_others.iter().map(OsString::as_os_str).collect();
             eprint!("{}", run_python(&python, "check_converted.py", &args));
             for file in for_others.iter().map(Path::new).filter(|file| file.with_extension("lat").exists()) {

@@ -11,7 +11,8 @@ use latent_runtime::AlignedBytes;
 use latent_runtime::format::Model;
 use latent_runtime::onnx::decode;
 use latent_runtime::rng::Rng;
-use support::{python, run_python};
+use latent_test_support::python;
+use support::run_python;
 
 /// Packs the bytes of a model, if they are one; what is packed must be valid.
 fn packs(bytes: &[u8]) -> bool {
@@ -30,7 +31,7 @@ fn packs(bytes: &[u8]) -> bool {
 
 #[test]
 fn damaged_models_are_errors() {
-    let Some(python) = python("damaged_models_are_errors") else { return };
+    let Some(python) = python() else { return };
     let folder = tempfile::tempdir().unwrap();
     run_python(&python, "small_models.py", &[OsStr::new(folder.path())]);
     let mut rng = Rng::from_seed(7);

@@ -9,8 +9,9 @@ use std::path::Path;
 use std::process::Command;
 
 use latent_runtime::onnx::proto::ModelProto;
+use latent_test_support::python;
 use prost::Message;
-use support::{checkpoint, exporter, python, run_python, write_run};
+use support::{checkpoint, exporter, run_python, write_run};
 
 fn export(run: &Path, out: &Path, extra: &[&str]) -> std::process::Output {
     let mut args: Vec<&OsStr> = vec!["export".as_ref(), run.as_os_str(), "--out".as_ref(), out.as_os_str()];
@@ -33,7 +34,7 @@ fn operators(model: &ModelProto) -> Vec<&str> {
 /// All three generators and both discriminators (LSGAN's networks are the vanilla ones), folded and not.
 #[test]
 fn models_agree_with_pytorch() {
-    let Some(python) = python("models_agree_with_pytorch") else { return };
+    let Some(python) = python() else { return };
     let folder = tempfile::tempdir().unwrap();
     let mut args: Vec<OsString> = Vec::new();
     for (command, net) in [("vanilla", "vanilla"), ("lsgan", "vanilla"), ("dcgan", "dcgan")] {

@@ -14,8 +14,9 @@ use latent_runtime::backend::Backend;
 use latent_runtime::native::{NativeBackend, NativeOptions};
 use latent_runtime::onnx;
 use latent_runtime::onnx::proto::ModelProto;
+use latent_test_support::python;
 use prost::Message;
-use support::{exporter, python, read_tensor, run_python, tensor_file};
+use support::{exporter, read_tensor, run_python, tensor_file};
 
 /// The greatest difference over the expected range.
 fn difference(found: &[f64], expected: &Tensor) -> f64 {
@@ -65,7 +66,7 @@ fn check(folder: &Path) -> Result<(), String> {
 
 #[test]
 fn foreign_forms_are_taken_in() {
-    let Some(python) = python("foreign_forms_are_taken_in") else { return };
+    let Some(python) = python() else { return };
     let folder = tempfile::tempdir().unwrap();
     run_python(&python, "foreign_forms.py", &[folder.path().as_os_str()]);
     let folders = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());

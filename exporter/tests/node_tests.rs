@@ -20,8 +20,9 @@ use latent_runtime::onnx::proto::tensor_shape_proto::{Dimension, dimension};
 use latent_runtime::onnx::proto::{
     ModelProto, TensorProto, TensorShapeProto, TypeProto, ValueInfoProto, type_proto,
 };
+use latent_test_support::python;
 use prost::Message;
-use support::{python, read_tensor as read, run_python, tensor_file as tensor};
+use support::{read_tensor as read, run_python, tensor_file as tensor};
 
 /// The operators whose tests are run: all that the importer knows and that ONNX tests one by one.
 const OPERATORS: &[&str] = &[
@@ -252,7 +253,7 @@ fn check_values(name: &str, found: impl Iterator<Item = f64>, expected: &Tensor)
 
 #[test]
 fn onnx_node_tests() {
-    let Some(python) = python("onnx_node_tests") else { return };
+    let Some(python) = python() else { return };
     let folder = tempfile::tempdir().unwrap();
     let mut args = vec![folder.path().as_os_str().to_owned()];
     args.extend(OPERATORS.iter().map(OsString::from));

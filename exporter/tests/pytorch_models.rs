@@ -14,8 +14,9 @@ use latent_exporter::passes::optimize;
 use latent_runtime::backend::Backend;
 use latent_runtime::native::{NativeBackend, NativeOptions};
 use latent_runtime::onnx::ModelMetadata;
+use latent_test_support::python;
 use prost::Message;
-use support::{python, read_tensor, run_python, tensor_file};
+use support::{read_tensor, run_python, tensor_file};
 
 /// The operators that are left of each model when it is optimized, whatever exporter and opset wrote it.
 #[rustfmt::skip] // One line an architecture.
@@ -125,7 +126,7 @@ fn check(folder: &Path, left: &[&str]) -> Result<(), String> {
 
 #[test]
 fn pytorch_models_are_taken_in() {
-    let Some(python) = python("pytorch_models_are_taken_in") else { return };
+    let Some(python) = python() else { return };
     let folder = tempfile::tempdir().unwrap();
     eprint!("{}", run_python(&python, "export_models.py", &[folder.path().as_os_str()]));
     let mut names: Vec<String> = fs::read_dir(folder.path())

@@ -15,7 +15,8 @@ use latent_runtime::backend::Backend;
 use latent_runtime::format::{Model, Precision};
 use latent_runtime::native::{NativeBackend, NativeOptions};
 use latent_runtime::onnx;
-use support::{exporter, python, read_tensor, run_python, tensor_file};
+use latent_test_support::python;
+use support::{exporter, read_tensor, run_python, tensor_file};
 
 /// The operators of each packed model and, where they have some, the type of their weights, by the beginning of its
 /// name; the first that fits.
@@ -120,7 +121,7 @@ fn check(folder: &Path, operators: &str) -> Result<(), String> {
 
 #[test]
 fn quantized_models_are_packed() {
-    let Some(python) = python("quantized_models_are_packed") else { return };
+    let Some(python) = python() else { return };
     let folder = tempfile::tempdir().unwrap();
     run_python(&python, "quantized_models.py", &[folder.path().as_os_str()]);
     let mut names: Vec<String> = fs::read_dir(folder.path())
@@ -151,7 +152,7 @@ fn quantized_models_are_packed() {
 
 #[test]
 fn the_program_packs_a_quantized_model_as_it_is() {
-    let Some(python) = python("the_program_packs_a_quantized_model_as_it_is") else { return };
+    let Some(python) = python() else { return };
     let folder = tempfile::tempdir().unwrap();
     run_python(
         &python,
@@ -190,7 +191,7 @@ fn the_program_packs_a_quantized_model_as_it_is() {
 /// Dynamic quantization: the packed model computes with the floats that ONNX Runtime rounds to a range found at run time.
 #[test]
 fn dynamically_quantized_models_are_packed() {
-    let Some(python) = python("dynamically_quantized_models_are_packed") else { return };
+    let Some(python) = python() else { return };
     let folder = tempfile::tempdir().unwrap();
     run_python(&python, "quantized_models.py", &[folder.path().as_os_str(), "dynamic".as_ref()]);
     let mut count = 0;

@@ -1,13 +1,10 @@
 //! What the end-to-end tests share: the real programs, their output, and where things are.
 
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 
-/// The workspace's root folder.
-pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_path_buf).unwrap_or_default()
-}
+pub use latent_test_support::{data, python, root};
 
 /// One of the project's programs, as built in the profile of the running test.
 ///
@@ -62,26 +59,4 @@ fn printed(output: &Output) -> String {
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     )
-}
-
-/// The Python of the set-up, with PyTorch, onnx and ONNX Runtime; says so when it is not there.
-pub fn python() -> Option<PathBuf> {
-    let python = root().join(".latent/venv/bin/python");
-    if python.exists() {
-        return Some(python);
-    }
-    eprintln!("skipped: {} is not there; `cargo xtask setup` makes it", python.display());
-    None
-}
-
-/// A folder of real data (`mnist`, `cifar10`), from `LATENT_TEST_DATA` or beside the workspace; says so when it is not there.
-pub fn data(name: &str) -> Option<PathBuf> {
-    let folder =
-        std::env::var_os("LATENT_TEST_DATA").map_or_else(|| root().join("../shared/data"), PathBuf::from);
-    let folder = folder.join(name);
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    eprintln!("skipped: there is no {}; set LATENT_TEST_DATA to a folder that has {name}", folder.display());
-    None
 }

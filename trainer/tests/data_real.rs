@@ -1,20 +1,9 @@
 //! The loaders on real data, where it is at hand: env `LATENT_TEST_DATA`, else `../shared/data` beside the workspace.
 
-use std::path::{Path, PathBuf};
-
+use latent_test_support::data;
 use latent_trainer::data::stats::stats;
 use latent_trainer::data::{DataSpec, Dataset, LoadOptions, Split, idx};
 use sha2::{Digest, Sha256};
-
-fn real_data() -> Option<PathBuf> {
-    let folder = std::env::var_os("LATENT_TEST_DATA")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"), PathBuf::from);
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    eprintln!("skipped: there is no real data in {}", folder.display());
-    None
-}
 
 fn load(spec: &str, split: Split) -> Dataset {
     spec.parse::<DataSpec>()
@@ -31,8 +20,7 @@ fn sha256(parts: &[&[u8]]) -> String {
 
 #[test]
 fn mnist() {
-    let Some(folder) = real_data() else { return };
-    let folder = folder.join("mnist");
+    let Some(folder) = data("mnist") else { return };
     // The header and the body together are the decompressed file, whose SHA-256 is known (REFERENCE.md, section 3).
     let header = |values: &[u32]| values.iter().flat_map(|v| v.to_be_bytes()).collect::<Vec<u8>>();
     for (split, count, images_hash, labels_hash) in [
@@ -49,10 +37,10 @@ fn mnist() {
             "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
         ),
     ] {
-        let data = load(&format!("mnist:{}", folder.display()), split);
-        assert_eq!((data.len(), data.channels, data.height, data.width), (count as usize, 1, 28, 28));
-        assert_eq!(sha256(&[&header(&[2051, count, 28, 28]), &data.pixels]), images_hash);
-        let labels: Vec<u8> = data.labels.iter().map(|&l| l as u8).collect();
+        let images = load(&format!("mnist:{}", folder.display()), split);
+        assert_eq!((images.len(), images.channels, images.height, images.width), (count as usize, 1, 28, 28));
+        assert_eq!(sha256(&[&header(&[2051, count, 28, 28]), &images.pixels]), images_hash);
+        let labels: Vec<u8> = images.labels.iter().map(|&l| l as u8).collect();
         assert_eq!(sha256(&[&header(&[2049, count]), &labels]), labels_hash);
     }
     // The first training images are a 5, a 0, a 4.
@@ -62,8 +50,8 @@ fn mnist() {
 
 #[test]
 fn cifar10_binary() {
-    let Some(folder) = real_data() else { return };
-    let spec = format!("cifar10:{}", folder.join("cifar10").display());
+    let Some(folder) = data("cifar10") else { return };
+    let spec = format!("cifar10:{}", folder.display());
     let train = load(&spec, Split::Train);
     assert_eq!((train.len(), train.channels, train.height, train.width), (5170, 3, 32, 32));
     assert_eq!(train.class_names[0], "airplane");
@@ -77,8 +65,8 @@ fn cifar10_binary() {
 
 #[test]
 fn cifar10_as_pictures() {
-    let Some(folder) = real_data() else { return };
-    let spec = format!("folder:{}", folder.join("cifar10/cifar10-images.tar.gz").display());
+    let Some(folder) = data("cifar10") else { return };
+    let spec = format!("folder:{}", folder.join("cifar10-images.tar.gz").display());
     let test = load(&spec, Split::Test);
     assert_eq!((test.len(), test.channels, test.height, test.width), (10_000, 3, 32, 32));
     let figures = stats(&test);

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use latent_runtime::latent::Distribution;
 use latent_runtime::rng::Rng;
+use latent_test_support::python;
 use latent_trainer::checkpoint::{self, Tensors};
 use latent_trainer::gan::architecture::{ImageShape, NetKind};
 use latent_trainer::gan::batches::Batches;
@@ -17,7 +18,6 @@ use latent_trainer::gan::options::{Amp, DistributionKind, Hyperparameters};
 use latent_trainer::gan::players::Players;
 use latent_trainer::nn::{Named, Pass};
 use latent_trainer::optim::{Adam, AdamOptions};
-use support::python;
 use tch::{Device, Kind, Tensor};
 
 const MNIST: ImageShape = ImageShape { channels: 1, height: 28, width: 28 };

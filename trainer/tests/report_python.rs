@@ -1,24 +1,21 @@
 //! What is written, read by the programs it is written for.
 //!
-//! Needs the Python of `cargo xtask setup` (or `LATENT_PYTHON`); the part with TensorBoard also its package, which the set-up
-//! does not bring. What cannot be run is said on stderr.
-
-mod support;
+//! Needs the Python of `cargo xtask setup` (or `LATENT_PYTHON`).
 
 use std::path::Path;
 use std::process::Command;
 
+use latent_test_support::{Missing, python, skipped};
 use latent_trainer::report::grid;
 use latent_trainer::report::metrics::MetricsLog;
 use latent_trainer::report::tensorboard::EventWriter;
-use support::python;
 
 /// Runs a script, and gives its output, or `None` if it says with exit code 77 that something is missing.
 fn run(script: &str, argument: &Path) -> Option<String> {
     let output = Command::new(python()?).arg("-c").arg(script).arg(argument).output().expect("Python runs");
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     if output.status.code() == Some(77) {
-        eprintln!("skipped: {}", out.trim());
+        skipped(Missing::Python, out.trim());
         return None;
     }
     assert!(output.status.success(), "{err}");

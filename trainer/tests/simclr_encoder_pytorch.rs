@@ -6,6 +6,7 @@ mod support;
 use std::path::Path;
 
 use latent_runtime::rng::Rng;
+use latent_test_support::python;
 use latent_trainer::checkpoint::{self, Tensors};
 use latent_trainer::gan::options::Amp;
 use latent_trainer::nn::{Named, Pass};
@@ -13,7 +14,6 @@ use latent_trainer::simclr::augment::AugmentSettings;
 use latent_trainer::simclr::encoder::{Encoder, EncoderKind, Projection};
 use latent_trainer::simclr::learner::Learner;
 use latent_trainer::simclr::options::{Hyperparameters, OptimizerKind, Preset};
-use support::python;
 use tch::{Device, Tensor};
 
 /// Runs the script once for all these tasks (importing PyTorch takes seconds).

@@ -6,6 +6,7 @@ mod support;
 use std::path::Path;
 
 use latent_runtime::rng::Rng;
+use latent_test_support::python;
 use latent_trainer::checkpoint::{self, Tensors};
 use latent_trainer::data::{DataSpec, Dataset, LoadOptions, Split};
 use latent_trainer::simclr::augment::{
@@ -14,7 +15,6 @@ use latent_trainer::simclr::augment::{
 };
 use latent_trainer::simclr::loss::{nt_xent, nt_xent_naive};
 use serde_json::json;
-use support::python;
 use tch::{Device, Kind, Tensor};
 
 /// Runs the script for one task on a file of tensors.

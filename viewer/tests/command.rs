@@ -11,6 +11,7 @@ use latent_runtime::onnx::proto::{
     TensorProto, TensorShapeProto, TypeProto, ValueInfoProto, type_proto,
 };
 use latent_runtime::ort::{Library, find_library};
+use latent_test_support::{Missing, skip};
 use prost::Message;
 
 /// image = tanh(z W), 4 latent values, a gray image of 2 by 3.
@@ -90,8 +91,7 @@ fn stderr(output: &Output) -> String {
 #[test]
 fn a_walk_is_recorded_without_a_display_and_the_same_seed_gives_the_same_bytes() {
     if library().is_none() {
-        eprintln!("skipped: ONNX Runtime is not here (`cargo xtask setup` installs it)");
-        return;
+        skip!(Missing::OnnxRuntime, "ONNX Runtime is not here (`cargo xtask setup` installs it)");
     }
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();

@@ -13,6 +13,7 @@ use latent_runtime::format::{
 };
 use latent_runtime::latent::Distribution;
 use latent_runtime::pixels::ValueRange;
+use latent_test_support::{Missing, skipped};
 use latent_viewer::app::{Action, App, Mode};
 use latent_viewer::draw::Fonts;
 use latent_viewer::model::{Catalog, GeneratorFile};
@@ -55,9 +56,8 @@ impl Display {
     fn start() -> Option<Self> {
         for (program, argument) in [("Xvfb", "-help"), ("xdotool", "--version")] {
             if !answers(program, argument) {
-                eprintln!(
-                    "skipped: {program} is not here (Debian: apt-get install xvfb xdotool libxcursor1)"
-                );
+                let why = format!("{program} is not here (Debian: apt-get install xvfb xdotool libxcursor1)");
+                skipped(Missing::Display, why);
                 return None;
             }
         }

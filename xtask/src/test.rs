@@ -1,5 +1,6 @@
 //! `cargo xtask test`: every check and every test, on a fresh machine too.
 
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -18,6 +19,15 @@ pub(crate) struct TestArgs {
 
 /// Feature sets of the runtime that users build besides "everything".
 const RUNTIME_FEATURES: [&str; 3] = ["", "alloc", "std"];
+
+/// What a machine may lack without making the run incomplete, and why; everything else that is skipped is a failure under
+/// `LATENT_REQUIRE_ALL=1`.
+const MAY_BE_MISSING: [(&str, &str); 4] = [
+    ("gpu", "an NVIDIA GPU, which few machines for tests have"),
+    ("network", "a network beyond the package registries"),
+    ("data", "the data sets, which are not part of the project"),
+    ("miri", "Miri, which only rustup's server has"),
+];
 
 /// Runs everything and fails at the end if anything failed.
 pub(crate) fn run(args: &TestArgs) -> Result<()> {
@@ -54,10 +64,10 @@ pub(crate) fn run(args: &TestArgs) -> Result<()> {
                     .env("RUSTDOCFLAGS", "-D warnings"),
             )
         });
-        steps.optional("bare metal", bare_metal::check);
-        steps.optional("address sanitizer", sanitize::address_sanitizer);
-        steps.optional("Miri", sanitize::miri);
-        steps.optional("64-bit Arm", arm::test);
+        steps.optional("bare metal", "bare-metal", bare_metal::check);
+        steps.optional("address sanitizer", "sanitizer", sanitize::address_sanitizer);
+        steps.optional("Miri", "miri", sanitize::miri);
+        steps.optional("64-bit Arm", "arm", arm::test);
     }
     window_tools();
     // The end-to-end tests start the real programs.
@@ -65,18 +75,42 @@ pub(crate) fn run(args: &TestArgs) -> Result<()> {
         shell::run(shell::cargo().args(["build", "--workspace", "--all-features", "--bins"]))
     });
     let mut counts = Counts::default();
+    let log = crate::root().join("target/skipped.log");
+    let _ = fs::remove_file(&log);
     steps.step("tests", || {
-        cargo_test(
-            shell::cargo().args(["test", "--workspace", "--all-features", "--no-fail-fast"]),
-            &mut counts,
-        )
+        let mut command = shell::cargo();
+        command
+            .args(["test", "--workspace", "--all-features", "--no-fail-fast"])
+            .env("LATENT_SKIP_LOG", &log);
+        cargo_test(&mut command, &mut counts)
     });
+    let left_out = skips(&fs::read_to_string(&log).unwrap_or_default());
+    // A test that ended early has passed, as its harness sees it.
+    counts.passed = counts.passed.saturating_sub(tests_among(&left_out));
+    counts.skipped += tests_among(&left_out);
+    counts.skipped += steps.skipped.len() as u64;
+    steps.skipped.extend(left_out);
+    if std::env::var_os("LATENT_REQUIRE_ALL").is_some_and(|value| value == "1") {
+        let required = steps.skipped.iter().filter(|skip| !skip.may_be_missing());
+        let required: Vec<&str> = required.map(|skip| skip.what.as_str()).collect();
+        let result = match required.is_empty() {
+            true => Ok(()),
+            false => bail!("LATENT_REQUIRE_ALL is set, and these were skipped: {}", required.join(", ")),
+        };
+        steps.step("nothing left out", || result);
+    }
 
     eprintln!();
     for (name, seconds, failure) in &steps.done {
         eprintln!("{:>7.1} s  {}  {name}", seconds, if failure.is_some() { "FAILED" } else { "ok    " });
     }
     eprintln!("{:>7.1} s  in all", start.elapsed().as_secs_f64());
+    if !steps.skipped.is_empty() {
+        eprintln!("\nskipped:");
+        steps.skipped.iter().for_each(|skip| eprintln!("  {} ({}): {}", skip.what, skip.missing, skip.why));
+        eprintln!("what may be missing:");
+        MAY_BE_MISSING.iter().for_each(|(word, why)| eprintln!("  {word}: {why}"));
+    }
     println!("{} passed, {} failed, {} skipped", counts.passed, counts.failed, counts.skipped);
     let failures: Vec<String> = steps
         .done
@@ -102,6 +136,8 @@ fn window_tools() {
 #[derive(Default)]
 struct Steps {
     done: Vec<(String, f64, Option<anyhow::Error>)>,
+    /// What could not run here.
+    skipped: Vec<Skip>,
 }
 
 impl Steps {
@@ -117,14 +153,55 @@ impl Steps {
     }
 
     /// Runs a step that cannot be run on every machine; it says why, if so.
-    fn optional(&mut self, name: &str, work: impl FnOnce() -> Result<Option<String>>) {
+    fn optional(&mut self, name: &str, missing: &str, work: impl FnOnce() -> Result<Option<String>>) {
+        let mut why = None;
         self.step(name, || {
-            if let Some(why) = work()? {
-                eprintln!("skipped: {why}");
-            }
+            why = work()?;
             Ok(())
         });
+        if let Some(why) = why {
+            eprintln!("skipped: {why}");
+            self.skipped.push(Skip { what: name.to_owned(), missing: missing.to_owned(), why });
+        }
     }
+}
+
+/// What was not run: a step or a test, the word for what it lacks, and a sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Skip {
+    what: String,
+    missing: String,
+    why: String,
+}
+
+impl Skip {
+    fn may_be_missing(&self) -> bool {
+        MAY_BE_MISSING.iter().any(|(word, _)| *word == self.missing)
+    }
+}
+
+/// What tests wrote to the file that `LATENT_SKIP_LOG` names (`latent_test_support::skipped`), each test once for each reason.
+fn skips(log: &str) -> Vec<Skip> {
+    let mut skips: Vec<Skip> = Vec::new();
+    for line in log.lines() {
+        let mut parts = line.splitn(3, '\t').map(str::to_owned);
+        let (Some(what), Some(missing), Some(why)) = (parts.next(), parts.next(), parts.next()) else {
+            continue;
+        };
+        let skip = Skip { what, missing, why };
+        if !skips.contains(&skip) {
+            skips.push(skip);
+        }
+    }
+    skips.sort_by(|a, b| a.what.cmp(&b.what));
+    skips
+}
+
+/// How many tests these are.
+fn tests_among(skips: &[Skip]) -> u64 {
+    let mut names: Vec<&str> = skips.iter().map(|skip| skip.what.as_str()).collect();
+    names.dedup();
+    names.len() as u64
 }
 
 /// A user of the library, the exporter or the viewer must not need libtorch.
@@ -192,5 +269,20 @@ mod tests {
             counts.add(line);
         }
         assert_eq!((counts.passed, counts.failed, counts.skipped), (12, 3, 1));
+    }
+
+    #[test]
+    fn skipped_tests_are_told_apart() {
+        let log = "window::b\tdisplay\tXvfb is not here\nexport::a\tpython\tno venv\n\
+                   window::b\tdisplay\tXvfb is not here\nwindow::b\tgpu\tnone\nnonsense\n";
+        let skips = skips(log);
+        assert_eq!(tests_among(&skips), 2);
+        let found: Vec<_> =
+            skips.iter().map(|skip| (&*skip.what, &*skip.missing, skip.may_be_missing())).collect();
+        assert_eq!(
+            found,
+            [("export::a", "python", false), ("window::b", "display", false), ("window::b", "gpu", true)]
+        );
+        assert_eq!(skips[0].why, "no venv");
     }
 }

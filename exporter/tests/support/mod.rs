@@ -160,17 +160,6 @@ pub(crate) fn exporter<A: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item =
     Command::new(env!("CARGO_BIN_EXE_exporter")).args(args).output().unwrap()
 }
 
-/// The Python that `cargo xtask setup` installs, with PyTorch, ONNX and ONNX Runtime. Without it a test has nothing
-/// to compare with, says so, and passes.
-pub(crate) fn python(test: &str) -> Option<PathBuf> {
-    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.latent/venv/bin/python");
-    if python.exists() {
-        return Some(python);
-    }
-    eprintln!("skipped: {test}: no {}; run `cargo xtask setup`", python.display());
-    None
-}
-
 /// Runs a script of this folder; panics with what it printed when it fails.
 pub(crate) fn run_python(python: &Path, script: &str, args: &[&std::ffi::OsStr]) -> String {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python").join(script);

@@ -12,6 +12,7 @@ use latent_runtime::onnx::proto::ModelProto;
 use latent_runtime::open::{BackendKind, ModelFormat};
 use latent_runtime::ort::find_library;
 use latent_runtime::rng::Rng;
+use latent_test_support::{Missing, skip};
 use support::{has_onnx_runtime, models, reference, save};
 use tempfile::TempDir;
 
@@ -454,8 +455,7 @@ fn a_library_that_is_too_old_is_explained() {
     let mut compiler = Command::new("cc");
     compiler.args(["-shared", "-fPIC", "-o", "old.so", "old.c"]).current_dir(folder.path());
     if !compiler.status().is_ok_and(|status| status.success()) {
-        eprintln!("skipped: there is no C compiler to make a library with");
-        return;
+        skip!(Missing::Compiler, "there is no C compiler to make a library with");
     }
     let arguments = ["run", "vanilla.onnx", "--out", "x.png"];
     let outcome = runtime_with(folder.path(), &arguments, &[("ORT_DYLIB_PATH", "./old.so")]);

@@ -17,15 +17,15 @@ pub fn save(model: &ModelProto, folder: &Path, name: &str) -> PathBuf {
     path
 }
 
-/// Whether ONNX Runtime's library is there; says so on stderr if a test has to be skipped.
+/// Whether ONNX Runtime's library is there; if not, the running test is skipped, or the part of it that needs it.
 pub fn has_onnx_runtime() -> bool {
     use latent_runtime::ort::{Library, find_library};
     match find_library() {
         Library::System(name) => {
-            eprintln!(
-                "skipped: ONNX Runtime's library ({}) is not installed; see `cargo xtask setup`",
-                name.display()
-            );
+            let name = name.display();
+            let why =
+                format_args!("ONNX Runtime's library ({name}) is not installed; see `cargo xtask setup`");
+            latent_test_support::skipped(latent_test_support::Missing::OnnxRuntime, why);
             false
         }
         _ => true,

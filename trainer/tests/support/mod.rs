@@ -1,19 +1,8 @@
 //! The Python of `cargo xtask setup`, against whose PyTorch the tests hold ours.
 
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
-
-/// Python, or `LATENT_PYTHON` instead; if it is not there, says that the test is skipped.
-pub(crate) fn python() -> Option<PathBuf> {
-    let set_up = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.latent/venv/bin/python");
-    let python = std::env::var_os("LATENT_PYTHON").map_or(set_up, PathBuf::from);
-    if python.is_file() {
-        return Some(python);
-    }
-    eprintln!("skipped: {} is not there; `cargo xtask setup` makes it", python.display());
-    None
-}
 
 /// Runs a script of this folder's parent, which fails if something is not as it should be.
 #[allow(dead_code, reason = "not every test has a script")]
