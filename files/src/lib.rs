@@ -6,6 +6,8 @@
 //! | [`npy`] | arrays in NumPy's format |
 //! | [`text`] | text for people: sizes, grouped digits, aligned columns |
 
+#![warn(missing_docs)]
+
 pub mod atomic;
 pub mod npy;
 pub mod text;

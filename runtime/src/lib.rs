@@ -37,6 +37,7 @@
 //! ```
 #![no_std]
 #![deny(unsafe_code)]
+#![warn(missing_docs)]
 
 #[cfg(feature = "alloc")]
 extern crate alloc;

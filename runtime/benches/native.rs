@@ -1,6 +1,6 @@
 //! Times the CS231n generators, a ResNet-18 encoder and a small one in every precision, with random weights: only the architectures count.
 //!
-//! `cargo run --release -p latent-runtime --features std --example bench_native -- [seconds] [ops] [MODEL or PRECISION...]`
+//! `cargo bench -p latent-runtime --features std --bench native -- [seconds] [ops] [MODEL or PRECISION...]`
 //! prints, for one and two threads, the least and the median time of a run at batch 1, and the rate at which weights
 //! stream by; `ops` adds each operator's share. `ISA=scalar` (or another name) chooses the instruction set.
 
@@ -186,7 +186,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
             for threads in [1, 2] {
                 let options = NativeOptions { threads, instruction_set: std::env::var("ISA").ok() };
-                let path = std::env::temp_dir().join(format!("bench_native.{}.lat", std::process::id()));
+                let path = std::env::temp_dir().join(format!("bench.{}.lat", std::process::id()));
                 std::fs::write(&path, &bytes)?;
                 let began = Instant::now();
                 let mut backend = NativeBackend::load(&path, &options)?;
