@@ -64,6 +64,14 @@ pub(crate) fn run(args: &TestArgs) -> Result<()> {
                     .env("RUSTDOCFLAGS", "-D warnings"),
             )
         });
+        steps.step("packages", || {
+            shell::run(shell::cargo().args(["package", "--quiet", "--allow-dirty"]).args([
+                "--package",
+                "latent-runtime",
+                "--package",
+                "latent-files",
+            ]))
+        });
         steps.optional("bare metal", "bare-metal", bare_metal::check);
         steps.optional("address sanitizer", "sanitizer", sanitize::address_sanitizer);
         steps.optional("Miri", "miri", sanitize::miri);
