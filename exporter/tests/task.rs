@@ -11,6 +11,7 @@ use latent_exporter::graph::{
 use latent_exporter::onnx::{About, FloatType, write};
 use latent_exporter::task::Gaussian;
 use latent_files::npy;
+use latent_files::pictures::Picture;
 use latent_runtime::backend::Backend;
 use latent_runtime::native::{NativeBackend, NativeOptions};
 use latent_runtime::rng::Rng;
@@ -172,7 +173,8 @@ fn pictures(folder: &Path) -> PathBuf {
             let mut color = [40 + picture, 60, 50 + picture];
             color[at] = 220 + picture;
             let name = folder.join(class).join(format!("{at}.{picture}.png"));
-            image::RgbImage::from_pixel(4, 4, image::Rgb(color)).save(name).unwrap();
+            let picture = Picture { width: 4, height: 4, channels: 3, pixels: color.repeat(16) };
+            fs::write(name, picture.to_png().unwrap()).unwrap();
         }
     }
     folder

@@ -4,10 +4,14 @@
 //! |---|---|
 //! | [`atomic`] | files and folders that appear whole or not at all |
 //! | [`npy`] | arrays in NumPy's format |
+//! | [`pictures`] | picture files and folders of them, to pixels and labels |
+//! | [`sheet`] | pictures as PNG files, single and as contact sheets |
 //! | [`text`] | text for people: sizes, grouped digits, aligned columns |
 
 #![warn(missing_docs)]
 
 pub mod atomic;
 pub mod npy;
+pub mod pictures;
+pub mod sheet;
 pub mod text;

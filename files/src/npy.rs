@@ -1,4 +1,4 @@
-//! Arrays of f32 in NumPy's `.npy` format or as raw little-endian bytes.
+//! Arrays of f32 in NumPy's `.npy` format, or as raw little-endian bytes in a file of such a name.
 //!
 //! <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>
 
@@ -7,6 +7,8 @@ use std::fmt;
 use std::path::Path;
 
 const MAGIC: &[u8] = b"\x93NUMPY";
+/// How the names of files end that hold raw values.
+const RAW: [&str; 3] = ["f32", "bin", "raw"];
 
 /// An array: its shape and its values, row-major.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,6 +23,8 @@ pub struct Array {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NpyError {
+    /// It does not begin as a `.npy` file does.
+    NoArray,
     /// The file ends within its header.
     Truncated,
     /// A version of the format that is not known.
@@ -49,6 +53,11 @@ pub enum NpyError {
 impl fmt::Display for NpyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::NoArray => {
+                f.write_str("it is no array: it does not begin as a .npy file does (in NumPy: numpy.save)")?;
+                let names = RAW.map(|name| format!(".{name}")).join(", ");
+                write!(f, "; raw float32 values are read from files named {names}")
+            }
             Self::Truncated => f.write_str("the .npy header is truncated"),
             Self::Version(version) => write!(f, "it is .npy format version {version}, which is not known"),
             Self::NotText => f.write_str("the .npy header is not text"),
@@ -69,16 +78,28 @@ impl fmt::Display for NpyError {
 
 impl std::error::Error for NpyError {}
 
-/// Reads an array; raw bytes make one of a single axis.
+/// Reads the array of a file: in NumPy's format, whatever the name is; or, under a name that ends in `.f32`, `.bin` or
+/// `.raw`, raw little-endian values, which make an array of a single axis.
+///
+/// # Errors
+/// Those of [`decode`], and if raw bytes are no whole number of values.
+pub fn decode_named(path: &Path, bytes: &[u8]) -> Result<Array, NpyError> {
+    let raw =
+        path.extension().is_some_and(|extension| RAW.iter().any(|raw| extension.eq_ignore_ascii_case(raw)));
+    if raw && !bytes.starts_with(MAGIC) {
+        let values = floats(bytes)?;
+        return Ok(Array { shape: vec![values.len()], values });
+    }
+    decode(bytes)
+}
+
+/// Reads an array in NumPy's format.
 ///
 /// # Errors
 /// When the bytes are no array of 32-bit floats in row-major order.
 pub fn decode(bytes: &[u8]) -> Result<Array, NpyError> {
-    use NpyError::{FortranOrder, Missing, NotText, Truncated, Version};
-    let Some(rest) = bytes.strip_prefix(MAGIC) else {
-        let values = floats(bytes)?;
-        return Ok(Array { shape: vec![values.len()], values });
-    };
+    use NpyError::{FortranOrder, Missing, NoArray, NotText, Truncated, Version};
+    let rest = bytes.strip_prefix(MAGIC).ok_or(NoArray)?;
     let little_endian = |bytes: &[u8]| bytes.iter().rev().fold(0, |sum, &byte| sum << 8 | usize::from(byte));
     let (length, at) = match rest.first().ok_or(Truncated)? {
         1 => (little_endian(rest.get(2..4).ok_or(Truncated)?), 4usize),
@@ -156,7 +177,14 @@ mod tests {
             assert_eq!(decode(&bytes).unwrap(), Array { shape, values: values.to_vec() });
         }
         let raw = encode(Path::new("a.f32"), &[2, 3], &values);
-        assert_eq!(decode(&raw).unwrap(), Array { shape: vec![6], values: values.to_vec() });
+        let expected = Array { shape: vec![6], values: values.to_vec() };
+        for name in ["a.f32", "a.BIN", "b/c.raw"] {
+            assert_eq!(decode_named(Path::new(name), &raw).unwrap(), expected);
+        }
+        assert_eq!(decode_named(Path::new("a.f32"), b"abc"), Err(NpyError::Bytes(3)));
+        for name in ["a.npy", "a.jpg", "f32"] {
+            assert_eq!(decode_named(Path::new(name), &raw), Err(NpyError::NoArray));
+        }
     }
 
     /// What numpy.save writes for `numpy.arange(3, dtype='float32')`.
@@ -179,7 +207,7 @@ mod tests {
             bytes
         };
         let cases: [(Vec<u8>, &str); 8] = [
-            (b"abc".to_vec(), "no whole number"),
+            (b"abcd".to_vec(), "read from files named .f32, .bin, .raw"),
             (b"\x93NUMPY".to_vec(), "truncated"),
             (b"\x93NUMPY\x01\x00\xff\xff{".to_vec(), "truncated"),
             (b"\x93NUMPY\x09\x00\x00\x00".to_vec(), "version 9"),

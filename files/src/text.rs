@@ -51,6 +51,29 @@ pub enum Align {
 
 /// Rows as lines of aligned columns, indented by two spaces, two spaces between columns.
 pub fn table(align: &[Align], rows: &[Vec<String>]) -> String {
+    lines("  ", align, rows)
+}
+
+/// Rows as lines of aligned columns, two spaces between them. The first row is the heading; columns of numbers stand to the
+/// right.
+pub fn table_with_head(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let is_number =
+        |cell: &String| cell.chars().all(|letter| letter.is_ascii_digit() || " .".contains(letter));
+    let align = |column: usize| {
+        let mut cells = rows.iter().skip(1).filter_map(|row| row.get(column)).peekable();
+        if cells.peek().is_some() && cells.all(is_number) { Align::Right } else { Align::Left }
+    };
+    lines("", &(0..columns).map(align).collect::<Vec<_>>(), rows)
+}
+
+/// Names and values, one pair a line, the values below one another.
+pub fn list(pairs: &[(&str, String)]) -> String {
+    let rows: Vec<_> = pairs.iter().map(|(name, value)| vec![(*name).to_owned(), value.clone()]).collect();
+    lines("", &[Align::Left; 2], &rows)
+}
+
+fn lines(indent: &str, align: &[Align], rows: &[Vec<String>]) -> String {
     let rows: Vec<Vec<Cow<'_, str>>> =
         rows.iter().map(|row| row.iter().map(|cell| printable(cell)).collect()).collect();
     let width = |column: usize| {
@@ -59,16 +82,15 @@ pub fn table(align: &[Align], rows: &[Vec<String>]) -> String {
     let widths: Vec<usize> = (0..align.len()).map(width).collect();
     let mut out = String::new();
     for row in &rows {
-        let mut line = String::new();
-        for ((cell, align), &width) in row.iter().zip(align).zip(&widths) {
-            line.push_str("  ");
+        let cells = row.iter().zip(align).zip(&widths).map(|((cell, align), &width)| {
             // Not by the formatter, whose widths end at 65 535: other people's names have any length.
-            let padding = std::iter::repeat_n(' ', width - cell.chars().count());
+            let padding = " ".repeat(width - cell.chars().count());
             match align {
-                Align::Left => line.extend(cell.chars().chain(padding)),
-                Align::Right => line.extend(padding.chain(cell.chars())),
+                Align::Left => format!("{cell}{padding}"),
+                Align::Right => format!("{padding}{cell}"),
             }
-        }
+        });
+        let line = format!("{indent}{}", cells.collect::<Vec<_>>().join("  "));
         out.push_str(line.trim_end());
         out.push('\n');
     }
@@ -100,5 +122,9 @@ mod tests {
         let rows = vec![vec!["a".into(), "1".into()], vec!["long\u{1b}[2J".into(), "23".into()]];
         let expected = "  a               1\n  long\\u{1b}[2J  23\n";
         assert_eq!(table(&[Align::Left, Align::Right], &rows), expected);
+        let rows =
+            [["file", "bytes"], ["a.onnx", "7"], ["b", "1 200"]].map(|row| row.map(String::from).to_vec());
+        assert_eq!(table_with_head(&rows), "file    bytes\na.onnx      7\nb       1 200\n");
+        assert_eq!(list(&[("a", "1".into()), ("long", String::new())]), "a     1\nlong\n");
     }
 }

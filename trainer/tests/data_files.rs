@@ -412,7 +412,7 @@ fn gray_and_size() {
         (
             "zero",
             load("gray", LoadOptions { resize: Some((0, 5)), ..PLAIN }).map(drop),
-            strings(&["0x5", "1 to 4096"]),
+            strings(&["0x5", "1 to 16384"]),
         ),
         (
             "no test",

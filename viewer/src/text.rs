@@ -1,19 +1,6 @@
 //! Numbers for people.
 
-/// Bytes in the unit that suits, decimal as file managers have it: `26.7 MB`.
-pub fn size(bytes: u64) -> String {
-    if bytes < 1000 {
-        return format!("{bytes} B");
-    }
-    let units = ["kB", "MB", "GB", "TB"];
-    let (mut value, mut unit) = (bytes as f64 / 1000.0, 0);
-    // 999.95 kB would print as 1000.0 kB.
-    while value >= 999.95 && unit + 1 < units.len() {
-        value /= 1000.0;
-        unit += 1;
-    }
-    format!("{value:.1} {}", units[unit])
-}
+pub use latent_files::text::size;
 
 /// Seconds with three significant digits, in the unit that suits: `84.2 µs`, `1.20 ms`, `1.05 s`.
 pub fn duration(seconds: f64) -> String {
@@ -49,9 +36,6 @@ mod tests {
 
     #[test]
     fn numbers_have_their_units() {
-        for (bytes, expected) in [(0, "0 B"), (999, "999 B"), (26_700_000, "26.7 MB"), (999_999, "1.0 MB")] {
-            assert_eq!(size(bytes), expected);
-        }
         for (seconds, expected) in [
             (0.0, "0.00 µs"),
             (84.21e-6, "84.2 µs"),

@@ -54,7 +54,7 @@ fn images(latents: &[f32], precision: &str) -> Images {
             values.push(if precision == "int8" { (value * 24.0).round() / 24.0 } else { value });
         }
     }
-    let pictures = values.chunks_exact(256).map(|v| Picture::from_values(v, IMAGE, ValueRange::SIGNED));
+    let pictures = values.chunks_exact(256).map(|v| Picture::from_values(v, (1, 16, 16), ValueRange::SIGNED));
     Images { pictures: pictures.collect::<Result<_, _>>().unwrap(), values, seconds: 0.000_612 }
 }
 

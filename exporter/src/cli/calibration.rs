@@ -9,11 +9,11 @@ use latent_exporter::quantize::{
     Calibrator, Inputs, Options, QuantizeError, Report, Source, WeightOptions, WeightRange,
 };
 use latent_exporter::task::TaskReport;
+use latent_files::text::table_with_head;
 use latent_runtime::latent::Distribution;
 use latent_runtime::onnx::{ModelKind, ModelMetadata};
 use latent_runtime::pixels::ValueRange;
 
-use super::table::table;
 use super::task::{self, Given, TaskArgs};
 
 /// Options of `--precision int8`.
@@ -147,7 +147,7 @@ pub(crate) fn summary(report: &Report, task: Option<&TaskReport>) -> String {
         let ratio = if layer.int8 { decibels(layer.weight_sqnr) } else { String::new() };
         vec![layer.name.clone(), layer.operator.to_string(), kind, ratio]
     }));
-    let mut text = table(&rows) + "\n";
+    let mut text = table_with_head(&rows) + "\n";
     let head = ["activation", "least", "greatest", "from", "to", "zero point", "SQNR dB"];
     let mut rows = vec![head.map(String::from).to_vec()];
     rows.extend(report.tensors.iter().map(|tensor| {
@@ -156,7 +156,7 @@ pub(crate) fn summary(report: &Report, task: Option<&TaskReport>) -> String {
         let zero_point = tensor.zero_point.to_string();
         vec![tensor.name.clone(), least, greatest, from, to, zero_point, decibels(tensor.sqnr)]
     }));
-    text += &(table(&rows) + "\n");
+    text += &(table_with_head(&rows) + "\n");
     let head = ["output", "PSNR dB", "SQNR dB", "largest difference", "peak", "cosine", "same nearest"];
     let mut rows = vec![head.map(String::from).to_vec()];
     rows.extend(report.outputs.iter().map(|output| {
@@ -170,7 +170,7 @@ pub(crate) fn summary(report: &Report, task: Option<&TaskReport>) -> String {
             output.same_nearest.map_or("-".into(), |same| format!("{:.1} %", 100.0 * same)),
         ]
     }));
-    text += &table(&rows);
+    text += &table_with_head(&rows);
     let from = match report.source {
         Source::Latents => "latents",
         Source::Pictures => "pictures",

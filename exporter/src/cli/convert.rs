@@ -14,6 +14,7 @@ use latent_exporter::pack::Difference;
 use latent_exporter::quantize::{Options, Report, quantize};
 use latent_exporter::task::TaskReport;
 use latent_files::atomic::{self, Existing};
+use latent_files::text::{grouped, list};
 use latent_runtime::onnx;
 use latent_runtime::onnx::proto::ModelProto;
 use latent_runtime::open::OpenError;
@@ -21,7 +22,6 @@ use prost::Message;
 use sha2::{Digest, Sha256};
 
 use super::calibration::{self, CalibrationArgs};
-use super::table::grouped;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -231,6 +231,5 @@ fn summary(
             },
         ),
     ];
-    let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-    lines.iter().map(|(name, value)| format!("{name:<width$}  {value}\n")).collect()
+    list(&lines)
 }

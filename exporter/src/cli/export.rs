@@ -9,8 +9,7 @@ use latent_exporter::network::Form;
 use latent_exporter::onnx::Folding;
 use latent_exporter::run::{self, Checkpoint, RunFolder, RunJson, RunKind, SimclrJson, WeightsChoice};
 use latent_files::atomic::Existing;
-
-use super::table::{grouped, table};
+use latent_files::text::{grouped, table_with_head};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -178,5 +177,5 @@ fn summary(checkpoint: &Checkpoint, exported: &[Exported]) -> String {
             file.sha256.clone(),
         ]
     }));
-    format!("from {}\n{}", checkpoint.path.display(), table(&rows))
+    format!("from {}\n{}", checkpoint.path.display(), table_with_head(&rows))
 }

@@ -7,11 +7,10 @@ use anyhow::Context;
 use clap::Args;
 use latent_exporter::pack::{FloatPrecision, pack};
 use latent_exporter::plan::{Plan, letter};
+use latent_files::text::{grouped, table_with_head};
 use latent_runtime::AlignedBytes;
 use latent_runtime::format::{MAGIC, Model};
 use latent_runtime::onnx;
-
-use super::table::{grouped, table};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -84,7 +83,7 @@ fn summary(plan: &Plan) -> String {
     let (macs, weights) = plan.operators.iter().fold((0, 0), |(macs, weights), operator| {
         (macs + operator.macs, weights + operator.weight_bytes as u64)
     });
-    let mut text = table(&rows);
+    let mut text = table_with_head(&rows);
     text += &format!(
         "\n{} operators, {} MACs, {} bytes of weights, {} of parameters in all\n\n",
         plan.operators.len(),
@@ -109,7 +108,7 @@ fn summary(plan: &Plan) -> String {
             grouped(value.bytes as u64),
         ]
     }));
-    text += &table(&rows);
+    text += &table_with_head(&rows);
     text += &format!(
         "\narena: {} bytes of activations (below), {} of scratch memory; a batch multiplies the first\n\n{}",
         grouped(plan.activation_bytes as u64),

@@ -5,7 +5,6 @@ mod convert;
 mod export;
 mod inspect;
 mod pack;
-mod table;
 mod task;
 
 use std::process::ExitCode;

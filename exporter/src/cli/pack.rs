@@ -14,12 +14,12 @@ use latent_exporter::passes::optimize;
 use latent_exporter::quantize::{Report, quantize};
 use latent_exporter::task::TaskReport;
 use latent_files::atomic::{self, Existing};
+use latent_files::text::{grouped, list};
 use latent_runtime::format::Model;
 use latent_runtime::onnx::{self, ModelMetadata};
 use sha2::{Digest, Sha256};
 
 use super::calibration::{self, CalibrationArgs};
-use super::table::grouped;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -207,9 +207,7 @@ fn summary(
             ),
         ),
     ];
-    let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
-    let lines: String = lines.iter().map(|(name, value)| format!("{name:<width$}  {value}\n")).collect();
     let tables = quantization
         .map(|Quantization { report, task }| format!("\n{}", calibration::summary(report, task.as_ref())));
-    Ok(lines + &tables.unwrap_or_default())
+    Ok(list(&lines) + &tables.unwrap_or_default())
 }

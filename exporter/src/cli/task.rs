@@ -9,12 +9,12 @@ use latent_exporter::quantize::{DataError, Pictures, Samples, is_array};
 use latent_exporter::task::{
     Features, Reference, Runner, TaskReport, encoded_pictures, frechet, generated_images, knn,
 };
+use latent_files::text::grouped;
 use latent_runtime::onnx::{ModelKind, ModelMetadata};
 use latent_runtime::pixels::ValueRange;
 use latent_runtime::rng::Rng;
 
 use super::inspect;
-use super::table::grouped;
 
 /// Options of the figure.
 #[derive(Debug, Args)]

@@ -5,9 +5,8 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use image::imageops::FilterType;
-use image::{DynamicImage, GenericImageView, ImageReader, Limits};
 use latent_files::npy::{self, NpyError};
+use latent_files::pictures::{self, PictureError, PictureFile};
 use latent_runtime::latent::Distribution;
 use latent_runtime::pixels::ValueRange;
 use latent_runtime::rng::Rng;
@@ -62,20 +61,9 @@ pub enum DataError {
         /// The system's reason.
         source: io::Error,
     },
-    /// A folder without pictures.
-    #[error("{}: holds no .png, .jpg or .jpeg files", path.display())]
-    NoPictures {
-        /// The folder.
-        path: PathBuf,
-    },
-    /// A file that is no picture.
-    #[error("cannot decode the picture {}: {what}", path.display())]
-    Picture {
-        /// The file.
-        path: PathBuf,
-        /// What the decoder says.
-        what: String,
-    },
+    /// A file that is no picture, or a folder without any.
+    #[error(transparent)]
+    Picture(#[from] PictureError),
     /// A model that takes no pictures.
     #[error(
         "{}: the model's input {shape} is no picture of 1 or 3 channels; give an array (.npy) of shape (N, ...)",
@@ -114,11 +102,6 @@ pub enum DataError {
         path: PathBuf,
     },
 }
-
-/// Deepest level of folders that is looked into.
-const MAX_DEPTH: usize = 16;
-/// Largest side of a picture file.
-const MAX_SIDE: u32 = 16_384;
 
 impl Samples {
     /// So many inputs of this shape, each value drawn from `distribution`.
@@ -276,14 +259,14 @@ fn pictures(
 /// Picture files, in an order that a seed gives.
 #[derive(Debug, Clone)]
 pub struct Pictures {
-    files: Vec<PathBuf>,
+    files: Vec<PictureFile>,
     /// Channels, rows, columns.
-    shape: [usize; 3],
+    shape: (usize, usize, usize),
     range: ValueRange,
 }
 
 impl Pictures {
-    /// Those in a folder, in any depth, or the one that `path` is; for a model whose input, or output, has `shape` and `range`.
+    /// Those that [`pictures::list`] finds in a folder, or the one that `path` is; for a model whose input, or output, has `shape` and `range`.
     ///
     /// # Errors
     /// When there are none, or pictures do not have such a shape.
@@ -291,14 +274,9 @@ impl Pictures {
         let &[_, Dim::Size(channels @ (1 | 3)), Dim::Size(height), Dim::Size(width)] = shape else {
             return Err(DataError::NotPictures { path: path.into(), shape: shape_text(shape) });
         };
-        let mut files = Vec::new();
-        collect(path, 0, &mut files)?;
-        files.sort();
-        if files.is_empty() {
-            return Err(DataError::NoPictures { path: path.into() });
-        }
+        let mut files = pictures::list(path)?.files;
         Rng::from_seed(seed).shuffle(&mut files);
-        Ok(Pictures { files, shape: [channels, height, width], range })
+        Ok(Pictures { files, shape: (channels, height, width), range })
     }
 
     /// How many there are.
@@ -318,10 +296,9 @@ impl Pictures {
         self.files.truncate(places.len());
     }
 
-    /// The name of the folder that each lies in.
+    /// The class of each, by the folders that they lie in.
     pub fn classes(&self) -> Vec<String> {
-        let name = |file: &PathBuf| Some(file.parent()?.file_name()?.to_string_lossy().into_owned());
-        self.files.iter().map(|file| name(file).unwrap_or_default()).collect()
+        self.files.iter().map(|file| file.label.clone()).collect()
     }
 
     /// Decodes some. Pictures of another size are cut to the proportions of the shape and resized; black and white are the
@@ -330,65 +307,20 @@ impl Pictures {
     /// # Errors
     /// When a file is no picture.
     pub fn read(&self, places: Range<usize>) -> Result<Samples, DataError> {
-        let [channels, height, width] = self.shape;
         let files = self.files.get(places).unwrap_or_default();
         let decoded = files.par_iter().map(|file| {
-            let picture = fit(decode(file)?, height as u32, width as u32);
-            let pixels =
-                if channels == 1 { picture.to_luma8().into_raw() } else { picture.to_rgb8().into_raw() };
-            let planes = (0..channels).flat_map(|channel| pixels.iter().skip(channel).step_by(channels));
-            Ok(planes.map(|&pixel| self.range.from_u8(pixel)).collect())
+            let picture = pictures::open(&file.path)?.into_shape(self.shape)?;
+            Ok(picture.values(self.range))
         });
         let values = decoded.collect::<Result<Vec<Vec<f32>>, DataError>>()?.concat();
         Ok(Samples { count: files.len(), values })
     }
 }
 
-/// The picture files in a folder and those in it, or the one that `path` is.
-fn collect(path: &Path, depth: usize, files: &mut Vec<PathBuf>) -> Result<(), DataError> {
-    let io = |source| DataError::Io { path: path.into(), source };
-    if !fs::metadata(path).map_err(io)?.is_dir() {
-        files.push(path.into());
-        return Ok(());
-    }
-    for entry in fs::read_dir(path).map_err(io)? {
-        let entry = entry.map_err(io)?;
-        let (path, hidden) = (entry.path(), entry.file_name().as_encoded_bytes().starts_with(b"."));
-        let is_picture = path.extension().is_some_and(|extension| {
-            ["png", "jpg", "jpeg"].iter().any(|known| extension.eq_ignore_ascii_case(known))
-        });
-        let is_folder = entry.file_type().map_err(io)?.is_dir();
-        if !hidden && (is_folder && depth < MAX_DEPTH || !is_folder && is_picture) {
-            collect(&path, depth + 1, files)?;
-        }
-    }
-    Ok(())
-}
-
-fn decode(path: &Path) -> Result<DynamicImage, DataError> {
-    let io = |source| DataError::Io { path: path.into(), source };
-    let mut limits = Limits::default();
-    (limits.max_image_width, limits.max_image_height) = (Some(MAX_SIDE), Some(MAX_SIDE));
-    let mut reader = ImageReader::open(path).map_err(io)?.with_guessed_format().map_err(io)?;
-    reader.limits(limits);
-    reader.decode().map_err(|error| DataError::Picture { path: path.into(), what: error.to_string() })
-}
-
-/// The largest centered part with the wanted proportions, in the wanted size: as the trainer fits pictures.
-fn fit(picture: DynamicImage, height: u32, width: u32) -> DynamicImage {
-    let (w, h) = picture.dimensions();
-    if (w, h) == (width, height) {
-        return picture;
-    }
-    let proportion = |side: u32, to: u32, of: u32| u64::from(side) * u64::from(to) / u64::from(of.max(1));
-    let crop_w = proportion(h, width, height).clamp(1, w.into()) as u32;
-    let crop_h = proportion(w, height, width).clamp(1, h.into()) as u32;
-    let cropped = picture.crop_imm((w - crop_w) / 2, (h - crop_h) / 2, crop_w, crop_h);
-    cropped.resize_exact(width, height, FilterType::CatmullRom)
-}
-
 #[cfg(test)]
 mod tests {
+    use latent_files::pictures::Picture;
+
     use super::*;
 
     const PICTURE: [Dim; 4] = [Dim::Batch, Dim::Size(3), Dim::Size(2), Dim::Size(4)];
@@ -412,10 +344,10 @@ mod tests {
     fn pictures_are_planes_in_the_models_range() {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("class")).unwrap();
-        let mut picture = image::RgbImage::new(4, 2);
-        picture.pixels_mut().enumerate().for_each(|(at, pixel)| pixel.0 = [at as u8, 100 + at as u8, 255]);
+        let pixels = (0..8).flat_map(|at| [at, 100 + at, 255]).collect();
+        let picture = Picture { width: 4, height: 2, channels: 3, pixels };
         for at in 0..6 {
-            picture.save(folder.path().join(format!("class/{at}.png"))).unwrap();
+            fs::write(folder.path().join(format!("class/{at}.png")), picture.to_png().unwrap()).unwrap();
         }
         fs::write(folder.path().join("notes.txt"), "no picture").unwrap();
         let range = ValueRange::new(0.0, 255.0).unwrap();
@@ -430,8 +362,8 @@ mod tests {
         assert_eq!((one.calibration.count, &one.held_out), (1, &one.calibration));
 
         // Another size and color: cut and resized.
-        let gray = image::GrayImage::from_pixel(40, 40, image::Luma([7]));
-        gray.save(folder.path().join("class/0.png")).unwrap();
+        let gray = Picture { width: 40, height: 40, channels: 1, pixels: vec![7; 1600] };
+        fs::write(folder.path().join("class/0.png"), gray.to_png().unwrap()).unwrap();
         let one = read(&folder.path().join("class/0.png"), 1).unwrap();
         assert_eq!(one.calibration.values, [7.0; 24]);
 
@@ -440,7 +372,7 @@ mod tests {
             (folder.path().into(), &PICTURE, "9.JPG"),
             (folder.path().into(), &[Dim::Batch, Dim::Size(96)], "(N, 96) is no picture"),
             (folder.path().join("absent"), &PICTURE, "absent"),
-            (tempfile::tempdir().unwrap().keep(), &PICTURE, "holds no .png"),
+            (tempfile::tempdir().unwrap().keep(), &PICTURE, "no pictures: no PNG or JPEG"),
         ];
         for (path, shape, expected) in cases {
             let error = Inputs::read(&path, shape, range, 100, 0).unwrap_err().to_string();

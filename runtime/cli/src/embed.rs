@@ -9,13 +9,14 @@ use latent_runtime::gallery::Storage;
 use serde_json::json;
 
 use super::embeddings::{Embeddings, Form};
-use super::encoder::{Encoder, EngineArgs};
-use super::{picture, print};
+use super::encoder::{self, Encoder, EngineArgs};
+use super::print;
 
 /// Turn images into embeddings.
 ///
-/// Images are PNG and JPEG files, or folders of them. The folder that an image lies in is its label. Images of another size
-/// than the model's are cropped to its proportions and resized.
+/// Images are PNG and JPEG files, or folders of them. The label of DIR/a/b/c.png in a folder DIR is a (in DIR/train/a/c.png
+/// too); of an image right in DIR, it is DIR. Hidden files are left alone. Images of another size than the model's are cropped
+/// to its proportions and resized.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct EmbedArgs {
@@ -72,7 +73,7 @@ pub(crate) fn run(args: &EmbedArgs) -> anyhow::Result<()> {
         Form::of(out)?;
         atomic::check(out, Existing::forced(args.force))?;
     }
-    let files = picture::find(&args.images)?;
+    let files = encoder::find(&args.images)?;
     let mut encoder = Encoder::open(&args.model, &args.engine)?;
     let embedded = encoder.embed(&files, args.skip_unreadable)?;
     if embedded.files.is_empty() {

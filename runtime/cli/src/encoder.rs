@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use clap::Args;
+use latent_files::pictures::{self, PictureError, PictureFile};
 use latent_runtime::backend::Backend;
 use latent_runtime::onnx::{ImageShape, ModelKind, ModelMetadata};
 use latent_runtime::open::{BackendKind, OpenOptions, open};
 use latent_runtime::pixels::ValueRange;
 
 use super::metadata::metadata;
-use super::picture::{self, ImageFile};
 
 /// How a model is run.
 #[derive(Args)]
@@ -48,9 +48,18 @@ pub(crate) struct Embedded {
     /// The embeddings one after the other.
     pub(crate) values: Vec<f32>,
     /// Which files they are of.
-    pub(crate) files: Vec<ImageFile>,
+    pub(crate) files: Vec<PictureFile>,
     /// The time for reading and running.
     pub(crate) seconds: f64,
+}
+
+/// The image files that are named, and those in the folders that are.
+pub(crate) fn find(paths: &[PathBuf]) -> Result<Vec<PictureFile>, PictureError> {
+    let mut files = Vec::new();
+    for path in paths {
+        files.extend(pictures::list(path)?.files);
+    }
+    Ok(files)
 }
 
 impl Encoder {
@@ -96,7 +105,7 @@ impl Encoder {
     }
 
     /// The embeddings of image files. With `skip`, one that cannot be read is told of on stderr and left out.
-    pub(crate) fn embed(&mut self, files: &[ImageFile], skip: bool) -> anyhow::Result<Embedded> {
+    pub(crate) fn embed(&mut self, files: &[PictureFile], skip: bool) -> anyhow::Result<Embedded> {
         let start = Instant::now();
         let dimension = self.dimension();
         let mut embedded = Embedded { values: Vec::new(), files: Vec::new(), seconds: 0.0 };
@@ -148,11 +157,12 @@ impl Encoder {
     }
 
     /// What the model takes for each file, by all threads.
-    fn read(&self, files: &[ImageFile]) -> Vec<anyhow::Result<Vec<f32>>> {
+    fn read(&self, files: &[PictureFile]) -> Vec<anyhow::Result<Vec<f32>>> {
         // Without the back end, which only one thread may use.
         let (shape, range, normalization) = (self.shape, self.range, &self.normalization);
-        let one = |file: &ImageFile| {
-            let mut values = picture::values(&picture::read(&file.path)?, shape, range)?;
+        let one = |file: &PictureFile| {
+            let picture = pictures::open(&file.path)?;
+            let mut values = picture.into_shape((shape.channels, shape.height, shape.width))?.values(range);
             if let Some((mean, std)) = normalization {
                 let planes = values.chunks_exact_mut((shape.height * shape.width).max(1));
                 for ((plane, mean), std) in planes.zip(mean).zip(std) {

@@ -4,12 +4,10 @@ mod bench;
 mod embed;
 mod embeddings;
 mod encoder;
-mod image;
 mod inspect;
 mod inspect_packed;
 mod knn;
 mod metadata;
-mod picture;
 mod run;
 mod search;
 

@@ -9,6 +9,8 @@ use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use latent_files::atomic::{self, Existing};
 use latent_files::npy;
+use latent_files::pictures::{self, Picture};
+use latent_files::sheet::{Compression, Gap, Sheet};
 use latent_runtime::backend::{Backend, TensorInfo};
 use latent_runtime::latent::{Distribution, lerp, slerp};
 use latent_runtime::onnx::{ImageShape, ModelKind, ModelMetadata};
@@ -17,7 +19,6 @@ use latent_runtime::pixels::ValueRange;
 use latent_runtime::rng::Rng;
 use serde_json::json;
 
-use super::image::{Sheet, read_png};
 use super::metadata::metadata;
 use super::{print, usage};
 
@@ -55,8 +56,8 @@ pub(crate) struct RunArgs {
     /// The images of one walk, both ends included
     #[arg(long, default_value_t = 8, requires = "interpolate", value_parser = clap::value_parser!(u32).range(2..))]
     frames: u32,
-    /// Latent vectors for a generator (one .npy or raw little-endian f32 file), images for other models (.png files, or
-    /// one .npy or raw file of values)
+    /// Latent vectors for a generator: one .npy file, or raw little-endian f32 values in a file named .f32, .bin or .raw. For
+    /// other models PNG and JPEG files, cropped and resized to the model's size where they have another, or one file of values
     #[arg(long, num_args = 1.., value_name = "FILE", conflicts_with_all = ["seed", "count", "interpolate", "distribution"])]
     input: Vec<PathBuf>,
     /// The contact sheet to write
@@ -193,7 +194,8 @@ fn generate(
         (None, Some(_)) => args.frames as usize,
         (None, None) => ceil_sqrt(examples.count),
     };
-    let sheet = Sheet { count: examples.count, columns, scale: args.scale as usize, image };
+    let shape = (image.channels, image.height, image.width);
+    let sheet = Sheet { count: examples.count, columns, scale: args.scale as usize, shape, gap: Gap::BLACK };
     if args.out.is_some() {
         sheet.size()?;
     }
@@ -203,7 +205,10 @@ fn generate(
         eprintln!("runtime: warning: {not_finite} of {} output values are not finite", output.len());
     }
     if let Some(path) = &args.out {
-        let png = sheet.png(&output, metadata.range.unwrap_or(ValueRange::SIGNED))?;
+        let range = metadata.range.unwrap_or(ValueRange::SIGNED);
+        let pictures =
+            output.chunks_exact(image_values).map(|values| Picture::from_values(values, shape, range));
+        let png = sheet.png(&pictures.collect::<Result<Vec<_>, _>>()?, Compression::Balanced)?;
         atomic::write_file(path, &png, Existing::forced(args.force))?;
     }
     save_output(args, backend.output(), examples.count, &output)?;
@@ -281,10 +286,8 @@ fn score(
             "{kind} gives {per_example} values for each image: give --save-output FILE or --json"
         ));
     }
-    let is_png =
-        |path: &PathBuf| path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png"));
     let (examples, names) = match args.input.as_slice() {
-        [path] if !is_png(path) => {
+        [path] if !is_picture(path) => {
             let examples = read_values(path, backend.input())?;
             let names = (0..examples.count).map(|index| format!("{}[{index}]", path.display())).collect();
             (examples, names)
@@ -292,10 +295,7 @@ fn score(
         paths => {
             check_count(paths.len(), backend.input().values().max(per_example))?;
             let range = metadata.range.unwrap_or(ValueRange::SIGNED);
-            let mut values = Vec::new();
-            for path in paths {
-                values.extend(read_png(path, image, range)?);
-            }
+            let values = read_pictures(paths, image, range)?;
             let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
             (Examples { count: paths.len(), values }, names)
         }
@@ -380,6 +380,38 @@ fn ceil_sqrt(n: usize) -> usize {
     if root * root < n { root + 1 } else { root.max(1) }
 }
 
+/// Whether a file begins as a picture does. What cannot be read is no picture; reading it says why.
+fn is_picture(path: &Path) -> bool {
+    let mut start = Vec::new();
+    // A pipe would be empty for whoever reads it next.
+    let file = path.is_file().then(|| File::open(path));
+    file.is_some_and(|file| file.and_then(|file| file.take(8).read_to_end(&mut start)).is_ok())
+        && pictures::is_picture(&start)
+}
+
+/// The values of PNG and JPEG files, one after the other. Says so on stderr when some had another size than the model's.
+fn read_pictures(paths: &[PathBuf], image: ImageShape, range: ValueRange) -> anyhow::Result<Vec<f32>> {
+    let ImageShape { channels, height, width } = image;
+    let mut values = Vec::new();
+    let mut resized: Vec<String> = Vec::new();
+    for path in paths {
+        let picture = pictures::open(path)?;
+        if (picture.width, picture.height) != (width, height) {
+            resized.push(format!("{} has {} x {} pixels", path.display(), picture.width, picture.height));
+        }
+        values.extend(picture.into_shape((channels, height, width))?.values(range));
+    }
+    if let Some(first) = resized.first() {
+        let others = match resized.len() - 1 {
+            0 => String::new(),
+            others => format!(", {others} more have another size too"),
+        };
+        let first = latent_files::text::printable(first);
+        eprintln!("runtime: note: {first}{others}; cropped and resized to the model's {width} x {height}");
+    }
+    Ok(values)
+}
+
 /// Reads examples from a `.npy` file of shape (N, ...) or a raw file of float32 values.
 fn read_values(path: &Path, input: TensorInfo<'_>) -> anyhow::Result<Examples> {
     let read = || {
@@ -392,7 +424,10 @@ fn read_values(path: &Path, input: TensorInfo<'_>) -> anyhow::Result<Examples> {
         if bytes.len() as u64 > limit {
             bail!("it has more than {limit} bytes");
         }
-        let array = npy::decode(&bytes)?;
+        if pictures::is_picture(&bytes) {
+            bail!("it is a picture, but the model takes {input}");
+        }
+        let array = npy::decode_named(path, &bytes)?;
         let per_example = input.values();
         let fits = match array.shape.as_slice() {
             // Raw values, or flattened ones.

@@ -9,9 +9,10 @@ use latent_runtime::gallery::{Neighbor, Storage, Vote, vote};
 use serde_json::json;
 
 use super::embeddings::Embeddings;
-use super::encoder::{Encoder, EngineArgs};
-use super::image::Sheet;
-use super::{picture, print};
+use super::encoder::{self, Encoder, EngineArgs};
+use super::print;
+use latent_files::pictures;
+use latent_files::sheet::{Compression, Gap, Sheet};
 use latent_files::text::{Align, table};
 
 /// Find the images most similar to an image among stored embeddings.
@@ -61,7 +62,7 @@ pub(crate) fn run(args: &SearchArgs) -> anyhow::Result<()> {
         atomic::check(out, Existing::forced(args.force))?;
     }
     let stored = Embeddings::read(&args.embeddings)?;
-    let files = picture::find(&args.images)?;
+    let files = encoder::find(&args.images)?;
     let mut encoder = Encoder::open(&args.model, &args.engine)?;
     let dimension = encoder.dimension();
     if dimension != stored.dimension {
@@ -160,16 +161,17 @@ fn draw(
 ) -> anyhow::Result<Vec<u8>> {
     let columns = 1 + results.first().map_or(0, |found| found.neighbors.len());
     let (scale, image) = (args.scale as usize, encoder.shape);
-    let sheet = Sheet { count: results.len() * columns, columns, scale, image };
+    let shape = (image.channels, image.height, image.width);
+    let sheet = Sheet { count: results.len() * columns, columns, scale, shape, gap: Gap::BLACK };
     sheet.size()?;
-    let mut values = Vec::new();
+    let mut drawn = Vec::new();
     for found in results {
         let neighbors = found.neighbors.iter().filter_map(|neighbor| stored.names.get(neighbor.index));
         for name in std::iter::once(&found.name).chain(neighbors) {
-            let read = picture::read(name.as_ref())
+            let read = pictures::open(name.as_ref())
                 .context("drawing --out (is this the folder that they were embedded from?)")?;
-            values.extend(picture::values(&read, image, encoder.range)?);
+            drawn.push(read.into_shape(shape)?);
         }
     }
-    sheet.png(&values, encoder.range)
+    Ok(sheet.png(&drawn, Compression::Balanced)?)
 }

@@ -356,6 +356,11 @@ fn wrong_input_is_explained() {
     write("there.png", b"precious");
     write("odd.f32", &[0; 40]);
     write("bytes.f32", &[0; 3]);
+    write("raw.dat", &[0; 48]);
+    let picture =
+        fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../../files/tests/pictures/rgb.png")).unwrap();
+    write("picture.f32", &picture);
+    write("cut.png", &picture[..60]);
     write("nan.f32", &f32::NAN.to_le_bytes().repeat(12));
     fs::create_dir(folder.path().join("folder")).unwrap();
     let cases: &[(&[&str], i32, &str)] = &[
@@ -403,7 +408,19 @@ fn wrong_input_is_explained() {
         (&["run", "vanilla.onnx"], 2, "give --out PNG or --save-output FILE"),
         (&["run", "discriminator.onnx"], 2, "give them with --input"),
         (&["run", "discriminator.onnx", "--out", "x.png"], 2, "are for generators"),
-        (&["run", "discriminator.onnx", "--input", "there.png"], 1, "cannot use there.png as input"),
+        // The content decides what a file is; raw values need a name that says so.
+        (
+            &["run", "discriminator.onnx", "--input", "there.png"],
+            1,
+            "cannot use there.png as input: it is no array",
+        ),
+        (&["run", "vanilla.onnx", "--out", "x.png", "--input", "raw.dat"], 1, "files named .f32, .bin, .raw"),
+        (
+            &["run", "vanilla.onnx", "--out", "x.png", "--input", "picture.f32"],
+            1,
+            "it is a picture, but the model",
+        ),
+        (&["run", "discriminator.onnx", "--input", "picture.f32", "cut.png"], 1, "cut.png: at byte 60"),
         (&[], 2, "Usage"),
         (&["walk"], 2, "unrecognized subcommand"),
     ];

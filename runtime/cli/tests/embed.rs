@@ -93,6 +93,17 @@ fn images_become_embeddings() {
     let red = report["embeddings"][0]["values"][0].as_f64().unwrap();
     assert!((red - 230.0 / 255.0).abs() < 0.02, "{report}");
 
+    // `run` gives the same for the same file, and says that it had another size.
+    let ran = runtime(folder, &["run", "m.lat", "--input", "queries/red/3.jpg", "bank/blue/0.png", "--json"]);
+    let note = String::from_utf8(ran.stderr).unwrap();
+    assert!(
+        note.contains("note: queries/red/3.jpg has 32 x 32 pixels; cropped and resized to the model's 8 x 8")
+    );
+    let ran: Value = serde_json::from_slice(&ran.stdout).unwrap();
+    for at in 0..2 {
+        assert_eq!(ran["results"][at]["values"], report["embeddings"][at]["values"], "{ran} {report}");
+    }
+
     // Stored; whatever the batch and the threads, the same bytes.
     for (out, more) in [("a.safetensors", &[][..]), ("b.safetensors", &["--batch", "5", "--threads", "3"])] {
         let text = succeeds(folder, &[&["embed", "m.lat", "bank", "--out", out], more].concat());
@@ -194,14 +205,14 @@ fn what_cannot_be_done_is_explained() {
     let cases: &[(Vec<&str>, i32, &str)] = &[
         (vec!["embed", "m.lat"], 2, "IMAGE"),
         (vec!["embed", "none.lat", "bank/red"], 1, "none.lat"),
-        (vec!["embed", "m.lat", "none"], 1, "cannot read none"),
-        (vec!["embed", "m.lat", "empty"], 1, "empty has no PNG or JPEG files"),
+        (vec!["embed", "m.lat", "none"], 1, "none: cannot be read: No such file"),
+        (vec!["embed", "m.lat", "empty"], 1, "empty: no pictures: no PNG or JPEG file"),
         (
             vec!["embed", "m.lat", "text.png"],
             1,
-            "cannot use text.png as an image: it is neither a PNG nor a JPEG file",
+            "text.png: at byte 0: found the bytes 6e 6f 20 70, expected a PNG (89 50 4e 47) or JPEG (ff d8) image",
         ),
-        (vec!["embed", "m.lat", "bank"], 1, "cut.jpg as an image: the JPEG file has no end: it was cut off"),
+        (vec!["embed", "m.lat", "bank"], 1, "cut.jpg: at byte "),
         (vec!["embed", "d.lat", "bank/red"], 1, "d.lat gives no embeddings: it is a discriminator"),
         (vec!["embed", "x.lat", "bank/red"], 1, "latent.normalize.mean \"1\", expected 3 numbers"),
         (vec!["embed", "m.lat", "bank/red", "--out", "there.csv"], 1, "replace it with --force"),

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use latent_files::atomic::{self, Existing};
+use latent_files::pictures::Picture;
+use latent_files::sheet::{self, Compression};
 use latent_runtime::rng::Rng;
 
 use crate::checkpoint;
@@ -125,7 +127,8 @@ pub fn run(args: SampleArgs) -> anyhow::Result<()> {
     if let Some(folder) = &args.single {
         let scale = args.scale.unwrap_or(1) as usize;
         for (target, image) in targets.iter().zip(pixels.chunks_exact(c * h * w)) {
-            atomic::write_file(target, &single(image, c, h, w, scale)?, existing)?;
+            let picture = Picture::from_planes(image, (c, h, w)).enlarged(scale);
+            atomic::write_file(target, &sheet::png(&picture, Compression::Balanced)?, existing)?;
         }
         println!("{}: {count} images", folder.display());
     } else {
@@ -148,45 +151,4 @@ fn targets(args: &SampleArgs) -> anyhow::Result<Vec<PathBuf>> {
         atomic::check(target, Existing::forced(args.force))?;
     }
     Ok(targets)
-}
-
-/// One planar image as a PNG, each pixel as a square of `scale` x `scale`.
-fn single(image: &[u8], c: usize, h: usize, w: usize, scale: usize) -> anyhow::Result<Vec<u8>> {
-    let color = match c {
-        1 => png::ColorType::Grayscale,
-        3 => png::ColorType::Rgb,
-        _ => bail!("images of {c} channels cannot be written as PNG, only 1 (gray) and 3 (RGB)"),
-    };
-    let mut pixels = Vec::with_capacity(image.len() * scale * scale);
-    for y in 0..h * scale {
-        for x in 0..w * scale {
-            pixels.extend((0..c).map(|channel| image[(channel * h + y / scale) * w + x / scale]));
-        }
-    }
-    let mut out = Vec::new();
-    let mut encoder = png::Encoder::new(&mut out, u32::try_from(w * scale)?, u32::try_from(h * scale)?);
-    encoder.set_color(color);
-    encoder.set_depth(png::BitDepth::Eight);
-    let mut writer = encoder.write_header()?;
-    writer.write_image_data(&pixels)?;
-    writer.finish()?;
-    Ok(out)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn single_images_are_interleaved_and_enlarged() {
-        let planar = [1, 2, 10, 20, 100, 200];
-        let png = single(&planar, 3, 1, 2, 2).unwrap();
-        let mut reader = png::Decoder::new(std::io::Cursor::new(png)).read_info().unwrap();
-        let mut pixels = vec![0; reader.output_buffer_size().unwrap()];
-        let info = reader.next_frame(&mut pixels).unwrap();
-        assert_eq!((info.width, info.height), (4, 2));
-        let row = [1, 10, 100, 1, 10, 100, 2, 20, 200, 2, 20, 200];
-        assert_eq!(pixels, [row, row].concat());
-        assert!(single(&[0; 4], 4, 1, 1, 1).is_err());
-    }
 }

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use latent_files::pictures::PictureError;
+
 /// An error of the data loaders. Every message names the file and, where bytes are at fault, the offset.
 ///
 /// A file inside an archive is named `archive.tar.gz: path/in/archive`; offsets are then counted within that file. Offsets
@@ -87,16 +89,9 @@ pub enum DataError {
         /// The limit.
         limit: u64,
     },
-    /// A size to resize to is zero or absurd.
-    #[error("cannot resize to {height}x{width}: each side must be 1 to {limit} pixels")]
-    Resize {
-        /// Height asked for, in pixels.
-        height: usize,
-        /// Width asked for, in pixels.
-        width: usize,
-        /// Largest side.
-        limit: usize,
-    },
+    /// A picture cannot be read, or not be resized as asked for.
+    #[error(transparent)]
+    Picture(#[from] PictureError),
     /// The text is not a data set's name.
     #[error("{text:?} is not a data set: {reason}; known are {}", super::spec::KNOWN)]
     Spec {

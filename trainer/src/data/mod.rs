@@ -9,7 +9,6 @@
 mod archive;
 pub mod cifar;
 mod dataset;
-mod decode;
 mod error;
 pub mod fetch;
 pub mod folder;

@@ -6,6 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use latent_files::pictures::check_size;
+
 use super::{DataError, Dataset, LoadOptions, Split, cifar, folder, idx, synth, transform};
 
 /// For messages: everything that names a data set.
@@ -168,7 +170,9 @@ impl DataSpec {
     /// # Errors
     /// If the data set is not there or a file of it is bad; see [`DataError`].
     pub fn load(&self, split: Split, options: &LoadOptions) -> Result<Dataset, DataError> {
-        transform::check_size(options.resize)?;
+        if let Some((height, width)) = options.resize {
+            check_size(height, width)?;
+        }
         let data = match self {
             DataSpec::Named(_) => return self.resolve(None)?.load(split, options),
             DataSpec::Folder(path) => return folder::load(path, split, options),

@@ -7,11 +7,12 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
+use latent_files::pictures::PictureFile;
 use latent_runtime::open::BackendKind;
 
 use super::neighbors::dot;
 use super::{Plane, Sample};
-use crate::image_folder::{self, ImageFile, Listing};
+use crate::image_folder::{self, Listing};
 use crate::model::{Encoder, EncoderFile};
 use crate::picture::Picture;
 
@@ -151,7 +152,7 @@ pub(super) fn embed_folder(
     let mut next_map = FIRST_MAP;
     let mut unreadable: Option<(usize, String)> = None;
     for files in files.chunks(BATCH) {
-        let mut read: Vec<(&ImageFile, Picture)> = Vec::with_capacity(files.len());
+        let mut read: Vec<(&PictureFile, Picture)> = Vec::with_capacity(files.len());
         for file in files {
             match image_folder::read(&file.path, task.file.image) {
                 Ok(picture) => read.push((file, picture)),
@@ -170,7 +171,7 @@ pub(super) fn embed_folder(
             .map(|((file, picture), values)| Sample {
                 path: file.path.clone(),
                 name: file.name.clone(),
-                label: file.label,
+                label: file.class,
                 picture: picture.reduced(LARGEST_KEPT, LARGEST_KEPT),
                 features: unit(values),
             })
@@ -311,7 +312,7 @@ mod tests {
     #[test]
     fn what_goes_wrong_is_told() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(run(folder.path(), means).0.unwrap_err().contains("there is no image"));
+        assert!(run(folder.path(), means).0.unwrap_err().contains("no pictures"));
         fs::write(folder.path().join("a.png"), "?").unwrap();
         assert!(run(folder.path(), means).0.unwrap_err().contains("no image of"));
         images(folder.path(), 3);

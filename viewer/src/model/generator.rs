@@ -1,5 +1,6 @@
 //! A generator opened by a back end.
 
+use latent_runtime::onnx::ImageShape;
 use latent_runtime::open::BackendKind;
 
 use super::opened::Opened;
@@ -60,10 +61,12 @@ impl Generator {
             .opened
             .run(latents, &mut self.values)
             .map_err(|cause| ModelError::Run { path: self.file.path.clone(), cause })?;
+        let ImageShape { channels, height, width } = self.file.image;
+        let shape = (channels, height, width);
         let pictures = self
             .values
             .chunks_exact(image_values)
-            .map(|values| Picture::from_values(values, self.file.image, self.file.range))
+            .map(|values| Picture::from_values(values, shape, self.file.range))
             // The lengths fit by construction.
             .collect::<Result<_, _>>()
             .map_err(|error| ModelError::Open { message: error.to_string() })?;

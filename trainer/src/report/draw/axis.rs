@@ -1,5 +1,7 @@
 //! Scales of charts: from values to points, and where ticks go.
 
+use latent_files::text;
+
 /// A linear scale.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Axis {
@@ -57,14 +59,8 @@ pub fn grouped(value: f64) -> String {
     if digits.len() <= 4 {
         return format!("{value:.0}");
     }
-    let mut out = String::from(if value < 0.0 { "−" } else { "" });
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            out.push('\u{a0}');
-        }
-        out.push(digit);
-    }
-    out
+    let sign = if value < 0.0 { "−" } else { "" };
+    format!("{sign}{}", text::grouped(value.abs().round() as u64).replace(' ', "\u{a0}"))
 }
 
 #[cfg(test)]
