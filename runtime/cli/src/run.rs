@@ -380,8 +380,11 @@ fn ceil_sqrt(n: usize) -> usize {
     if root * root < n { root + 1 } else { root.max(1) }
 }
 
-/// Whether a file begins as a picture does. What cannot be read is no picture; reading it says why.
+/// Whether a file has a picture's name, or begins as a picture does. What cannot be read is none; reading it says why.
 fn is_picture(path: &Path) -> bool {
+    if pictures::skip(&path.file_name().unwrap_or_default().to_string_lossy()).is_none() {
+        return true;
+    }
     let mut start = Vec::new();
     // A pipe would be empty for whoever reads it next.
     let file = path.is_file().then(|| File::open(path));

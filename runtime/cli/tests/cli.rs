@@ -412,7 +412,7 @@ fn wrong_input_is_explained() {
         (
             &["run", "discriminator.onnx", "--input", "there.png"],
             1,
-            "cannot use there.png as input: it is no array",
+            "there.png: at byte 0: found the bytes 70 72",
         ),
         (&["run", "vanilla.onnx", "--out", "x.png", "--input", "raw.dat"], 1, "files named .f32, .bin, .raw"),
         (
