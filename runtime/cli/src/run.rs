@@ -18,7 +18,7 @@ use latent_runtime::rng::Rng;
 use serde_json::json;
 
 use super::image::{Sheet, read_png};
-use super::metadata::metadata;
+use super::metadata::{decide, metadata, range_json};
 use super::{print, usage};
 
 /// The most values of all inputs or outputs together: 4 GB.
@@ -59,6 +59,10 @@ pub(crate) struct RunArgs {
     /// one .npy or raw file of values)
     #[arg(long, num_args = 1.., value_name = "FILE", conflicts_with_all = ["seed", "count", "interpolate", "distribution"])]
     input: Vec<PathBuf>,
+    /// The values of black and white in the model's images, such as 0,1 or -1,1 [default: what its file states, else -1,1, or
+    /// 0,1 for an encoder]
+    #[arg(long, value_name = "LOW,HIGH", allow_hyphen_values = true)]
+    range: Option<ValueRange>,
     /// The contact sheet to write
     #[arg(long, value_name = "PNG")]
     out: Option<PathBuf>,
@@ -169,6 +173,9 @@ fn generate(
     if args.out.is_none() && args.save_output.is_none() {
         return Err(usage!("a generator's images go to a file: give --out PNG or --save-output FILE"));
     }
+    if args.range.is_some() && args.out.is_none() {
+        return Err(usage!("--range is for the sheet of --out PNG; --save-output writes values as they are"));
+    }
     let latent_size = backend.input().values();
     let image_values = backend.output().values();
     let count = match args.interpolate {
@@ -197,13 +204,17 @@ fn generate(
     if args.out.is_some() {
         sheet.size()?;
     }
+    let encoding = match args.out {
+        Some(_) => Some(decide(&args.model, metadata, backend, args.range)?),
+        None => None,
+    };
     let (output, seconds) = run_all(args, backend, &examples)?;
     let not_finite = output.iter().filter(|value| !value.is_finite()).count();
     if not_finite > 0 {
         eprintln!("runtime: warning: {not_finite} of {} output values are not finite", output.len());
     }
-    if let Some(path) = &args.out {
-        let png = sheet.png(&output, metadata.range.unwrap_or(ValueRange::SIGNED))?;
+    if let (Some(path), Some(encoding)) = (&args.out, &encoding) {
+        let png = sheet.png(&output, encoding.range)?;
         atomic::write_file(path, &png, Existing::forced(args.force))?;
     }
     save_output(args, backend.output(), examples.count, &output)?;
@@ -215,6 +226,7 @@ fn generate(
             "engine": backend.describe(), "images": examples.count, "image": image.to_string(),
             "seed": args.input.is_empty().then_some(args.seed), "seconds": seconds,
             "not_finite": not_finite, "written": written,
+            "range": encoding.as_ref().map(range_json),
         });
         return print(&format!("{result}\n"));
     }
@@ -231,7 +243,7 @@ fn generate(
 fn draw(args: &RunArgs, metadata: &ModelMetadata, latent_size: usize, count: usize) -> Examples {
     let distribution = match args.distribution {
         Some(Noise::Uniform) => Distribution::REFERENCE,
-        Some(Noise::Normal) => Distribution::Normal { mean: 0.0, std: 1.0 },
+        Some(Noise::Normal) => Distribution::STANDARD_NORMAL,
         None => metadata.distribution.unwrap_or_else(|| {
             eprintln!("runtime: note: the model does not say what its noise is drawn from; taking uniform in [-1, 1]");
             Distribution::REFERENCE
@@ -283,19 +295,29 @@ fn score(
     }
     let is_png =
         |path: &PathBuf| path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png"));
+    let mut encoding = None;
     let (examples, names) = match args.input.as_slice() {
         [path] if !is_png(path) => {
+            if args.range.is_some() {
+                return Err(usage!(
+                    "--range is for pictures; the values of {} are given to the model as they are",
+                    path.display()
+                ));
+            }
             let examples = read_values(path, backend.input())?;
             let names = (0..examples.count).map(|index| format!("{}[{index}]", path.display())).collect();
             (examples, names)
         }
         paths => {
             check_count(paths.len(), backend.input().values().max(per_example))?;
-            let range = metadata.range.unwrap_or(ValueRange::SIGNED);
+            let decided = decide(&args.model, metadata, backend, args.range)?;
             let mut values = Vec::new();
             for path in paths {
-                values.extend(read_png(path, image, range)?);
+                let mut image = read_png(path, image, decided.range)?;
+                decided.normalize(&mut image);
+                values.extend(image);
             }
+            encoding = Some(decided);
             let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
             (Examples { count: paths.len(), values }, names)
         }
@@ -315,6 +337,7 @@ fn score(
         let result = json!({
             "model": args.model.display().to_string(), "backend": backend_kind.name(),
             "engine": backend.describe(), "seconds": seconds, "results": results,
+            "range": encoding.as_ref().map(range_json),
         });
         return print(&format!("{result}\n"));
     }

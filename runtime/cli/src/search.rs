@@ -168,8 +168,8 @@ fn draw(
         for name in std::iter::once(&found.name).chain(neighbors) {
             let read = picture::read(name.as_ref())
                 .context("drawing --out (is this the folder that they were embedded from?)")?;
-            values.extend(picture::values(&read, image, encoder.range)?);
+            values.extend(picture::values(&read, image, encoder.encoding.range)?);
         }
     }
-    sheet.png(&values, encoder.range)
+    sheet.png(&values, encoder.encoding.range)
 }

@@ -63,7 +63,7 @@ impl Generator {
         let pictures = self
             .values
             .chunks_exact(image_values)
-            .map(|values| Picture::from_values(values, self.file.image, self.file.range))
+            .map(|values| Picture::from_values(values, self.file.image, self.file.encoding.range))
             // The lengths fit by construction.
             .collect::<Result<_, _>>()
             .map_err(|error| ModelError::Open { message: error.to_string() })?;
