@@ -1,12 +1,13 @@
 //! What a model says of itself: the `metadata_props` of an ONNX file, and the sentences shown by viewers.
 
-use latent_runtime::latent;
+use latent_runtime::image_encoding::Normalization;
+use latent_runtime::latent::Distribution;
 use latent_runtime::onnx::{ImageShape, ModelKind, ModelMetadata};
 use latent_runtime::pixels::ValueRange;
 use serde_json::{Map, Value, json};
 
 use crate::network::{Encoder, Form};
-use crate::run::{self, Distribution, Image, RunJson, SimclrJson, Training};
+use crate::run::{self, Image, RunJson, SimclrJson, Training};
 
 /// Version of the set of keys.
 const FORMAT: u32 = 1;
@@ -19,10 +20,7 @@ pub fn of(run: &RunJson, iteration: u64, kind: ModelKind, weights: &str) -> Mode
         architecture: Some(run.net.name().into()),
         weights: Some(weights.into()),
         latent_size: Some(run.latent.size),
-        distribution: Some(match run.latent.distribution {
-            Distribution::Uniform { low, high } => latent::Distribution::Uniform { low, high },
-            Distribution::Normal { mean, std } => latent::Distribution::Normal { mean, std },
-        }),
+        distribution: Some(run.latent.distribution.into()),
         range: ValueRange::new(run.image.low, run.image.high),
         image: Some(image_shape(&run.image)),
         dataset: Some(run.data.name.clone()),
@@ -41,8 +39,9 @@ pub fn of_encoder(run: &SimclrJson, iteration: u64, form: &Form, encoder: &Encod
     ];
     if !form.normalize_input {
         let list = |values: &[f32]| values.iter().map(f32::to_string).collect::<Vec<_>>().join(",");
-        other.push(("latent.normalize.mean".into(), list(&run.normalization.mean)));
-        other.push(("latent.normalize.std".into(), list(&run.normalization.std)));
+        let [mean, std] = Normalization::KEYS;
+        other.push((mean.into(), list(&run.normalization.mean)));
+        other.push((std.into(), list(&run.normalization.std)));
     }
     let mut training = figures(&run.training, iteration);
     training.insert("temperature".into(), json!(run.temperature));
@@ -128,10 +127,7 @@ pub fn encoder_input_sentence(run: &SimclrJson, form: &Form) -> String {
 
 /// One sentence on the noise.
 pub fn latent_sentence(run: &RunJson) -> String {
-    let distribution = match run.latent.distribution {
-        Distribution::Uniform { low, high } => format!("U({low}, {high})"),
-        Distribution::Normal { mean, std } => format!("N({mean}, {std}^2)"),
-    };
+    let distribution = Distribution::from(run.latent.distribution);
     format!("Latent vectors of {} values drawn from {distribution}", run.latent.size)
 }
 

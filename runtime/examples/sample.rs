@@ -6,6 +6,7 @@ use std::error::Error;
 
 use latent_runtime::AlignedBytes;
 use latent_runtime::format::Model;
+use latent_runtime::image_encoding::ImageEncoding;
 use latent_runtime::latent::Distribution;
 use latent_runtime::native::Session;
 use latent_runtime::rng::Rng;
@@ -31,7 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     session.run(&z, &mut image)?;
 
     // Two rows of pixels to a line of text, brighter pixels as darker letters.
-    let range = model.range();
+    let range = ImageEncoding::of(&model, None)?.range;
     for row in image[..height * width].chunks_exact(width).step_by(2) {
         let letter = |&value: &f32| [' ', '.', ':', 'o', '#'][usize::from(range.to_u8(value)) * 5 / 256];
         println!("{}", row.iter().map(letter).collect::<String>().trim_end());

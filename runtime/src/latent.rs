@@ -1,8 +1,11 @@
 //! Latent vectors: drawing them, and walking between them.
 
+use core::fmt;
+
 use crate::rng::Rng;
 
-/// What a generator's latent values are drawn from, each independently.
+/// What a generator's latent values are drawn from, each independently. In files it is a name and two numbers: see
+/// [`Distribution::parts`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Distribution {
     /// Uniform between `low` and `high`.
@@ -24,12 +27,43 @@ pub enum Distribution {
 impl Distribution {
     /// U(-1, 1), what the reference generators are trained with.
     pub const REFERENCE: Self = Self::Uniform { low: -1.0, high: 1.0 };
+    /// N(0, 1).
+    pub const STANDARD_NORMAL: Self = Self::Normal { mean: 0.0, std: 1.0 };
+
+    /// The distribution of these [parts](Self::parts); `None` if there is none of that name, a number is not finite, a
+    /// uniform one does not have `a < b`, or a normal one `b > 0`.
+    pub fn from_parts(name: &str, a: f32, b: f32) -> Option<Self> {
+        match name {
+            _ if !(a.is_finite() && b.is_finite()) => None,
+            "uniform" if a < b => Some(Self::Uniform { low: a, high: b }),
+            "normal" if b > 0.0 => Some(Self::Normal { mean: a, std: b }),
+            _ => None,
+        }
+    }
+
+    /// The name, `uniform` or `normal`, and two numbers: low and high, or mean and standard deviation.
+    pub const fn parts(&self) -> (&'static str, f32, f32) {
+        match *self {
+            Self::Uniform { low, high } => ("uniform", low, high),
+            Self::Normal { mean, std } => ("normal", mean, std),
+        }
+    }
 
     /// Draws one value per element of `out`, in order: one draw each if uniform, two if normal.
     pub fn fill(&self, rng: &mut Rng, out: &mut [f32]) {
         match *self {
             Self::Uniform { low, high } => out.fill_with(|| rng.uniform(low, high)),
             Self::Normal { mean, std } => out.fill_with(|| mean + std * rng.normal()),
+        }
+    }
+}
+
+impl fmt::Display for Distribution {
+    /// `U(low, high)` or `N(mean, std^2)`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Uniform { low, high } => write!(f, "U({low}, {high})"),
+            Self::Normal { mean, std } => write!(f, "N({mean}, {std}^2)"),
         }
     }
 }
@@ -102,6 +136,25 @@ mod tests {
         Distribution::Normal { mean: 10.0, std: 2.0 }.fill(&mut rng, &mut out);
         assert_eq!(out, core::array::from_fn(|_| 10.0 + 2.0 * again.normal()));
         assert_eq!(rng, again);
+    }
+
+    #[test]
+    fn parts_make_the_whole() {
+        for distribution in [Distribution::REFERENCE, Distribution::Normal { mean: 0.5, std: 2.0 }] {
+            let (name, a, b) = distribution.parts();
+            assert_eq!(Distribution::from_parts(name, a, b), Some(distribution));
+        }
+        for (name, a, b) in [
+            ("cauchy", 0.0, 1.0),
+            ("uniform", 1.0, 1.0),
+            ("uniform", f32::NAN, 1.0),
+            ("normal", 0.0, 0.0),
+            ("normal", 0.0, f32::INFINITY),
+        ] {
+            assert_eq!(Distribution::from_parts(name, a, b), None, "{name} {a} {b}");
+        }
+        assert_eq!(std::format!("{}", Distribution::REFERENCE), "U(-1, 1)");
+        assert_eq!(std::format!("{}", Distribution::STANDARD_NORMAL), "N(0, 1^2)");
     }
 
     #[test]

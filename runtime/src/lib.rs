@@ -1,7 +1,7 @@
 //! Runs small generators and encoders anywhere, from a server to bare metal.
 //!
 //! The core needs neither the standard library nor an allocator: seeded latent sampling ([`rng`], [`latent`]), image
-//! conversion ([`pixels`]), the trait that every back end implements ([`backend`]), and a gallery of labeled embeddings
+//! conversion ([`pixels`], [`image_encoding`]), the trait that every back end implements ([`backend`]), and a gallery of labeled embeddings
 //! that learns new classes from a few examples ([`gallery`]). The caller owns all memory.
 //! Floating-point functions come from `libm`, so that the same seed gives the same bits on every target.
 //!
@@ -50,6 +50,7 @@ pub mod backend;
 pub mod format;
 pub mod gallery;
 mod half;
+pub mod image_encoding;
 mod kernels;
 pub mod latent;
 pub mod native;

@@ -1,8 +1,10 @@
 //! Between a model's image values (f32, planar CHW) and pixels (u8, interleaved HWC).
 
 use core::fmt;
+use core::str::FromStr;
 
-/// The value range of a model's images: `low` is black (0), `high` is white (255).
+/// The value range of a model's images: `low` is black (0), `high` is white (255). As text it is `LOW,HIGH`, such as
+/// `-1,1`. Which one a model has, [`ImageEncoding`](crate::image_encoding::ImageEncoding) decides.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ValueRange {
     low: f32,
@@ -47,6 +49,37 @@ impl ValueRange {
         self.low + (self.high - self.low) * (f32::from(pixel) / 255.0)
     }
 }
+
+impl fmt::Display for ValueRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{},{}", self.low, self.high)
+    }
+}
+
+impl FromStr for ValueRange {
+    type Err = ValueRangeError;
+
+    fn from_str(text: &str) -> Result<Self, ValueRangeError> {
+        let number = |text: &str| text.trim().parse().ok();
+        text.split_once(',')
+            .and_then(|(low, high)| Self::new(number(low)?, number(high)?))
+            .ok_or(ValueRangeError)
+    }
+}
+
+/// A text that is no value range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ValueRangeError;
+
+impl fmt::Display for ValueRangeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "expected the values of black and white as LOW,HIGH, both finite and LOW below HIGH, such as 0,1 or -1,1",
+        )
+    }
+}
+
+impl core::error::Error for ValueRangeError {}
 
 /// Why an image could not be converted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -181,6 +214,18 @@ mod tests {
             [(1.0, 1.0), (1.0, -1.0), (nan, 1.0), (0.0, nan), (-inf, 0.0), (0.0, inf), (f32::MIN, f32::MAX)]
         {
             assert_eq!(ValueRange::new(low, high), None, "{low} {high}");
+        }
+    }
+
+    #[test]
+    fn ranges_are_read_as_they_are_written() {
+        for (text, low, high) in [("0,1", 0.0, 1.0), ("-1,1", -1.0, 1.0), (" 0 , 255 ", 0.0, 255.0)] {
+            let range: ValueRange = text.parse().unwrap();
+            assert_eq!(Some(range), ValueRange::new(low, high), "{text}");
+            assert_eq!(std::format!("{range}").parse(), Ok(range), "{text}");
+        }
+        for text in ["", "1", "1,0", "0,0", "a,b", "0,1,2", "nan,1", "0,inf", "0;1"] {
+            assert_eq!(text.parse::<ValueRange>(), Err(ValueRangeError), "{text}");
         }
     }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
+use latent_runtime::pixels::ValueRange;
 use minifb::{InputCallback, Key, MouseButton, MouseMode, ScaleMode, Window};
 use raw_window_handle::{HasWindowHandle, RawWindowHandle};
 
@@ -43,6 +44,8 @@ pub struct WindowOptions {
     pub out_dir: PathBuf,
     /// The file that the walk came from.
     pub walk: Option<PathBuf>,
+    /// The range of every model, if the user gave one.
+    pub range: Option<ValueRange>,
     /// What an encoder is given that is switched to.
     pub images: Option<Images>,
 }
@@ -141,6 +144,7 @@ pub fn run(mut stage: Stage, options: &WindowOptions) -> Result<FrameTimes, Wind
         outcomes: outcome_sender,
         out_dir: options.out_dir.clone(),
         walk: options.walk.clone(),
+        range: options.range,
         images: options.images.clone(),
     };
     let mut embedder: Option<Embedder> = None;
@@ -390,21 +394,25 @@ struct Helper {
     out_dir: PathBuf,
     /// The walk last written or read.
     walk: Option<PathBuf>,
+    /// The range of every model, if the user gave one.
+    range: Option<ValueRange>,
     /// What an encoder is given that is switched to.
     images: Option<Images>,
 }
 
 impl Helper {
     fn begin(&mut self, stage: &mut Stage, effect: Effect) {
-        let out_dir = self.out_dir.clone();
+        let (out_dir, range) = (self.out_dir.clone(), self.range);
         match effect {
             Effect::Open(path) => self.spawn(stage, move || {
-                let file = ModelFile::read(&path).map(Box::new).map_err(|error| error.to_string());
+                let file = ModelFile::read(&path, range).map(Box::new).map_err(|error| error.to_string());
                 Outcome::Model(path, file)
             }),
             Effect::ReadVariants(paths) => self.spawn(stage, move || {
                 // What cannot be read is no variant.
-                Outcome::Variants(paths.iter().filter_map(|path| GeneratorFile::read(path).ok()).collect())
+                Outcome::Variants(
+                    paths.iter().filter_map(|path| GeneratorFile::read(path, range).ok()).collect(),
+                )
             }),
             Effect::Sefa(file) => self.spawn(stage, move || {
                 let weight = first_layer(&file.path, file.space.size).map_err(|error| error.to_string());
@@ -463,7 +471,13 @@ impl Helper {
 
     fn outcome(&mut self, stage: &mut Stage, outcome: Outcome) {
         match outcome {
-            Outcome::Model(_, Ok(file)) => stage.set_model(*file, self.images.as_ref()),
+            Outcome::Model(_, Ok(file)) => {
+                let note = file.range_note();
+                stage.set_model(*file, self.images.as_ref());
+                if let Some(note) = note {
+                    stage.say(note, false);
+                }
+            }
             Outcome::Model(path, Err(error)) => {
                 stage.catalog().add_unreadable(&path);
                 stage.say(error, true);

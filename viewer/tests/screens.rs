@@ -7,6 +7,7 @@ use std::fs::{self, File};
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
+use latent_runtime::image_encoding::{ImageEncoding, RangeSource};
 use latent_runtime::latent::Distribution;
 use latent_runtime::onnx::ImageShape;
 use latent_runtime::open::BackendKind;
@@ -27,6 +28,10 @@ const TOLERANCE: u8 = 3;
 
 const IMAGE: ImageShape = ImageShape { channels: 1, height: 16, width: 16 };
 
+fn stated(range: ValueRange) -> ImageEncoding {
+    ImageEncoding { range, source: RangeSource::Stated, normalization: None }
+}
+
 fn file(precision: &'static str) -> GeneratorFile {
     GeneratorFile {
         path: format!("models/rings.{precision}.onnx").into(),
@@ -36,7 +41,7 @@ fn file(precision: &'static str) -> GeneratorFile {
         space: LatentSpace { size: 4, distribution: Distribution::REFERENCE },
         distribution_is_known: true,
         image: IMAGE,
-        range: ValueRange::SIGNED,
+        encoding: stated(ValueRange::SIGNED),
         architecture: Some("dcgan".into()),
         dataset: Some("mnist".into()),
         engines: vec![BackendKind::Ort],
@@ -134,8 +139,7 @@ fn explorer() -> Explorer {
         precision: "fp32",
         image,
         features: 3,
-        range: ValueRange::UNIT,
-        normalization: None,
+        encoding: stated(ValueRange::UNIT),
         architecture: Some("resnet".into()),
         dataset: Some("shapes".into()),
         engines: vec![BackendKind::Ort],

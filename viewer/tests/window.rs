@@ -196,7 +196,7 @@ fn model(kind: ModelKind, input: &[usize], output: &[usize]) -> Vec<u8> {
         precision: Precision::F32,
         latent_size: if kind == ModelKind::Generator { inputs } else { 0 },
         distribution: (kind == ModelKind::Generator).then_some(Distribution::REFERENCE),
-        range: if kind == ModelKind::Generator { ValueRange::SIGNED } else { ValueRange::UNIT },
+        range: Some(if kind == ModelKind::Generator { ValueRange::SIGNED } else { ValueRange::UNIT }),
         metadata: vec![],
     });
     let weights: Vec<f32> = (0..inputs * outputs).map(|i| (i as f32 * 0.73).sin()).collect();
@@ -212,7 +212,7 @@ fn model(kind: ModelKind, input: &[usize], output: &[usize]) -> Vec<u8> {
 
 /// Where a button is in a window that shows this generator.
 fn button(path: &Path, mode: Mode, name: &str) -> (f32, f32) {
-    let file = GeneratorFile::read(path).unwrap();
+    let file = GeneratorFile::read(path, None).unwrap();
     let walk = Walk::random(file.space, 0, 8, Interpolation::Slerp);
     let engine = file.engines[0];
     let mut app = App::new(Catalog::of_files([path.to_owned()]), file, engine, walk, 0);

@@ -4,17 +4,68 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::{Args, ValueEnum};
-use latent_exporter::graph::Graph;
+use latent_exporter::graph::{Dim, Graph};
 use latent_exporter::quantize::{
     Calibrator, Inputs, Options, QuantizeError, Report, Source, WeightOptions, WeightRange,
 };
 use latent_exporter::task::TaskReport;
 use latent_files::text::table_with_head;
+use latent_runtime::image_encoding::{Facts, ImageEncoding, RangeSource};
 use latent_runtime::latent::Distribution;
 use latent_runtime::onnx::{ModelKind, ModelMetadata};
 use latent_runtime::pixels::ValueRange;
 
 use super::task::{self, Given, TaskArgs};
+
+/// The value range, which what is written states too. Not only for quantizing.
+#[derive(Debug, Args)]
+pub(crate) struct RangeArgs {
+    /// The values of black and white in the model's images, such as 0,1 or -1,1; the written file states them [default: what
+    /// the model states; else nothing is stated, and int8 takes 0,1 for an encoder and -1,1 for others]
+    #[arg(long, value_name = "LOW,HIGH", allow_hyphen_values = true)]
+    range: Option<ValueRange>,
+}
+
+/// A model's metadata and how its images are values.
+pub(crate) struct Images<'a> {
+    pub(crate) metadata: &'a ModelMetadata,
+    pub(crate) encoding: ImageEncoding,
+    takes: bool,
+    gives: bool,
+}
+
+impl RangeArgs {
+    /// Decides how the images of a model are values. A range that the user gives is the metadata's from then on.
+    pub(crate) fn decide<'a>(
+        &self,
+        graph: &Graph,
+        metadata: &'a mut ModelMetadata,
+    ) -> anyhow::Result<Images<'a>> {
+        let sizes = |shape: Vec<Dim>| -> Vec<usize> {
+            shape.iter().skip(1).map(|dim| if let Dim::Size(length) = dim { *length } else { 1 }).collect()
+        };
+        let input = graph.inputs.first().map(|&id| sizes(graph.shape(id))).unwrap_or_default();
+        let output = graph.outputs.first().map(|output| sizes(graph.shape(output.value))).unwrap_or_default();
+        let encoding = metadata.image_encoding(&input, &output, self.range)?;
+        let facts: Facts<'_> = metadata.facts(&input, &output);
+        let (takes, gives) = (facts.takes_images(), facts.gives_images());
+        metadata.range = self.range.or(metadata.range);
+        Ok(Images { metadata, encoding, takes, gives })
+    }
+}
+
+impl Images<'_> {
+    /// Says on stderr what was given against what the model states, or, where it `is_taken`, what was assumed.
+    pub(crate) fn note(&self, is_taken: bool) {
+        let is_told = match self.encoding.source {
+            RangeSource::Assumed => is_taken && (self.takes || self.gives),
+            _ => true,
+        };
+        if let Some(note) = self.encoding.note().filter(|_| is_told) {
+            eprintln!("note: {note}");
+        }
+    }
+}
 
 /// Options of `--precision int8`.
 #[derive(Debug, Args)]
@@ -76,9 +127,8 @@ impl CalibrationArgs {
     }
 
     /// How to quantize.
-    pub(crate) fn options(&self, metadata: &ModelMetadata) -> Options {
-        let gives_images = metadata.kind == Some(ModelKind::Generator);
-        let range = metadata.range.filter(|_| gives_images);
+    pub(crate) fn options(&self, images: &Images<'_>) -> Options {
+        let range = images.gives.then_some(images.encoding.range);
         Options {
             calibrator: match self.calibrator {
                 CalibratorName::MinMax => Calibrator::MinMax,
@@ -104,33 +154,41 @@ impl CalibrationArgs {
         &self,
         float: &Graph,
         quantized: &Graph,
-        metadata: &ModelMetadata,
+        images: &Images<'_>,
         report: &Report,
     ) -> anyhow::Result<Option<TaskReport>> {
         let path = self.calibration_data.as_deref();
         let given = Given { path, used: report.calibration_samples, seed: self.seed };
-        self.task.figure(float, quantized, metadata, &given)
+        self.task.figure(float, quantized, (images.metadata, &images.encoding), &given)
     }
 
     /// The inputs that were asked for, or those that fit the model best. Says so on stderr when they had to be made up.
-    pub(crate) fn inputs(&self, graph: &Graph, metadata: &ModelMetadata) -> anyhow::Result<Inputs> {
+    pub(crate) fn inputs(&self, graph: &Graph, images: &Images<'_>) -> anyhow::Result<Inputs> {
         let &[input] = &*graph.inputs else {
             return Err(QuantizeError::Inputs { found: graph.inputs.len() }.into());
         };
         let (shape, count) = (graph.shape(input), self.samples as usize);
         if let Some(path) = &self.calibration_data {
-            let range = metadata.range.unwrap_or(ValueRange::SIGNED);
-            return Inputs::read(path, &shape, range, count, self.seed).context("--calibration-data");
+            return Inputs::read(path, &shape, &images.encoding, count, self.seed)
+                .context("--calibration-data");
         }
+        let metadata = images.metadata;
         if let (Some(ModelKind::Generator), Some(distribution)) = (metadata.kind, metadata.distribution) {
             return Ok(Inputs::drawn(&shape, distribution, count, self.seed, Source::Latents));
         }
-        let (low, high) = metadata.range.map_or((-1.0, 1.0), |range| (range.low(), range.high()));
+        let range = if images.takes { images.encoding.range } else { ValueRange::SIGNED };
+        let (low, high) = (range.low(), range.high());
         eprintln!(
             "warning: calibrating on random values from {low} to {high}, since the model does not say what it is given; ranges \
              of activations may be far from those of real inputs: give some with --calibration-data"
         );
-        Ok(Inputs::drawn(&shape, Distribution::Uniform { low, high }, count, self.seed, Source::Random))
+        let uniform = Distribution::Uniform { low, high };
+        let mut inputs = Inputs::drawn(&shape, uniform, count, self.seed, Source::Random);
+        for samples in [&mut inputs.calibration, &mut inputs.held_out] {
+            let values = (samples.values.len() / samples.count.max(1)).max(1);
+            samples.values.chunks_exact_mut(values).for_each(|image| images.encoding.normalize(image));
+        }
+        Ok(inputs)
     }
 }
 

@@ -21,7 +21,7 @@ use latent_runtime::open::OpenError;
 use prost::Message;
 use sha2::{Digest, Sha256};
 
-use super::calibration::{self, CalibrationArgs};
+use super::calibration::{self, CalibrationArgs, RangeArgs};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -93,6 +93,8 @@ pub(crate) struct ConvertArgs {
     #[arg(long, value_enum, default_value_t = FormName::Exported)]
     form: FormName,
     #[command(flatten)]
+    range: RangeArgs,
+    #[command(flatten)]
     calibration: CalibrationArgs,
     /// Replace a file that is there already
     #[arg(long)]
@@ -126,10 +128,12 @@ pub(crate) fn run(args: ConvertArgs) -> anyhow::Result<()> {
     // What is wrong with the file names it already; what is wrong with its contents does not.
     let model = onnx::load(&args.model)?;
     let context = || args.model.display().to_string();
-    let about = About::of(&model);
+    let mut about = About::of(&model);
     let graph = import(&model).with_context(context)?;
     graph.notes.iter().for_each(|note| eprintln!("note: {note}"));
     check_finite(&graph, &about.metadata, COMPARED).with_context(context)?;
+    let images = args.range.decide(&graph, &mut about.metadata).with_context(context)?;
+    images.note(args.precision == Precision::Int8);
     let form = match args.form {
         FormName::Exported => Form::Exported,
         FormName::DepthToSpace => Form::DepthToSpace,
@@ -139,11 +143,11 @@ pub(crate) fn run(args: ConvertArgs) -> anyhow::Result<()> {
         Precision::Fp32 | Precision::Fp16 => (for_floats(&graph, form), None),
         Precision::Int8 => {
             let float = for_quantization(&graph, form);
-            let inputs = args.calibration.inputs(&float, &about.metadata)?;
+            let inputs = args.calibration.inputs(&float, &images)?;
             // ONNX Runtime computes a layer in integers only when its result is quantized too.
-            let options = Options { every_layer: true, ..args.calibration.options(&about.metadata) };
+            let options = Options { every_layer: true, ..args.calibration.options(&images) };
             let (quantized, report) = quantize(&float, &inputs, &options).with_context(context)?;
-            let task = args.calibration.task(&float, &quantized, &about.metadata, &report);
+            let task = args.calibration.task(&float, &quantized, &images, &report);
             let task = task.with_context(context)?;
             (quantized, Some((report, task)))
         }

@@ -19,7 +19,7 @@ use latent_runtime::format::Model;
 use latent_runtime::onnx::{self, ModelMetadata};
 use sha2::{Digest, Sha256};
 
-use super::calibration::{self, CalibrationArgs};
+use super::calibration::{self, CalibrationArgs, RangeArgs};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -67,6 +67,8 @@ pub(crate) struct PackArgs {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
+    range: RangeArgs,
+    #[command(flatten)]
     calibration: CalibrationArgs,
 }
 
@@ -86,28 +88,31 @@ pub(crate) fn run(args: PackArgs) -> anyhow::Result<()> {
     // What is wrong with the file names it already; what is wrong with its contents does not.
     let model = onnx::load(&args.model)?;
     let context = || args.model.display().to_string();
-    let metadata = ModelMetadata::from_model(&model);
+    let mut metadata = ModelMetadata::from_model(&model);
     let graph = import(&model).with_context(context)?;
     graph.notes.iter().for_each(|note| eprintln!("note: {note}"));
     check_finite(&graph, &metadata, COMPARED).with_context(context)?;
+    let images = args.range.decide(&graph, &mut metadata).with_context(context)?;
     let precision = precision(args.precision, is_quantized(&graph)).with_context(context)?;
     let mut optimized = graph.clone();
     optimize(&mut optimized);
     let mut quantized = None;
-    if matches!(args.precision, Some(Precision::Int8)) && !is_quantized(&graph) {
-        let inputs = args.calibration.inputs(&optimized, &metadata).with_context(context)?;
-        let options = args.calibration.options(&metadata);
+    let quantizes = matches!(args.precision, Some(Precision::Int8)) && !is_quantized(&graph);
+    images.note(quantizes);
+    if quantizes {
+        let inputs = args.calibration.inputs(&optimized, &images).with_context(context)?;
+        let options = args.calibration.options(&images);
         let (integers, report) = quantize(&optimized, &inputs, &options).with_context(context)?;
-        let task = args.calibration.task(&optimized, &integers, &metadata, &report).with_context(context)?;
+        let task = args.calibration.task(&optimized, &integers, &images, &report).with_context(context)?;
         optimized = integers;
         let quantization = Quantization { report, task };
         quantized = Some((quantization, inputs.held_out.first(&graph, COMPARED_QUANTIZED)));
     }
     let options = PackOptions { precision, winograd: !args.no_winograd };
-    let packed = pack_graph(&optimized, &metadata, options).with_context(context)?;
+    let packed = pack_graph(&optimized, images.metadata, options).with_context(context)?;
     let difference = match &quantized {
         Some((_, samples)) => difference_on(&graph, &packed, samples),
-        None => difference(&graph, &metadata, &packed, COMPARED, 0),
+        None => difference(&graph, images.metadata, &packed, COMPARED, 0),
     };
     let difference = difference.with_context(context)?;
     atomic::write_file(&args.out, &packed, existing)?;

@@ -10,6 +10,7 @@ use latent_exporter::task::{
     Features, Reference, Runner, TaskReport, encoded_pictures, frechet, generated_images, knn,
 };
 use latent_files::text::grouped;
+use latent_runtime::image_encoding::ImageEncoding;
 use latent_runtime::onnx::{ModelKind, ModelMetadata};
 use latent_runtime::pixels::ValueRange;
 use latent_runtime::rng::Rng;
@@ -59,7 +60,7 @@ impl TaskArgs {
         &self,
         float: &Graph,
         quantized: &Graph,
-        metadata: &ModelMetadata,
+        (metadata, encoding): (&ModelMetadata, &ImageEncoding),
         given: &Given<'_>,
     ) -> anyhow::Result<Option<TaskReport>> {
         let asked = self.reference_data.is_some() || self.features.is_some();
@@ -86,11 +87,10 @@ impl TaskArgs {
                     Ok(None)
                 };
             };
-            let range = metadata.range.unwrap_or(ValueRange::SIGNED);
-            let reference = self.reference(&images, range, given.seed).context("--reference-data")?;
+            let reference = self.reference(&images, encoding, given.seed).context("--reference-data")?;
             let mut features = match &self.features {
-                None => Features::means(&images, range),
-                Some(file) => encoder(file, &images, range).context("--features")?,
+                None => Features::means(&images, encoding.range),
+                Some(file) => encoder(file, &images, encoding.range).context("--features")?,
             };
             let others = (others.count >= 2).then_some(&others);
             let both = [&mut float, &mut quantized];
@@ -104,8 +104,8 @@ impl TaskArgs {
         if is_array(path) {
             return Ok(None);
         }
-        let range = metadata.range.unwrap_or(ValueRange::SIGNED);
-        let mut pictures = Pictures::find(path, &shape, range, given.seed).context("--calibration-data")?;
+        let mut pictures =
+            Pictures::find(path, &shape, encoding, given.seed).context("--calibration-data")?;
         let ([mut float, mut quantized], count) = runners()?;
         // Those that ranges were not observed on, as far as there are enough.
         pictures.keep(given.used..given.used.saturating_add(count));
@@ -115,7 +115,7 @@ impl TaskArgs {
     fn reference(
         &self,
         images: &[Dim],
-        range: ValueRange,
+        encoding: &ImageEncoding,
         seed: u64,
     ) -> Result<Option<Reference>, DataError> {
         Ok(match &self.reference_data {
@@ -124,7 +124,7 @@ impl TaskArgs {
                 Some(Reference::Array(Samples::from_array(path, "output", images, MAX_REFERENCE)?))
             }
             Some(path) => {
-                let mut pictures = Pictures::find(path, images, range, seed)?;
+                let mut pictures = Pictures::find(path, images, encoding, seed)?;
                 pictures.keep(0..MAX_REFERENCE);
                 Some(Reference::Pictures(pictures))
             }
@@ -156,7 +156,17 @@ fn encoder(file: &Path, images: &[Dim], range: ValueRange) -> anyhow::Result<Fea
     let context = || file.display().to_string();
     let packed = inspect::packed(file).with_context(context)?;
     let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    Features::encoder(images, range, &packed, name).with_context(context)
+    let features = Features::encoder(images, range, &packed, name).with_context(context)?;
+    if let Some(taken) = features.assumed_range() {
+        eprintln!(
+            "note: {} does not say which values are black and white; taking {} and {} (`exporter pack --range LOW,HIGH` makes a \
+             file of it that does)",
+            file.display(),
+            taken.low(),
+            taken.high()
+        );
+    }
+    Ok(features)
 }
 
 /// The figure in a sentence or two.

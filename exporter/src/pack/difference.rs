@@ -46,7 +46,7 @@ pub fn difference(
 ) -> Result<Difference, PackError> {
     let shape = graph.inputs.first().map(|&id| graph.shape(id)).unwrap_or_default();
     let distribution = metadata.distribution.filter(|_| shape.len() == 2);
-    let distribution = distribution.unwrap_or(Distribution::Uniform { low: -1.0, high: 1.0 });
+    let distribution = distribution.unwrap_or(Distribution::REFERENCE);
     let mut values = vec![0.0; examples * per_example(&shape)];
     distribution.fill(&mut Rng::from_seed(seed), &mut values);
     difference_on(graph, packed, &Samples { count: examples, values })

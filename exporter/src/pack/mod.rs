@@ -4,9 +4,8 @@ mod difference;
 mod lower;
 
 use latent_runtime::format::{BuildError, ModelInfo, ModelKind, Precision};
+use latent_runtime::onnx::ModelMetadata;
 use latent_runtime::onnx::proto::ModelProto;
-use latent_runtime::onnx::{self, ModelMetadata};
-use latent_runtime::pixels::ValueRange;
 
 pub use difference::{Difference, difference, difference_on};
 
@@ -67,12 +66,7 @@ pub fn pack_graph(
     options: impl Into<PackOptions>,
 ) -> Result<Vec<u8>, PackError> {
     let options = options.into();
-    let kind = match metadata.kind {
-        Some(onnx::ModelKind::Generator) => ModelKind::Generator,
-        Some(onnx::ModelKind::Discriminator) => ModelKind::Discriminator,
-        Some(onnx::ModelKind::Encoder) => ModelKind::Encoder,
-        None => ModelKind::Other,
-    };
+    let kind = metadata.kind.map_or(ModelKind::Other, ModelKind::from);
     let info = ModelInfo {
         kind,
         precision: match options.precision {
@@ -83,7 +77,7 @@ pub fn pack_graph(
         // A discriminator takes no latent vector, whatever its file says of the generator's.
         latent_size: if kind == ModelKind::Generator { metadata.latent_size.unwrap_or(0) } else { 0 },
         distribution: metadata.distribution,
-        range: metadata.range.unwrap_or(ValueRange::SIGNED),
+        range: metadata.range,
         metadata: metadata.to_entries().into_iter().map(|entry| (entry.key, entry.value)).collect(),
     };
     lower::lower(graph, info, options)

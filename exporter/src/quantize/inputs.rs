@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use latent_files::npy::{self, NpyError};
 use latent_files::pictures::{self, PictureError, PictureFile};
+use latent_runtime::image_encoding::ImageEncoding;
 use latent_runtime::latent::Distribution;
-use latent_runtime::pixels::ValueRange;
 use latent_runtime::rng::Rng;
 use rayon::prelude::*;
 
@@ -194,14 +194,14 @@ impl Inputs {
 
     /// Inputs from a folder of pictures (in any depth; `count` and those to check with are picked by `seed`), one picture, or an
     /// array: `.npy` of shape (N, ...), its first `count` for calibration. With too few for both, a fifth is for checking; a
-    /// single one is for both. Pictures of another size are cut to the model's proportions and resized; black and white are the ends of `range`.
+    /// single one is for both. Pictures of another size are cut to the model's proportions and resized; `encoding` says which values their pixels are.
     ///
     /// # Errors
     /// When the files cannot be read, or do not fit the model's input.
     pub fn read(
         path: &Path,
         shape: &[Dim],
-        range: ValueRange,
+        encoding: &ImageEncoding,
         count: usize,
         seed: u64,
     ) -> Result<Inputs, DataError> {
@@ -209,7 +209,7 @@ impl Inputs {
         let (source, all) = if is_array(path) {
             (Source::Array, Samples::from_array(path, "input", shape, wanted)?)
         } else {
-            (Source::Pictures, pictures(path, shape, range, wanted, seed)?)
+            (Source::Pictures, pictures(path, shape, encoding, wanted, seed)?)
         };
         let checked = match all.count {
             available if available == wanted => held_out(count),
@@ -247,11 +247,11 @@ fn held_out(count: usize) -> usize {
 fn pictures(
     path: &Path,
     shape: &[Dim],
-    range: ValueRange,
+    encoding: &ImageEncoding,
     wanted: usize,
     seed: u64,
 ) -> Result<Samples, DataError> {
-    let mut pictures = Pictures::find(path, shape, range, seed)?;
+    let mut pictures = Pictures::find(path, shape, encoding, seed)?;
     pictures.keep(0..wanted);
     pictures.read(0..pictures.len())
 }
@@ -262,21 +262,26 @@ pub struct Pictures {
     files: Vec<PictureFile>,
     /// Channels, rows, columns.
     shape: (usize, usize, usize),
-    range: ValueRange,
+    encoding: ImageEncoding,
 }
 
 impl Pictures {
-    /// Those that [`pictures::list`] finds in a folder, or the one that `path` is; for a model whose input, or output, has `shape` and `range`.
+    /// Those that [`pictures::list`] finds in a folder, or the one that `path` is; for a model whose input, or output, has `shape` and `encoding`.
     ///
     /// # Errors
     /// When there are none, or pictures do not have such a shape.
-    pub fn find(path: &Path, shape: &[Dim], range: ValueRange, seed: u64) -> Result<Pictures, DataError> {
+    pub fn find(
+        path: &Path,
+        shape: &[Dim],
+        encoding: &ImageEncoding,
+        seed: u64,
+    ) -> Result<Pictures, DataError> {
         let &[_, Dim::Size(channels @ (1 | 3)), Dim::Size(height), Dim::Size(width)] = shape else {
             return Err(DataError::NotPictures { path: path.into(), shape: shape_text(shape) });
         };
         let mut files = pictures::list(path)?.files;
         Rng::from_seed(seed).shuffle(&mut files);
-        Ok(Pictures { files, shape: (channels, height, width), range })
+        Ok(Pictures { files, shape: (channels, height, width), encoding: *encoding })
     }
 
     /// How many there are.
@@ -301,8 +306,8 @@ impl Pictures {
         self.files.iter().map(|file| file.label.clone()).collect()
     }
 
-    /// Decodes some. Pictures of another size are cut to the proportions of the shape and resized; black and white are the
-    /// ends of the range.
+    /// Decodes some. Pictures of another size are cut to the proportions of the shape and resized; the encoding
+    /// says which values their pixels are.
     ///
     /// # Errors
     /// When a file is no picture.
@@ -310,7 +315,9 @@ impl Pictures {
         let files = self.files.get(places).unwrap_or_default();
         let decoded = files.par_iter().map(|file| {
             let picture = pictures::open(&file.path)?.into_shape(self.shape)?;
-            Ok(picture.values(self.range))
+            let mut values = picture.values(self.encoding.range);
+            self.encoding.normalize(&mut values);
+            Ok(values)
         });
         let values = decoded.collect::<Result<Vec<Vec<f32>>, DataError>>()?.concat();
         Ok(Samples { count: files.len(), values })
@@ -322,6 +329,13 @@ mod tests {
     use latent_files::pictures::Picture;
 
     use super::*;
+    use latent_runtime::image_encoding::RangeSource;
+    use latent_runtime::pixels::ValueRange;
+
+    fn encoding(low: f32, high: f32) -> ImageEncoding {
+        let range = ValueRange::new(low, high).unwrap();
+        ImageEncoding { range, source: RangeSource::Stated, normalization: None }
+    }
 
     const PICTURE: [Dim; 4] = [Dim::Batch, Dim::Size(3), Dim::Size(2), Dim::Size(4)];
 
@@ -350,8 +364,8 @@ mod tests {
             fs::write(folder.path().join(format!("class/{at}.png")), picture.to_png().unwrap()).unwrap();
         }
         fs::write(folder.path().join("notes.txt"), "no picture").unwrap();
-        let range = ValueRange::new(0.0, 255.0).unwrap();
-        let read = |path: &Path, count| Inputs::read(path, &PICTURE, range, count, 0);
+        let encoding = encoding(0.0, 255.0);
+        let read = |path: &Path, count| Inputs::read(path, &PICTURE, &encoding, count, 0);
         let inputs = read(folder.path(), 100).unwrap();
         assert_eq!((inputs.calibration.count, inputs.held_out.count), (5, 1));
         let expected: Vec<f32> =
@@ -375,7 +389,7 @@ mod tests {
             (tempfile::tempdir().unwrap().keep(), &PICTURE, "no pictures: no PNG or JPEG"),
         ];
         for (path, shape, expected) in cases {
-            let error = Inputs::read(&path, shape, range, 100, 0).unwrap_err().to_string();
+            let error = Inputs::read(&path, shape, &encoding, 100, 0).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }
     }
@@ -387,7 +401,7 @@ mod tests {
         let shape = [Dim::Batch, Dim::Size(2), Dim::Size(3)];
         let write =
             |shape: &[usize], values: &[f32]| fs::write(&path, npy::encode(&path, shape, values)).unwrap();
-        let read = |count| Inputs::read(&path, &shape, ValueRange::UNIT, count, 0);
+        let read = |count| Inputs::read(&path, &shape, &encoding(0.0, 1.0), count, 0);
         let values: Vec<f32> = (0..60).map(|at| at as f32).collect();
         write(&[10, 2, 3], &values);
         let inputs = read(100).unwrap();

@@ -215,6 +215,15 @@ pub struct Progress {
     pub epoch: f64,
 }
 
+impl From<Distribution> for latent_runtime::latent::Distribution {
+    fn from(distribution: Distribution) -> Self {
+        match distribution {
+            Distribution::Uniform { low, high } => Self::Uniform { low, high },
+            Distribution::Normal { mean, std } => Self::Normal { mean, std },
+        }
+    }
+}
+
 impl Description for RunJson {
     fn check(&self) -> Result<(), String> {
         check_image(&self.image)?;

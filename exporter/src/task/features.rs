@@ -3,6 +3,7 @@
 use std::fmt;
 
 use latent_runtime::backend::Backend;
+use latent_runtime::image_encoding::{ImageEncoding, RangeSource};
 use latent_runtime::native::NativeBackend;
 use latent_runtime::pixels::ValueRange;
 
@@ -31,7 +32,7 @@ enum Kind {
     /// Means of this many rows and columns.
     Means([usize; 2]),
     /// What an encoder gives.
-    Encoder { backend: Box<NativeBackend>, name: String },
+    Encoder { backend: Box<NativeBackend>, encoding: ImageEncoding, name: String },
 }
 
 impl Features {
@@ -47,11 +48,11 @@ impl Features {
         Features { shape, range, kind: Kind::Means([cell(shape[1]), cell(shape[2])]) }
     }
 
-    /// What a packed encoder, which is called `name` in reports, gives for an image. Values are given to it in the range that
-    /// it says it takes.
+    /// What a packed encoder, which is called `name` in reports, gives for an image. Values are given to it as
+    /// its file says that it takes them, or as [`ImageEncoding`] assumes: see [`Features::assumed_range`].
     ///
     /// # Errors
-    /// When the bytes are no packed model, it takes other images, or it gives too many features.
+    /// When the bytes are no packed model, its normalization cannot be read, it takes other images, or it gives too many features.
     pub fn encoder(
         shape: &[Dim],
         range: ValueRange,
@@ -68,7 +69,21 @@ impl Features {
             let what = format!("takes inputs of shape {:?}", backend.input().shape);
             return Err(TaskError::Encoder { what, images: shape_text(shape) });
         }
-        Ok(Features { shape: wanted, range, kind: Kind::Encoder { backend: Box::new(backend), name } })
+        let encoding = ImageEncoding::of(&backend.model(), None)
+            .map_err(|error| TaskError::Normalization { encoder: name.clone(), problem: error })?;
+        Ok(Features {
+            shape: wanted,
+            range,
+            kind: Kind::Encoder { backend: Box::new(backend), encoding, name },
+        })
+    }
+
+    /// The range that an encoder is given images in for want of a better one: its file does not state it.
+    pub fn assumed_range(&self) -> Option<ValueRange> {
+        match &self.kind {
+            Kind::Encoder { encoding, .. } if encoding.source == RangeSource::Assumed => Some(encoding.range),
+            _ => None,
+        }
     }
 
     /// How many there are for an image.
@@ -89,11 +104,13 @@ impl Features {
                 let planes = images.chunks_exact((rows * columns).max(1));
                 Ok(planes.flat_map(|plane| means(plane, columns, *cell, unit)).collect())
             }
-            Kind::Encoder { backend, .. } => {
-                let to = backend.model().range();
-                let images: Vec<f32> =
+            Kind::Encoder { backend, encoding, .. } => {
+                let to = encoding.range;
+                let mut images: Vec<f32> =
                     images.iter().map(|&value| to.low() + unit(value) * (to.high() - to.low())).collect();
-                let count = images.len() / (channels * rows * columns).max(1);
+                let values = (channels * rows * columns).max(1);
+                images.chunks_exact_mut(values).for_each(|image| encoding.normalize(image));
+                let count = images.len() / values;
                 let mut features = vec![0.0; count * backend.output().values()];
                 if count > 0 {
                     backend.run(count, &images, &mut features)?;

@@ -8,6 +8,7 @@ mod runner;
 
 use latent_runtime::backend::RunError;
 use latent_runtime::gallery::GalleryError;
+use latent_runtime::image_encoding::NormalizationError;
 use latent_runtime::native::LoadError;
 use serde::Serialize;
 
@@ -45,6 +46,14 @@ pub enum TaskError {
         what: String,
         /// What the generator gives.
         images: String,
+    },
+    /// An encoder that does not say how its images are to be normalized, as it should.
+    #[error("the encoder {encoder} cannot be given images: {problem}")]
+    Normalization {
+        /// Its name.
+        encoder: String,
+        /// What is wrong with its metadata.
+        problem: NormalizationError,
     },
     /// More features than a covariance is made of.
     #[error("the encoder gives {found} features; at most {limit} are supported")]

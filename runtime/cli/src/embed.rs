@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::embeddings::{Embeddings, Form};
 use super::encoder::{self, Encoder, EngineArgs};
+use super::metadata::range_json;
 use super::print;
 
 /// Turn images into embeddings.
@@ -94,6 +95,7 @@ pub(crate) fn run(args: &EmbedArgs) -> anyhow::Result<()> {
         let mut result = json!({
             "model": args.model.display().to_string(), "backend": encoder.kind.name(), "engine": engine,
             "images": embeddings.len(), "skipped": files.len() - embeddings.len(), "image": shape.to_string(),
+            "range": range_json(&encoder.encoding),
             "values": dimension, "classes": embeddings.classes, "seconds": seconds,
             "written": args.out.as_ref().map(|out| out.display().to_string()),
         });

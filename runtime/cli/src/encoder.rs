@@ -8,11 +8,12 @@ use anyhow::{Context, bail};
 use clap::Args;
 use latent_files::pictures::{self, PictureError, PictureFile};
 use latent_runtime::backend::Backend;
+use latent_runtime::image_encoding::ImageEncoding;
 use latent_runtime::onnx::{ImageShape, ModelKind, ModelMetadata};
 use latent_runtime::open::{BackendKind, OpenOptions, open};
 use latent_runtime::pixels::ValueRange;
 
-use super::metadata::metadata;
+use super::metadata::{decide, metadata};
 
 /// How a model is run.
 #[derive(Args)]
@@ -26,6 +27,9 @@ pub(crate) struct EngineArgs {
     /// The most images in one run
     #[arg(long, default_value_t = 64, value_name = "B", value_parser = clap::value_parser!(u32).range(1..=65536))]
     batch: u32,
+    /// The values of black and white that the model takes, such as 0,1 or -1,1 [default: what its file states, else 0,1]
+    #[arg(long, value_name = "LOW,HIGH", allow_hyphen_values = true)]
+    range: Option<ValueRange>,
 }
 
 /// A model that takes images and gives embeddings.
@@ -34,10 +38,8 @@ pub(crate) struct Encoder {
     pub(crate) kind: BackendKind,
     /// One image.
     pub(crate) shape: ImageShape,
-    /// Black and white.
-    pub(crate) range: ValueRange,
-    /// Mean and standard deviation for each channel, if the model leaves them to its caller.
-    normalization: Option<(Vec<f32>, Vec<f32>)>,
+    /// How its images are values.
+    pub(crate) encoding: ImageEncoding,
     threads: usize,
     batch: usize,
     path: PathBuf,
@@ -78,20 +80,14 @@ impl Encoder {
         let &[channels, height, width] = backend.input().shape else {
             bail!(refuse(format!("an encoder takes images (N, C, H, W), but it takes {}", backend.input())));
         };
-        let range = metadata.range.unwrap_or_else(|| {
-            eprintln!(
-                "runtime: note: the model does not say which values are black and white; taking 0 and 1"
-            );
-            ValueRange::UNIT
-        });
-        let normalization = normalization(&metadata, channels).with_context(|| path.display().to_string())?;
+        let encoding = decide(path, &metadata, backend.as_ref(), args.range)?;
         let threads = match args.threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             threads => threads.into(),
         };
         let shape = ImageShape { channels, height, width };
         let (batch, path) = (args.batch as usize, path.to_path_buf());
-        Ok(Self { backend, kind, shape, range, normalization, threads, batch, path })
+        Ok(Self { backend, kind, shape, encoding, threads, batch, path })
     }
 
     /// Values of one embedding.
@@ -159,16 +155,11 @@ impl Encoder {
     /// What the model takes for each file, by all threads.
     fn read(&self, files: &[PictureFile]) -> Vec<anyhow::Result<Vec<f32>>> {
         // Without the back end, which only one thread may use.
-        let (shape, range, normalization) = (self.shape, self.range, &self.normalization);
+        let (shape, encoding) = (self.shape, self.encoding);
         let one = |file: &PictureFile| {
-            let picture = pictures::open(&file.path)?;
-            let mut values = picture.into_shape((shape.channels, shape.height, shape.width))?.values(range);
-            if let Some((mean, std)) = normalization {
-                let planes = values.chunks_exact_mut((shape.height * shape.width).max(1));
-                for ((plane, mean), std) in planes.zip(mean).zip(std) {
-                    plane.iter_mut().for_each(|value| *value = (*value - mean) / std);
-                }
-            }
+            let picture = pictures::open(&file.path)?.into_shape((shape.channels, shape.height, shape.width))?;
+            let mut values = picture.values(encoding.range);
+            encoding.normalize(&mut values);
             Ok(values)
         };
         let share = files.len().div_ceil(self.threads).max(1);
@@ -182,48 +173,5 @@ impl Encoder {
                 .flat_map(|images| images.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
                 .collect()
         })
-    }
-}
-
-/// Mean and standard deviation for each channel, of a model that wants its caller to normalize images.
-fn normalization(metadata: &ModelMetadata, channels: usize) -> anyhow::Result<Option<(Vec<f32>, Vec<f32>)>> {
-    let list = |key: &str| {
-        let Some((_, text)) = metadata.other.iter().find(|(other, _)| other == key) else { return Ok(None) };
-        let numbers: Option<Vec<f32>> = text.split(',').map(|number| number.trim().parse().ok()).collect();
-        match numbers.filter(|numbers| numbers.len() == channels && numbers.iter().all(|x| x.is_finite())) {
-            Some(numbers) => Ok(Some(numbers)),
-            None => bail!("its metadata has {key} \"{text}\", expected {channels} numbers"),
-        }
-    };
-    match (list("latent.normalize.mean")?, list("latent.normalize.std")?) {
-        (Some(mean), Some(std)) if std.iter().all(|&std| std > 0.0) => Ok(Some((mean, std))),
-        (None, None) => Ok(None),
-        _ => bail!(
-            "its metadata has not both latent.normalize.mean and latent.normalize.std, the latter positive"
-        ),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_normalization_is_whole_or_refused() {
-        let of = |entries: &[(&str, &str)]| {
-            normalization(&ModelMetadata::from_entries(entries.iter().copied()), 2)
-        };
-        let (mean, std) = ("latent.normalize.mean", "latent.normalize.std");
-        assert_eq!(of(&[]).unwrap(), None);
-        assert_eq!(of(&[(mean, "0.5, 0"), (std, "2,1")]).unwrap(), Some((vec![0.5, 0.0], vec![2.0, 1.0])));
-        for entries in [
-            &[(mean, "0.5,0.5")][..],
-            &[(mean, "0.5"), (std, "1,1")],
-            &[(mean, "a,b"), (std, "1,1")],
-            &[(mean, "0,0"), (std, "1,0")],
-            &[(mean, "0,0"), (std, "1,inf")],
-        ] {
-            assert!(of(entries).is_err(), "{entries:?}");
-        }
     }
 }

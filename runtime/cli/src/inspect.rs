@@ -14,6 +14,7 @@ use latent_runtime::open::ModelFormat;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::metadata::range_text;
 use super::{inspect_packed, print};
 use latent_files::text::{Align, grouped, printable, size, table};
 
@@ -212,6 +213,7 @@ fn text(report: &Report, metadata: &ModelMetadata) -> String {
             facts.push(row(&[role, &format!("{} {} {shape}", tensor.name, tensor.data_type)]));
         }
     }
+    facts.push(row(&["value range", &range_text(metadata.range)]));
     facts.push(row(&["parameters", &grouped(report.parameters)]));
     let at_least = if report.multiply_accumulates_incomplete { "at least " } else { "" };
     let macs = format!("{at_least}{} for a batch of one", grouped(report.multiply_accumulates));

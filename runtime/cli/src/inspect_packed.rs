@@ -10,6 +10,7 @@ use latent_runtime::onnx::ModelMetadata;
 use serde::Serialize;
 
 use super::inspect::metadata_rows;
+use super::metadata::range_text;
 use latent_files::text::{Align, grouped, printable, size, table};
 
 /// Everything that is shown.
@@ -115,6 +116,7 @@ fn text(report: &Report, metadata: &ModelMetadata) -> String {
         row(&["precision", report.precision]),
         row(&["input", &end(&report.input)]),
         row(&["output", &end(&report.output)]),
+        row(&["value range", &range_text(metadata.range)]),
         row(&["parameters", &format!("{} bytes", grouped(report.parameter_bytes as u64))]),
         row(&["multiply-adds", &format!("{} for a batch of one", grouped(report.multiply_accumulates))]),
         row(&[

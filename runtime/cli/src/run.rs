@@ -19,7 +19,7 @@ use latent_runtime::pixels::ValueRange;
 use latent_runtime::rng::Rng;
 use serde_json::json;
 
-use super::metadata::metadata;
+use super::metadata::{decide, metadata, range_json};
 use super::{print, usage};
 
 /// The most values of all inputs or outputs together: 4 GB.
@@ -60,6 +60,10 @@ pub(crate) struct RunArgs {
     /// other models PNG and JPEG files, cropped and resized to the model's size where they have another, or one file of values
     #[arg(long, num_args = 1.., value_name = "FILE", conflicts_with_all = ["seed", "count", "interpolate", "distribution"])]
     input: Vec<PathBuf>,
+    /// The values of black and white in the model's images, such as 0,1 or -1,1 [default: what its file states, else -1,1, or
+    /// 0,1 for an encoder]
+    #[arg(long, value_name = "LOW,HIGH", allow_hyphen_values = true)]
+    range: Option<ValueRange>,
     /// The contact sheet to write
     #[arg(long, value_name = "PNG")]
     out: Option<PathBuf>,
@@ -170,6 +174,9 @@ fn generate(
     if args.out.is_none() && args.save_output.is_none() {
         return Err(usage!("a generator's images go to a file: give --out PNG or --save-output FILE"));
     }
+    if args.range.is_some() && args.out.is_none() {
+        return Err(usage!("--range is for the sheet of --out PNG; --save-output writes values as they are"));
+    }
     let latent_size = backend.input().values();
     let image_values = backend.output().values();
     let count = match args.interpolate {
@@ -199,15 +206,18 @@ fn generate(
     if args.out.is_some() {
         sheet.size()?;
     }
+    let encoding = match args.out {
+        Some(_) => Some(decide(&args.model, metadata, backend, args.range)?),
+        None => None,
+    };
     let (output, seconds) = run_all(args, backend, &examples)?;
     let not_finite = output.iter().filter(|value| !value.is_finite()).count();
     if not_finite > 0 {
         eprintln!("runtime: warning: {not_finite} of {} output values are not finite", output.len());
     }
-    if let Some(path) = &args.out {
-        let range = metadata.range.unwrap_or(ValueRange::SIGNED);
+    if let (Some(path), Some(encoding)) = (&args.out, &encoding) {
         let pictures =
-            output.chunks_exact(image_values).map(|values| Picture::from_values(values, shape, range));
+            output.chunks_exact(image_values).map(|values| Picture::from_values(values, shape, encoding.range));
         let png = sheet.png(&pictures.collect::<Result<Vec<_>, _>>()?, Compression::Balanced)?;
         atomic::write_file(path, &png, Existing::forced(args.force))?;
     }
@@ -220,6 +230,7 @@ fn generate(
             "engine": backend.describe(), "images": examples.count, "image": image.to_string(),
             "seed": args.input.is_empty().then_some(args.seed), "seconds": seconds,
             "not_finite": not_finite, "written": written,
+            "range": encoding.as_ref().map(range_json),
         });
         return print(&format!("{result}\n"));
     }
@@ -236,7 +247,7 @@ fn generate(
 fn draw(args: &RunArgs, metadata: &ModelMetadata, latent_size: usize, count: usize) -> Examples {
     let distribution = match args.distribution {
         Some(Noise::Uniform) => Distribution::REFERENCE,
-        Some(Noise::Normal) => Distribution::Normal { mean: 0.0, std: 1.0 },
+        Some(Noise::Normal) => Distribution::STANDARD_NORMAL,
         None => metadata.distribution.unwrap_or_else(|| {
             eprintln!("runtime: note: the model does not say what its noise is drawn from; taking uniform in [-1, 1]");
             Distribution::REFERENCE
@@ -286,16 +297,24 @@ fn score(
             "{kind} gives {per_example} values for each image: give --save-output FILE or --json"
         ));
     }
+    let mut encoding = None;
     let (examples, names) = match args.input.as_slice() {
         [path] if !is_picture(path) => {
+            if args.range.is_some() {
+                return Err(usage!(
+                    "--range is for pictures; the values of {} are given to the model as they are",
+                    path.display()
+                ));
+            }
             let examples = read_values(path, backend.input())?;
             let names = (0..examples.count).map(|index| format!("{}[{index}]", path.display())).collect();
             (examples, names)
         }
         paths => {
             check_count(paths.len(), backend.input().values().max(per_example))?;
-            let range = metadata.range.unwrap_or(ValueRange::SIGNED);
-            let values = read_pictures(paths, image, range)?;
+            let decided = decide(&args.model, metadata, backend, args.range)?;
+            let values = read_pictures(paths, image, &decided)?;
+            encoding = Some(decided);
             let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
             (Examples { count: paths.len(), values }, names)
         }
@@ -315,6 +334,7 @@ fn score(
         let result = json!({
             "model": args.model.display().to_string(), "backend": backend_kind.name(),
             "engine": backend.describe(), "seconds": seconds, "results": results,
+            "range": encoding.as_ref().map(range_json),
         });
         return print(&format!("{result}\n"));
     }
@@ -393,7 +413,7 @@ fn is_picture(path: &Path) -> bool {
 }
 
 /// The values of PNG and JPEG files, one after the other. Says so on stderr when some had another size than the model's.
-fn read_pictures(paths: &[PathBuf], image: ImageShape, range: ValueRange) -> anyhow::Result<Vec<f32>> {
+fn read_pictures(paths: &[PathBuf], image: ImageShape, encoding: &ImageEncoding) -> anyhow::Result<Vec<f32>> {
     let ImageShape { channels, height, width } = image;
     let mut values = Vec::new();
     let mut resized: Vec<String> = Vec::new();
@@ -402,7 +422,9 @@ fn read_pictures(paths: &[PathBuf], image: ImageShape, range: ValueRange) -> any
         if (picture.width, picture.height) != (width, height) {
             resized.push(format!("{} has {} x {} pixels", path.display(), picture.width, picture.height));
         }
-        values.extend(picture.into_shape((channels, height, width))?.values(range));
+        let mut of_one = picture.into_shape((channels, height, width))?.values(encoding.range);
+        encoding.normalize(&mut of_one);
+        values.extend(of_one);
     }
     if let Some(first) = resized.first() {
         let others = match resized.len() - 1 {

@@ -39,7 +39,7 @@ fn json(folder: &Path, arguments: &[&str]) -> Value {
 fn encoder(kind: ModelKind, metadata: &[(&str, &str)]) -> Vec<u8> {
     let info = ModelInfo {
         kind,
-        range: ValueRange::UNIT,
+        range: Some(ValueRange::UNIT),
         metadata: metadata.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect(),
         ..ModelInfo::default()
     };

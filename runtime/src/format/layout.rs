@@ -63,6 +63,10 @@ pub(crate) mod header {
     pub(crate) const RESERVED: [core::ops::Range<usize>; 2] = [60..64, 152..192];
 }
 
+/// The header's numbers for distributions, with the names of [`Distribution::parts`](crate::latent::Distribution::parts);
+/// 0 for none.
+pub(crate) const DISTRIBUTIONS: [(u32, &str); 2] = [(1, "uniform"), (2, "normal")];
+
 /// Word (four bytes) offsets in a value record.
 pub(crate) mod value {
     pub(crate) const NAME: usize = 0;

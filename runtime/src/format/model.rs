@@ -110,7 +110,7 @@ pub(crate) struct Header {
     precision: Precision,
     latent_size: usize,
     distribution: Option<Distribution>,
-    range: ValueRange,
+    range: Option<ValueRange>,
     input_shape: Shape,
     output_shape: Shape,
 }
@@ -233,12 +233,19 @@ impl<'a> Model<'a> {
         let (a, b) = (float(header::DISTRIBUTION_A), float(header::DISTRIBUTION_B));
         let distribution = match get(header::DISTRIBUTION) {
             0 => None,
-            1 if a.is_finite() && b.is_finite() && a < b => Some(Distribution::Uniform { low: a, high: b }),
-            2 if a.is_finite() && b.is_finite() && b > 0.0 => Some(Distribution::Normal { mean: a, std: b }),
-            _ => return Err(bad("distribution", header::DISTRIBUTION)),
+            number => {
+                let name = layout::DISTRIBUTIONS.iter().find(|(found, _)| *found == number);
+                let distribution = name.and_then(|(_, name)| Distribution::from_parts(name, a, b));
+                Some(distribution.ok_or(bad("distribution", header::DISTRIBUTION))?)
+            }
         };
-        let range = ValueRange::new(float(header::RANGE_LOW), float(header::RANGE_HIGH))
-            .ok_or(bad("value range", header::RANGE_LOW))?;
+        let range = match (get(header::RANGE_LOW), get(header::RANGE_HIGH)) {
+            (0, 0) => None,
+            _ => Some(
+                ValueRange::new(float(header::RANGE_LOW), float(header::RANGE_HIGH))
+                    .ok_or(bad("value range", header::RANGE_LOW))?,
+            ),
+        };
         // Half the address space, so that sums below cannot overflow on a 32-bit target either.
         let arena = get(header::ACTIVATIONS);
         for (field, at) in [("arena length", header::ACTIVATIONS), ("scratch length", header::SCRATCH)] {
@@ -406,8 +413,9 @@ impl<'a> Model<'a> {
         self.header.distribution
     }
 
-    /// The value range of the image side.
-    pub fn range(&self) -> ValueRange {
+    /// The value range of the image side, if the file states it. What to take where it does not,
+    /// [`ImageEncoding::of`](crate::image_encoding::ImageEncoding::of) decides.
+    pub fn range(&self) -> Option<ValueRange> {
         self.header.range
     }
 

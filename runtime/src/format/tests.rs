@@ -112,6 +112,7 @@ fn every_rule_has_a_file_that_breaks_it() {
         ("Header", |b| set(b, header::DISTRIBUTION, 3)),
         ("Header", |b| set(b, header::DISTRIBUTION_A, f32::NAN.to_bits())),
         ("Header", |b| set(b, header::RANGE_LOW, 1f32.to_bits())),
+        ("Header", |b| set(b, header::RANGE_HIGH, f32::NAN.to_bits())),
         ("Header", |b| set(b, header::ACTIVATIONS, 65)),
         ("Header", |b| set(b, header::SCRATCH, 1 << 31)),
         ("Header", |b| set(b, header::INPUT, 99)),

@@ -841,6 +841,7 @@ pub(crate) fn small_generator(int8: bool) -> Vec<u8> {
         kind: ModelKind::Generator,
         latent_size: 6,
         distribution: Some(crate::latent::Distribution::Uniform { low: -1.0, high: 1.0 }),
+        range: Some(crate::pixels::ValueRange::SIGNED),
         metadata: vec![("latent.dataset".into(), "mnist".into())],
         ..ModelInfo::default()
     };

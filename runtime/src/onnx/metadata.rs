@@ -8,6 +8,7 @@ use std::vec::Vec;
 
 use super::proto::{ModelProto, StringStringEntryProto};
 use crate::format;
+use crate::image_encoding::{Facts, ImageEncoding, NormalizationError};
 use crate::latent::Distribution;
 use crate::pixels::ValueRange;
 
@@ -29,6 +30,16 @@ impl ModelKind {
             Self::Generator => "generator",
             Self::Discriminator => "discriminator",
             Self::Encoder => "encoder",
+        }
+    }
+}
+
+impl From<ModelKind> for format::ModelKind {
+    fn from(kind: ModelKind) -> Self {
+        match kind {
+            ModelKind::Generator => Self::Generator,
+            ModelKind::Discriminator => Self::Discriminator,
+            ModelKind::Encoder => Self::Encoder,
         }
     }
 }
@@ -132,7 +143,7 @@ impl ModelMetadata {
             kind,
             latent_size: Some(model.latent_size()).filter(|&size| size > 0),
             distribution: model.distribution(),
-            range: Some(model.range()),
+            range: model.range(),
             ..said
         }
     }
@@ -166,10 +177,7 @@ impl ModelMetadata {
         let number =
             |text: Option<&str>| text.and_then(|text| text.parse::<f32>().ok()).filter(|x| x.is_finite());
         metadata.distribution = match (distribution[0], number(distribution[1]), number(distribution[2])) {
-            (Some("uniform"), Some(low), Some(high)) if low <= high => {
-                Some(Distribution::Uniform { low, high })
-            }
-            (Some("normal"), Some(mean), Some(std)) if std >= 0.0 => Some(Distribution::Normal { mean, std }),
+            (Some(name), Some(a), Some(b)) => Distribution::from_parts(name, a, b),
             _ => None,
         };
         if metadata.distribution.is_none() {
@@ -184,6 +192,26 @@ impl ModelMetadata {
             metadata.keep_other(&["latent.range.low", "latent.range.high"], &range);
         }
         metadata
+    }
+
+    /// What the file tells that bears on its images; shapes are those of input and output, without the batch axis.
+    pub fn facts<'a>(&self, input: &'a [usize], output: &'a [usize]) -> Facts<'a> {
+        let kind = self.kind.map_or(format::ModelKind::Other, format::ModelKind::from);
+        Facts { kind, input, output, range: self.range }
+    }
+
+    /// How the model's images are values, with the range that a user gave, if one did: see [`ImageEncoding::decide`].
+    ///
+    /// # Errors
+    /// If the metadata has a normalization of the input's images that cannot be read.
+    pub fn image_encoding(
+        &self,
+        input: &[usize],
+        output: &[usize],
+        given: Option<ValueRange>,
+    ) -> Result<ImageEncoding, NormalizationError> {
+        let entries = self.other.iter().map(|(key, text)| (key.as_str(), text.as_str()));
+        ImageEncoding::decide(&self.facts(input, output), entries, given)
     }
 
     fn keep_other(&mut self, keys: &[&str], values: &[Option<&str>]) {
@@ -207,10 +235,7 @@ impl ModelMetadata {
         push("latent.architecture", self.architecture.clone());
         push("latent.weights", self.weights.clone());
         push("latent.latent_size", self.latent_size.map(|x| x.to_string()));
-        let distribution = self.distribution.map(|distribution| match distribution {
-            Distribution::Uniform { low, high } => ("uniform", low, high),
-            Distribution::Normal { mean, std } => ("normal", mean, std),
-        });
+        let distribution = self.distribution.map(|distribution| distribution.parts());
         push("latent.distribution", distribution.map(|(name, ..)| name.into()));
         push("latent.distribution.a", distribution.map(|(_, a, _)| a.to_string()));
         push("latent.distribution.b", distribution.map(|(.., b)| b.to_string()));

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use latent_runtime::open::BackendKind;
+use latent_runtime::pixels::ValueRange;
 
 use crate::app::Mode;
 use crate::walk::Interpolation;
@@ -33,6 +34,10 @@ pub(super) struct Args {
     /// The threads one run may use; 0 leaves it to the back end
     #[arg(long, default_value_t = 0, value_name = "T", value_parser = clap::value_parser!(u16).range(..=256))]
     pub(super) threads: u16,
+    /// The values of black and white in the models' images, such as 0,1 or -1,1 [default: what their files state, else -1,1 for
+    /// a generator and 0,1 for an encoder]
+    #[arg(long, value_name = "LOW,HIGH", allow_hyphen_values = true)]
+    pub(super) range: Option<ValueRange>,
     /// The seed of the walk's first key frame; the others are drawn from it
     #[arg(long, default_value_t = 0)]
     pub(super) seed: u64,
@@ -180,6 +185,8 @@ mod tests {
             &["--record", "a.gif", "--fps", "0"],
             &["--record", "a.gif", "--frames", "0"],
             &["--truncation", "1.5"],
+            &["--range", "1,0"],
+            &["--range", "a,b"],
             &["--backend", "cuda"],
             &["--frames", "5"],
             &["--walk", "w.txt", "--seed", "5"],

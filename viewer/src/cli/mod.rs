@@ -40,6 +40,7 @@ fn run(args: &Args) -> anyhow::Result<()> {
 
 fn show(args: &Args) -> anyhow::Result<()> {
     let (file, catalog) = choose_model(args)?;
+    note_range(args, &file);
     if !args.out_dir.is_dir() {
         bail!("there is no folder {} for what the window saves", args.out_dir.display());
     }
@@ -53,6 +54,7 @@ fn show(args: &Args) -> anyhow::Result<()> {
         scale: args.ui_scale,
         out_dir: args.out_dir.clone(),
         walk: args.walk.clone(),
+        range: args.range,
         images,
     };
     let times = window::run(stage, &options)?;
@@ -74,7 +76,11 @@ fn walk(args: &Args, file: GeneratorFile, catalog: Catalog) -> anyhow::Result<St
         Some(engine) => Generator::open(&file, engine, threads).map(|_| engine)?,
         None => Generator::open_with_any(&file, threads)?.1,
     };
-    let is_known = file.distribution_is_known;
+    let distribution = (!file.distribution_is_known).then(|| {
+        "the model does not say what its latents are drawn from; uniform in [−1, 1] is taken".to_string()
+    });
+    let range = file.encoding.note().map(|note| note.to_string());
+    let notes: Vec<String> = distribution.into_iter().chain(range).collect();
     let mut app = App::new(catalog, file, engine, walk, args.seed);
     app.lane.threads = threads;
     app.truncation = args.truncation;
@@ -83,8 +89,8 @@ fn walk(args: &Args, file: GeneratorFile, catalog: Catalog) -> anyhow::Result<St
         app.player.set_speed(speed);
     }
     app.apply(Action::SetMode(args.mode));
-    if !is_known {
-        app.say("the model does not say what its latents are drawn from; uniform in [−1, 1] is taken", false);
+    if !notes.is_empty() {
+        app.say(notes.join("; "), false);
     }
     Ok(Stage::Walk(Box::new(app)))
 }
@@ -109,12 +115,19 @@ fn explore(
         Some(engine) => Encoder::open(&file, engine, threads).map(|_| engine)?,
         None => Encoder::open_with_any(&file, threads)?.1,
     };
-    Ok(Stage::Explore(Box::new(Explorer::new(catalog, file, engine, threads, images))))
+    let note = file.encoding.note();
+    let mut explorer = Explorer::new(catalog, file, engine, threads, images);
+    if let Some(note) = note {
+        explorer.say(note.to_string(), false);
+    }
+    Ok(Stage::Explore(Box::new(explorer)))
 }
 
 /// The generator to walk through.
 fn choose_generator(args: &Args) -> anyhow::Result<GeneratorFile> {
-    match choose_model(args)?.0 {
+    let file = choose_model(args)?.0;
+    note_range(args, &file);
+    match file {
         ModelFile::Generator(file) => Ok(file),
         ModelFile::Encoder(EncoderFile { path, .. }) => {
             bail!("{} is an encoder; only a generator has a latent space to walk through", path.display())
@@ -126,7 +139,7 @@ fn choose_generator(args: &Args) -> anyhow::Result<GeneratorFile> {
 fn choose_model(args: &Args) -> anyhow::Result<(ModelFile, Catalog)> {
     if let Some(path) = args.model.as_deref().filter(|path| !path.is_dir()) {
         let path = plain(path);
-        let file = ModelFile::read(path)?;
+        let file = ModelFile::read(path, args.range)?;
         let mut catalog = path.parent().map_or_else(Catalog::default, |folder| {
             Catalog::of_folder(if folder.as_os_str().is_empty() { ".".as_ref() } else { folder })
         });
@@ -148,7 +161,7 @@ fn choose_model(args: &Args) -> anyhow::Result<(ModelFile, Catalog)> {
     };
     let catalog = Catalog::of_folder(&folder);
     let wanted = |file: &ModelFile| matches!(file, ModelFile::Encoder(_)) == args.images.is_some();
-    match catalog.best(wanted) {
+    match catalog.best(args.range, wanted) {
         (Some(file), _) => Ok((file, catalog)),
         (None, errors) if errors.is_empty() => bail!("the folder {} has no {kind}. {how}", folder.display()),
         (None, errors) => {
@@ -176,6 +189,13 @@ fn choose_walk(args: &Args, file: &GeneratorFile) -> anyhow::Result<(Walk, Optio
             file.space.size,
             file.path.display()
         ),
+    }
+}
+
+/// Says on stderr which range was assumed, or given against what the file states, whoever reads it.
+fn note_range(args: &Args, file: &ModelFile) {
+    if let Some(note) = file.range_note().filter(|_| !args.quiet) {
+        eprintln!("viewer: note: {note}");
     }
 }
 

@@ -84,7 +84,7 @@ mod tests {
             precision: Precision::F32,
             latent_size: inputs,
             distribution: None,
-            range: ValueRange::SIGNED,
+            range: Some(ValueRange::SIGNED),
             metadata: vec![],
         });
         let mut z = builder.input("z", &[inputs], Element::F32).unwrap();

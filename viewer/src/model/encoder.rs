@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use latent_runtime::onnx::{ImageShape, ModelMetadata};
+use latent_runtime::image_encoding::ImageEncoding;
+use latent_runtime::onnx::ImageShape;
 use latent_runtime::open::BackendKind;
-use latent_runtime::pixels::{ValueRange, hwc_to_chw};
+use latent_runtime::pixels::ValueRange;
 
 use super::format::Description;
 use super::opened::Opened;
@@ -26,10 +27,8 @@ pub struct EncoderFile {
     pub image: ImageShape,
     /// The values of one embedding.
     pub features: usize,
-    /// The values of black and white.
-    pub range: ValueRange,
-    /// What is subtracted from a channel's values, and what they are divided by then, if the file says it.
-    pub normalization: Option<Vec<(f32, f32)>>,
+    /// How its images are values.
+    pub encoding: ImageEncoding,
     /// The architecture, if the file says it.
     pub architecture: Option<String>,
     /// The data set it was trained on, if the file says it.
@@ -51,7 +50,9 @@ impl EncoderFile {
         bytes: u64,
         engines: Vec<BackendKind>,
         description: Description,
+        range: Option<ValueRange>,
     ) -> Result<Self, ModelError> {
+        let encoding = description.encoding(path, range)?;
         let said = description.metadata;
         let (input, output) = (description.input_shape, description.output_shape);
         let image = match input[..] {
@@ -64,8 +65,6 @@ impl EncoderFile {
         if !(2..=MAX_VALUES).contains(&features) {
             return Err(ModelError::EncoderOutput { path: path.to_owned(), shape: output });
         }
-        let normalization = normalization(&said, image.channels)
-            .map_err(|problem| ModelError::Normalization { path: path.to_owned(), problem })?;
         Ok(Self {
             path: path.to_owned(),
             name: path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default(),
@@ -73,8 +72,7 @@ impl EncoderFile {
             precision: description.precision,
             image,
             features,
-            range: said.range.unwrap_or(ValueRange::UNIT),
-            normalization,
+            encoding,
             architecture: said.architecture,
             dataset: said.dataset,
             engines,
@@ -86,31 +84,6 @@ impl EncoderFile {
         self.image.channels * self.image.height * self.image.width
     }
 }
-
-/// Mean and standard deviation of each channel, of a model that wants its caller to normalize images.
-fn normalization(metadata: &ModelMetadata, channels: usize) -> Result<Option<Vec<(f32, f32)>>, String> {
-    let numbers = |key: &str| {
-        let Some((_, text)) = metadata.other.iter().find(|(name, _)| name == key) else { return Ok(None) };
-        let numbers: Option<Vec<f32>> = text.split(',').map(|number| number.trim().parse().ok()).collect();
-        let fits = |numbers: &Vec<f32>| numbers.len() == channels && numbers.iter().all(|x| x.is_finite());
-        numbers
-            .filter(fits)
-            .map(Some)
-            .ok_or_else(|| format!("{key} is \"{text}\", expected {channels} numbers"))
-    };
-    match (numbers(MEAN)?, numbers(STD)?) {
-        (Some(mean), Some(std)) if std.iter().all(|&std| std > 0.0) => {
-            Ok(Some(mean.into_iter().zip(std).collect()))
-        }
-        (None, None) => Ok(None),
-        _ => Err(format!("there are not both {MEAN} and {STD}, the latter positive")),
-    }
-}
-
-/// The metadata's mean of each channel, of values from 0 to 1, with commas between them.
-const MEAN: &str = "latent.normalize.mean";
-/// The metadata's standard deviation of each channel.
-const STD: &str = "latent.normalize.std";
 
 /// An encoder that can be run.
 pub struct Encoder {
@@ -149,7 +122,9 @@ impl Encoder {
         let values = self.file.image_values();
         let mut input = vec![0.0; pictures.len() * values];
         for (picture, values) in pictures.iter().zip(input.chunks_exact_mut(values)) {
-            prepare(&self.file, picture, values)
+            let encoding = &self.file.encoding;
+            encoding
+                .values(&picture.pixels, picture.channels, values)
                 .map_err(|error| ModelError::Open { message: error.to_string() })?;
         }
         let mut output = vec![0.0; pictures.len() * self.file.features];
@@ -161,24 +136,10 @@ impl Encoder {
     }
 }
 
-/// The values that the encoder takes for a picture.
-fn prepare(
-    file: &EncoderFile,
-    picture: &Picture,
-    values: &mut [f32],
-) -> Result<(), latent_runtime::pixels::PixelError> {
-    let range = if file.normalization.is_some() { ValueRange::UNIT } else { file.range };
-    hwc_to_chw(&picture.pixels, picture.channels, range, values)?;
-    let area = (file.image.height * file.image.width).max(1);
-    for (plane, (mean, std)) in values.chunks_exact_mut(area).zip(file.normalization.iter().flatten()) {
-        plane.iter_mut().for_each(|value| *value = (*value - mean) / std);
-    }
-    Ok(())
-}
-
 /// A file for tests of what does not open it: color images of 4 by 4, embeddings of 3 values.
 #[cfg(test)]
 pub(crate) fn test_encoder() -> EncoderFile {
+    use latent_runtime::image_encoding::RangeSource;
     EncoderFile {
         path: "models/encoder.fp32.onnx".into(),
         name: "encoder.fp32".into(),
@@ -186,8 +147,7 @@ pub(crate) fn test_encoder() -> EncoderFile {
         precision: "fp32",
         image: ImageShape { channels: 3, height: 4, width: 4 },
         features: 3,
-        range: ValueRange::UNIT,
-        normalization: None,
+        encoding: ImageEncoding { range: ValueRange::UNIT, source: RangeSource::Stated, normalization: None },
         architecture: Some("resnet".into()),
         dataset: Some("cifar10".into()),
         engines: vec![BackendKind::Ort],
@@ -198,6 +158,8 @@ pub(crate) fn test_encoder() -> EncoderFile {
 mod tests {
     use super::*;
     use crate::model::tests::description;
+    use latent_runtime::image_encoding::Normalization;
+    use latent_runtime::onnx::ModelKind;
 
     #[test]
     fn encoders_are_told_from_generators_by_their_shapes() {
@@ -216,7 +178,7 @@ mod tests {
     #[test]
     fn what_is_no_encoder_is_refused_in_a_sentence() {
         let read = |input: &[usize], output: &[usize]| {
-            EncoderFile::new(Path::new("e.onnx"), 1, vec![], description(input, output))
+            EncoderFile::new(Path::new("e.onnx"), 1, vec![], description(input, output), None)
         };
         let file = read(&[3, 24, 32], &[128, 1, 1]).unwrap();
         assert_eq!((file.image.to_string(), file.features), ("3x24x32".into(), 128));
@@ -234,32 +196,35 @@ mod tests {
     #[test]
     fn pictures_are_scaled_and_normalized_as_the_file_says() {
         let mut said = description(&[1, 1, 4], &[2]);
+        said.metadata.kind = Some(ModelKind::Encoder);
         let picture = Picture { width: 4, height: 1, channels: 1, pixels: vec![0, 51, 102, 255] };
         let mut values = [0.0; 4];
-        let mut check = |said: &Description, expected: [f32; 4]| {
+        let mut check = |said: &Description, range: Option<ValueRange>, expected: [f32; 4]| {
             let said = Description { metadata: said.metadata.clone(), ..description(&[1, 1, 4], &[2]) };
-            let file = EncoderFile::new(Path::new("e.onnx"), 1, vec![], said).unwrap();
-            prepare(&file, &picture, &mut values).unwrap();
+            let file = EncoderFile::new(Path::new("e.onnx"), 1, vec![], said, range).unwrap();
+            file.encoding.values(&picture.pixels, picture.channels, &mut values).unwrap();
             assert!(values.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{values:?}");
         };
-        check(&said, [0.0, 0.2, 0.4, 1.0]);
+        check(&said, None, [0.0, 0.2, 0.4, 1.0]);
+        check(&said, Some(ValueRange::SIGNED), [-1.0, -0.6, -0.2, 1.0]);
         said.metadata.range = Some(ValueRange::SIGNED);
-        check(&said, [-1.0, -0.6, -0.2, 1.0]);
-        said.metadata.other = vec![(MEAN.into(), "0.2".into()), (STD.into(), " 0.4".into())];
-        check(&said, [-0.5, 0.0, 0.5, 2.0]);
+        check(&said, None, [-1.0, -0.6, -0.2, 1.0]);
+        let [mean, std] = Normalization::KEYS;
+        said.metadata.other = vec![(mean.into(), "0.2".into()), (std.into(), " 0.4".into())];
+        check(&said, Some(ValueRange::UNIT), [-0.5, 0.0, 0.5, 2.0]);
+        check(&said, None, [-3.0, -2.0, -1.0, 2.0]);
     }
 
     #[test]
     fn half_a_normalization_is_refused() {
+        let [mean, std] = Normalization::KEYS;
         for (entries, expected) in [
-            (&[(MEAN, "0.5")][..], "not both"),
-            (&[(MEAN, "0.5,0.5"), (STD, "1")], "expected 1 numbers"),
-            (&[(MEAN, "x"), (STD, "1")], "latent.normalize.mean is \"x\""),
-            (&[(MEAN, "0"), (STD, "0")], "the latter positive"),
+            (&[(mean, "0.5")][..], "no latent.normalize.std"),
+            (&[(mean, "0.5,0.5"), (std, "1")], "latent.normalize.mean is `0.5,0.5`"),
         ] {
             let mut said = description(&[1, 4, 4], &[2]);
             said.metadata.other = entries.iter().map(|&(key, text)| (key.into(), text.into())).collect();
-            let error = EncoderFile::new(Path::new("e.onnx"), 1, vec![], said).unwrap_err().to_string();
+            let error = EncoderFile::new(Path::new("e.onnx"), 1, vec![], said, None).unwrap_err().to_string();
             assert!(error.contains("e.onnx") && error.contains(expected), "{error}");
         }
     }

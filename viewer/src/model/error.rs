@@ -118,12 +118,12 @@ pub enum ModelError {
         shape: Vec<usize>,
     },
     /// The metadata does not say how images are to be normalized.
-    #[error("{} cannot be shown: of the normalization of its images, {problem}", path.display())]
+    #[error("{} cannot be shown: {problem}", path.display())]
     Normalization {
         /// The file.
         path: PathBuf,
         /// What is wrong.
-        problem: String,
+        problem: latent_runtime::image_encoding::NormalizationError,
     },
     /// No back end of this build reads such files.
     #[error("{} needs one of the back ends {engines}, and this build of the viewer has none of them", path.display())]

@@ -6,8 +6,10 @@ use std::path::Path;
 
 use latent_runtime::AlignedBytes;
 use latent_runtime::format::{Model, Precision};
+use latent_runtime::image_encoding::ImageEncoding;
 use latent_runtime::onnx::{self, Interface, ModelMetadata};
 use latent_runtime::open::BackendKind;
+use latent_runtime::pixels::ValueRange;
 
 use super::ModelError;
 
@@ -22,6 +24,19 @@ pub(super) struct Description {
     pub(super) output_shape: Vec<usize>,
     pub(super) precision: &'static str,
     pub(super) metadata: ModelMetadata,
+}
+
+impl Description {
+    /// How the model's images are values, with the range that the user gave, if any.
+    pub(super) fn encoding(
+        &self,
+        path: &Path,
+        range: Option<ValueRange>,
+    ) -> Result<ImageEncoding, ModelError> {
+        self.metadata
+            .image_encoding(&self.input_shape, &self.output_shape, range)
+            .map_err(|problem| ModelError::Normalization { path: path.to_owned(), problem })
+    }
 }
 
 /// A kind of file.
@@ -112,7 +127,6 @@ mod tests {
     };
     use latent_runtime::latent::Distribution;
     use latent_runtime::onnx::ModelKind;
-    use latent_runtime::pixels::ValueRange;
 
     #[test]
     fn a_packed_model_is_described() {
@@ -121,7 +135,7 @@ mod tests {
             precision: Precision::F16,
             latent_size: 4,
             distribution: Some(Distribution::Normal { mean: 0.0, std: 1.0 }),
-            range: ValueRange::UNIT,
+            range: Some(ValueRange::UNIT),
             metadata: vec![("latent.dataset".into(), "mnist".into())],
         });
         let z = builder.input("z", &[4], Element::F32).unwrap();

@@ -17,6 +17,7 @@ pub use generator::{Generator, Images};
 
 use std::path::{Path, PathBuf};
 
+use latent_runtime::image_encoding::ImageEncoding;
 use latent_runtime::latent::Distribution;
 use latent_runtime::onnx::{ImageShape, ModelKind};
 use latent_runtime::open::BackendKind;
@@ -38,11 +39,12 @@ pub enum ModelFile {
 }
 
 impl ModelFile {
-    /// Reads what a file says about itself, and checks that it is something that can be shown.
+    /// Reads what a file says about itself, and checks that it is something that can be shown. `range` is what the user says
+    /// of black and white, whatever the file does.
     ///
     /// # Errors
     /// See [`ModelError`]; every message names the file.
-    pub fn read(path: &Path) -> Result<Self, ModelError> {
+    pub fn read(path: &Path, range: Option<ValueRange>) -> Result<Self, ModelError> {
         let format = format::of(path)?;
         let bytes = path.metadata().map_err(|cause| ModelError::Io { path: path.to_owned(), cause })?.len();
         let description = (format.describe)(path)?;
@@ -58,10 +60,19 @@ impl ModelFile {
             None => EncoderFile::looks_like_one(&description),
         };
         if is_encoder {
-            EncoderFile::new(path, bytes, engines, description).map(Self::Encoder)
+            EncoderFile::new(path, bytes, engines, description, range).map(Self::Encoder)
         } else {
-            GeneratorFile::new(path, bytes, engines, description).map(Self::Generator)
+            GeneratorFile::new(path, bytes, engines, description, range).map(Self::Generator)
         }
+    }
+
+    /// What the user has to know of the range of its images.
+    pub fn range_note(&self) -> Option<String> {
+        let encoding = match self {
+            Self::Generator(file) => &file.encoding,
+            Self::Encoder(file) => &file.encoding,
+        };
+        encoding.note().map(|note| note.to_string())
     }
 }
 
@@ -82,8 +93,8 @@ pub struct GeneratorFile {
     pub distribution_is_known: bool,
     /// The shape of an image.
     pub image: ImageShape,
-    /// The values of black and white.
-    pub range: ValueRange,
+    /// How its images are values.
+    pub encoding: ImageEncoding,
     /// The architecture, if the file says it.
     pub architecture: Option<String>,
     /// The data set it was trained on, if the file says it.
@@ -93,12 +104,12 @@ pub struct GeneratorFile {
 }
 
 impl GeneratorFile {
-    /// Reads what a file says about itself, and checks that it is a generator of images.
+    /// Reads what a file says about itself, and checks that it is a generator of images; as [`ModelFile::read`].
     ///
     /// # Errors
     /// See [`ModelError`]; every message names the file.
-    pub fn read(path: &Path) -> Result<Self, ModelError> {
-        match ModelFile::read(path)? {
+    pub fn read(path: &Path, range: Option<ValueRange>) -> Result<Self, ModelError> {
+        match ModelFile::read(path, range)? {
             ModelFile::Generator(file) => Ok(file),
             ModelFile::Encoder(_) => {
                 Err(ModelError::NotAGenerator { path: path.to_owned(), kind: ModelKind::Encoder.name() })
@@ -111,7 +122,9 @@ impl GeneratorFile {
         bytes: u64,
         engines: Vec<BackendKind>,
         description: Description,
+        range: Option<ValueRange>,
     ) -> Result<Self, ModelError> {
+        let encoding = description.encoding(path, range)?;
         let image = image_shape(path, &description)?;
         let space = LatentSpace {
             size: latent_size(path, &description)?,
@@ -125,7 +138,7 @@ impl GeneratorFile {
             space,
             distribution_is_known: description.metadata.distribution.is_some(),
             image,
-            range: description.metadata.range.unwrap_or(ValueRange::SIGNED),
+            encoding,
             architecture: description.metadata.architecture,
             dataset: description.metadata.dataset,
             engines,
@@ -189,6 +202,7 @@ fn image_shape(path: &Path, description: &Description) -> Result<ImageShape, Mod
 /// A file for tests of what does not open it: 4 latent values, a gray image of 4 by 4.
 #[cfg(test)]
 pub(crate) fn test_file() -> GeneratorFile {
+    use latent_runtime::image_encoding::RangeSource;
     GeneratorFile {
         path: "models/test.fp32.onnx".into(),
         name: "test.fp32".into(),
@@ -197,7 +211,11 @@ pub(crate) fn test_file() -> GeneratorFile {
         space: LatentSpace { size: 4, distribution: Distribution::REFERENCE },
         distribution_is_known: true,
         image: ImageShape { channels: 1, height: 4, width: 4 },
-        range: ValueRange::SIGNED,
+        encoding: ImageEncoding {
+            range: ValueRange::SIGNED,
+            source: RangeSource::Stated,
+            normalization: None,
+        },
         architecture: Some("dcgan".into()),
         dataset: Some("mnist".into()),
         engines: vec![BackendKind::Ort],

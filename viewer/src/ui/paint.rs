@@ -334,7 +334,8 @@ impl Painter<'_> {
                             Align::Center,
                         );
                     } else if let Some(reference) = reference {
-                        let range = f64::from(lane.file.range.high() - lane.file.range.low());
+                        let range = lane.file.encoding.range;
+                        let range = f64::from(range.high() - range.low());
                         let (picture, psnr) = difference(
                             &reference.values,
                             &images.values,

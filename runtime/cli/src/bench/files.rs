@@ -5,10 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use latent_runtime::backend::Backend;
 use latent_runtime::format::Precision;
 use latent_runtime::latent::Distribution;
 use latent_runtime::native::{NativeBackend, NativeOptions};
-use latent_runtime::onnx::{self, ModelKind, ModelMetadata, tensor_bytes};
+use latent_runtime::onnx::{self, ModelMetadata, tensor_bytes};
 use latent_runtime::open::ModelFormat;
 use latent_runtime::pixels::ValueRange;
 use latent_runtime::rng::Rng;
@@ -90,18 +91,27 @@ fn beginning_with(stem: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Inputs for so many examples: latent vectors as the model wants them, or images of noise in its range.
-pub(crate) fn inputs(metadata: &ModelMetadata, values: usize, examples: usize, seed: u64) -> Vec<f32> {
-    let range = metadata.range.unwrap_or(ValueRange::SIGNED);
-    let distribution = match metadata.kind {
-        Some(ModelKind::Discriminator | ModelKind::Encoder) => {
-            Distribution::Uniform { low: range.low(), high: range.high() }
-        }
-        _ => metadata.distribution.unwrap_or(Distribution::REFERENCE),
-    };
-    let mut inputs = vec![0.0; values * examples];
-    distribution.fill(&mut Rng::from_seed(seed), &mut inputs);
-    inputs
+/// Inputs for so many examples: latent vectors as the model wants them, or images of noise as it takes them, with the range
+/// that the user gave.
+pub(crate) fn inputs(
+    file: &ModelFile,
+    backend: &dyn Backend,
+    examples: usize,
+    (seed, given): (u64, Option<ValueRange>),
+) -> anyhow::Result<Vec<f32>> {
+    let (input, output) = (backend.input(), backend.output());
+    let mut inputs = vec![0.0; input.values() * examples];
+    let mut rng = Rng::from_seed(seed);
+    if !file.metadata.facts(input.shape, output.shape).takes_images() {
+        file.metadata.distribution.unwrap_or(Distribution::REFERENCE).fill(&mut rng, &mut inputs);
+        return Ok(inputs);
+    }
+    let encoding = file.metadata.image_encoding(input.shape, output.shape, given);
+    let encoding = encoding.with_context(|| file.path.display().to_string())?;
+    let (low, high) = (encoding.range.low(), encoding.range.high());
+    Distribution::Uniform { low, high }.fill(&mut rng, &mut inputs);
+    inputs.chunks_exact_mut(input.values().max(1)).for_each(|image| encoding.normalize(image));
+    Ok(inputs)
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 use latent_runtime::format::Precision;
 use latent_runtime::open::BackendKind;
+use latent_runtime::pixels::ValueRange;
 use serde::{Deserialize, Serialize};
 
 use self::contender::{Contender, Engine, Opened, load, measure, outputs};
@@ -22,6 +23,7 @@ use self::files::{ModelFile, expand, inputs};
 use self::machine::{Machine, memory};
 use self::report::{Breakdown, Reference, Report, Result_, Skipped};
 use self::statistics::{Difference, median};
+use super::metadata::decide;
 use super::{print, usage};
 
 /// Measure models: time, memory, size, and how far their outputs are from the reference.
@@ -56,6 +58,10 @@ pub(crate) struct BenchArgs {
     /// The seed of the inputs
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// The values of black and white in images that the models take [default: what their files state, else 0,1 for an encoder
+    /// and -1,1 for a discriminator]
+    #[arg(long, value_name = "LOW,HIGH", allow_hyphen_values = true)]
+    range: Option<ValueRange>,
     /// The instruction set of the native engine, by name [default: the best of this machine]
     #[arg(long, value_name = "NAME")]
     instruction_set: Option<String>,
@@ -108,12 +114,13 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
     let files = files(args)?;
     let mut skipped = Vec::new();
     let mut engines = engines(args, &files, &mut skipped)?;
+    decide_ranges(args, &mut engines)?;
     let reference = compare(args, &files, &mut engines)?;
     let mut contenders = Vec::new();
     for (index, engine) in engines.iter_mut().enumerate() {
         for batch in args.batch.iter().map(|&batch| batch as usize) {
             let backend = engine.opened.backend();
-            let input = inputs(&engine.file.metadata, backend.input().values(), batch, args.seed);
+            let input = inputs(engine.file, backend, batch, (args.seed, args.range))?;
             contenders.push(Contender::new(index, batch, input, batch * backend.output().values()));
         }
     }
@@ -222,6 +229,24 @@ fn engines<'a>(
     Ok(engines)
 }
 
+/// Says once for each file that takes images which range they are given in, if it does not state it.
+fn decide_ranges(args: &BenchArgs, engines: &mut [Engine<'_>]) -> anyhow::Result<()> {
+    let mut last = None;
+    for engine in engines {
+        let (file, backend) = (engine.file, engine.opened.backend());
+        let facts = file.metadata.facts(backend.input().shape, backend.output().shape);
+        if !facts.takes_images() && args.range.is_some() {
+            return Err(usage!("--range is for models that take images; {} takes none", file.path.display()));
+        }
+        // The engines of a file follow each other.
+        if facts.takes_images() && last != Some(&file.path) {
+            decide(&file.path, &file.metadata, backend, args.range)?;
+            last = Some(&file.path);
+        }
+    }
+    Ok(())
+}
+
 /// Compares all outputs with those of the reference.
 fn compare(
     args: &BenchArgs,
@@ -249,7 +274,7 @@ fn compare(
     let examples = COMPARED.next_multiple_of(batch);
     let running = |path: &Path| format!("running {}", path.display());
     let backend = opened.backend();
-    let given = inputs(&file.metadata, backend.input().values(), examples, args.seed);
+    let given = inputs(file, backend, examples, (args.seed, args.range))?;
     let expected = outputs(backend, batch, &given).with_context(|| running(&file.path))?;
     for engine in engines {
         let backend = engine.opened.backend();

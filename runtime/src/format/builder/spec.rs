@@ -45,8 +45,8 @@ pub struct ModelInfo {
     pub latent_size: usize,
     /// What latent vectors are drawn from.
     pub distribution: Option<Distribution>,
-    /// The value range of the image side.
-    pub range: ValueRange,
+    /// The value range of the image side, if it is known.
+    pub range: Option<ValueRange>,
     /// Pairs of key and text, e.g. those of the ONNX file.
     pub metadata: Vec<(String, String)>,
 }
@@ -58,7 +58,7 @@ impl Default for ModelInfo {
             precision: Precision::F32,
             latent_size: 0,
             distribution: None,
-            range: ValueRange::SIGNED,
+            range: None,
             metadata: Vec::new(),
         }
     }

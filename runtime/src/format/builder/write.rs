@@ -17,7 +17,6 @@ use crate::format::model::Model;
 use crate::format::operator::BinaryKind;
 use crate::format::plan::{Buffer, plan};
 use crate::format::value::Value;
-use crate::latent::Distribution;
 
 impl Builder {
     pub(super) fn write(
@@ -130,11 +129,9 @@ impl Builder {
         if bytes.len() > u32::MAX as usize || arena > 1 << 30 {
             return Err(BuildError::TooLarge { what: "the model".to_string() });
         }
-        let (distribution, a, b) = match self.info.distribution {
-            None => (0, 0.0, 0.0),
-            Some(Distribution::Uniform { low, high }) => (1, low, high),
-            Some(Distribution::Normal { mean, std }) => (2, mean, std),
-        };
+        let (distribution, a, b) = self.info.distribution.map_or(("", 0.0, 0.0), |found| found.parts());
+        let distribution = layout::DISTRIBUTIONS.iter().find(|(_, name)| *name == distribution);
+        let (low, high) = self.info.range.map_or((0.0, 0.0), |range| (range.low(), range.high()));
         let mut put = |at: usize, word: u32| bytes[at..at + 4].copy_from_slice(&word.to_le_bytes());
         put(header::VERSION, VERSION);
         put(header::KIND, self.info.kind as u32);
@@ -142,11 +139,11 @@ impl Builder {
         put(header::ACTIVATIONS, arena as u32);
         put(header::SCRATCH, scratch as u32);
         put(header::LATENT, self.info.latent_size as u32);
-        put(header::DISTRIBUTION, distribution);
+        put(header::DISTRIBUTION, distribution.map_or(0, |(number, _)| *number));
         put(header::DISTRIBUTION_A, f32::to_bits(a));
         put(header::DISTRIBUTION_B, f32::to_bits(b));
-        put(header::RANGE_LOW, self.info.range.low().to_bits());
-        put(header::RANGE_HIGH, self.info.range.high().to_bits());
+        put(header::RANGE_LOW, f32::to_bits(low));
+        put(header::RANGE_HIGH, f32::to_bits(high));
         for (at, (offset, count)) in
             [header::VALUES, header::OPERATORS, header::STRINGS, header::METADATA, header::DATA]
                 .into_iter()
