@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use crate::metadata;
 use crate::network::{self, Form, Network};
 use crate::onnx::{self, About, FloatType, Folding, Port};
-use crate::run::{Description, RunError, RunFolder, SimclrJson, WeightsChoice};
+use crate::run::{Description, GanRun, RunError, SavedRun, SimclrRun, WeightsChoice};
 
 /// What to export, and where to.
 #[derive(Debug, Clone)]
@@ -74,7 +74,7 @@ pub enum ExportError {
 ///
 /// # Errors
 /// When the run's files are missing or damaged, or a file cannot be written or would be overwritten.
-pub fn export(run: &RunFolder, options: &Options) -> Result<Vec<Exported>, ExportError> {
+pub fn export(run: &SavedRun<GanRun>, options: &Options) -> Result<Vec<Exported>, ExportError> {
     let name = file_name(options.name.as_ref(), run)?;
     let generator_path = options.out.join(format!("{name}.fp32.onnx"));
     let discriminator_path = options.out.join(format!("{name}.discriminator.fp32.onnx"));
@@ -125,10 +125,7 @@ pub struct EncoderOptions {
 ///
 /// # Errors
 /// When the run's files are missing or damaged, or the file cannot be written or would be overwritten.
-pub fn export_encoder(
-    run: &RunFolder<SimclrJson>,
-    options: &EncoderOptions,
-) -> Result<Exported, ExportError> {
+pub fn export_encoder(run: &SavedRun<SimclrRun>, options: &EncoderOptions) -> Result<Exported, ExportError> {
     let name = file_name(options.name.as_ref(), run)?;
     let path = options.out.join(format!("{name}.fp32.onnx"));
     atomic::check(&path, options.existing)?;
@@ -157,7 +154,7 @@ pub fn export_encoder(
 }
 
 /// The first part of the files' names.
-fn file_name<J: Description>(asked: Option<&String>, run: &RunFolder<J>) -> Result<String, ExportError> {
+fn file_name<D: Description>(asked: Option<&String>, run: &SavedRun<D>) -> Result<String, ExportError> {
     let name = asked.cloned().unwrap_or_else(|| run.name());
     if name.is_empty() || Path::new(&name).file_name() != Some(name.as_ref()) {
         return Err(ExportError::Name(name));
@@ -170,7 +167,7 @@ fn sha256(bytes: &[u8]) -> String {
 }
 
 fn onnx_bytes(
-    run: &RunFolder,
+    run: &SavedRun<GanRun>,
     name: &str,
     kind: ModelKind,
     weights: &str,

@@ -23,5 +23,6 @@ pub mod passes;
 pub mod plan;
 pub mod quantize;
 mod random_inputs;
-pub mod run;
 pub mod task;
+
+pub use latent_files::run;

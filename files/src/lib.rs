@@ -4,8 +4,10 @@
 //! |---|---|
 //! | [`atomic`] | files and folders that appear whole or not at all |
 //! | [`npy`] | arrays in NumPy's format |
+//! | [`run`] | run folders: `run.json`, checkpoints, weights |
 //! | [`text`] | text for people: sizes, grouped digits, aligned columns |
 
 pub mod atomic;
 pub mod npy;
+pub mod run;
 pub mod text;

@@ -17,7 +17,7 @@ use crate::graph::{
     Tensor, ValueId, Window,
 };
 use crate::onnx::Folding;
-use crate::run::{self, Block, Image, RunError, SimclrJson, Stage, Weights};
+use crate::run::{self, BlockKind, Image, RunError, SimclrRun, Stage, Weights};
 
 /// BatchNorm's epsilon, PyTorch's default.
 const EPSILON: f32 = 1e-5;
@@ -65,7 +65,7 @@ pub struct Encoder {
 ///
 /// # Errors
 /// When a tensor is missing, superfluous, of the wrong shape, or a variance is negative; or the images are too small.
-pub fn encoder(run: &SimclrJson, weights: Weights, form: &Form) -> Result<Encoder, RunError> {
+pub fn encoder(run: &SimclrRun, weights: Weights, form: &Form) -> Result<Encoder, RunError> {
     let Image { channels, height, width, .. } = run.image;
     let mut graph = Graph { name: run.encoder.clone(), ..Graph::default() };
     let shape = [Dim::Batch, Dim::Size(channels), Dim::Size(height), Dim::Size(width)];
@@ -166,8 +166,8 @@ impl Builder {
         let outputs = stage.width * stage.block.expansion();
         // Kernel and output channels. The first 3x3 convolution has the step.
         let convs: &[(usize, usize)] = match stage.block {
-            Block::Basic => &[(3, stage.width), (3, stage.width)],
-            Block::Bottleneck => &[(1, stage.width), (3, stage.width), (1, outputs)],
+            BlockKind::Basic => &[(3, stage.width), (3, stage.width)],
+            BlockKind::Bottleneck => &[(1, stage.width), (3, stage.width), (1, outputs)],
         };
         let strided = convs.iter().position(|(kernel, _)| *kernel == 3);
         let mut value = input;
@@ -321,7 +321,7 @@ impl Builder {
     }
 
     /// Takes the projection head's tensors, which are not needed, so that a file of another network is noticed.
-    fn drop_head(&mut self, run: &SimclrJson) -> Result<(), RunError> {
+    fn drop_head(&mut self, run: &SimclrRun) -> Result<(), RunError> {
         let parameters = self.parameters;
         let (features, hidden, out) = (run.features, run.projection.hidden, run.projection.out);
         for (name, shape) in [("g.0.weight", [hidden, features]), ("g.3.weight", [out, hidden])] {

@@ -5,7 +5,7 @@
 //! whatever `run.json` fixes (latent size, image size) and whatever one layer fixes for the next is checked.
 
 use super::{BatchNorm, Convolution, Layer, Linear, Network, Step};
-use crate::run::{Architecture, Image, RunError, RunJson, Weights};
+use crate::run::{GanRun, Image, NetKind, RunError, Weights};
 
 /// BatchNorm's epsilon, PyTorch's default.
 const EPSILON: f32 = 1e-5;
@@ -16,11 +16,11 @@ const SLOPE: f32 = 0.01;
 ///
 /// # Errors
 /// When a tensor is missing, superfluous, of the wrong shape, or a variance is negative.
-pub fn generator(run: &RunJson, weights: Weights) -> Result<Network, RunError> {
+pub fn generator(run: &GanRun, weights: Weights) -> Result<Network, RunError> {
     let Image { channels, height, width, .. } = run.image;
     let mut chain = Chain::new(vec![run.latent.size], weights);
     match run.net {
-        Architecture::Vanilla => {
+        NetKind::Vanilla => {
             chain.linear(0, "fc1", None)?;
             chain.push("relu1", Layer::Relu);
             chain.linear(2, "fc2", None)?;
@@ -29,7 +29,7 @@ pub fn generator(run: &RunJson, weights: Weights) -> Result<Network, RunError> {
             chain.push("tanh", Layer::Tanh);
             chain.reshape("reshape", vec![channels, height, width]);
         }
-        Architecture::Dcgan => {
+        NetKind::Dcgan => {
             if height % 4 != 0 || width % 4 != 0 {
                 return Err(chain.weights.error(format!(
                     "image size {height}x{width} in run.json: the dcgan generator doubles twice, so both must be multiples of 4"
@@ -65,11 +65,11 @@ pub fn generator(run: &RunJson, weights: Weights) -> Result<Network, RunError> {
 ///
 /// # Errors
 /// As [`generator`].
-pub fn discriminator(run: &RunJson, weights: Weights) -> Result<Network, RunError> {
+pub fn discriminator(run: &GanRun, weights: Weights) -> Result<Network, RunError> {
     let Image { channels, height, width, .. } = run.image;
     let mut chain = Chain::new(vec![channels, height, width], weights);
     match run.net {
-        Architecture::Vanilla => {
+        NetKind::Vanilla => {
             chain.reshape("flatten", vec![channels * height * width]);
             chain.linear(1, "fc1", None)?;
             chain.push("lrelu1", Layer::LeakyRelu { slope: SLOPE });
@@ -77,7 +77,7 @@ pub fn discriminator(run: &RunJson, weights: Weights) -> Result<Network, RunErro
             chain.push("lrelu2", Layer::LeakyRelu { slope: SLOPE });
             chain.linear(5, "fc3", Some(1))?;
         }
-        Architecture::Dcgan => {
+        NetKind::Dcgan => {
             chain.conv(1, "conv1")?;
             chain.push("lrelu1", Layer::LeakyRelu { slope: SLOPE });
             chain.max_pool("pool1")?;
