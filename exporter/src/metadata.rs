@@ -4,7 +4,7 @@ use latent_runtime::onnx::{ImageShape, ModelKind, ModelMetadata};
 use latent_runtime::pixels::ValueRange;
 use serde_json::{Map, Value, json};
 
-use crate::network::{Encoder, Form};
+use crate::network::{Form, Network};
 use crate::run::{self, Description, GanRun, Image, LatentDistribution, SimclrRun, Training};
 
 /// Version of the set of keys.
@@ -30,7 +30,7 @@ pub fn of(run: &GanRun, iteration: u64, kind: ModelKind, weights: &str) -> Model
 /// What an encoder says of itself. Beside the usual keys: `latent.output`, which is `features` or `projection`, and
 /// `latent.features`, how many values that has; where the caller has to normalize the input, `latent.normalize.mean` and
 /// `latent.normalize.std`, a number for each channel between commas.
-pub fn of_encoder(run: &SimclrRun, iteration: u64, form: &Form, encoder: &Encoder) -> ModelMetadata {
+pub fn of_encoder(run: &SimclrRun, iteration: u64, form: &Form, encoder: &Network) -> ModelMetadata {
     let mut other = vec![
         ("latent.output".to_string(), form.output().to_string()),
         ("latent.features".to_string(), encoder.values.to_string()),

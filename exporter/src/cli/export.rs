@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use latent_exporter::export::{EncoderOptions, Exported, Options, export, export_encoder};
-use latent_exporter::network::Form;
-use latent_exporter::onnx::Folding;
+use latent_exporter::network::{Folding, Form};
 use latent_exporter::run::{self, Checkpoint, GanRun, RunKind, SavedRun, SimclrRun, WeightsChoice};
 use latent_files::atomic::Existing;
 

@@ -41,6 +41,9 @@ pub trait Description: Serialize + DeserializeOwned {
     /// The value of the field `kind`.
     const KIND: RunKind;
 
+    /// Fills in what older runs do not say and what follows from the rest.
+    fn complete(&mut self) {}
+
     /// Checks what the types do not say.
     ///
     /// # Errors
@@ -227,7 +230,8 @@ pub fn read<D: Description>(run: &Path) -> Result<D, RunError> {
     if kind != D::KIND.name() {
         return Err(RunError::Kind { path, found: kind, expected: D::KIND.name() });
     }
-    let description: D = parse(&path, RUN_JSON, &text)?;
+    let mut description: D = parse(&path, RUN_JSON, &text)?;
+    description.complete();
     description.check().map_err(|what| RunError::Value { path, what })?;
     Ok(description)
 }

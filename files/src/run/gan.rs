@@ -6,7 +6,7 @@ use latent_runtime::latent::Distribution;
 use serde::{Deserialize, Serialize};
 
 use super::describe::{Description, RunOptions, figures, within};
-use super::{Data, Finding, Image, Progress, RunKind, Training};
+use super::{Data, Finding, GanNetworks, Image, Progress, RunKind, Training};
 
 /// Values in a latent vector at most.
 pub const MAX_LATENT: usize = 1 << 16;
@@ -28,6 +28,9 @@ pub struct GanRun<O = serde_json::Value> {
     pub seed: u64,
     /// The networks.
     pub net: NetKind,
+    /// Their layers. Runs of before 2026-12 do not say them: then they are those of `net`.
+    #[serde(default)]
+    pub networks: GanNetworks,
     /// Name of the losses: `bce`, `ls`, `hinge`, `wgan-gp`.
     pub loss: String,
     /// The generator's input.
@@ -157,9 +160,17 @@ pub struct GanFigures {
 impl<O: RunOptions> Description for GanRun<O> {
     const KIND: RunKind = RunKind::Gan;
 
+    fn complete(&mut self) {
+        if self.networks == GanNetworks::default() {
+            let shape = [self.image.channels, self.image.height, self.image.width];
+            self.networks = self.net.networks(shape, self.latent.size);
+        }
+    }
+
     fn check(&self) -> Result<(), String> {
         self.image.check()?;
         self.latent.check()?;
+        self.networks.check(&self.latent, &self.image)?;
         self.hyperparameters.check()
     }
 
@@ -211,6 +222,8 @@ mod tests {
         let normal = GOOD.replace(r#""uniform","low":-1.0,"high":1.0"#, r#""normal","mean":0.0,"std":1.0"#);
         let run = parse(&normal).unwrap();
         assert_eq!(run.latent.distribution, LatentDistribution::Normal { mean: 0.0, std: 1.0 });
+        // The layers that an old run does not list are those of its networks.
+        assert_eq!(run.networks, NetKind::Dcgan.networks([1, 28, 28], 96));
         // Writing and reading again changes nothing.
         assert_eq!(parse(&serde_json::to_string_pretty(&run).unwrap()).unwrap(), run);
     }
@@ -229,6 +242,17 @@ mod tests {
             (r#""height":28"#, r#""height":100000"#, "image.height is 100000"),
             (r#""uniform","low":-1.0"#, r#""uniform","low":1.0"#, "expected low < high"),
             (r#""distribution":"uniform","#, "", "distribution"),
+            (
+                r#""channels":1,"height":28"#,
+                r#""channels":64,"height":4096"#,
+                "networks.generator has more than",
+            ),
+            (
+                r#""loss""#,
+                r#""networks":{"generator":[{"type":"Tanh"}],"discriminator":[]},"loss""#,
+                "networks.generator makes [96], expected images of [1, 28, 28]",
+            ),
+            (r#""loss""#, r#""networks":{"generator":[{"type":"GRU"}],"discriminator":[]},"loss""#, "`GRU`"),
         ];
         for (find, replace, expected) in cases {
             let text = if find.is_empty() { String::new() } else { GOOD.replacen(find, replace, 1) };

@@ -19,6 +19,8 @@ pub mod checkpoint;
 mod describe;
 mod error;
 mod gan;
+mod layers;
+mod networks;
 mod resnet;
 mod saved;
 mod simclr;
@@ -30,6 +32,8 @@ pub use describe::{
 };
 pub use error::RunError;
 pub use gan::{GanFigures, GanRun, Latent, LatentDistribution, MAX_LATENT, NetKind};
+pub use layers::{Conv, Layer, MAX_PARAMETERS};
+pub use networks::GanNetworks;
 pub use resnet::{Architecture, Block, BlockKind, ConvShape, Stage, Stem};
 pub use saved::{Checkpoint, SavedRun, WeightsChoice, kind};
 pub use simclr::{Accuracy, Check, Normalization, Projection, SimclrFigures, SimclrRun};

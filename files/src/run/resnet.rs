@@ -44,7 +44,25 @@ pub struct Stage {
 impl Stage {
     /// Channels that leave it.
     pub fn outputs(&self) -> usize {
-        self.width * self.block.expansion()
+        self.width.saturating_mul(self.block.expansion())
+    }
+
+    /// Checks every size; messages begin with `name`.
+    pub(super) fn check(&self, name: &str) -> Result<(), String> {
+        within(&format!("{name}.width"), self.width, MAX_WIDTH)?;
+        within(&format!("{name}.blocks"), self.blocks, MAX_BLOCKS)?;
+        within(&format!("{name}.stride"), self.stride, MAX_KERNEL)
+    }
+
+    /// Learned values for an input of this many channels.
+    pub(super) fn parameters(&self, inputs: usize) -> u64 {
+        let block = |index| {
+            let Block { body, shortcut } =
+                self.block(index, if index == 0 { inputs } else { self.outputs() });
+            body.iter().chain(&shortcut).fold(0, |sum: u64, conv| sum.saturating_add(conv.parameters()))
+        };
+        // All blocks but the first are alike.
+        block(0).saturating_add(block(1).saturating_mul(self.blocks.saturating_sub(1) as u64))
     }
 
     /// Its block number `index`, whose input has this many channels.
@@ -89,6 +107,11 @@ pub struct ConvShape {
 }
 
 impl ConvShape {
+    /// Learned values, with the scale and shift of the normalization behind it.
+    fn parameters(&self) -> u64 {
+        self.weights().saturating_add(2 * self.outputs as u64)
+    }
+
     fn weights(&self) -> u64 {
         [self.outputs, self.kernel, self.kernel]
             .iter()
@@ -153,7 +176,7 @@ impl Architecture {
     pub fn parameter_count(&self, channels: usize) -> u64 {
         let mut total: u64 = 0;
         self.each_conv(channels, (1, 1), |conv, _| {
-            total = total.saturating_add(conv.weights()).saturating_add(2 * conv.outputs as u64);
+            total = total.saturating_add(conv.parameters());
         });
         total
     }
@@ -198,9 +221,7 @@ impl Architecture {
         }
         within("the number of stages", self.stages.len(), MAX_STAGES)?;
         for (at, stage) in self.stages.iter().enumerate() {
-            within(&format!("stages[{at}].width"), stage.width, MAX_WIDTH)?;
-            within(&format!("stages[{at}].blocks"), stage.blocks, MAX_BLOCKS)?;
-            within(&format!("stages[{at}].stride"), stage.stride, MAX_KERNEL)?;
+            stage.check(&format!("stages[{at}]"))?;
         }
         Ok(())
     }
@@ -226,7 +247,7 @@ mod tests {
             + 25 * (2 * 18 + 2 * 8 + 4 * 8)
             + 25 * (8 * 2 + 2 * 18 + 2 * 8);
         assert_eq!(architecture.multiplications(3, 9, 9), multiplications);
-        let absurd = Stage { block: BlockKind::Bottleneck, width: usize::MAX / 8, blocks: 3, stride: 1 };
+        let absurd = Stage { block: BlockKind::Bottleneck, width: 1 << 40, blocks: 3, stride: 1 };
         let absurd = Architecture { stages: vec![absurd], ..architecture };
         assert_eq!(absurd.parameter_count(3), u64::MAX, "no overflow");
     }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::describe::{Description, RunOptions, figures, within};
+use super::layers::check_layers;
 use super::resnet::{Architecture, MAX_WIDTH, Stage, Stem};
 use super::{Data, Finding, Image, Progress, RunKind, Training};
 
@@ -157,6 +158,8 @@ impl<O: RunOptions> Description for SimclrRun<O> {
         architecture.check()?;
         within("projection.hidden", self.projection.hidden, MAX_WIDTH)?;
         within("projection.out", self.projection.out, MAX_WIDTH)?;
+        let Image { channels, height, width, .. } = self.image;
+        check_layers("the encoder", &architecture.layers(channels), &[channels, height, width])?;
         if self.features != architecture.features() {
             return Err(format!(
                 "features is {}, but the last stage has {} output channels",
@@ -228,6 +231,11 @@ mod tests {
             (r#"0.4914,"#, "", "2 means and 3 deviations, expected one of each for 3 channels"),
             ("0.2023", "0.0", "normalization.std holds 0"),
             (r#""height":32"#, r#""height":0"#, "image.height is 0"),
+            (
+                r#""width":64,"blocks":2"#,
+                r#""width":16384,"blocks":2"#,
+                "the encoder has more than 1073741824 weights",
+            ),
             (r#""out":128"#, r#""out":0"#, "projection.out is 0"),
         ];
         for (find, replace, expected) in cases {

@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use latent_files::run::Image;
+use latent_files::run::{self, Image};
 use latent_runtime::rng::Rng;
 use tch::{Device, TchError};
 
-use crate::nn::init::WeightInit::{TorchDefault, XavierUniform};
-use crate::nn::{BatchNorm, Conv2d, ConvTranspose2d, Layer, Linear, Network};
+use crate::nn::Network;
+use crate::nn::init::WeightInit;
 
 pub use latent_files::run::NetKind;
 
@@ -42,17 +42,17 @@ impl fmt::Display for ImageShape {
     }
 }
 
+impl ImageShape {
+    fn lengths(self) -> [usize; 3] {
+        [self.channels, self.height, self.width].map(|n| usize::try_from(n).unwrap_or(0))
+    }
+}
+
 /// Whether these networks can be built for images of this shape; the error is a sentence that says what would do.
 pub fn check(net: NetKind, image: ImageShape) -> Result<(), String> {
-    let sides = [image.height, image.width];
-    match net {
-        NetKind::Dcgan if sides.iter().any(|side| side % 4 != 0 || *side < 16) => Err(format!(
-            "the dcgan networks need images whose height and width are multiples of 4 and at least 16, these are \
-             {}x{}; resize them with --image-size, or use --net vanilla",
-            image.height, image.width
-        )),
-        _ => Ok(()),
-    }
+    let [_, height, width] = image.lengths();
+    net.fits(height, width)
+        .map_err(|why| format!("{why}; resize them with --image-size, or use --net vanilla"))
 }
 
 /// The discriminator: images (N, C, H, W) in [-1, 1] to raw scores (N, 1).
@@ -62,39 +62,7 @@ pub fn discriminator(
     rng: &mut Rng,
     device: Device,
 ) -> Result<Network, TchError> {
-    let ImageShape { channels, height, width } = image;
-    let mut linear = |i, o, init| Linear::new(i, o, init, rng, device).map(Layer::Linear);
-    let layers = match net {
-        NetKind::Vanilla => vec![
-            Layer::Flatten,
-            linear(image.values(), 256, TorchDefault)?,
-            Layer::LeakyRelu,
-            linear(256, 256, TorchDefault)?,
-            Layer::LeakyRelu,
-            linear(256, 1, TorchDefault)?,
-        ],
-        NetKind::Dcgan => {
-            // A 5x5 convolution without padding takes 4 pixels, the pooling halves.
-            let after = |side: i64| ((side - 4) / 2 - 4) / 2;
-            let features = 64 * after(height) * after(width);
-            let conv =
-                |i, o, rng: &mut Rng| Conv2d::new(i, o, 5, TorchDefault, rng, device).map(Layer::Conv2d);
-            vec![
-                Layer::Unflatten([channels, height, width]),
-                conv(channels, 32, rng)?,
-                Layer::LeakyRelu,
-                Layer::MaxPool2,
-                conv(32, 64, rng)?,
-                Layer::LeakyRelu,
-                Layer::MaxPool2,
-                Layer::Flatten,
-                Layer::Linear(Linear::new(features, 1024, XavierUniform, rng, device)?),
-                Layer::LeakyRelu,
-                Layer::Linear(Linear::new(1024, 1, XavierUniform, rng, device)?),
-            ]
-        }
-    };
-    Network::new(layers)
+    Network::build(&net.discriminator(image.lengths()), |layer| initial(net, layer), rng, device)
 }
 
 /// The generator: latent vectors (N, `latent`) to flat images (N, C·H·W) in [-1, 1].
@@ -105,40 +73,18 @@ pub fn generator(
     rng: &mut Rng,
     device: Device,
 ) -> Result<Network, TchError> {
-    let linear = |i, o, init, rng: &mut Rng| Linear::new(i, o, init, rng, device).map(Layer::Linear);
-    let layers = match net {
-        NetKind::Vanilla => vec![
-            linear(latent, 1024, TorchDefault, rng)?,
-            Layer::Relu,
-            linear(1024, 1024, TorchDefault, rng)?,
-            Layer::Relu,
-            linear(1024, image.values(), TorchDefault, rng)?,
-            Layer::Tanh,
-        ],
-        NetKind::Dcgan => {
-            let (h, w) = (image.height / 4, image.width / 4);
-            let norm = |features| BatchNorm::new(features, device).map(Layer::BatchNorm);
-            let up = |i, o, rng: &mut Rng| {
-                ConvTranspose2d::new(i, o, XavierUniform, rng, device).map(Layer::ConvTranspose2d)
-            };
-            vec![
-                linear(latent, 1024, XavierUniform, rng)?,
-                Layer::Relu,
-                norm(1024)?,
-                linear(1024, 128 * h * w, XavierUniform, rng)?,
-                Layer::Relu,
-                norm(128 * h * w)?,
-                Layer::Unflatten([128, h, w]),
-                up(128, 64, rng)?,
-                Layer::Relu,
-                norm(64)?,
-                up(64, image.channels, rng)?,
-                Layer::Tanh,
-                Layer::Flatten,
-            ]
+    let latent = usize::try_from(latent).unwrap_or(0);
+    Network::build(&net.generator(image.lengths(), latent), |layer| initial(net, layer), rng, device)
+}
+
+/// How the notebook's weights start.
+fn initial(net: NetKind, layer: &run::Layer) -> WeightInit {
+    match (net, layer) {
+        (NetKind::Dcgan, run::Layer::Linear { .. } | run::Layer::ConvTranspose2d(_)) => {
+            WeightInit::XavierUniform
         }
-    };
-    Network::new(layers)
+        _ => WeightInit::TorchDefault,
+    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, TchError, Tensor};
 
 use crate::nn::init::WeightInit::TorchDefault;
-use crate::nn::{BatchNorm, Layer, Linear, Named, Network, Pass, ResNet};
+use crate::nn::{BatchNorm, Named, Network, Pass, ResNet};
 
 pub use latent_files::run::Projection;
 
@@ -69,14 +69,7 @@ impl Encoder {
         device: Device,
     ) -> Result<Self, TchError> {
         let f = ResNet::new(architecture, channels, rng, device)?;
-        let [features, hidden, out] =
-            [architecture.features(), projection.hidden, projection.out].map(|n| n as i64);
-        let g = Network::new(vec![
-            Layer::Linear(Linear::without_bias(features, hidden, rng, device)?),
-            Layer::BatchNorm(BatchNorm::new(hidden, device)?),
-            Layer::Relu,
-            Layer::Linear(Linear::new(hidden, out, TorchDefault, rng, device)?),
-        ])?;
+        let g = Network::build(&projection.layers(architecture.features()), |_| TorchDefault, rng, device)?;
         Ok(Self { f, g })
     }
 
