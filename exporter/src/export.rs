@@ -10,9 +10,9 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::metadata;
-use crate::network::{self, Form, Network};
-use crate::onnx::{self, About, FloatType, Folding, Port};
-use crate::run::{Description, RunError, RunFolder, SimclrJson, WeightsChoice};
+use crate::network::{self, Folding, Form, Network};
+use crate::onnx::{self, About, FloatType};
+use crate::run::{Description, GanRun, RunError, SavedRun, SimclrRun, WeightsChoice};
 
 /// What to export, and where to.
 #[derive(Debug, Clone)]
@@ -74,7 +74,7 @@ pub enum ExportError {
 ///
 /// # Errors
 /// When the run's files are missing or damaged, or a file cannot be written or would be overwritten.
-pub fn export(run: &RunFolder, options: &Options) -> Result<Vec<Exported>, ExportError> {
+pub fn export(run: &SavedRun<GanRun>, options: &Options) -> Result<Vec<Exported>, ExportError> {
     let name = file_name(options.name.as_ref(), run)?;
     let generator_path = options.out.join(format!("{name}.fp32.onnx"));
     let discriminator_path = options.out.join(format!("{name}.discriminator.fp32.onnx"));
@@ -84,28 +84,20 @@ pub fn export(run: &RunFolder, options: &Options) -> Result<Vec<Exported>, Expor
     }
 
     let (weights, ema) = run.generator(options.weights)?;
-    let generator = network::generator(&run.json, weights)?;
+    let generator = network::generator(&run.json, weights, options.folding)?;
     let mut models = vec![(generator_path, ModelKind::Generator, if ema { "ema" } else { "raw" }, generator)];
     if options.discriminator {
-        let discriminator = network::discriminator(&run.json, run.discriminator()?)?;
+        let discriminator = network::discriminator(&run.json, run.discriminator()?, options.folding)?;
         models.push((discriminator_path, ModelKind::Discriminator, "raw", discriminator));
     }
 
-    let mut exported = Vec::new();
-    for (path, kind, weights, network) in models {
-        let bytes = onnx_bytes(run, &name, kind, weights, &network, options.folding);
-        atomic::write_file(&path, &bytes, options.existing)?;
-        exported.push(Exported {
-            path,
-            kind: kind.name(),
-            weights,
-            bytes: bytes.len() as u64,
-            parameters: network.parameters(),
-            macs: network.macs(),
-            sha256: sha256(&bytes),
-        });
+    let mut files = Vec::new();
+    for (path, kind, weights, mut network) in models {
+        network.graph.name = name.clone();
+        let about = about_gan(run, kind, weights);
+        files.push(File::new(path, kind, weights, &network, &about)?);
     }
-    Ok(exported)
+    files.into_iter().map(|file| file.write(options.existing)).collect()
 }
 
 /// What to export of a SimCLR run, and where to.
@@ -125,10 +117,7 @@ pub struct EncoderOptions {
 ///
 /// # Errors
 /// When the run's files are missing or damaged, or the file cannot be written or would be overwritten.
-pub fn export_encoder(
-    run: &RunFolder<SimclrJson>,
-    options: &EncoderOptions,
-) -> Result<Exported, ExportError> {
+pub fn export_encoder(run: &SavedRun<SimclrRun>, options: &EncoderOptions) -> Result<Exported, ExportError> {
     let name = file_name(options.name.as_ref(), run)?;
     let path = options.out.join(format!("{name}.fp32.onnx"));
     atomic::check(&path, options.existing)?;
@@ -143,21 +132,44 @@ pub fn export_encoder(
         ],
         metadata: metadata::of_encoder(&run.json, run.checkpoint.iteration, form, &encoder),
     };
-    let bytes = onnx::write(&encoder.graph, &about, FloatType::F32)?.encode_to_vec();
-    atomic::write_file(&path, &bytes, options.existing)?;
-    Ok(Exported {
-        path,
-        kind: ModelKind::Encoder.name(),
-        weights: "raw",
-        bytes: bytes.len() as u64,
-        parameters: encoder.parameters,
-        macs: encoder.macs,
-        sha256: sha256(&bytes),
-    })
+    File::new(path, ModelKind::Encoder, "raw", &encoder, &about)?.write(options.existing)
+}
+
+/// A file before it is written.
+struct File {
+    bytes: Vec<u8>,
+    exported: Exported,
+}
+
+impl File {
+    fn new(
+        path: PathBuf,
+        kind: ModelKind,
+        weights: &'static str,
+        network: &Network,
+        about: &About,
+    ) -> Result<File, ExportError> {
+        let bytes = onnx::write(&network.graph, about, FloatType::F32)?.encode_to_vec();
+        let exported = Exported {
+            path,
+            kind: kind.name(),
+            weights,
+            bytes: bytes.len() as u64,
+            parameters: network.parameters,
+            macs: network.macs,
+            sha256: sha256(&bytes),
+        };
+        Ok(File { bytes, exported })
+    }
+
+    fn write(self, existing: Existing) -> Result<Exported, ExportError> {
+        atomic::write_file(&self.exported.path, &self.bytes, existing)?;
+        Ok(self.exported)
+    }
 }
 
 /// The first part of the files' names.
-fn file_name<J: Description>(asked: Option<&String>, run: &RunFolder<J>) -> Result<String, ExportError> {
+fn file_name<D: Description>(asked: Option<&String>, run: &SavedRun<D>) -> Result<String, ExportError> {
     let name = asked.cloned().unwrap_or_else(|| run.name());
     if name.is_empty() || Path::new(&name).file_name() != Some(name.as_ref()) {
         return Err(ExportError::Name(name));
@@ -169,22 +181,19 @@ fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn onnx_bytes(
-    run: &RunFolder,
-    name: &str,
-    kind: ModelKind,
-    weights: &str,
-    network: &Network,
-    folding: Folding,
-) -> Vec<u8> {
-    let metadata = metadata::of(&run.json, run.checkpoint.iteration, kind, weights);
-    let image = metadata::image_sentence(&run.json.image);
-    let score = "Raw score, one value for each image: the higher, the more real it looks";
-    let latent = metadata::latent_sentence(&run.json);
-    let (input, output) = match kind {
-        ModelKind::Generator => (Port { name: "z", doc: &latent }, Port { name: "image", doc: &image }),
-        _ => (Port { name: "image", doc: &image }, Port { name: "score", doc: score }),
-    };
-    let doc = metadata::model_sentence(&run.json, run.checkpoint.iteration, kind, weights);
-    onnx::model(network, name, &doc, input, output, folding, &metadata).encode_to_vec()
+fn about_gan(run: &SavedRun<GanRun>, kind: ModelKind, weights: &str) -> About {
+    let (json, iteration) = (&run.json, run.checkpoint.iteration);
+    let mut ports = vec![("image".into(), metadata::image_sentence(&json.image))];
+    ports.push(match kind {
+        ModelKind::Generator => ("z".into(), metadata::latent_sentence(json)),
+        _ => {
+            let score = "Raw score, one value for each image: the higher, the more real it looks";
+            ("score".into(), score.into())
+        }
+    });
+    About {
+        doc: metadata::model_sentence(json, iteration, kind, weights),
+        ports,
+        metadata: metadata::of(json, iteration, kind, weights),
+    }
 }

@@ -6,14 +6,14 @@ use latent_runtime::onnx::{ImageShape, ModelKind, ModelMetadata};
 use latent_runtime::pixels::ValueRange;
 use serde_json::{Map, Value, json};
 
-use crate::network::{Encoder, Form};
-use crate::run::{self, Image, RunJson, SimclrJson, Training};
+use crate::network::{Form, Network};
+use crate::run::{self, Description, GanRun, Image, SimclrRun, Training};
 
 /// Version of the set of keys.
 const FORMAT: u32 = 1;
 
 /// What a model says of itself. `iteration` is the checkpoint's; `weights` is `raw` or `ema`.
-pub fn of(run: &RunJson, iteration: u64, kind: ModelKind, weights: &str) -> ModelMetadata {
+pub fn of(run: &GanRun, iteration: u64, kind: ModelKind, weights: &str) -> ModelMetadata {
     ModelMetadata {
         format: Some(FORMAT),
         kind: Some(kind),
@@ -24,7 +24,7 @@ pub fn of(run: &RunJson, iteration: u64, kind: ModelKind, weights: &str) -> Mode
         range: ValueRange::new(run.image.low, run.image.high),
         image: Some(image_shape(&run.image)),
         dataset: Some(run.data.name.clone()),
-        training: Some(Value::Object(figures(&run.training, iteration)).to_string()),
+        training: Some(Value::Object(figures(&run.training(), iteration)).to_string()),
         other: Vec::new(),
     }
 }
@@ -32,7 +32,7 @@ pub fn of(run: &RunJson, iteration: u64, kind: ModelKind, weights: &str) -> Mode
 /// What an encoder says of itself. Beside the usual keys: `latent.output`, which is `features` or `projection`, and
 /// `latent.features`, how many values that has; where the caller has to normalize the input, `latent.normalize.mean` and
 /// `latent.normalize.std`, a number for each channel between commas.
-pub fn of_encoder(run: &SimclrJson, iteration: u64, form: &Form, encoder: &Encoder) -> ModelMetadata {
+pub fn of_encoder(run: &SimclrRun, iteration: u64, form: &Form, encoder: &Network) -> ModelMetadata {
     let mut other = vec![
         ("latent.output".to_string(), form.output().to_string()),
         ("latent.features".to_string(), encoder.values.to_string()),
@@ -43,7 +43,7 @@ pub fn of_encoder(run: &SimclrJson, iteration: u64, form: &Form, encoder: &Encod
         other.push((mean.into(), list(&run.normalization.mean)));
         other.push((std.into(), list(&run.normalization.std)));
     }
-    let mut training = figures(&run.training, iteration);
+    let mut training = figures(&run.training(), iteration);
     training.insert("temperature".into(), json!(run.temperature));
     ModelMetadata {
         format: Some(FORMAT),
@@ -65,7 +65,7 @@ fn image_shape(image: &Image) -> ImageShape {
 
 /// A training's figures as one JSON object. `run.json` describes the newest checkpoint: of an older one only what holds
 /// for the whole run is said.
-fn figures(training: &Training, iteration: u64) -> Map<String, Value> {
+fn figures(training: &Training<'_>, iteration: u64) -> Map<String, Value> {
     let mut figures = Map::new();
     figures.insert("iteration".into(), json!(iteration));
     figures.insert("seed".into(), json!(training.seed));
@@ -87,22 +87,19 @@ fn figures(training: &Training, iteration: u64) -> Map<String, Value> {
 }
 
 /// One sentence on the model.
-pub fn model_sentence(run: &RunJson, iteration: u64, kind: ModelKind, weights: &str) -> String {
+pub fn model_sentence(run: &GanRun, iteration: u64, kind: ModelKind, weights: &str) -> String {
     let weights = if weights == "ema" { ", moving average of the weights" } else { "" };
     format!(
         "{} {kind} ({} loss) trained on {}, iteration {iteration}{weights}",
         run.net.name(),
-        run.training.loss,
+        run.loss,
         run.data.name
     )
 }
 
 /// One sentence on an encoder.
-pub fn encoder_sentence(run: &SimclrJson, iteration: u64) -> String {
-    format!(
-        "{} encoder ({} loss) trained on {}, iteration {iteration}",
-        run.encoder, run.training.loss, run.data.name
-    )
+pub fn encoder_sentence(run: &SimclrRun, iteration: u64) -> String {
+    format!("{} encoder ({} loss) trained on {}, iteration {iteration}", run.encoder, run.loss, run.data.name)
 }
 
 /// One sentence on what an encoder puts out.
@@ -115,7 +112,7 @@ pub fn embedding_sentence(form: &Form, values: usize) -> String {
 }
 
 /// One sentence on the images that an encoder takes.
-pub fn encoder_input_sentence(run: &SimclrJson, form: &Form) -> String {
+pub fn encoder_input_sentence(run: &SimclrRun, form: &Form) -> String {
     match form.normalize_input {
         true => image_sentence(&run.image),
         false => {
@@ -126,7 +123,7 @@ pub fn encoder_input_sentence(run: &SimclrJson, form: &Form) -> String {
 }
 
 /// One sentence on the noise.
-pub fn latent_sentence(run: &RunJson) -> String {
+pub fn latent_sentence(run: &GanRun) -> String {
     let distribution = Distribution::from(run.latent.distribution);
     format!("Latent vectors of {} values drawn from {distribution}", run.latent.size)
 }

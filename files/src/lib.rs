@@ -5,6 +5,7 @@
 //! | [`atomic`] | files and folders that appear whole or not at all |
 //! | [`npy`] | arrays in NumPy's format |
 //! | [`pictures`] | picture files and folders of them, to pixels and labels |
+//! | [`run`] | run folders: `run.json`, checkpoints, weights |
 //! | [`sheet`] | pictures as PNG files, single and as contact sheets |
 //! | [`text`] | text for people: sizes, grouped digits, aligned columns |
 
@@ -13,5 +14,6 @@
 pub mod atomic;
 pub mod npy;
 pub mod pictures;
+pub mod run;
 pub mod sheet;
 pub mod text;

@@ -80,13 +80,17 @@ def run(path, name, stem, stages, image):
     save_file({"images": images, "features": h, "projections": z}, os.path.join(path, "expected.safetensors"))
     parameters = sum(parameter.numel() for parameter in net["f"].parameters())
     description = {
-        "format": 1, "kind": "simclr", "command": "simclr", "latent_version": "0.1.0", "seed": 1, "encoder": name,
+        "format": 1, "kind": "simclr", "command": "simclr", "latent_version": "0.1.0", "libtorch": "2.11.0", "seed": 1,
+        "encoder": name,
         "features": features, "stem": dict(zip(("width", "kernel", "stride"), stem)),
         "stages": [dict(zip(("block", "width", "blocks", "stride"), stage)) for stage in stages],
         "projection": {"hidden": HIDDEN, "out": OUT},
         "image": {"channels": channels, "height": height, "width": width, "low": 0.0, "high": 1.0},
-        "normalization": {"mean": mean, "std": std}, "loss": "nt-xent", "temperature": 0.5, "data": {"name": "noise"},
-        "progress": {"iteration": 40, "epoch": 2.0}, "figures": {"parameters_of_f": parameters, "knn": None},
+        "normalization": {"mean": mean, "std": std}, "loss": "nt-xent", "temperature": 0.5,
+        "data": {"name": "noise", "source": "noise", "images": 16, "crc32c": 0}, "hyperparameters": {},
+        "progress": {"iteration": 40, "iterations": 40, "epoch": 2.0, "seconds": 1.0, "finished": True, "stopped_by": None},
+        "figures": {"guessing": 0.0, "encoder_parameters": parameters, "projection_parameters": 0, "multiplications": 0},
+        "diagnosis": [], "verdict": "",
     }
     with open(os.path.join(path, "run.json"), "w") as file:
         json.dump(description, file)

@@ -72,7 +72,7 @@ fn pytorch_and_every_back_end_agree_on_features() {
             assert_eq!(report["files"][0]["kind"], "encoder");
             if case.expected == "features" {
                 assert_eq!(
-                    report["files"][0]["parameters"], description["figures"]["parameters_of_f"],
+                    report["files"][0]["parameters"], description["figures"]["encoder_parameters"],
                     "{what}"
                 );
             }

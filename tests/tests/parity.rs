@@ -9,7 +9,7 @@ use latent_runtime::open::{BackendKind, OpenOptions, open};
 use latent_runtime::rng::Rng;
 use latent_tests::succeed;
 use latent_trainer::checkpoint;
-use latent_trainer::gan::architecture::{ImageShape, NetKind};
+use latent_trainer::gan::architecture::{self, ImageShape, NetKind};
 use latent_trainer::nn::{Named, Network, Pass};
 use tch::{Device, Tensor};
 
@@ -36,8 +36,8 @@ fn libtorch_and_every_back_end_agree() {
         let (_, checkpoint) = checkpoint::list(&run.join("checkpoints")).unwrap().pop().unwrap();
         let image = ImageShape { channels: 1, height: 28, width: 28 };
         let mut rng = Rng::from_seed(1);
-        let generator = net.generator(image, LATENT as i64, &mut rng, Device::Cpu).unwrap();
-        let discriminator = net.discriminator(image, &mut rng, Device::Cpu).unwrap();
+        let generator = architecture::generator(net, image, LATENT as i64, &mut rng, Device::Cpu).unwrap();
+        let discriminator = architecture::discriminator(net, image, &mut rng, Device::Cpu).unwrap();
         load(&generator, &checkpoint.join("generator.safetensors"));
         load(&discriminator, &checkpoint.join("discriminator.safetensors"));
 

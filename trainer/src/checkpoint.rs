@@ -1,91 +1,42 @@
-//! Checkpoints: weights, optimizer, random state and progress, exactly as they were.
-//!
-//! A checkpoint is a folder named after its iteration. It appears by the rename of a finished folder, so a folder that is
-//! there is complete.
+//! Checkpoints: weights, optimizer, random state and progress, exactly as they were; written, thinned out and read.
+//! [`latent_files::run::checkpoint`] says what lies in one.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::fmt;
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use latent_files::atomic;
-use safetensors::tensor::{Dtype, SafeTensors, TensorView};
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use latent_files::run::{RunError, parse_safetensors};
+use safetensors::tensor::{Dtype, TensorView};
 use tch::{Kind, TchError, Tensor};
 
 use crate::diagnosis::Monitor;
 use crate::nn::StateError;
 
-/// The generator's weights.
-pub const GENERATOR: &str = "generator.safetensors";
-/// The moving average of the generator's weights.
-pub const GENERATOR_EMA: &str = "generator_ema.safetensors";
-/// The discriminator's weights.
-pub const DISCRIMINATOR: &str = "discriminator.safetensors";
-/// The weights of an encoder and its projection head.
-pub const ENCODER: &str = "encoder.safetensors";
-/// What the optimizers remember, such as moments.
-pub const OPTIMIZER: &str = "optimizer.safetensors";
-/// Everything that is no tensor.
-pub const STATE: &str = "state.json";
-/// The version of this layout.
-pub const FORMAT: u32 = 1;
+pub use latent_files::run::FORMAT;
+pub use latent_files::run::checkpoint::{
+    DISCRIMINATOR, ENCODER, GENERATOR, GENERATOR_EMA, OPTIMIZER, STATE, SavedState, folder, list, read_state,
+};
 
 /// Named tensors.
 pub type Tensors = BTreeMap<String, Tensor>;
 
-/// What a checkpoint holds besides tensors; each kind of run has its own.
-pub trait SavedState: Serialize + DeserializeOwned {
-    /// Iterations done.
-    fn iteration(&self) -> u64;
-}
-
-impl SavedState for State {
-    fn iteration(&self) -> u64 {
-        self.iteration
-    }
-}
-
 /// What the checkpoint of a GAN holds besides tensors.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct State {
-    /// [`FORMAT`].
-    pub format: u32,
-    /// Iterations done.
-    pub iteration: u64,
-    /// State of the generator of training noise.
-    pub noise: [u64; 4],
-    /// Optimizer steps of the discriminator.
-    pub discriminator_steps: u64,
-    /// Optimizer steps of the generator.
-    pub generator_steps: u64,
-    /// Updates of the moving average.
-    pub ema_updates: u64,
-    /// Seconds trained so far, over all sessions.
-    pub seconds: f64,
-    /// The diagnosis.
-    pub monitor: Monitor,
-    /// The last losses (discriminator, generator), for the figures of `run.json`.
-    pub recent: VecDeque<(f64, f64)>,
-    /// The last measured diversity.
-    pub diversity: Option<f32>,
-}
+pub type State = latent_files::run::checkpoint::GanState<Monitor>;
 
 /// Why a checkpoint could not be written or read. Every message names the file.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum CheckpointError {
     /// The file system failed.
-    Io(io::Error),
-    /// A file is not what it should be.
-    Content {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// A file cannot be read or is not what it should be.
+    #[error(transparent)]
+    Run(#[from] RunError),
     /// Tensors do not fit the network or optimizer.
+    #[error("{}: {error}", path.display())]
     State {
         /// The file.
         path: PathBuf,
@@ -93,37 +44,15 @@ pub enum CheckpointError {
         error: StateError,
     },
     /// libtorch failed.
+    #[error("libtorch: {0}")]
     Torch(TchError),
 }
 
-impl fmt::Display for CheckpointError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Io(error) => write!(f, "{error}"),
-            Self::Content { path, reason } => write!(f, "{}: {reason}", path.display()),
-            Self::State { path, error } => write!(f, "{}: {error}", path.display()),
-            Self::Torch(error) => write!(f, "libtorch: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for CheckpointError {}
-
-impl From<io::Error> for CheckpointError {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
-}
-
+// Not as its source: the message has it already.
 impl From<TchError> for CheckpointError {
     fn from(error: TchError) -> Self {
         Self::Torch(error)
     }
-}
-
-/// The folder of a checkpoint within `checkpoints`.
-pub fn folder(checkpoints: &Path, iteration: u64) -> PathBuf {
-    checkpoints.join(format!("{iteration:08}"))
 }
 
 /// Writes a checkpoint: all `files` and the state, on the disk when this returns. If there is one of this iteration
@@ -150,31 +79,8 @@ pub fn save(
     Ok(path)
 }
 
-/// The checkpoints in a folder, oldest first. A folder that is not there has none.
-pub fn list(checkpoints: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
-    let entries = match fs::read_dir(checkpoints) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => {
-            let text = format!("cannot read the folder {}: {error}", checkpoints.display());
-            return Err(io::Error::new(error.kind(), text));
-        }
-    };
-    let mut found = Vec::new();
-    for entry in entries {
-        let entry = entry?;
-        let name = entry.file_name();
-        let digits = name.to_str().filter(|name| name.bytes().all(|b| b.is_ascii_digit()));
-        if let Some(iteration) = digits.and_then(|name| name.parse().ok()) {
-            found.push((iteration, entry.path()));
-        }
-    }
-    found.sort();
-    Ok(found)
-}
-
 /// Removes the oldest checkpoints so that `keep` are left (at least one), besides those of the iterations in `apart`.
-pub fn prune(checkpoints: &Path, keep: usize, apart: &[u64]) -> io::Result<()> {
+pub fn prune(checkpoints: &Path, keep: usize, apart: &[u64]) -> Result<(), CheckpointError> {
     let mut found = list(checkpoints)?;
     found.retain(|(iteration, _)| !apart.contains(iteration));
     for (_, path) in &found[..found.len().saturating_sub(keep.max(1))] {
@@ -183,32 +89,18 @@ pub fn prune(checkpoints: &Path, keep: usize, apart: &[u64]) -> io::Result<()> {
     Ok(())
 }
 
-/// Reads the state of a checkpoint.
-pub fn read_state<S: SavedState>(checkpoint: &Path) -> Result<S, CheckpointError> {
-    let path = checkpoint.join(STATE);
-    let text = read(&path)?;
-    let bad = |reason: String| CheckpointError::Content { path: path.clone(), reason };
-    let wrong = |e: serde_json::Error| bad(format!("is not a checkpoint's state: {e}"));
-    let value: serde_json::Value = serde_json::from_slice(&text).map_err(wrong)?;
-    match value["format"].as_u64() {
-        Some(format) if format != u64::from(FORMAT) => {
-            Err(bad(format!("has format {format}, this program reads format {FORMAT}")))
-        }
-        _ => serde_json::from_value(value).map_err(wrong),
-    }
-}
-
 /// Reads a file of tensors. Kinds f32 and i64.
 pub fn read_tensors(path: &Path) -> Result<Tensors, CheckpointError> {
-    let bytes = read(path)?;
-    let bad = |reason: String| CheckpointError::Content { path: path.to_owned(), reason };
-    let file = SafeTensors::deserialize(&bytes).map_err(|e| bad(format!("is no safetensors file: {e}")))?;
+    let bytes = fs::read(path).map_err(|reason| RunError::Read { path: path.to_owned(), reason })?;
     let mut tensors = Tensors::new();
-    for (name, view) in file.iter() {
+    for (name, view) in parse_safetensors(path, &bytes)?.iter() {
         let kind = match view.dtype() {
             Dtype::F32 => Kind::Float,
             Dtype::I64 => Kind::Int64,
-            other => return Err(bad(format!("tensor {name:?} is {other:?}, expected F32 or I64"))),
+            other => {
+                let what = format!("tensor {name:?} is {other:?}, expected F32 or I64");
+                return Err(RunError::Tensor { path: path.to_owned(), what }.into());
+            }
         };
         let shape: Vec<i64> = view.shape().iter().map(|n| *n as i64).collect();
         tensors.insert(name.to_owned(), Tensor::f_from_data_size(view.data(), &shape, kind)?);
@@ -219,11 +111,6 @@ pub fn read_tensors(path: &Path) -> Result<Tensors, CheckpointError> {
 /// Writes a file of tensors (kinds f32 and i64) and waits until it is on the disk.
 pub fn write_tensors(path: &Path, tensors: &Tensors) -> Result<(), CheckpointError> {
     Ok(atomic::write_synced(path, &to_bytes(tensors)?)?)
-}
-
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    fs::read(path)
-        .map_err(|error| io::Error::new(error.kind(), format!("cannot read {}: {error}", path.display())))
 }
 
 /// The tensors as a safetensors file, in row-major order whatever their layout in memory.

@@ -1,262 +1,43 @@
-//! The run folder and its `run.json`.
-//!
-//! ```text
-//! RUN/run.json         configuration and status, rewritten atomically at each save
-//! RUN/metrics.csv      one row per iteration
-//! RUN/tensorboard/     event files
-//! RUN/losses.png       plot of the losses
-//! RUN/samples/         grids of images from fixed noise
-//! RUN/checkpoints/     one folder per checkpoint, the highest number is the newest
-//! ```
+//! The run folder of a training: made, locked, written. [`latent_files::run`] says what lies in it and reads it.
 
-use std::fmt;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use latent_files::atomic::{self, Existing};
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use latent_files::run::{self, Description, GanRun, RUN_JSON, RunError, checkpoint::CHECKPOINTS};
 
-use crate::diagnosis::Finding;
-use crate::gan::architecture::{ImageShape, NetKind};
-use crate::gan::losses::LossKind;
 use crate::gan::options::Hyperparameters;
 
-/// The version of the layout.
-pub const FORMAT: u32 = 1;
-
-/// The content of `run.json`; each kind of run has its own.
-pub trait Description: Serialize + DeserializeOwned {
-    /// The value of the field `kind`.
-    const KIND: &'static str;
-}
-
-impl Description for RunInfo {
-    const KIND: &'static str = "gan";
-}
+pub use latent_files::run::{
+    Data, FORMAT, GanFigures as Figures, Image, Latent, LatentDistribution, Progress, read as read_info,
+};
 
 /// Configuration and status of a GAN's run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct RunInfo {
-    /// [`FORMAT`].
-    pub format: u32,
-    /// `gan`.
-    pub kind: String,
-    /// The command that started the run: `vanilla`, `lsgan` or `dcgan`.
-    pub command: String,
-    /// Version of this program.
-    pub latent_version: String,
-    /// Version of libtorch.
-    pub libtorch: String,
-    /// The seed of everything random.
-    pub seed: u64,
-    /// The networks.
-    pub net: NetKind,
-    /// The losses.
-    pub loss: LossKind,
-    /// The generator's input.
-    pub latent: Latent,
-    /// The generator's output.
-    pub image: Image,
-    /// What was trained on.
-    pub data: Data,
-    /// Every option.
-    pub hyperparameters: Hyperparameters,
-    /// How far the run is.
-    pub progress: Progress,
-    /// What came out.
-    pub figures: Figures,
-    /// What is wrong with it.
-    pub diagnosis: Vec<Finding>,
-    /// One line that sums the diagnosis up.
-    pub verdict: String,
-}
-
-/// The generator's input.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Latent {
-    /// Number of values.
-    pub size: usize,
-    /// What each is drawn from.
-    #[serde(flatten)]
-    pub distribution: LatentDistribution,
-}
-
-/// What latent values are drawn from, each independently.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "distribution", rename_all = "lowercase")]
-pub enum LatentDistribution {
-    /// U(low, high).
-    Uniform {
-        /// The smallest value.
-        low: f32,
-        /// The bound above.
-        high: f32,
-    },
-    /// N(mean, std²).
-    Normal {
-        /// The mean.
-        mean: f32,
-        /// The standard deviation.
-        std: f32,
-    },
-}
-
-impl From<LatentDistribution> for latent_runtime::latent::Distribution {
-    fn from(d: LatentDistribution) -> Self {
-        match d {
-            LatentDistribution::Uniform { low, high } => Self::Uniform { low, high },
-            LatentDistribution::Normal { mean, std } => Self::Normal { mean, std },
-        }
-    }
-}
-
-/// The generator's output.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Image {
-    /// 1 or 3.
-    pub channels: usize,
-    /// Pixels from top to bottom.
-    pub height: usize,
-    /// Pixels from left to right.
-    pub width: usize,
-    /// The value of black.
-    pub low: f32,
-    /// The value of white.
-    pub high: f32,
-}
-
-impl Image {
-    /// Its shape for the networks.
-    pub fn shape(self) -> ImageShape {
-        let side = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
-        ImageShape { channels: side(self.channels), height: side(self.height), width: side(self.width) }
-    }
-}
-
-/// What was trained on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Data {
-    /// Short name, such as `mnist`.
-    pub name: String,
-    /// Where it came from, as the option `--data` takes it.
-    pub source: String,
-    /// Number of images used.
-    pub images: usize,
-    /// CRC-32C of their pixels, so that a resumed run can tell whether they are the same.
-    pub crc32c: u32,
-}
-
-/// How far a run is.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Progress {
-    /// Iterations done and saved.
-    pub iteration: u64,
-    /// Iterations asked for.
-    pub iterations: u64,
-    /// Passes over the data done.
-    pub epoch: f64,
-    /// Seconds trained, over all sessions.
-    pub seconds: f64,
-    /// Whether all iterations are done.
-    pub finished: bool,
-    /// `interrupted`, `not-finite`, or nothing.
-    pub stopped_by: Option<String>,
-}
-
-/// What came out.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct Figures {
-    /// The discriminator's loss, mean over the last 100 iterations.
-    pub d_loss: Option<f64>,
-    /// The generator's loss, mean over the last 100 iterations.
-    pub g_loss: Option<f64>,
-    /// The diversity of samples, as last measured; see [`crate::diagnosis::diversity`].
-    pub diversity: Option<f32>,
-    /// The diversity of as many real images.
-    pub data_diversity: Option<f32>,
-    /// Speed of the last session.
-    pub iterations_per_second: Option<f64>,
-}
+pub type RunInfo = GanRun<Hyperparameters>;
 
 /// Why a run folder could not be used.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum RunFolderError {
     /// The file system failed.
-    Io(io::Error),
-    /// There is something at this place already.
-    Exists {
-        /// The place.
-        path: PathBuf,
-        /// Whether it is a run folder.
-        is_run: bool,
-    },
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// It cannot be read.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// There is a run at this place already.
+    #[error("there is a run in {path} already; continue it with --resume {path}, replace it with --force, or choose another folder with --out", path = .0.display())]
+    RunExists(PathBuf),
+    /// There is something else at this place already.
+    #[error("{} is there already and is no run folder; choose another with --out", .0.display())]
+    Exists(PathBuf),
     /// Something is there that `--force` must not delete.
-    NotOurs {
-        /// The place.
-        path: PathBuf,
-    },
-    /// No `run.json` there.
-    NoRun {
-        /// The place.
-        path: PathBuf,
-    },
-    /// `run.json` is not what it should be.
-    Content {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        reason: String,
-    },
+    #[error("{} is no run folder (it has no run.json), so --force does not delete it; choose another with --out", .0.display())]
+    NotOurs(PathBuf),
     /// Another process is training in it.
-    Busy {
-        /// The place.
-        path: PathBuf,
-    },
-}
-
-impl fmt::Display for RunFolderError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Io(error) => write!(f, "{error}"),
-            Self::Exists { path, is_run: true } => write!(
-                f,
-                "there is a run in {0} already; continue it with --resume {0}, replace it with --force, or choose another \
-                 folder with --out",
-                path.display()
-            ),
-            Self::Exists { path, is_run: false } => {
-                write!(
-                    f,
-                    "{} is there already and is no run folder; choose another with --out",
-                    path.display()
-                )
-            }
-            Self::NotOurs { path } => write!(
-                f,
-                "{} is no run folder (it has no run.json), so --force does not delete it; choose another with --out",
-                path.display()
-            ),
-            Self::NoRun { path } => write!(
-                f,
-                "{} is no run folder: there is no run.json in it; give the folder that --out named when the run was started",
-                path.display()
-            ),
-            Self::Content { path, reason } => write!(f, "{}: {reason}", path.display()),
-            Self::Busy { path } => {
-                write!(f, "another trainer is at work in {}; wait for it or stop it first", path.display())
-            }
-        }
-    }
-}
-
-impl std::error::Error for RunFolderError {}
-
-impl From<io::Error> for RunFolderError {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
+    #[error("another trainer is at work in {}; wait for it or stop it first", .0.display())]
+    Busy(PathBuf),
 }
 
 /// A run folder that this process alone may write into, as long as this value lives.
@@ -273,18 +54,17 @@ impl RunFolder {
         match fs::read_dir(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(_) if path.exists() => {
-                return Err(RunFolderError::Exists { path: path.to_owned(), is_run: false });
+                return Err(RunFolderError::Exists(path.to_owned()));
             }
             Err(error) => return Err(io_error("read the folder", path, &error).into()),
             Ok(mut entries) => {
                 let empty = entries.next().is_none();
-                let is_run = path.join("run.json").is_file();
+                let is_run = path.join(RUN_JSON).is_file();
                 match (empty, is_run, force) {
                     (true, _, _) => {}
-                    (false, _, false) => {
-                        return Err(RunFolderError::Exists { path: path.to_owned(), is_run });
-                    }
-                    (false, false, true) => return Err(RunFolderError::NotOurs { path: path.to_owned() }),
+                    (false, true, false) => return Err(RunFolderError::RunExists(path.to_owned())),
+                    (false, false, false) => return Err(RunFolderError::Exists(path.to_owned())),
+                    (false, false, true) => return Err(RunFolderError::NotOurs(path.to_owned())),
                     (false, true, true) => {
                         let held = lock(path)?;
                         atomic::remove_folder(path)?;
@@ -293,7 +73,7 @@ impl RunFolder {
                 }
             }
         }
-        for folder in ["checkpoints", "samples"] {
+        for folder in [CHECKPOINTS, "samples"] {
             let folder = path.join(folder);
             fs::create_dir_all(&folder).map_err(|e| io_error("create the folder", &folder, &e))?;
         }
@@ -302,9 +82,9 @@ impl RunFolder {
 
     /// Opens the folder of a run that is to go on, and removes what an interrupted write left in it.
     pub fn open<I: Description>(path: &Path) -> Result<(Self, I), RunFolderError> {
-        let info = read_info(path)?;
+        let info = run::read(path)?;
         let held = lock(path)?;
-        for folder in [path.to_owned(), path.join("checkpoints"), path.join("samples")] {
+        for folder in [path.to_owned(), path.join(CHECKPOINTS), path.join("samples")] {
             atomic::clean(&folder)?;
         }
         Ok((Self { path: path.to_owned(), _lock: held }, info))
@@ -317,39 +97,19 @@ impl RunFolder {
 
     /// The folder of the checkpoints.
     pub fn checkpoints(&self) -> PathBuf {
-        self.path.join("checkpoints")
+        self.path.join(CHECKPOINTS)
     }
 
     /// Replaces `run.json`.
+    ///
+    /// # Errors
+    /// When the file cannot be written, or holds what could not be read again.
     pub fn write_info(&self, info: &impl Description) -> Result<(), RunFolderError> {
+        let path = self.path.join(RUN_JSON);
+        info.check().map_err(|what| RunError::Value { path: path.clone(), what })?;
         let mut text = serde_json::to_vec_pretty(info).map_err(io::Error::other)?;
         text.push(b'\n');
-        Ok(atomic::write_file(&self.path.join("run.json"), &text, Existing::Replace)?)
-    }
-}
-
-/// Reads a run's `run.json`.
-pub fn read_info<I: Description>(run: &Path) -> Result<I, RunFolderError> {
-    let path = run.join("run.json");
-    let text = match fs::read(&path) {
-        Ok(text) => text,
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            return Err(RunFolderError::NoRun { path: run.to_owned() });
-        }
-        Err(error) => return Err(io_error("read", &path, &error).into()),
-    };
-    let bad = |reason: String| RunFolderError::Content { path: path.clone(), reason };
-    let value: serde_json::Value =
-        serde_json::from_slice(&text).map_err(|e| bad(format!("is not valid JSON: {e}")))?;
-    match (value["format"].as_u64(), value["kind"].as_str()) {
-        (Some(format), _) if format != u64::from(FORMAT) => {
-            Err(bad(format!("has format {format}, this program reads format {FORMAT}")))
-        }
-        (_, Some(kind)) if kind == I::KIND => {
-            serde_json::from_value(value).map_err(|e| bad(format!("is not the description of a run: {e}")))
-        }
-        (_, Some(other)) => Err(bad(format!("describes a run of kind {other:?}, expected {:?}", I::KIND))),
-        (_, None) => Err(bad("is not the description of a run: it has no \"kind\"".to_owned())),
+        Ok(atomic::write_file(&path, &text, Existing::Replace)?)
     }
 }
 
@@ -368,7 +128,7 @@ fn lock(run: &Path) -> Result<File, RunFolderError> {
         .map_err(|e| io_error("create", &path, &e))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(RunFolderError::Busy { path: run.to_owned() }),
+        Err(TryLockError::WouldBlock) => Err(RunFolderError::Busy(run.to_owned())),
         // Some network file systems cannot lock; then the user has to take care.
         Err(TryLockError::Error(_)) => Ok(file),
     }
@@ -386,7 +146,7 @@ mod tests {
         fs::write(run.join("run.json"), "{}").unwrap();
         let message = RunFolder::create(&run, false).unwrap_err().to_string();
         assert!(message.contains("--resume") && message.contains("--force"), "{message}");
-        assert!(matches!(RunFolder::create(&run, true), Err(RunFolderError::Busy { .. })));
+        assert!(matches!(RunFolder::create(&run, true), Err(RunFolderError::Busy(_))));
         drop(first);
         RunFolder::create(&run, true).unwrap();
         assert!(!run.join("run.json").exists());
@@ -398,23 +158,20 @@ mod tests {
         let other = dir.path().join("photos");
         fs::create_dir(&other).unwrap();
         fs::write(other.join("me.jpg"), "").unwrap();
-        assert!(matches!(
-            RunFolder::create(&other, false),
-            Err(RunFolderError::Exists { is_run: false, .. })
-        ));
-        assert!(matches!(RunFolder::create(&other, true), Err(RunFolderError::NotOurs { .. })));
+        assert!(matches!(RunFolder::create(&other, false), Err(RunFolderError::Exists(_))));
+        assert!(matches!(RunFolder::create(&other, true), Err(RunFolderError::NotOurs(_))));
         assert!(other.join("me.jpg").exists());
         let file = other.join("me.jpg");
-        assert!(matches!(RunFolder::create(&file, true), Err(RunFolderError::Exists { is_run: false, .. })));
+        assert!(matches!(RunFolder::create(&file, true), Err(RunFolderError::Exists(_))));
     }
 
     #[test]
     fn a_folder_that_is_no_run_is_refused_with_a_reason() {
         let dir = tempfile::tempdir().unwrap();
         let cases = [
-            (None, "no run folder"),
-            (Some("{"), "not valid JSON"),
-            (Some("{\"format\":1}"), "no \"kind\""),
+            (None, "not a run folder"),
+            (Some("{"), "not a readable run.json"),
+            (Some("{\"format\":1}"), "missing field `kind`"),
             (Some("{\"format\":7,\"kind\":\"gan\"}"), "format 7"),
             (Some("{\"format\":1,\"kind\":\"simclr\"}"), "\"simclr\""),
             (Some("{\"format\":1,\"kind\":\"gan\"}"), "missing field"),
@@ -430,7 +187,7 @@ mod tests {
             read_info::<RunInfo>(&dir.path().join("run.json"))
                 .unwrap_err()
                 .to_string()
-                .contains("no run folder")
+                .contains("not a run folder")
         );
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use latent_files::run::RunError;
 use tch::TchError;
 
 use crate::checkpoint::{self, CheckpointError};
@@ -37,6 +38,8 @@ pub enum Ending {
 pub enum TrainError {
     /// The run folder.
     Folder(RunFolderError),
+    /// What lies in it.
+    Run(RunError),
     /// A checkpoint.
     Checkpoint(CheckpointError),
     /// The metrics.
@@ -61,6 +64,7 @@ impl fmt::Display for TrainError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Folder(error) => write!(f, "{error}"),
+            Self::Run(error) => write!(f, "{error}"),
             Self::Checkpoint(error) => write!(f, "{error}"),
             Self::Metrics(error) => write!(f, "{error}"),
             Self::Plot(error) => write!(f, "{error}"),
@@ -96,6 +100,7 @@ macro_rules! from {
 }
 from!(
     Folder(RunFolderError),
+    Run(RunError),
     Checkpoint(CheckpointError),
     Metrics(MetricsError),
     Plot(PlotError),

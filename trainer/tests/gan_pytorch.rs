@@ -10,7 +10,7 @@ use latent_runtime::latent::Distribution;
 use latent_runtime::rng::Rng;
 use latent_test_support::python;
 use latent_trainer::checkpoint::{self, Tensors};
-use latent_trainer::gan::architecture::{ImageShape, NetKind};
+use latent_trainer::gan::architecture::{self, ImageShape, NetKind};
 use latent_trainer::gan::batches::Batches;
 use latent_trainer::gan::losses::LossKind;
 use latent_trainer::gan::noise::Noise;
@@ -44,8 +44,8 @@ fn our_weights_give_the_same_outputs_in_pytorch() {
     for net in [NetKind::Vanilla, NetKind::Dcgan] {
         let dir = tempfile::tempdir().unwrap();
         let mut rng = Rng::from_seed(11);
-        let d = net.discriminator(MNIST, &mut rng, Device::Cpu).unwrap();
-        let g = net.generator(MNIST, 96, &mut rng, Device::Cpu).unwrap();
+        let d = architecture::discriminator(net, MNIST, &mut rng, Device::Cpu).unwrap();
+        let g = architecture::generator(net, MNIST, 96, &mut rng, Device::Cpu).unwrap();
         let (image, z) = tch::no_grad(|| {
             // Give the running statistics something to differ by.
             for seed in 0..3 {

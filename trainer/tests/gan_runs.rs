@@ -198,7 +198,7 @@ fn a_resumed_run_keeps_its_options() {
     // The same values may be repeated.
     succeed(&["vanilla", "--resume", out, "--batch", "8", "--lr", "0.001", "--iterations", "5", "--quiet"]);
     let (code, text) = run(&["vanilla", "--resume", dir.path().to_str().unwrap()]);
-    assert!(code == Some(1) && text.contains("no run folder"), "{text}");
+    assert!(code == Some(1) && text.contains("not a run folder"), "{text}");
 }
 
 #[test]

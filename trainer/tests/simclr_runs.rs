@@ -164,7 +164,7 @@ fn encoders_are_evaluated_beside_the_untrained_one() {
 
     let cases: [(&[&str], &str); 5] = [
         (&["knn", run_folder, "--checkpoint", "7"], "has no checkpoint 7; it has 0"),
-        (&["knn", dir.path().to_str().unwrap()], "no run folder"),
+        (&["knn", dir.path().to_str().unwrap()], "not a run folder"),
         (&["probe", run_folder, "--data", "synth-digits:100"], "the encoder of"),
         (&["sample", run_folder], "\"simclr\""),
         (

@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use latent_exporter::export::{EncoderOptions, Exported, Options, export, export_encoder};
-use latent_exporter::network::Form;
-use latent_exporter::onnx::Folding;
-use latent_exporter::run::{self, Checkpoint, RunFolder, RunJson, RunKind, SimclrJson, WeightsChoice};
+use latent_exporter::network::{Folding, Form};
+use latent_exporter::run::{self, Checkpoint, GanRun, RunKind, SavedRun, SimclrRun, WeightsChoice};
 use latent_files::atomic::Existing;
 use latent_files::text::{grouped, table_with_head};
 
@@ -81,7 +80,7 @@ pub(crate) fn run(args: ExportArgs) -> anyhow::Result<()> {
                     ("--no-normalize-input", args.no_normalize_input),
                 ],
             )?;
-            let run = RunFolder::<RunJson>::open(&args.run)?;
+            let run = SavedRun::<GanRun>::open(&args.run)?;
             report(&args, &run.path, &run.checkpoint, &export(&run, &args.gan_options())?)?
         }
         RunKind::Simclr => {
@@ -90,7 +89,7 @@ pub(crate) fn run(args: ExportArgs) -> anyhow::Result<()> {
                 "GAN",
                 &[("--discriminator", args.discriminator), ("--weights", args.weights.is_some())],
             )?;
-            let run = RunFolder::<SimclrJson>::open(&args.run)?;
+            let run = SavedRun::<SimclrRun>::open(&args.run)?;
             report(&args, &run.path, &run.checkpoint, &[export_encoder(&run, &args.encoder_options())?])?
         }
     };

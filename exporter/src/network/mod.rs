@@ -1,49 +1,47 @@
-//! The trained networks with their weights: generators and discriminators as a chain of layers, encoders as a graph.
+//! The trained networks with their weights, as graphs: generators, discriminators and encoders alike are built from the
+//! lists of layers that their runs describe.
 
+mod batch_norm;
+mod builder;
 mod encoder;
-mod layer;
-mod reference;
+mod gan;
 
-pub use encoder::{Encoder, Form, INPUT, encoder};
-pub use layer::{BatchNorm, Convolution, Layer, Linear};
-pub use reference::{discriminator, generator};
+use crate::graph::{Graph, Output, ValueId};
+use crate::run::RunError;
 
-/// A network that is a chain: each layer reads what the one before it wrote.
+pub use encoder::{Form, INPUT, encoder};
+pub use gan::{discriminator, generator};
+
+/// A network as a graph with one input and one output.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Network {
-    /// Shape of one input example, without the batch axis.
-    pub input: Vec<usize>,
-    /// The layers in the order of evaluation.
-    pub layers: Vec<Step>,
+    /// The graph.
+    pub graph: Graph,
+    /// Values of the output for one example.
+    pub values: usize,
+    /// Trained parameters, before any folding: weights, biases, and BatchNorm's scale and shift. Running statistics do
+    /// not count, as in PyTorch.
+    pub parameters: u64,
+    /// Multiply-accumulates of the matrix products and convolutions for one example. A convolution's taps that fall on
+    /// padding are counted too, as is customary.
+    pub macs: u64,
 }
 
-/// One layer of a [`Network`].
-#[derive(Debug, Clone, PartialEq)]
-pub struct Step {
-    /// Name in the graph, such as `fc1`.
-    pub name: String,
-    /// The layer.
-    pub layer: Layer,
-    /// Shape of what it writes for one example, without the batch axis.
-    pub output: Vec<usize>,
+/// What becomes of BatchNorm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Folding {
+    /// Folded into the layer before or behind it where that is exact, else one multiplication and one addition.
+    #[default]
+    On,
+    /// Kept as BatchNormalization nodes.
+    Off,
 }
 
-impl Network {
-    /// Shape of one output example, without the batch axis.
-    pub fn output(&self) -> &[usize] {
-        self.layers.last().map_or(&self.input, |step| &step.output)
-    }
-
-    /// Trained parameters: weights, biases, and BatchNorm's scale and shift. Running statistics do not count, as
-    /// in PyTorch.
-    pub fn parameters(&self) -> u64 {
-        self.layers.iter().map(|step| step.layer.parameters()).sum()
-    }
-
-    /// Multiply-accumulates of the matrix products and convolutions for one example. A convolution's taps that
-    /// fall on padding are counted too, as is customary.
-    pub fn macs(&self) -> u64 {
-        let inputs = std::iter::once(&self.input).chain(self.layers.iter().map(|step| &step.output));
-        self.layers.iter().zip(inputs).map(|(step, input)| step.layer.macs(input, &step.output)).sum()
-    }
+/// Ends a network in the value `output` under the name `name`.
+fn finish(builder: builder::Builder, name: &str, value: ValueId) -> Result<Network, RunError> {
+    let builder::Builder { mut graph, weights, parameters, macs, .. } = builder;
+    weights.finish()?;
+    let values = builder::lengths(&graph.shape(value)).iter().product();
+    graph.outputs.push(Output { name: name.into(), value });
+    Ok(Network { graph, values, parameters, macs })
 }

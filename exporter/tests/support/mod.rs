@@ -122,11 +122,11 @@ pub(crate) fn run_json(command: &str, iteration: u64) -> serde_json::Value {
         "net": net, "loss": loss,
         "latent": {"size": 96, "distribution": "uniform", "low": -1.0, "high": 1.0},
         "image": {"channels": 1, "height": 28, "width": 28, "low": -1.0, "high": 1.0},
-        "data": {"name": "mnist", "source": "mnist:DIR", "images": 50000},
+        "data": {"name": "mnist", "source": "mnist:DIR", "images": 50000, "crc32c": 3033760961u32},
         "hyperparameters": {"batch_size": 128},
         "progress": {"iteration": iteration, "iterations": 1950, "epoch": 5.0, "seconds": 1.0, "finished": true, "stopped_by": null},
         "figures": {"d_loss": 1.1, "g_loss": 0.9, "diversity": 0.3, "iterations_per_second": 9.0},
-        "diagnosis": []
+        "diagnosis": [], "verdict": "healthy"
     })
 }
 

@@ -12,6 +12,7 @@ use latent_files::npy;
 use latent_files::pictures::{self, Picture};
 use latent_files::sheet::{Compression, Gap, Sheet};
 use latent_runtime::backend::{Backend, TensorInfo};
+use latent_runtime::image_encoding::ImageEncoding;
 use latent_runtime::latent::{Distribution, lerp, slerp};
 use latent_runtime::onnx::{ImageShape, ModelKind, ModelMetadata};
 use latent_runtime::open::{BackendKind, OpenOptions, open};

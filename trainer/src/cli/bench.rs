@@ -8,6 +8,7 @@ use latent_runtime::rng::Rng;
 use serde_json::json;
 use tch::{Device, Tensor};
 
+use super::common::net_kinds;
 use crate::device;
 use crate::gan::architecture::{ImageShape, NetKind};
 use crate::gan::batches::Batches;
@@ -21,7 +22,7 @@ use crate::run_folder::LatentDistribution;
 #[derive(Debug, Args)]
 pub struct BenchArgs {
     /// Networks
-    #[arg(long, value_enum, default_value_t = NetKind::Dcgan)]
+    #[arg(long, value_parser = net_kinds(), default_value_t = NetKind::Dcgan)]
     net: NetKind,
     /// Losses
     #[arg(long, value_enum, default_value_t = LossKind::Bce)]

@@ -3,9 +3,11 @@
 use std::path::Path;
 
 use anyhow::{Context, bail};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 
 use crate::data::{DataSpec, Dataset, LoadOptions, Split};
 use crate::device;
+use crate::gan::architecture::NetKind;
 use crate::run_folder::{Data, Progress};
 
 /// Exit code of a run that was stopped by Ctrl-C (128 + SIGINT, as shells have it).
@@ -53,6 +55,20 @@ pub(super) fn parse_size(text: &str) -> Result<(usize, usize), String> {
 /// A checked size as `usize`; the parsers above keep all of them small.
 pub(super) fn size(n: u64) -> usize {
     usize::try_from(n).unwrap_or(usize::MAX)
+}
+
+/// A pair of networks by its name.
+pub(super) fn net_kinds() -> impl TypedValueParser<Value = NetKind> {
+    let about = |net| match net {
+        NetKind::Vanilla => {
+            "Fully connected: 267 009 and 1 952 528 parameters for 28x28x1 and 96 latent values"
+        }
+        NetKind::Dcgan => {
+            "Convolutional: 1 102 721 and 6 675 009 parameters for 28x28x1 and 96 latent values"
+        }
+    };
+    PossibleValuesParser::new(NetKind::ALL.map(|net| PossibleValue::new(net.name()).help(about(net))))
+        .try_map(|name| NetKind::ALL.into_iter().find(|net| net.name() == name).ok_or("no such networks"))
 }
 
 /// Loads the training images.

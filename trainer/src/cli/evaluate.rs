@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use clap::Args;
 use latent_files::atomic::{self, Existing};
+use latent_files::run::Accuracy;
 use serde_json::json;
 use tch::Device;
 
@@ -18,7 +19,7 @@ use crate::report::neighbors as picture;
 use crate::simclr::evaluate::{self, Frozen, Spread, Which};
 use crate::simclr::features::spread;
 use crate::simclr::flat;
-use crate::simclr::knn::{self, Accuracy, Vote};
+use crate::simclr::knn::{self, Vote};
 use crate::simclr::probe::{self, Examples, Labels, Protocol};
 
 /// What `trainer knn --help` shows below the options.

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::Args;
+use latent_files::run::RunKind;
 
 use super::common::{
     INTERRUPTED, Resumed, data_spec, decay, default_threads, device_name, fingerprint, load, not_negative,
@@ -14,7 +15,7 @@ use super::stop;
 use crate::checkpoint;
 use crate::data::{DataSpec, Dataset};
 use crate::device;
-use crate::gan::architecture::NetKind;
+use crate::gan::architecture::{self, NetKind};
 use crate::gan::losses::LossKind;
 use crate::gan::options::{Amp, DistributionKind, Hyperparameters};
 use crate::gan::train::{self, Job, Outcome};
@@ -74,7 +75,7 @@ Exit codes: 0 done, 1 failed (also: the losses became NaN), 2 wrong usage, 130 i
 #[derive(Debug, Clone, Default, Args)]
 pub struct GanArgs {
     /// Networks [default: vanilla; dcgan for `trainer dcgan`]
-    #[arg(long, value_enum, help_heading = "Model")]
+    #[arg(long, value_parser = super::common::net_kinds(), help_heading = "Model")]
     net: Option<NetKind>,
     /// Losses [default: bce; ls for `trainer lsgan`]
     #[arg(long, value_enum, help_heading = "Model")]
@@ -249,7 +250,7 @@ fn start(preset: Preset, args: &GanArgs) -> anyhow::Result<(RunFolder, RunInfo, 
     }
     let image =
         Image { channels: data.channels, height: data.height, width: data.width, low: -1.0, high: 1.0 };
-    net.check(image.shape()).map_err(|reason| anyhow::anyhow!("{}: {reason}", data.source))?;
+    architecture::check(net, image.into()).map_err(|reason| anyhow::anyhow!("{}: {reason}", data.source))?;
 
     let mut options = Hyperparameters {
         net,
@@ -288,13 +289,14 @@ fn start(preset: Preset, args: &GanArgs) -> anyhow::Result<(RunFolder, RunInfo, 
 
     let info = RunInfo {
         format: run_folder::FORMAT,
-        kind: "gan".to_owned(),
+        kind: RunKind::Gan,
         command: preset.command().to_owned(),
         latent_version: env!("CARGO_PKG_VERSION").to_owned(),
         libtorch: super::LIBTORCH.to_owned(),
         seed: options.seed,
+        networks: net.networks([image.channels, image.height, image.width], options.latent_size),
         net,
-        loss,
+        loss: loss.to_string(),
         latent: Latent { size: options.latent_size, distribution: options.distribution.into() },
         image,
         data: Data {

@@ -11,6 +11,7 @@ use latent_runtime::rng::Rng;
 
 use crate::checkpoint;
 use crate::device;
+use crate::gan::architecture;
 use crate::gan::noise::Noise;
 use crate::gan::train::{layout, to_pixels};
 use crate::nn::{Named, Pass};
@@ -106,9 +107,10 @@ pub fn run(args: SampleArgs) -> anyhow::Result<()> {
     let device = device::choose(&args.device)?;
     let image = info.image;
     let latent = info.latent.size;
-    let (latent_len, shape) = (i64::try_from(latent)?, image.shape());
-    info.net.check(shape).map_err(|reason| anyhow::anyhow!("{}: {reason}", args.run.display()))?;
-    let generator = info.net.generator(shape, latent_len, &mut Rng::from_seed(0), device)?;
+    let (latent_len, shape) = (i64::try_from(latent)?, image.into());
+    architecture::check(info.net, shape)
+        .map_err(|reason| anyhow::anyhow!("{}: {reason}", args.run.display()))?;
+    let generator = architecture::generator(info.net, shape, latent_len, &mut Rng::from_seed(0), device)?;
     let values = checkpoint::read_tensors(&file)?;
     generator.load_state(&values).with_context(|| format!("{} does not fit its run.json", file.display()))?;
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use clap::Args;
 use latent_files::atomic::{self, Existing};
+use latent_files::run::RunKind;
 
 use super::common::{
     INTERRUPTED, Resumed, data_spec, default_threads, device_name, fingerprint, load, not_negative, number,
@@ -329,18 +330,18 @@ fn start(args: &SimclrArgs) -> anyhow::Result<(RunFolder, RunInfo, Dataset)> {
     let architecture = encoder.architecture();
     let info = RunInfo {
         format: run_folder::FORMAT,
-        kind: "simclr".to_owned(),
+        kind: RunKind::Simclr,
         command: "simclr".to_owned(),
         latent_version: env!("CARGO_PKG_VERSION").to_owned(),
         libtorch: super::LIBTORCH.to_owned(),
         seed: options.seed,
-        encoder,
+        encoder: encoder.to_string(),
         features: architecture.features(),
         stem: architecture.stem,
         stages: architecture.stages,
         projection: Projection::REFERENCE,
         image: Image { channels: data.channels, height: data.height, width: data.width, low: 0.0, high: 1.0 },
-        normalization: Normalization::CIFAR10,
+        normalization: Normalization::CIFAR10.into(),
         loss: "nt-xent".to_owned(),
         temperature: options.temperature,
         data: Data {

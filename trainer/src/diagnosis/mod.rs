@@ -16,6 +16,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use latent_files::run::{Finding, FindingKind};
+
 pub use self::adversarial::{Monitor, Observation};
 pub use self::contrastive::{Contrast, ContrastMonitor};
 pub use self::diversity::diversity;
@@ -24,56 +26,6 @@ pub use self::diversity::diversity;
 const OVER: u64 = 300;
 /// Findings kept in full; a run that flickers for ever must not fill the memory.
 const KEPT: usize = 100;
-
-/// What can be wrong with a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum FindingKind {
-    /// The discriminator's loss was never below the level of guessing, while the generator's fell.
-    DiscriminatorNeverLearned,
-    /// The discriminator's loss is near zero, the generator's high and not falling.
-    DiscriminatorWins,
-    /// Samples are much less diverse than the data, or than they were.
-    ModeCollapse,
-    /// All embeddings are alike.
-    EmbeddingCollapse,
-    /// The loss stays at that of guessing.
-    NotLearning,
-    /// A loss is NaN or infinite.
-    NotFinite,
-}
-
-impl FindingKind {
-    /// The name in `run.json`: `discriminator-never-learned`, `discriminator-wins`, `mode-collapse`, `embedding-collapse`,
-    /// `not-learning`, `not-finite`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::DiscriminatorNeverLearned => "discriminator-never-learned",
-            Self::DiscriminatorWins => "discriminator-wins",
-            Self::ModeCollapse => "mode-collapse",
-            Self::EmbeddingCollapse => "embedding-collapse",
-            Self::NotLearning => "not-learning",
-            Self::NotFinite => "not-finite",
-        }
-    }
-}
-
-impl fmt::Display for FindingKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-/// What was found, in one sentence.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Finding {
-    /// The iteration in which it was found.
-    pub iteration: u64,
-    /// What is wrong.
-    pub kind: FindingKind,
-    /// What was seen, since when, what it means and what to try.
-    pub message: String,
-}
 
 /// A finding and its end.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use latent_files::run::{MAX_LATENT, MAX_SIDE, RunOptions, within};
 use serde::{Deserialize, Serialize};
 
 use super::architecture::NetKind;
@@ -116,6 +117,24 @@ pub struct Hyperparameters {
     pub log_every: u64,
     /// Iterations between measurements of diversity; 0 for none.
     pub diversity_every: u64,
+}
+
+impl RunOptions for Hyperparameters {
+    fn check(&self) -> Result<(), String> {
+        let (height, width) = self.image_size.unwrap_or((1, 1));
+        for (name, value, most) in [
+            ("batch", self.batch, 1 << 20),
+            ("latent_size", self.latent_size, MAX_LATENT),
+            ("d_steps", self.d_steps as usize, 1000),
+            ("sample_count", self.sample_count, 1024),
+            ("threads", self.threads, 1024),
+            ("image_size[0]", height, MAX_SIDE),
+            ("image_size[1]", width, MAX_SIDE),
+        ] {
+            within(&format!("hyperparameters.{name}"), value, most)?;
+        }
+        Ok(())
+    }
 }
 
 impl Hyperparameters {

@@ -3,7 +3,7 @@
 use latent_runtime::rng::Rng;
 use tch::{Device, Kind, TchError, Tensor};
 
-use super::architecture::ImageShape;
+use super::architecture::{self, ImageShape};
 use super::batches::Batches;
 use super::ema::Ema;
 use super::losses::{self, LossKind};
@@ -45,11 +45,11 @@ impl Players {
         device: Device,
     ) -> Result<Self, TchError> {
         let latent = options.latent_size as i64;
-        let discriminator = options.net.discriminator(image, rng, device)?;
-        let generator = options.net.generator(image, latent, rng, device)?;
+        let discriminator = architecture::discriminator(options.net, image, rng, device)?;
+        let generator = architecture::generator(options.net, image, latent, rng, device)?;
         let ema = match options.ema {
             Some(decay) => {
-                let average = options.net.generator(image, latent, &mut rng.clone(), device)?;
+                let average = architecture::generator(options.net, image, latent, &mut rng.clone(), device)?;
                 Some(Ema::new(&generator, average, decay)?)
             }
             None => None,

@@ -5,10 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use latent_files::atomic::{self, Existing};
+use latent_files::run::RunError;
 use latent_runtime::pixels::ValueRange;
 use latent_runtime::rng::Rng;
 use tch::{Device, Kind, TchError, Tensor};
 
+use super::architecture::ImageShape;
 use super::batches::Batches;
 use super::noise::Noise;
 use super::players::Players;
@@ -101,7 +103,7 @@ pub fn train(job: Job<'_>) -> Result<Outcome, TrainError> {
 impl<'a> Session<'a> {
     fn new(job: Job<'a>) -> Result<Self, TrainError> {
         let options = &job.info.hyperparameters;
-        let (image, device) = (job.info.image.shape(), job.device);
+        let (image, device) = (ImageShape::from(job.info.image), job.device);
         let count = job.info.data.images;
         if options.batch == 0 || count < options.batch || job.pixels.len() < count * image.values() as usize {
             return Err(TrainError::Data(format!("{count} images make no batch of {}", options.batch)));
@@ -119,7 +121,7 @@ impl<'a> Session<'a> {
         // One sequence for both, so that the diversity is that of the images on the grids.
         let fixed = noise(fixed).draw(options.sample_count.max(DIVERSITY_IMAGES))?;
 
-        let mut monitor = Monitor::new(job.info.loss);
+        let mut monitor = Monitor::new(options.loss);
         if let Some(diversity) = image_diversity(&batches.spread(DIVERSITY_IMAGES)?)? {
             monitor = monitor.with_data_diversity(diversity);
         }
@@ -130,9 +132,9 @@ impl<'a> Session<'a> {
             let state = checkpoint::read_state::<State>(folder)?;
             players.load(folder, &state)?;
             if !training.restore(state.noise) {
-                let reason = "the state of the random generator is all zero".to_owned();
+                let what = "the state of the random generator is all zero".to_owned();
                 let path = folder.join(checkpoint::STATE);
-                return Err(CheckpointError::Content { path, reason }.into());
+                return Err(CheckpointError::from(RunError::Value { path, what }).into());
             }
             (iteration, seconds_before) = (state.iteration, state.seconds);
             (monitor, recent, diversity) = (state.monitor, state.recent, state.diversity);
@@ -344,7 +346,7 @@ impl<'a> Session<'a> {
         let title = format!("{} on {}", self.job.info.command, self.job.info.data.name);
         let about = LossPlot {
             title: &title,
-            loss: Some(self.job.info.loss),
+            loss: Some(self.job.info.hyperparameters.loss),
             findings: &self.job.info.diagnosis,
             verdict: Some(&self.job.info.verdict),
             data_diversity: self.job.info.figures.data_diversity,

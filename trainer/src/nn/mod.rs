@@ -11,5 +11,5 @@ mod state;
 
 pub use layer::{BatchNorm, Conv2d, ConvTranspose2d, Layer, Linear, Pass};
 pub use network::Network;
-pub use resnet::{Architecture, BlockKind, ResNet, Stage, Stem};
+pub use resnet::ResNet;
 pub use state::{Named, StateError, all_finite};

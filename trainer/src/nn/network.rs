@@ -1,8 +1,11 @@
 //! A sequence of layers with named parameters.
 
-use tch::{Kind, TchError, Tensor};
+use latent_files::run::{self, Conv};
+use latent_runtime::rng::Rng;
+use tch::{Device, Kind, TchError, Tensor};
 
-use super::layer::{BatchNorm, Layer, Pass};
+use super::init::WeightInit;
+use super::layer::{BatchNorm, Conv2d, ConvTranspose2d, Layer, Linear, Pass};
 use super::state::Named;
 
 /// Layers computed one after the other.
@@ -18,6 +21,58 @@ impl Network {
             let _ = parameter.f_set_requires_grad(true)?;
         }
         Ok(Self { layers })
+    }
+
+    /// The network that a run describes; the weights of each layer are drawn as `init` says, in the order of the list.
+    ///
+    /// # Errors
+    /// [`TchError`]; for a layer that no network here has.
+    pub fn build(
+        layers: &[run::Layer],
+        init: impl Fn(&run::Layer) -> WeightInit,
+        rng: &mut Rng,
+        device: Device,
+    ) -> Result<Self, TchError> {
+        let mut built = Vec::new();
+        for layer in layers {
+            let n = |size: &usize| i64::try_from(*size).unwrap_or(i64::MAX);
+            built.push(match layer {
+                run::Layer::Flatten => Layer::Flatten,
+                run::Layer::Unflatten { shape } => Layer::Unflatten(shape.each_ref().map(n)),
+                run::Layer::Linear { inputs, outputs, bias: true } => {
+                    Layer::Linear(Linear::new(n(inputs), n(outputs), init(layer), rng, device)?)
+                }
+                run::Layer::Linear { inputs, outputs, bias: false } => {
+                    Layer::Linear(Linear::without_bias(n(inputs), n(outputs), rng, device)?)
+                }
+                run::Layer::Conv2d(Conv { inputs, outputs, kernel, stride: 1, padding: 0, bias: true }) => {
+                    Layer::Conv2d(Conv2d::new(n(inputs), n(outputs), n(kernel), init(layer), rng, device)?)
+                }
+                run::Layer::ConvTranspose2d(Conv {
+                    inputs,
+                    outputs,
+                    kernel: 4,
+                    stride: 2,
+                    padding: 1,
+                    bias: true,
+                }) => Layer::ConvTranspose2d(ConvTranspose2d::new(
+                    n(inputs),
+                    n(outputs),
+                    init(layer),
+                    rng,
+                    device,
+                )?),
+                run::Layer::BatchNorm { features } => Layer::BatchNorm(BatchNorm::new(n(features), device)?),
+                run::Layer::Relu => Layer::Relu,
+                run::Layer::LeakyRelu { slope: 0.01 } => Layer::LeakyRelu,
+                run::Layer::MaxPool2d { kernel: 2 } => Layer::MaxPool2,
+                run::Layer::Tanh => Layer::Tanh,
+                other => {
+                    return Err(TchError::Shape(format!("{other:?} is no layer of a plain network here")));
+                }
+            });
+        }
+        Self::new(built)
     }
 
     /// The output for a batch `x`, shape (N, ...).

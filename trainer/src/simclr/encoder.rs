@@ -2,14 +2,15 @@
 
 use std::fmt;
 
+use latent_files::run::{Architecture, BlockKind, Stage, Stem};
 use latent_runtime::rng::Rng;
 use serde::{Deserialize, Serialize};
 use tch::{Device, TchError, Tensor};
 
 use crate::nn::init::WeightInit::TorchDefault;
-use crate::nn::{
-    Architecture, BatchNorm, BlockKind, Layer, Linear, Named, Network, Pass, ResNet, Stage, Stem,
-};
+use crate::nn::{BatchNorm, Named, Network, Pass, ResNet};
+
+pub use latent_files::run::Projection;
 
 /// Which encoder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -37,32 +38,18 @@ impl EncoderKind {
     /// The shape of f. The residual networks are torchvision's with a 3x3 stem of stride 1 and no pooling behind it.
     pub fn architecture(self) -> Architecture {
         use BlockKind::{Basic, Bottleneck};
-        let (stem, block, stages): (i64, BlockKind, &[(i64, usize, i64)]) = match self {
+        let (stem, block, stages): (usize, BlockKind, &[(usize, usize, usize)]) = match self {
             Self::Resnet50 => (64, Bottleneck, &[(64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2)]),
             Self::Resnet18 => (64, Basic, &[(64, 2, 1), (128, 2, 2), (256, 2, 2), (512, 2, 2)]),
             // Full resolution costs most and is memory-bound on a CPU, so only the stem works at it.
             Self::Small => (32, Basic, &[(64, 1, 2), (128, 1, 2), (256, 1, 2)]),
         };
-        let stage = |&(width, blocks, stride): &(i64, usize, i64)| Stage { block, width, blocks, stride };
+        let stage = |&(width, blocks, stride): &(usize, usize, usize)| Stage { block, width, blocks, stride };
         Architecture {
             stem: Stem { width: stem, kernel: 3, stride: 1 },
             stages: stages.iter().map(stage).collect(),
         }
     }
-}
-
-/// The sizes of the projection head.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Projection {
-    /// Values between its two layers.
-    pub hidden: i64,
-    /// Values that leave it.
-    pub out: i64,
-}
-
-impl Projection {
-    /// That of the reference.
-    pub const REFERENCE: Projection = Projection { hidden: 512, out: 128 };
 }
 
 /// f and g: images to features h, and features to the projections on which the loss is computed.
@@ -77,18 +64,12 @@ impl Encoder {
     pub fn new(
         architecture: &Architecture,
         projection: Projection,
-        channels: i64,
+        channels: usize,
         rng: &mut Rng,
         device: Device,
     ) -> Result<Self, TchError> {
         let f = ResNet::new(architecture, channels, rng, device)?;
-        let Projection { hidden, out } = projection;
-        let g = Network::new(vec![
-            Layer::Linear(Linear::without_bias(architecture.features(), hidden, rng, device)?),
-            Layer::BatchNorm(BatchNorm::new(hidden, device)?),
-            Layer::Relu,
-            Layer::Linear(Linear::new(hidden, out, TorchDefault, rng, device)?),
-        ])?;
+        let g = Network::build(&projection.layers(architecture.features()), |_| TorchDefault, rng, device)?;
         Ok(Self { f, g })
     }
 

@@ -3,36 +3,37 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use latent_files::run::{Accuracy, RunError};
 use latent_runtime::rng::Rng;
 use serde::Serialize;
 use tch::{Device, Kind, TchError, Tensor};
 
-use super::augment::AugmentError;
+use super::augment::{AugmentError, Normalization};
 use super::encoder::Encoder;
 use super::features::Labeled;
-use super::knn::{self, Accuracy, Vote};
+use super::knn::{self, Vote};
 use super::probe::{self, Examples, Protocol};
 use super::run::RunInfo;
 use crate::checkpoint::{self, CheckpointError};
 use crate::data::Dataset;
 use crate::nn::{Named, Pass};
-use crate::run_folder::{self, RunFolderError};
+use crate::run_folder;
 
 /// Why an encoder could not be evaluated.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EvaluateError {
     /// The run folder.
-    #[error("{0}")]
-    Folder(#[from] RunFolderError),
+    #[error(transparent)]
+    Run(#[from] RunError),
     /// The checkpoint.
-    #[error("{0}")]
+    #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
     /// The file system failed.
-    #[error("{0}")]
+    #[error(transparent)]
     Io(#[from] std::io::Error),
     /// The images do not suit.
-    #[error("{0}")]
+    #[error(transparent)]
     Images(#[from] AugmentError),
     /// libtorch failed.
     #[error("libtorch: {0}")]
@@ -176,7 +177,7 @@ impl Frozen {
                 expected,
             });
         }
-        Ok(Labeled::new(data, self.info.normalization, self.device)?)
+        Ok(Labeled::new(data, Normalization::of(&self.info.normalization)?, self.device)?)
     }
 
     /// The features of images, in f32, with all statistics as they are in the checkpoint. With `mirrored` each feature is the
@@ -196,8 +197,7 @@ impl Frozen {
 
 fn new_encoder(info: &RunInfo, device: Device) -> Result<Encoder, TchError> {
     let mut weights = Rng::from_seed(info.seed).fork();
-    let channels = info.image.shape().channels;
-    Encoder::new(&info.architecture(), info.projection, channels, &mut weights, device)
+    Encoder::new(&info.architecture(), info.projection, info.image.channels, &mut weights, device)
 }
 
 /// The pixels of images as features: values 0 to 1, (N, C·H·W).

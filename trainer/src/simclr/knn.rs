@@ -1,5 +1,6 @@
 //! Classification by nearest neighbors among labeled features: shows what an encoder learned without training anything.
 
+use latent_files::run::Accuracy;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, TchError, Tensor};
 
@@ -20,15 +21,6 @@ pub struct Vote {
 impl Vote {
     /// The notebook's: k = 200, τ = 0.5.
     pub const REFERENCE: Vote = Vote { k: 200, temperature: 0.5 };
-}
-
-/// Part of the queries whose class is the first, or among the first five, of those predicted.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Accuracy {
-    /// The first is right.
-    pub top1: f64,
-    /// One of the first five is right.
-    pub top5: f64,
 }
 
 /// The votes for each class (M, classes) for queries (M, F), by their `k` most similar rows of `bank` (N, F), whose classes are

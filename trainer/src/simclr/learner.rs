@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use latent_files::run::Architecture;
 use latent_runtime::rng::Rng;
 use tch::{Device, Kind, TchError, Tensor};
 
@@ -10,7 +11,7 @@ use super::loss::{self, LossError};
 use super::options::Hyperparameters;
 use crate::checkpoint::{self, CheckpointError, Tensors};
 use crate::gan::options::Amp;
-use crate::nn::{Architecture, Named, Pass};
+use crate::nn::{Named, Pass};
 use crate::optim::Optimizer;
 
 /// Everything that training changes.
@@ -27,7 +28,7 @@ impl Learner {
     pub fn new(
         options: &Hyperparameters,
         architecture: &Architecture,
-        channels: i64,
+        channels: usize,
         rng: &mut Rng,
         device: Device,
     ) -> Result<Self, TchError> {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use latent_files::run::{MAX_SIDE, RunOptions, within};
 use serde::{Deserialize, Serialize};
 use tch::{TchError, Tensor};
 
@@ -122,6 +123,21 @@ pub struct Hyperparameters {
     pub knn_bank: usize,
     /// Test images that are classified, spread evenly over the data set.
     pub knn_queries: usize,
+}
+
+impl RunOptions for Hyperparameters {
+    fn check(&self) -> Result<(), String> {
+        let (height, width) = self.image_size.unwrap_or((1, 1));
+        for (name, value, most) in [
+            ("batch", self.batch, 1 << 16),
+            ("threads", self.threads, 1024),
+            ("image_size[0]", height, MAX_SIDE),
+            ("image_size[1]", width, MAX_SIDE),
+        ] {
+            within(&format!("hyperparameters.{name}"), value, most)?;
+        }
+        self.augment.validate().map_err(|error| format!("hyperparameters.augment: {error}"))
+    }
 }
 
 impl Hyperparameters {

@@ -2,11 +2,12 @@
 
 use std::collections::VecDeque;
 
+use latent_files::run::Accuracy;
 use latent_runtime::rng::Rng;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, TchError, Tensor};
 
-use super::knn::{Accuracy, accuracy};
+use super::knn::accuracy;
 use crate::nn::init::{WeightInit, bound, uniform};
 use crate::optim::{Adam, AdamOptions};
 

@@ -7,15 +7,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use latent_runtime::rng::Rng;
-use serde::{Deserialize, Serialize};
 use tch::{Device, Tensor};
 
-use super::augment::{ViewOptions, ViewSource};
+use super::augment::{Normalization, ViewOptions, ViewSource};
 use super::features::{Labeled, spread};
 use super::knn::{self, Vote};
 use super::learner::Learner;
 use super::run::{Check, RunInfo};
-use crate::checkpoint::{self, SavedState};
+use crate::checkpoint;
 use crate::data::Dataset;
 use crate::diagnosis::{Contrast, ContrastMonitor, Finding, FindingKind};
 use crate::report::plot::{self, ContrastPlot, PlotError};
@@ -63,24 +62,7 @@ pub struct Outcome {
 }
 
 /// What a checkpoint holds besides tensors.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct State {
-    format: u32,
-    /// Iterations done, which is also the number of the optimizer's steps; views depend on nothing else.
-    iteration: u64,
-    seconds: f64,
-    monitor: ContrastMonitor,
-    /// The last figures: loss, positive, likeness.
-    recent: VecDeque<[f64; 3]>,
-    knn: Option<Check>,
-    best: Option<Check>,
-}
-
-impl SavedState for State {
-    fn iteration(&self) -> u64 {
-        self.iteration
-    }
-}
+type State = latent_files::run::checkpoint::SimclrState<ContrastMonitor>;
 
 /// One iteration's figures that have not been read from the device.
 struct Pending {
@@ -127,7 +109,7 @@ impl<'a> Session<'a> {
         let options = &job.info.hyperparameters;
         let device = job.device;
         let mut weights = Rng::from_seed(options.seed).fork();
-        let channels = job.info.image.shape().channels;
+        let channels = job.info.image.channels;
         let mut learner = Learner::new(options, &job.info.architecture(), channels, &mut weights, device)?;
         let newest = checkpoint::list(&job.folder.checkpoints())?.pop();
         let state = match &newest {
@@ -146,7 +128,7 @@ impl<'a> Session<'a> {
                 best: None,
             },
         };
-        let normalization = job.info.normalization;
+        let normalization = Normalization::of(&job.info.normalization)?;
         let views = ViewSource::new(
             Arc::clone(&job.train),
             ViewOptions {
@@ -346,7 +328,7 @@ impl<'a> Session<'a> {
         info.figures.guessing = self.state.monitor.guessing();
         let (f, g) = self.learner.encoder().parameter_counts();
         (info.figures.encoder_parameters, info.figures.projection_parameters) = (f, g);
-        let image = info.image.shape();
+        let image = info.image;
         info.figures.multiplications =
             info.architecture().multiplications(image.channels, image.height, image.width);
         info.figures.knn = self.state.knn;

@@ -1,12 +1,12 @@
 //! Operators that move elements about.
 
+use super::graph_builder::Attribute;
 use super::operator::{blocks, window};
 use super::{Step, WriteError, Writer, error};
 use crate::graph::{
     Coordinates, Dim, Element, Elements, Interleaved, Interpolation, Op, Pad, PadFill, Resize, Slice, Tensor,
     infer, shape_text,
 };
-use crate::onnx::graph_builder::Attribute;
 
 impl Writer<'_> {
     /// Conv, DepthToSpace and, if something is cut off, Slice.

@@ -8,6 +8,7 @@
 //! norms, which add up many elements, and Resize) and for nodes with a constant beyond the range of half precision.
 //! Inputs and outputs stay float32: Cast nodes stand where the types meet.
 
+mod graph_builder;
 mod half;
 mod layout;
 mod matrix;
@@ -22,11 +23,15 @@ use latent_runtime::onnx::ModelMetadata;
 use latent_runtime::onnx::proto::tensor_proto::DataType;
 use latent_runtime::onnx::proto::{ModelProto, OperatorSetIdProto};
 
-use super::graph_builder::{Attribute, Declaration, GraphBuilder};
-use super::{IR_VERSION, OPSET};
+use self::graph_builder::{Attribute, Declaration, GraphBuilder};
 use crate::graph::{Graph, Node, ValueId};
 pub(crate) use half::can_be_half;
 use value::data_type;
+
+/// Version of the ONNX operator set that the models use.
+pub const OPSET: i64 = 17;
+/// Version of the ONNX file format: the one that came with opset 17, which every reader of it knows.
+pub const IR_VERSION: i64 = 8;
 
 /// The type of a model's floats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,7 +116,7 @@ pub fn write_keeping(
         writer.value_names.insert(name.clone());
         let (data_type, shape) = (data_type(graph.element(input)), graph.shape(input));
         let declaration = Declaration { name: &name, data_type, shape: &shape };
-        writer.builder.declared_input(declaration, about.port(&name));
+        writer.builder.input(declaration, about.port(&name));
         writer.written.insert(input, vec![Written { name, data_type }]);
     }
     writer.value_names.extend(graph.outputs.iter().map(|output| output.name.clone()));

@@ -2,11 +2,11 @@
 
 use latent_runtime::onnx::proto::tensor_proto::DataType;
 
+use super::graph_builder::{Attribute, Declaration};
 use super::half::can_be_half;
 use super::value::data_type;
 use super::{Attributes, FloatType, Step, WriteError, Writer, Written};
 use crate::graph::{Activation, Affine, Dim, Element, Node};
-use crate::onnx::graph_builder::{Attribute, Declaration};
 
 impl<'g> Writer<'g> {
     pub(super) fn node(&mut self, node: &'g Node) -> Result<(), WriteError> {
@@ -117,7 +117,7 @@ impl<'g> Writer<'g> {
         attributes: Attributes,
     ) {
         let output = Declaration { name: output, data_type, shape };
-        self.builder.declared_node(op, name, inputs, output, attributes);
+        self.builder.node(op, name, inputs, output, attributes);
     }
 
     pub(super) fn cast(&mut self, name: &str, from: &str, output: &str, to: DataType, shape: &[Dim]) {

@@ -2,11 +2,11 @@
 
 use latent_runtime::onnx::proto::tensor_proto::DataType;
 
+use super::graph_builder::Attribute;
 use super::{Attributes, Step, WriteError, Writer, error};
 use crate::graph::{
     Activation, Binary, DepthOrder, DepthToSpace, Element, Elements, Node, Op, Pool, PoolKind, Tensor, Window,
 };
-use crate::onnx::graph_builder::Attribute;
 
 impl<'g> Writer<'g> {
     /// Writes the operator alone. Returns the name of its result.

@@ -1,9 +1,9 @@
 //! Means and norms.
 
+use super::graph_builder::Attribute;
 use super::operator::ints;
 use super::{Step, WriteError, Writer, error};
 use crate::graph::{Dim, Reduce, ReduceKind};
-use crate::onnx::graph_builder::Attribute;
 
 impl Writer<'_> {
     /// A mean over the whole image has an operator of its own, which quantized models need.

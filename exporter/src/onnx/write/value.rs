@@ -4,9 +4,9 @@ use std::collections::HashSet;
 
 use latent_runtime::onnx::proto::tensor_proto::DataType;
 
+use super::graph_builder::{Attribute, Declaration, GraphBuilder};
 use super::{WriteError, Writer, Written, error};
 use crate::graph::{Content, Dim, Element, Elements, Node, Tensor, ValueId};
-use crate::onnx::graph_builder::{Attribute, Declaration, GraphBuilder};
 
 impl Writer<'_> {
     /// The name of a value in the given float type; what is not of floats has but one type.
@@ -66,7 +66,7 @@ impl Writer<'_> {
                 }
             }
         }
-        self.builder.declared_output(Declaration { name, data_type: wanted, shape: &shape }, doc);
+        self.builder.output(Declaration { name, data_type: wanted, shape: &shape }, doc);
     }
 
     /// A name for a node that no other has.

@@ -1,5 +1,6 @@
 //! How strongly views differ from their image.
 
+use latent_files::run;
 use serde::{Deserialize, Serialize};
 
 use super::AugmentError;
@@ -94,13 +95,18 @@ impl AugmentSettings {
 }
 
 /// What is subtracted from each channel (red, green, blue; values 0 to 1) and what it is then divided by.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Normalization {
     /// Means.
     pub mean: [f32; 3],
     /// Standard deviations.
     pub std: [f32; 3],
+}
+
+impl From<Normalization> for run::Normalization {
+    fn from(by: Normalization) -> Self {
+        Self { mean: by.mean.into(), std: by.std.into() }
+    }
 }
 
 impl Normalization {
@@ -109,6 +115,21 @@ impl Normalization {
 
     /// Leaves values as they are.
     pub const NONE: Self = Self { mean: [0.0; 3], std: [1.0; 3] };
+
+    /// That of a run.
+    ///
+    /// # Errors
+    /// [`AugmentError::Setting`] if it is not for images in color.
+    pub fn of(run: &run::Normalization) -> Result<Self, AugmentError> {
+        match (run.mean[..].try_into(), run.std[..].try_into()) {
+            (Ok(mean), Ok(std)) => Ok(Self { mean, std }),
+            _ => Err(AugmentError::Setting {
+                setting: "normalization",
+                found: format!("mean {:?}, std {:?}", run.mean, run.std),
+                expected: "one of each for red, green and blue",
+            }),
+        }
+    }
 
     /// Checks that normalized values are finite.
     ///

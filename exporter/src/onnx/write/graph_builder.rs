@@ -12,7 +12,7 @@ const BATCH: &str = "N";
 
 /// The value of a node's attribute.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Attribute {
+pub(super) enum Attribute {
     /// A 64-bit integer.
     Int(i64),
     /// A 32-bit float.
@@ -25,69 +25,44 @@ pub enum Attribute {
 
 /// Name, type and shape of a value.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Declaration<'a> {
+pub(super) struct Declaration<'a> {
     /// Its name.
-    pub name: &'a str,
+    pub(super) name: &'a str,
     /// The type of its elements.
-    pub data_type: DataType,
+    pub(super) data_type: DataType,
     /// Its shape.
-    pub shape: &'a [Dim],
+    pub(super) shape: &'a [Dim],
 }
 
 /// A graph under construction. Unless it is declared, a value is a float tensor whose first axis is the batch, and is
 /// named after the node that makes it.
 #[derive(Debug, Default)]
-pub struct GraphBuilder {
+pub(super) struct GraphBuilder {
     graph: GraphProto,
 }
 
 impl GraphBuilder {
     /// An empty graph.
-    pub fn new(name: &str, doc: &str) -> GraphBuilder {
+    pub(super) fn new(name: &str, doc: &str) -> GraphBuilder {
         GraphBuilder {
             graph: GraphProto { name: name.into(), doc_string: doc.into(), ..GraphProto::default() },
         }
     }
 
-    /// Declares the graph's input; `shape` is that of one example. Returns its name.
-    pub fn input(&mut self, name: &str, shape: &[usize], doc: &str) -> String {
-        self.declared_input(floats(name, &batched(shape)), doc);
-        name.into()
-    }
-
     /// Declares an input of the graph.
-    pub fn declared_input(&mut self, input: Declaration, doc: &str) {
+    pub(super) fn input(&mut self, input: Declaration, doc: &str) {
         self.graph.input.push(value_info(input, doc));
     }
 
-    /// Declares the graph's output: the value `name`, which some node makes.
-    pub fn output(&mut self, name: &str, shape: &[usize], doc: &str) {
-        self.declared_output(floats(name, &batched(shape)), doc);
-    }
-
     /// Declares an output of the graph: a value that some node makes.
-    pub fn declared_output(&mut self, output: Declaration, doc: &str) {
+    pub(super) fn output(&mut self, output: Declaration, doc: &str) {
         // The output says its shape itself.
         self.graph.value_info.retain(|value| value.name != output.name);
         self.graph.output.push(value_info(output, doc));
     }
 
-    /// Adds a node with one output, which is named after the node; `shape` is the output's for one example.
-    /// Returns the output's name.
-    pub fn node(
-        &mut self,
-        op: &str,
-        name: &str,
-        inputs: &[&str],
-        shape: &[usize],
-        attributes: Vec<(&str, Attribute)>,
-    ) -> String {
-        self.declared_node(op, name, inputs, floats(name, &batched(shape)), attributes);
-        name.into()
-    }
-
     /// Adds a node whose one output is declared. An input with an empty name is absent.
-    pub fn declared_node(
+    pub(super) fn node(
         &mut self,
         op: &str,
         name: &str,
@@ -107,19 +82,19 @@ impl GraphBuilder {
     }
 
     /// Adds a constant tensor of floats. Returns its name.
-    pub fn floats(&mut self, name: String, shape: &[usize], data: &[f32]) -> String {
+    pub(super) fn floats(&mut self, name: String, shape: &[usize], data: &[f32]) -> String {
         let bytes = data.iter().flat_map(|value| value.to_le_bytes()).collect();
         self.constant(name, DataType::Float, shape, bytes)
     }
 
     /// Adds a constant vector of 64-bit integers. Returns its name.
-    pub fn ints(&mut self, name: String, data: &[i64]) -> String {
+    pub(super) fn ints(&mut self, name: String, data: &[i64]) -> String {
         let bytes = data.iter().flat_map(|value| value.to_le_bytes()).collect();
         self.constant(name, DataType::Int64, &[data.len()], bytes)
     }
 
     /// Adds a constant tensor of any type.
-    pub fn tensor(&mut self, name: String, tensor: &Tensor) {
+    pub(super) fn tensor(&mut self, name: String, tensor: &Tensor) {
         let (data_type, bytes) = match tensor.elements() {
             Elements::F32(data) => {
                 (DataType::Float, data.iter().flat_map(|value| value.to_le_bytes()).collect())
@@ -138,7 +113,7 @@ impl GraphBuilder {
     }
 
     /// Adds a constant tensor of half-precision floats: `data`, rounded to the nearest.
-    pub fn halves(&mut self, name: String, shape: &[usize], data: &[f32]) {
+    pub(super) fn halves(&mut self, name: String, shape: &[usize], data: &[f32]) {
         let bytes = data.iter().flat_map(|&value| half::f16::from_f32(value).to_le_bytes()).collect();
         self.constant(name, DataType::Float16, shape, bytes);
     }
@@ -155,7 +130,7 @@ impl GraphBuilder {
     }
 
     /// The finished graph.
-    pub fn finish(self) -> GraphProto {
+    pub(super) fn finish(self) -> GraphProto {
         self.graph
     }
 }
@@ -170,15 +145,6 @@ fn attribute(name: &str, value: Attribute) -> AttributeProto {
         Attribute::Text(text) => (proto.r#type, proto.s) = (AttributeType::String as i32, text.into()),
     }
     proto
-}
-
-/// The shape of a batch of examples of this shape.
-fn batched(shape: &[usize]) -> Vec<Dim> {
-    std::iter::once(Dim::Batch).chain(shape.iter().map(|&length| Dim::Size(length))).collect()
-}
-
-fn floats<'a>(name: &'a str, shape: &'a [Dim]) -> Declaration<'a> {
-    Declaration { name, data_type: DataType::Float, shape }
 }
 
 fn value_info(value: Declaration, doc: &str) -> ValueInfoProto {

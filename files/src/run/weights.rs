@@ -32,19 +32,27 @@ enum Stored {
     Other(Dtype),
 }
 
+/// The tensors in the content of the file `path`.
+///
+/// # Errors
+/// When it is no safetensors file.
+pub fn parse_safetensors<'a>(path: &Path, bytes: &'a [u8]) -> Result<SafeTensors<'a>, RunError> {
+    SafeTensors::deserialize(bytes)
+        .map_err(|reason| RunError::Safetensors { path: path.to_path_buf(), reason })
+}
+
 impl Weights {
     /// Reads every tensor of the file `path`.
     ///
     /// # Errors
     /// When the file cannot be read or parsed, or a weight is NaN or infinite.
     pub fn read(path: &Path) -> Result<Weights, RunError> {
-        let bytes = fs::read(path).map_err(|source| RunError::Read { path: path.to_path_buf(), source })?;
+        let bytes = fs::read(path).map_err(|reason| RunError::Read { path: path.to_path_buf(), reason })?;
         Weights::parse(path, &bytes)
     }
 
     fn parse(path: &Path, bytes: &[u8]) -> Result<Weights, RunError> {
-        let file = SafeTensors::deserialize(bytes)
-            .map_err(|source| RunError::Safetensors { path: path.to_path_buf(), source })?;
+        let file = parse_safetensors(path, bytes)?;
         let mut tensors = BTreeMap::new();
         for (name, view) in file.iter() {
             let stored = match view.dtype() {
@@ -53,7 +61,7 @@ impl Weights {
                         view.data().as_chunks().0.iter().map(|&four| f32::from_le_bytes(four)).collect();
                     if let Some(at) = data.iter().position(|value| !value.is_finite()) {
                         let what = format!(
-                            "tensor \"{name}\" is not finite: value {at} is {}; the training diverged, export an earlier checkpoint",
+                            "tensor \"{name}\" is not finite: value {at} is {}; the training diverged, take an earlier checkpoint",
                             data[at]
                         );
                         return Err(RunError::Tensor { path: path.to_path_buf(), what });
@@ -140,7 +148,7 @@ impl Weights {
     }
 
     /// An error of this file.
-    pub(crate) fn error(&self, what: String) -> RunError {
+    pub fn error(&self, what: String) -> RunError {
         RunError::Tensor { path: self.path.clone(), what }
     }
 }

@@ -1,10 +1,13 @@
-//! Finding the checkpoint of a run, and in it the files to export.
+//! A run as it lies on the disk: its description and one of its checkpoints.
 
 use std::ffi::OsStr;
-use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{Description, RunError, RunJson, RunKind, SimclrJson, Weights};
+use super::checkpoint::{self, CHECKPOINTS, DISCRIMINATOR, ENCODER, GENERATOR, GENERATOR_EMA};
+use super::describe::RunOptions;
+use super::{Description, GanRun, RUN_JSON, RunError, RunKind, SimclrRun, Weights, kind_of, read};
+
+const ANOTHER: &str = "; take another checkpoint (RUN/checkpoints/N)";
 
 /// Which weights of the generator to take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -18,14 +21,14 @@ pub enum WeightsChoice {
     Raw,
 }
 
-/// An opened run folder, of networks that `J` describes.
+/// A run, of networks that `D` describes, and one of its checkpoints.
 #[derive(Debug)]
-pub struct RunFolder<J = RunJson> {
+pub struct SavedRun<D = GanRun> {
     /// The run folder itself.
     pub path: PathBuf,
     /// Its `run.json`.
-    pub json: J,
-    /// The checkpoint to export.
+    pub json: D,
+    /// The checkpoint.
     pub checkpoint: Checkpoint,
 }
 
@@ -38,19 +41,19 @@ pub struct Checkpoint {
     pub iteration: u64,
 }
 
-impl<J: Description> RunFolder<J> {
+impl<D: Description> SavedRun<D> {
     /// Opens `path`: a run folder, of which the newest checkpoint is taken, or one `RUN/checkpoints/N`.
     ///
     /// # Errors
     /// When it is no run of this kind, cannot be read, or has no checkpoint.
-    pub fn open(path: &Path) -> Result<RunFolder<J>, RunError> {
+    pub fn open(path: &Path) -> Result<SavedRun<D>, RunError> {
         let (path, checkpoint) = locate(path)?;
-        let json = J::read(&path.join("run.json"))?;
+        let json = read(&path)?;
         let checkpoint = match checkpoint {
             Some(checkpoint) => checkpoint,
             None => newest(&path)?,
         };
-        Ok(RunFolder { path, json, checkpoint })
+        Ok(SavedRun { path, json, checkpoint })
     }
 
     /// The run folder's own name, such as `dcgan-mnist`.
@@ -67,24 +70,23 @@ impl<J: Description> RunFolder<J> {
     }
 }
 
-impl RunFolder<SimclrJson> {
+impl<O: RunOptions> SavedRun<SimclrRun<O>> {
     /// Reads the weights of encoder and projection head.
     ///
     /// # Errors
     /// When the file is missing or damaged, or holds a value that is not finite.
     pub fn encoder(&self) -> Result<Weights, RunError> {
-        self.weights("encoder.safetensors", "; export another checkpoint (RUN/checkpoints/N)")
+        self.weights(ENCODER, ANOTHER)
     }
 }
 
-impl RunFolder {
+impl<O: RunOptions> SavedRun<GanRun<O>> {
     /// Reads the generator's weights. The flag is true when they are the moving average.
     ///
     /// # Errors
     /// When the file is missing or damaged, or holds a value that is not finite.
     pub fn generator(&self, choice: WeightsChoice) -> Result<(Weights, bool), RunError> {
-        const EMA: &str = "generator_ema.safetensors";
-        let has_ema = self.checkpoint.path.join(EMA).exists();
+        let has_ema = self.checkpoint.path.join(GENERATOR_EMA).exists();
         let ema = match choice {
             WeightsChoice::Auto => has_ema,
             WeightsChoice::Ema => true,
@@ -92,11 +94,11 @@ impl RunFolder {
         };
         let weights = if ema {
             self.weights(
-                EMA,
+                GENERATOR_EMA,
                 "; the run kept no moving average (train with --ema, or export with --weights raw)",
             )?
         } else {
-            self.weights("generator.safetensors", "; export another checkpoint (RUN/checkpoints/N)")?
+            self.weights(GENERATOR, ANOTHER)?
         };
         Ok((weights, ema))
     }
@@ -104,9 +106,9 @@ impl RunFolder {
     /// Reads the discriminator's weights.
     ///
     /// # Errors
-    /// As [`RunFolder::generator`].
+    /// As [`SavedRun::generator`].
     pub fn discriminator(&self) -> Result<Weights, RunError> {
-        self.weights("discriminator.safetensors", "; export without --discriminator, or another checkpoint")
+        self.weights(DISCRIMINATOR, "; export without --discriminator, or another checkpoint")
     }
 }
 
@@ -115,7 +117,7 @@ impl RunFolder {
 /// # Errors
 /// When it is no run, cannot be read, or is of a newer format or a kind that is not known.
 pub fn kind(path: &Path) -> Result<RunKind, RunError> {
-    RunKind::read(&locate(path)?.0.join("run.json"))
+    kind_of(&locate(path)?.0)
 }
 
 /// The run folder that `path` is or lies in, and the checkpoint that it is.
@@ -124,10 +126,11 @@ fn locate(path: &Path) -> Result<(PathBuf, Option<Checkpoint>), RunError> {
         return Err(RunError::NoFolder(path.to_path_buf()));
     }
     // Absolute, so that `.` and `checkpoints/N` inside the run folder have names and parents.
-    let path = path.canonicalize().map_err(|source| RunError::Read { path: path.to_path_buf(), source })?;
+    let path = path.canonicalize().map_err(|reason| RunError::Read { path: path.to_path_buf(), reason })?;
     let in_checkpoints =
-        path.parent().is_some_and(|parent| parent.file_name() == Some(OsStr::new("checkpoints")));
-    if let (true, Some(iteration), false) = (in_checkpoints, iteration(&path), path.join("run.json").exists())
+        path.parent().is_some_and(|parent| parent.file_name() == Some(OsStr::new(CHECKPOINTS)));
+    if let (true, Some(iteration), false) =
+        (in_checkpoints, checkpoint::iteration(&path), path.join(RUN_JSON).exists())
     {
         let run = path.ancestors().nth(2).unwrap_or(&path).to_path_buf();
         return Ok((run, Some(Checkpoint { path, iteration })));
@@ -135,54 +138,35 @@ fn locate(path: &Path) -> Result<(PathBuf, Option<Checkpoint>), RunError> {
     Ok((path, None))
 }
 
-/// The iteration in the name of a checkpoint folder. Names that are not all digits are the trainer's unfinished
-/// temporary folders, or someone else's.
-fn iteration(path: &Path) -> Option<u64> {
-    let name = path.file_name()?.to_str()?;
-    let digits = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit());
-    digits.then(|| name.parse().ok()).flatten()
-}
-
 /// The checkpoint with the highest number.
 fn newest(run: &Path) -> Result<Checkpoint, RunError> {
-    let folder = run.join("checkpoints");
-    let entries = match fs::read_dir(&folder) {
-        Ok(entries) => entries,
-        Err(source) if source.kind() == std::io::ErrorKind::NotFound => {
-            return Err(RunError::NoCheckpoint(run.to_path_buf()));
-        }
-        Err(source) => return Err(RunError::Read { path: folder, source }),
-    };
-    let mut newest: Option<Checkpoint> = None;
-    for entry in entries {
-        let path = entry.map_err(|source| RunError::Read { path: folder.clone(), source })?.path();
-        let Some(iteration) = iteration(&path).filter(|_| path.is_dir()) else { continue };
-        if newest.as_ref().is_none_or(|best| iteration > best.iteration) {
-            newest = Some(Checkpoint { path, iteration });
-        }
-    }
+    let newest = checkpoint::list(&run.join(CHECKPOINTS))?
+        .into_iter()
+        .next_back()
+        .map(|(iteration, path)| Checkpoint { path, iteration });
     newest.ok_or_else(|| RunError::NoCheckpoint(run.to_path_buf()))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
     fn takes_the_highest_number() {
         let run = tempfile::tempdir().unwrap();
         assert!(matches!(newest(run.path()), Err(RunError::NoCheckpoint(_))));
-        for name in ["00000250", "00001000", "00000999", ".tmp-00002000", "1e9", "notes"] {
-            fs::create_dir_all(run.path().join("checkpoints").join(name)).unwrap();
+        for name in ["00000250", "00001000", "00000999", ".tmp-00002000"] {
+            fs::create_dir_all(run.path().join(CHECKPOINTS).join(name)).unwrap();
         }
-        fs::write(run.path().join("checkpoints/00009999"), "a file, not a checkpoint").unwrap();
         assert_eq!(newest(run.path()).unwrap().iteration, 1000);
     }
 
     #[test]
     fn opens_neither_a_missing_folder_nor_one_that_is_no_run() {
         let folder = tempfile::tempdir().unwrap();
-        let open = |path: &Path| RunFolder::<RunJson>::open(path);
+        let open = |path: &Path| SavedRun::<GanRun>::open(path);
         assert!(matches!(open(&folder.path().join("absent")), Err(RunError::NoFolder(_))));
         assert!(matches!(open(folder.path()), Err(RunError::NotARun(_))));
         // A folder that merely looks like a checkpoint.

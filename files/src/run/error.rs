@@ -1,22 +1,11 @@
-//! Reading a run folder of the trainer: `run.json` and the weights of one checkpoint.
-
-mod folder;
-mod run_json;
-mod simclr_json;
-mod weights;
+//! Why a run folder cannot be read.
 
 use std::io;
 use std::path::PathBuf;
 
-pub use folder::{Checkpoint, RunFolder, WeightsChoice, kind};
-pub use run_json::{
-    Architecture, Data, Description, Distribution, FORMAT, Image, Latent, Progress, RunJson, RunKind,
-    Training,
-};
-pub use simclr_json::{Block, Normalization, Projection, SimclrJson, Stage, Stem};
-pub use weights::{Tensor, Weights};
+use super::FORMAT;
 
-/// Why a run cannot be read.
+/// Why a run cannot be read. Every message names the file or folder, and says all: there is no source behind it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunError {
@@ -24,7 +13,7 @@ pub enum RunError {
     #[error("{}: no such folder; give the run folder that the trainer wrote", .0.display())]
     NoFolder(PathBuf),
     /// A folder without `run.json`.
-    #[error("{}: not a run: it has no run.json; give the folder that the trainer wrote", .0.display())]
+    #[error("{}: not a run folder: it has no run.json; give the folder that --out named when the run was started", .0.display())]
     NotARun(PathBuf),
     /// A run that has not saved anything yet.
     #[error("{}: the run has no checkpoint yet; wait for its first save, or train with a smaller save interval", .0.display())]
@@ -40,30 +29,42 @@ pub enum RunError {
         hint: &'static str,
     },
     /// A file or folder that cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}: {reason}", path.display())]
     Read {
         /// The file or folder.
         path: PathBuf,
         /// The system's reason.
-        source: io::Error,
+        reason: io::Error,
     },
-    /// `run.json` is not the JSON that we expect.
-    #[error("{}: not a readable run.json: {source}", path.display())]
+    /// `run.json` or `state.json` is not the JSON that is expected.
+    #[error("{}: not a readable {what}: {reason}", path.display())]
     Json {
         /// The file.
         path: PathBuf,
+        /// What it should be: `run.json` or `state.json`.
+        what: &'static str,
         /// The parser's reason, with line and column.
-        source: serde_json::Error,
+        reason: serde_json::Error,
     },
-    /// `run.json` of a later version of the trainer.
-    #[error("{}: written in format {found}, but this exporter reads formats up to {FORMAT}; use the exporter of the same version as the trainer", path.display())]
-    NewerFormat {
+    /// A file of another version of the trainer.
+    #[error("{}: written in format {found}, but this program reads formats up to {FORMAT}; use the programs of one version", path.display())]
+    Format {
         /// The file.
         path: PathBuf,
         /// Its format.
         found: u32,
     },
-    /// `run.json` with a value that no run can have.
+    /// `run.json` of another kind of run than asked for.
+    #[error("{}: describes a run of kind {found:?}, expected {expected:?}", path.display())]
+    Kind {
+        /// The file.
+        path: PathBuf,
+        /// Its kind.
+        found: String,
+        /// What was asked for.
+        expected: &'static str,
+    },
+    /// A value that no run can have.
     #[error("{}: {what}", path.display())]
     Value {
         /// The file.
@@ -72,12 +73,12 @@ pub enum RunError {
         what: String,
     },
     /// A safetensors file that cannot be parsed.
-    #[error("{}: not a readable safetensors file ({source}): it is damaged or was cut off; export another checkpoint of the run (RUN/checkpoints/N)", path.display())]
+    #[error("{}: not a readable safetensors file ({reason}): it is damaged or was cut off; take another checkpoint of the run (RUN/checkpoints/N)", path.display())]
     Safetensors {
         /// The file.
         path: PathBuf,
         /// The parser's reason.
-        source: safetensors::SafeTensorError,
+        reason: safetensors::SafeTensorError,
     },
     /// A tensor that is missing, of the wrong shape or type, or not finite; or one too many.
     #[error("{}: {what}", path.display())]

@@ -1,0 +1,266 @@
+//! `run.json` of a GAN.
+
+use std::fmt;
+
+use latent_runtime::latent::Distribution;
+use serde::{Deserialize, Serialize};
+
+use super::describe::{Description, RunOptions, figures, within};
+use super::{Data, Finding, GanNetworks, Image, Progress, RunKind, Training};
+
+/// Values in a latent vector at most.
+pub const MAX_LATENT: usize = 1 << 16;
+
+/// Configuration and status of a GAN's run; `O` is the trainer's options.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GanRun<O = serde_json::Value> {
+    /// [`FORMAT`](super::FORMAT).
+    pub format: u32,
+    /// [`RunKind::Gan`].
+    pub kind: RunKind,
+    /// The command that started the run: `vanilla`, `lsgan` or `dcgan`.
+    pub command: String,
+    /// Version of the trainer.
+    pub latent_version: String,
+    /// Version of libtorch.
+    pub libtorch: String,
+    /// The seed of everything random.
+    pub seed: u64,
+    /// The networks.
+    pub net: NetKind,
+    /// Their layers. Runs of before 2026-12 do not say them: then they are those of `net`.
+    #[serde(default)]
+    pub networks: GanNetworks,
+    /// Name of the losses: `bce`, `ls`, `hinge`, `wgan-gp`.
+    pub loss: String,
+    /// The generator's input.
+    pub latent: Latent,
+    /// The generator's output.
+    pub image: Image,
+    /// What was trained on.
+    pub data: Data,
+    /// Every option.
+    pub hyperparameters: O,
+    /// How far the run is.
+    pub progress: Progress,
+    /// What came out.
+    pub figures: GanFigures,
+    /// What is wrong with it.
+    pub diagnosis: Vec<Finding>,
+    /// One line that sums the diagnosis up.
+    pub verdict: String,
+}
+
+/// Which pair of networks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NetKind {
+    /// Fully connected.
+    Vanilla,
+    /// Convolutional.
+    Dcgan,
+}
+
+impl NetKind {
+    /// All of them.
+    pub const ALL: [NetKind; 2] = [NetKind::Vanilla, NetKind::Dcgan];
+
+    /// The name in `run.json` and in the metadata of a model.
+    pub fn name(self) -> &'static str {
+        match self {
+            NetKind::Vanilla => "vanilla",
+            NetKind::Dcgan => "dcgan",
+        }
+    }
+}
+
+impl fmt::Display for NetKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The noise: how many values, from which distribution.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Latent {
+    /// Number of values.
+    pub size: usize,
+    /// What each is drawn from.
+    #[serde(flatten)]
+    pub distribution: LatentDistribution,
+}
+
+/// What latent values are drawn from, each independently.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "distribution", rename_all = "lowercase")]
+pub enum LatentDistribution {
+    /// U(low, high).
+    Uniform {
+        /// The smallest value.
+        low: f32,
+        /// The bound above.
+        high: f32,
+    },
+    /// N(mean, std²).
+    Normal {
+        /// The mean.
+        mean: f32,
+        /// The standard deviation.
+        std: f32,
+    },
+}
+
+impl From<LatentDistribution> for Distribution {
+    fn from(distribution: LatentDistribution) -> Self {
+        match distribution {
+            LatentDistribution::Uniform { low, high } => Self::Uniform { low, high },
+            LatentDistribution::Normal { mean, std } => Self::Normal { mean, std },
+        }
+    }
+}
+
+impl Latent {
+    /// Checks size and distribution.
+    fn check(&self) -> Result<(), String> {
+        within("latent.size", self.size, MAX_LATENT)?;
+        let (a, b) = match self.distribution {
+            LatentDistribution::Uniform { low, high } => (low, high),
+            LatentDistribution::Normal { mean, std } => (mean, std),
+        };
+        if !(a.is_finite() && b.is_finite()) {
+            return Err("the latent distribution's parameters are not finite".into());
+        }
+        match self.distribution {
+            LatentDistribution::Uniform { low, high } if low >= high => {
+                Err(format!("latent.low is {low} and latent.high {high}, expected low < high"))
+            }
+            LatentDistribution::Normal { std, .. } if std <= 0.0 => {
+                Err(format!("latent.std is {std}, expected more than 0"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What came out.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct GanFigures {
+    /// The discriminator's loss, mean over the last 100 iterations.
+    pub d_loss: Option<f64>,
+    /// The generator's loss, mean over the last 100 iterations.
+    pub g_loss: Option<f64>,
+    /// The diversity of samples, as last measured.
+    pub diversity: Option<f32>,
+    /// The diversity of as many real images.
+    pub data_diversity: Option<f32>,
+    /// Speed of the last session.
+    pub iterations_per_second: Option<f64>,
+}
+
+impl<O: RunOptions> Description for GanRun<O> {
+    const KIND: RunKind = RunKind::Gan;
+
+    fn complete(&mut self) {
+        if self.networks == GanNetworks::default() {
+            let shape = [self.image.channels, self.image.height, self.image.width];
+            self.networks = self.net.networks(shape, self.latent.size);
+        }
+    }
+
+    fn check(&self) -> Result<(), String> {
+        self.image.check()?;
+        self.latent.check()?;
+        self.networks.check(&self.latent, &self.image)?;
+        self.hyperparameters.check()
+    }
+
+    fn training(&self) -> Training<'_> {
+        Training {
+            command: &self.command,
+            latent_version: &self.latent_version,
+            seed: self.seed,
+            loss: &self.loss,
+            progress: &self.progress,
+            figures: figures(&self.figures),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::super::{RunError, read};
+    use super::*;
+
+    const GOOD: &str = r#"{"format":1,"kind":"gan","command":"dcgan","latent_version":"0.1.0","libtorch":"2.11.0","seed":7,
+        "net":"dcgan","loss":"bce","latent":{"size":96,"distribution":"uniform","low":-1.0,"high":1.0},
+        "image":{"channels":1,"height":28,"width":28,"low":-1.0,"high":1.0},
+        "data":{"name":"mnist","source":"mnist:DIR","images":50000,"crc32c":3},"hyperparameters":{"batch":128},
+        "progress":{"iteration":1950,"iterations":1950,"epoch":5.0,"seconds":1.0,"finished":true,"stopped_by":null},
+        "figures":{"d_loss":1.1,"g_loss":null,"diversity":0.729},"diagnosis":[],"verdict":"healthy"}"#;
+
+    fn parse(text: &str) -> Result<GanRun, RunError> {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("run.json"), text).unwrap();
+        read(folder.path())
+    }
+
+    #[test]
+    fn reads_what_the_trainer_writes() {
+        let run = parse(GOOD).unwrap();
+        assert_eq!(run.net, NetKind::Dcgan);
+        assert_eq!(run.latent.size, 96);
+        assert_eq!(run.latent.distribution, LatentDistribution::Uniform { low: -1.0, high: 1.0 });
+        let training = run.training();
+        assert_eq!(training.progress.iteration, 1950);
+        assert_eq!(training.figures["d_loss"], 1.1);
+        // A number of 32 bits keeps its digits.
+        assert_eq!(training.figures["diversity"].to_string(), "0.729");
+        assert!(training.figures["g_loss"].is_null());
+        let normal = GOOD.replace(r#""uniform","low":-1.0,"high":1.0"#, r#""normal","mean":0.0,"std":1.0"#);
+        let run = parse(&normal).unwrap();
+        assert_eq!(run.latent.distribution, LatentDistribution::Normal { mean: 0.0, std: 1.0 });
+        // The layers that an old run does not list are those of its networks.
+        assert_eq!(run.networks, NetKind::Dcgan.networks([1, 28, 28], 96));
+        // Writing and reading again changes nothing.
+        assert_eq!(parse(&serde_json::to_string_pretty(&run).unwrap()).unwrap(), run);
+    }
+
+    #[test]
+    fn says_what_is_wrong() {
+        let cases = [
+            ("", "", "EOF"),
+            (r#""format":1"#, r#""format":2"#, "written in format 2"),
+            (r#""format":1,"#, "", "missing field `format`"),
+            (r#""kind":"gan","#, "", "missing field `kind`"),
+            (r#""kind":"gan""#, r#""kind":"simclr""#, "a run of kind \"simclr\", expected \"gan\""),
+            (r#""net":"dcgan""#, r#""net":"biggan""#, "unknown variant `biggan`"),
+            (r#""size":96"#, r#""size":0"#, "latent.size is 0"),
+            (r#""size":96"#, r#""size":18446744073709551615"#, "latent.size is 18446744073709551615"),
+            (r#""height":28"#, r#""height":100000"#, "image.height is 100000"),
+            (r#""uniform","low":-1.0"#, r#""uniform","low":1.0"#, "expected low < high"),
+            (r#""distribution":"uniform","#, "", "distribution"),
+            (
+                r#""channels":1,"height":28"#,
+                r#""channels":64,"height":4096"#,
+                "networks.generator has more than",
+            ),
+            (
+                r#""loss""#,
+                r#""networks":{"generator":[{"type":"Tanh"}],"discriminator":[]},"loss""#,
+                "networks.generator makes [96], expected images of [1, 28, 28]",
+            ),
+            (r#""loss""#, r#""networks":{"generator":[{"type":"GRU"}],"discriminator":[]},"loss""#, "`GRU`"),
+        ];
+        for (find, replace, expected) in cases {
+            let text = if find.is_empty() { String::new() } else { GOOD.replacen(find, replace, 1) };
+            let error = parse(&text).unwrap_err().to_string();
+            assert!(error.contains(expected), "{replace}: {error} does not say {expected}");
+            assert!(error.contains("run.json"), "{error}");
+        }
+        let error = read::<GanRun>(Path::new("/nowhere/at all")).unwrap_err();
+        assert!(matches!(error, RunError::NoFolder(_)), "{error}");
+    }
+}

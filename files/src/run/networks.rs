@@ -1,0 +1,164 @@
+//! The networks of the reference GANs, for any image size they extend to naturally: the one table of their layers.
+
+use serde::{Deserialize, Serialize};
+
+use super::layers::{Conv, Layer, check_layers};
+use super::{Image, Latent, NetKind};
+
+/// LeakyReLU's slope below zero, PyTorch's default.
+const SLOPE: f32 = 0.01;
+
+/// The layers of a GAN.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct GanNetworks {
+    /// Latent vectors to images in the range of [`Image`], flat or not.
+    pub generator: Vec<Layer>,
+    /// Images to raw scores.
+    pub discriminator: Vec<Layer>,
+}
+
+impl GanNetworks {
+    /// Checks that the networks go together with the noise and the images.
+    pub(super) fn check(&self, latent: &Latent, image: &Image) -> Result<(), String> {
+        let shape = [image.channels, image.height, image.width];
+        let output = check_layers("networks.generator", &self.generator, &[latent.size])?;
+        if output != shape && output != [shape.iter().product::<usize>()] {
+            return Err(format!("networks.generator makes {output:?}, expected images of {shape:?}"));
+        }
+        let output = check_layers("networks.discriminator", &self.discriminator, &shape)?;
+        if output != [1] {
+            return Err(format!("networks.discriminator makes {output:?}, expected one score"));
+        }
+        Ok(())
+    }
+}
+
+impl NetKind {
+    /// Whether these networks can be built for images of this height and width.
+    ///
+    /// # Errors
+    /// A sentence that says what would do.
+    pub fn fits(self, height: usize, width: usize) -> Result<(), String> {
+        match self {
+            NetKind::Dcgan if [height, width].iter().any(|side| side % 4 != 0 || *side < 16) => Err(format!(
+                "the dcgan networks need images whose height and width are multiples of 4 and at least 16, these are \
+                 {height}x{width}"
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Both networks for these images (channels, height, width) and latent vectors.
+    pub fn networks(self, image: [usize; 3], latent: usize) -> GanNetworks {
+        GanNetworks { generator: self.generator(image, latent), discriminator: self.discriminator(image) }
+    }
+
+    /// The generator: latent vectors (`latent`) to flat images (C·H·W) in [-1, 1].
+    pub fn generator(self, image: [usize; 3], latent: usize) -> Vec<Layer> {
+        let [channels, height, width] = image;
+        match self {
+            NetKind::Vanilla => vec![
+                linear(latent, 1024),
+                Layer::Relu,
+                linear(1024, 1024),
+                Layer::Relu,
+                linear(1024, values(image)),
+                Layer::Tanh,
+            ],
+            NetKind::Dcgan => {
+                let small = [128, height / 4, width / 4];
+                let norm = |features| Layer::BatchNorm { features };
+                let up = |inputs, outputs| {
+                    let (kernel, stride, padding) = (4, 2, 1);
+                    Layer::ConvTranspose2d(Conv { inputs, outputs, kernel, stride, padding, bias: true })
+                };
+                vec![
+                    linear(latent, 1024),
+                    Layer::Relu,
+                    norm(1024),
+                    linear(1024, values(small)),
+                    Layer::Relu,
+                    norm(values(small)),
+                    Layer::Unflatten { shape: small },
+                    up(128, 64),
+                    Layer::Relu,
+                    norm(64),
+                    up(64, channels),
+                    Layer::Tanh,
+                    Layer::Flatten,
+                ]
+            }
+        }
+    }
+
+    /// The discriminator: images (C, H, W) in [-1, 1] to raw scores (1).
+    pub fn discriminator(self, image: [usize; 3]) -> Vec<Layer> {
+        let [channels, height, width] = image;
+        let leaky = Layer::LeakyRelu { slope: SLOPE };
+        match self {
+            NetKind::Vanilla => vec![
+                Layer::Flatten,
+                linear(values(image), 256),
+                leaky.clone(),
+                linear(256, 256),
+                leaky,
+                linear(256, 1),
+            ],
+            NetKind::Dcgan => {
+                // A 5x5 convolution without padding takes 4 pixels, the pooling halves.
+                let after = |side: usize| (side.saturating_sub(4) / 2).saturating_sub(4) / 2;
+                let conv = |inputs, outputs| {
+                    let (kernel, stride, padding) = (5, 1, 0);
+                    Layer::Conv2d(Conv { inputs, outputs, kernel, stride, padding, bias: true })
+                };
+                vec![
+                    Layer::Unflatten { shape: image },
+                    conv(channels, 32),
+                    leaky.clone(),
+                    Layer::MaxPool2d { kernel: 2 },
+                    conv(32, 64),
+                    leaky.clone(),
+                    Layer::MaxPool2d { kernel: 2 },
+                    Layer::Flatten,
+                    linear(values([64, after(height), after(width)]), 1024),
+                    leaky,
+                    linear(1024, 1),
+                ]
+            }
+        }
+    }
+}
+
+fn linear(inputs: usize, outputs: usize) -> Layer {
+    Layer::Linear { inputs, outputs, bias: true }
+}
+
+/// Values in an image. An absurd one has no more than can be counted; the check of the layers refuses it.
+fn values(image: [usize; 3]) -> usize {
+    image.iter().fold(1, |product: usize, &length| product.saturating_mul(length))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::LatentDistribution;
+    use super::*;
+
+    #[test]
+    fn every_pair_fits_its_images_or_is_refused() {
+        let latent = Latent { size: 7, distribution: LatentDistribution::Uniform { low: -1.0, high: 1.0 } };
+        let image =
+            |[channels, height, width]: [usize; 3]| Image { channels, height, width, low: -1.0, high: 1.0 };
+        for shape in [[1, 28, 28], [3, 32, 32], [1, 16, 64], [3, 28, 20]] {
+            for net in NetKind::ALL {
+                net.fits(shape[1], shape[2]).unwrap();
+                net.networks(shape, latent.size).check(&latent, &image(shape)).unwrap();
+            }
+        }
+        for shape in [[1, 30, 28], [1, 28, 12], [1, 0, 0], [3, usize::MAX, usize::MAX]] {
+            assert!(NetKind::Dcgan.fits(shape[1], shape[2]).unwrap_err().contains("multiples of 4"));
+            assert!(NetKind::Dcgan.networks(shape, latent.size).check(&latent, &image(shape)).is_err());
+        }
+        let other = NetKind::Vanilla.networks([1, 8, 8], 7).check(&latent, &image([1, 8, 9])).unwrap_err();
+        assert!(other.contains("networks.generator makes [64], expected images of [1, 8, 9]"), "{other}");
+    }
+}
