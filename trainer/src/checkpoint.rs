@@ -40,11 +40,18 @@ pub type Tensors = BTreeMap<String, Tensor>;
 pub trait SavedState: Serialize + DeserializeOwned {
     /// Iterations done.
     fn iteration(&self) -> u64;
+
+    /// Seconds trained so far, over all sessions.
+    fn seconds(&self) -> f64;
 }
 
 impl SavedState for State {
     fn iteration(&self) -> u64 {
         self.iteration
+    }
+
+    fn seconds(&self) -> f64 {
+        self.seconds
     }
 }
 

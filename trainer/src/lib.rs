@@ -13,5 +13,7 @@ pub mod nn;
 pub mod optim;
 pub mod report;
 pub mod run_folder;
+pub mod session;
+pub mod settings;
 pub mod simclr;
 pub mod training;

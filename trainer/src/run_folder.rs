@@ -21,7 +21,8 @@ use serde::{Deserialize, Serialize};
 use crate::diagnosis::Finding;
 use crate::gan::architecture::{ImageShape, NetKind};
 use crate::gan::losses::LossKind;
-use crate::gan::options::Hyperparameters;
+use crate::gan::settings::GanSettings;
+use crate::session::{Parts, RunDescription};
 
 /// The version of the layout.
 pub const FORMAT: u32 = 1;
@@ -34,6 +35,44 @@ pub trait Description: Serialize + DeserializeOwned {
 
 impl Description for RunInfo {
     const KIND: &'static str = "gan";
+}
+
+impl RunDescription for RunInfo {
+    type Settings = GanSettings;
+
+    fn command(&self) -> &str {
+        &self.command
+    }
+
+    fn settings(&self) -> &GanSettings {
+        &self.hyperparameters
+    }
+
+    fn parts(&mut self) -> Parts<'_, GanSettings> {
+        Parts {
+            settings: &mut self.hyperparameters,
+            progress: &mut self.progress,
+            iterations_per_second: &mut self.figures.iterations_per_second,
+            diagnosis: &mut self.diagnosis,
+            verdict: &mut self.verdict,
+        }
+    }
+
+    fn data(&self) -> &Data {
+        &self.data
+    }
+
+    fn image(&self) -> &Image {
+        &self.image
+    }
+
+    fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    fn diagnosis(&self) -> (&[Finding], &str) {
+        (&self.diagnosis, &self.verdict)
+    }
 }
 
 /// Configuration and status of a GAN's run.
@@ -61,8 +100,8 @@ pub struct RunInfo {
     pub image: Image,
     /// What was trained on.
     pub data: Data,
-    /// Every option.
-    pub hyperparameters: Hyperparameters,
+    /// All settings.
+    pub hyperparameters: GanSettings,
     /// How far the run is.
     pub progress: Progress,
     /// What came out.

@@ -14,6 +14,7 @@ pub mod gan;
 pub mod sample;
 pub mod simclr;
 mod stop;
+mod training;
 mod tuning;
 
 /// The libtorch that tch 0.24 binds.

@@ -5,13 +5,52 @@ use serde::{Deserialize, Serialize};
 use super::augment::Normalization;
 use super::encoder::{EncoderKind, Projection};
 use super::knn::Accuracy;
-use super::options::Hyperparameters;
+use super::settings::SimclrSettings;
 use crate::diagnosis::Finding;
 use crate::nn::{Architecture, Stage, Stem};
 use crate::run_folder::{Data, Description, Image, Progress};
+use crate::session::{Parts, RunDescription};
 
 impl Description for RunInfo {
     const KIND: &'static str = "simclr";
+}
+
+impl RunDescription for RunInfo {
+    type Settings = SimclrSettings;
+
+    fn command(&self) -> &str {
+        &self.command
+    }
+
+    fn settings(&self) -> &SimclrSettings {
+        &self.hyperparameters
+    }
+
+    fn parts(&mut self) -> Parts<'_, SimclrSettings> {
+        Parts {
+            settings: &mut self.hyperparameters,
+            progress: &mut self.progress,
+            iterations_per_second: &mut self.figures.iterations_per_second,
+            diagnosis: &mut self.diagnosis,
+            verdict: &mut self.verdict,
+        }
+    }
+
+    fn data(&self) -> &Data {
+        &self.data
+    }
+
+    fn image(&self) -> &Image {
+        &self.image
+    }
+
+    fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    fn diagnosis(&self) -> (&[Finding], &str) {
+        (&self.diagnosis, &self.verdict)
+    }
 }
 
 /// Configuration and status of a SimCLR run.
@@ -50,8 +89,8 @@ pub struct RunInfo {
     pub temperature: f64,
     /// What was trained on.
     pub data: Data,
-    /// Every option.
-    pub hyperparameters: Hyperparameters,
+    /// All settings.
+    pub hyperparameters: SimclrSettings,
     /// How far the run is.
     pub progress: Progress,
     /// What came out.
@@ -79,7 +118,8 @@ pub struct Figures {
     /// The mean similarity of the two views of an image, over the last 100 iterations.
     pub positive: Option<f64>,
     /// The mean similarity of all embeddings, likewise.
-    pub likeness: Option<f64>,
+    #[serde(rename = "likeness")]
+    pub similarity: Option<f64>,
     /// Learned values of f.
     pub encoder_parameters: u64,
     /// Learned values of g.

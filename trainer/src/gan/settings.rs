@@ -1,4 +1,4 @@
-//! Every option of a GAN run, as resolved from the command line's defaults and stored in `run.json`.
+//! The settings of a GAN run, as resolved from the command line's defaults and stored in `run.json`.
 
 use std::fmt;
 
@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::architecture::NetKind;
 use super::losses::LossKind;
 use crate::run_folder::LatentDistribution;
+use crate::settings::{CommonSettings, Hyperparameters};
 
 /// What latent values are drawn from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -36,28 +37,12 @@ impl fmt::Display for DistributionKind {
     }
 }
 
-/// Precision of matrix products and convolutions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Amp {
-    /// f32 throughout.
-    Off,
-    /// bfloat16 products; weights, losses, statistics and optimizer in f32.
-    Bf16,
-}
-
-impl fmt::Display for Amp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Off => "off",
-            Self::Bf16 => "bf16",
-        })
-    }
-}
-
-/// Every option of a run.
+/// The settings of a GAN run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Hyperparameters {
+pub struct GanSettings {
+    /// What every kind of training has.
+    #[serde(flatten)]
+    pub common: CommonSettings,
     /// The networks.
     pub net: NetKind,
     /// The losses.
@@ -66,10 +51,6 @@ pub struct Hyperparameters {
     pub gp_weight: f64,
     /// Discriminator steps per generator step.
     pub d_steps: u32,
-    /// Images per step.
-    pub batch: usize,
-    /// Generator steps.
-    pub iterations: u64,
     /// Adam's step size for the discriminator.
     pub d_lr: f64,
     /// Adam's step size for the generator.
@@ -84,55 +65,59 @@ pub struct Hyperparameters {
     pub latent_size: usize,
     /// What they are drawn from.
     pub distribution: DistributionKind,
-    /// Seed of everything random.
-    pub seed: u64,
-    /// The data set, as `--data` takes it.
-    pub data: String,
-    /// Height and width to which images are brought; `None` leaves them.
-    pub image_size: Option<(usize, usize)>,
     /// Turn color into gray.
     pub gray: bool,
-    /// Images of the train split used, from the first.
-    pub train_images: usize,
     /// Draw a new order for each pass instead of the file's.
     pub shuffle: bool,
     /// Decay of the moving average of the generator, if there is one.
     pub ema: Option<f64>,
-    /// Precision of products.
-    pub amp: Amp,
-    /// Threads of libtorch.
-    pub threads: usize,
-    /// The device, as `--device` takes it.
-    pub device: String,
     /// Iterations between sample grids; 0 for none but the last.
     pub sample_every: u64,
     /// Images on a grid.
     pub sample_count: usize,
-    /// Iterations between checkpoints; 0 for none but the last.
-    pub save_every: u64,
-    /// Checkpoints kept.
-    pub keep: usize,
-    /// Iterations between readings of the losses.
-    pub log_every: u64,
     /// Iterations between measurements of diversity; 0 for none.
     pub diversity_every: u64,
 }
 
-impl Hyperparameters {
-    /// Batches in one pass over the data; the last, partial one is skipped.
-    pub fn batches_per_epoch(&self) -> u64 {
-        (self.train_images / self.batch.max(1)) as u64
+impl GanSettings {
+    /// The settings of the reference's fully connected networks with this loss; for [`LossKind::WganGp`] those of Gulrajani et
+    /// al. 2017, algorithm 1.
+    pub fn new(loss: LossKind) -> Self {
+        let wgan = loss == LossKind::WganGp;
+        let lr = if wgan { 1e-4 } else { 1e-3 };
+        Self {
+            common: CommonSettings { keep: 2, ..CommonSettings::default() },
+            net: NetKind::Vanilla,
+            loss,
+            gp_weight: 10.0,
+            d_steps: if wgan { 5 } else { 1 },
+            d_lr: lr,
+            g_lr: lr,
+            beta1: if wgan { 0.0 } else { 0.5 },
+            beta2: if wgan { 0.9 } else { 0.999 },
+            adam_eps: 1e-8,
+            latent_size: 96,
+            distribution: DistributionKind::Uniform,
+            gray: false,
+            shuffle: false,
+            ema: None,
+            sample_every: 250,
+            sample_count: 64,
+            diversity_every: 50,
+        }
+    }
+}
+
+impl Hyperparameters for GanSettings {
+    fn common(&self) -> &CommonSettings {
+        &self.common
     }
 
-    /// Iterations that make this many passes over the data, at least one.
-    pub fn iterations_for(&self, epochs: f64) -> u64 {
-        let batches = epochs * self.batches_per_epoch() as f64 / f64::from(self.d_steps.max(1));
-        (batches.round() as u64).max(1)
+    fn common_mut(&mut self) -> &mut CommonSettings {
+        &mut self.common
     }
 
-    /// Passes over the data that `iterations` make.
-    pub fn epochs_of(&self, iterations: u64) -> f64 {
-        let batches = iterations as f64 * f64::from(self.d_steps);
-        batches / self.batches_per_epoch().max(1) as f64
+    fn batches_per_iteration(&self) -> u32 {
+        self.d_steps
     }
 }
