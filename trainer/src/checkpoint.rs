@@ -4,7 +4,6 @@
 //! there is complete.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -81,51 +80,27 @@ pub struct State {
 }
 
 /// Why a checkpoint could not be written or read. Every message names the file.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
     /// The file system failed.
-    Io(io::Error),
+    #[error(transparent)]
+    Io(#[from] io::Error),
     /// A file is not what it should be.
+    #[error("{path}: {reason}")]
     Content {
-        /// The file.
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
     },
     /// Tensors do not fit the network or optimizer.
+    #[error("{path}: {error}")]
     State {
-        /// The file.
         path: PathBuf,
         /// Which one and why.
         error: StateError,
     },
-    /// libtorch failed.
-    Torch(TchError),
-}
-
-impl fmt::Display for CheckpointError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Io(error) => write!(f, "{error}"),
-            Self::Content { path, reason } => write!(f, "{}: {reason}", path.display()),
-            Self::State { path, error } => write!(f, "{}: {error}", path.display()),
-            Self::Torch(error) => write!(f, "libtorch: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for CheckpointError {}
-
-impl From<io::Error> for CheckpointError {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
-}
-
-impl From<TchError> for CheckpointError {
-    fn from(error: TchError) -> Self {
-        Self::Torch(error)
-    }
+    #[error("libtorch: {0}")]
+    Torch(#[from] TchError),
 }
 
 /// The folder of a checkpoint within `checkpoints`.

@@ -9,7 +9,6 @@
 //! RUN/checkpoints/     one folder per checkpoint, the highest number is the newest
 //! ```
 
-use std::fmt;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -92,7 +91,6 @@ pub struct RunInfo {
     pub seed: u64,
     /// The networks.
     pub net: NetKind,
-    /// The losses.
     pub loss: LossKind,
     /// The generator's input.
     pub latent: Latent,
@@ -100,11 +98,9 @@ pub struct RunInfo {
     pub image: Image,
     /// What was trained on.
     pub data: Data,
-    /// All settings.
     pub hyperparameters: GanSettings,
     /// How far the run is.
     pub progress: Progress,
-    /// What came out.
     pub figures: Figures,
     /// What is wrong with it.
     pub diagnosis: Vec<Finding>,
@@ -135,7 +131,6 @@ pub enum LatentDistribution {
     },
     /// N(mean, std²).
     Normal {
-        /// The mean.
         mean: f32,
         /// The standard deviation.
         std: f32,
@@ -204,7 +199,6 @@ pub struct Progress {
     pub stopped_by: Option<String>,
 }
 
-/// What came out.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Figures {
     /// The discriminator's loss, mean over the last 100 iterations.
@@ -220,81 +214,44 @@ pub struct Figures {
 }
 
 /// Why a run folder could not be used.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum RunFolderError {
     /// The file system failed.
-    Io(io::Error),
+    #[error(transparent)]
+    Io(#[from] io::Error),
     /// There is something at this place already.
+    #[error("{}", exists(path, *is_run))]
     Exists {
-        /// The place.
         path: PathBuf,
         /// Whether it is a run folder.
         is_run: bool,
     },
     /// Something is there that `--force` must not delete.
-    NotOurs {
-        /// The place.
-        path: PathBuf,
-    },
+    #[error(
+        "{path} is no run folder (it has no run.json), so --force does not delete it; choose another with --out"
+    )]
+    NotOurs { path: PathBuf },
     /// No `run.json` there.
-    NoRun {
-        /// The place.
-        path: PathBuf,
-    },
+    #[error(
+        "{path} is no run folder: there is no run.json in it; give the folder that --out named when the run was started"
+    )]
+    NoRun { path: PathBuf },
     /// `run.json` is not what it should be.
-    Content {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        reason: String,
-    },
+    #[error("{path}: {reason}")]
+    Content { path: PathBuf, reason: String },
     /// Another process is training in it.
-    Busy {
-        /// The place.
-        path: PathBuf,
-    },
+    #[error("another trainer is at work in {path}; wait for it or stop it first")]
+    Busy { path: PathBuf },
 }
 
-impl fmt::Display for RunFolderError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Io(error) => write!(f, "{error}"),
-            Self::Exists { path, is_run: true } => write!(
-                f,
-                "there is a run in {0} already; continue it with --resume {0}, replace it with --force, or choose another \
-                 folder with --out",
-                path.display()
-            ),
-            Self::Exists { path, is_run: false } => {
-                write!(
-                    f,
-                    "{} is there already and is no run folder; choose another with --out",
-                    path.display()
-                )
-            }
-            Self::NotOurs { path } => write!(
-                f,
-                "{} is no run folder (it has no run.json), so --force does not delete it; choose another with --out",
-                path.display()
-            ),
-            Self::NoRun { path } => write!(
-                f,
-                "{} is no run folder: there is no run.json in it; give the folder that --out named when the run was started",
-                path.display()
-            ),
-            Self::Content { path, reason } => write!(f, "{}: {reason}", path.display()),
-            Self::Busy { path } => {
-                write!(f, "another trainer is at work in {}; wait for it or stop it first", path.display())
-            }
-        }
-    }
-}
-
-impl std::error::Error for RunFolderError {}
-
-impl From<io::Error> for RunFolderError {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
+fn exists(path: &Path, is_run: bool) -> String {
+    let path = path.display();
+    if is_run {
+        format!(
+            "there is a run in {path} already; continue it with --resume {path}, replace it with --force, or choose another folder with --out"
+        )
+    } else {
+        format!("{path} is there already and is no run folder; choose another with --out")
     }
 }
 
@@ -349,7 +306,6 @@ impl RunFolder {
         Ok((Self { path: path.to_owned(), _lock: held }, info))
     }
 
-    /// The folder.
     pub fn path(&self) -> &Path {
         &self.path
     }

@@ -22,7 +22,6 @@ pub const RECENT: usize = 100;
 
 /// What the loop reads and writes in a run's description.
 pub trait RunDescription: Description {
-    /// All settings.
     type Settings: Hyperparameters;
 
     /// The command that started the run.
@@ -50,7 +49,6 @@ pub trait RunDescription: Description {
 /// The parts of a description that all kinds of training change.
 #[derive(Debug)]
 pub struct Parts<'a, S> {
-    /// All settings.
     pub settings: &'a mut S,
     /// How far the run is.
     pub progress: &'a mut run_folder::Progress,
@@ -153,9 +151,7 @@ pub struct Record {
 pub struct Picture {
     /// Its bytes.
     pub png: Vec<u8>,
-    /// In pixels.
     pub width: usize,
-    /// In pixels.
     pub height: usize,
     /// 1 or 3.
     pub channels: usize,
@@ -179,7 +175,6 @@ pub struct Job<'a, I> {
 /// What training returns.
 #[derive(Debug)]
 pub struct Outcome<I> {
-    /// How it ended.
     pub ending: Ending,
     /// The final content of `run.json`.
     pub info: I,

@@ -139,7 +139,10 @@ pub struct GanArgs {
 pub fn run(preset: Preset, args: GanArgs) -> anyhow::Result<ExitCode> {
     let command = GanCommand { preset, args };
     let loss = command.loss();
-    if command.args.train.resume.is_none() && command.args.gp_weight.is_some() && loss != LossKind::WganGp {
+    if command.args.train.resume.is_none()
+        && command.args.gp_weight.is_some()
+        && loss.definition().penalty.is_none()
+    {
         bail!("--gp-weight has a meaning only with --loss wgan-gp, the loss is {loss}");
     }
     training::run(&command)

@@ -9,7 +9,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::mean::Mean;
-use super::{Change, Episode, Finding, FindingKind, KEPT, Report, Watch, close, open_kinds};
+use super::{Change, Episode, Finding, FindingKind, KEPT, Report, Sustained, close, open_kinds};
 
 /// Iterations over which figures are averaged.
 const SPAN: f64 = 30.0;
@@ -32,7 +32,6 @@ const VERDICT: u64 = 200;
 pub struct Contrast {
     /// The iteration, increasing from one to the next (gaps are fine).
     pub iteration: u64,
-    /// The loss.
     pub loss: f64,
     /// The mean similarity of the two views of an image.
     pub positive: f64,
@@ -60,8 +59,8 @@ pub struct ContrastMonitor {
     positive: Mean,
     #[serde(rename = "likeness")]
     similarity: Mean,
-    collapse: Watch,
-    not_learning: Watch,
+    collapse: Sustained,
+    not_learning: Sustained,
     not_finite: bool,
     episodes: Vec<Episode>,
 }
@@ -76,8 +75,8 @@ impl ContrastMonitor {
             loss: Mean::over(SPAN),
             positive: Mean::over(SPAN),
             similarity: Mean::over(SPAN),
-            collapse: Watch::default(),
-            not_learning: Watch::default(),
+            collapse: Sustained::default(),
+            not_learning: Sustained::default(),
             not_finite: false,
             episodes: Vec::new(),
         }

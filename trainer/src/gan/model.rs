@@ -6,7 +6,7 @@ use tch::{Device, Kind, TchError, Tensor};
 use super::architecture::ImageShape;
 use super::batches::Batches;
 use super::ema::Ema;
-use super::losses::{self, LossKind};
+use super::losses::LossKind;
 use super::noise::Noise;
 use super::settings::GanSettings;
 use crate::checkpoint::{self, CheckpointError, State, Tensors};
@@ -93,10 +93,10 @@ impl Gan {
         // The discriminator has no batch normalization, so that real and generated images can go through it as one batch.
         let scores = self.discriminator.forward(&Tensor::f_cat(&[real, &fake], 0)?, self.pass)?;
         let (on_real, on_fake) = (scores.f_narrow(0, 0, n)?, scores.f_narrow(0, n, n)?);
-        let mut loss = self.loss.discriminator(&on_real, &on_fake)?;
-        if self.loss == LossKind::WganGp {
+        let mut loss = (self.loss.definition().discriminator)(&on_real, &on_fake)?;
+        if let Some(penalty) = self.loss.definition().penalty {
             let between = noise.fractions(self.batch)?;
-            let penalty = losses::gradient_penalty(&self.discriminator, real, &fake, &between)?;
+            let penalty = penalty(&self.discriminator, real, &fake, &between)?;
             loss = loss.f_add(&penalty.f_mul_scalar(self.gp_weight)?)?;
         }
         let gradients = Tensor::f_run_backward(&[&loss], &self.d_adam.parameters(), false, false)?;
@@ -107,7 +107,7 @@ impl Gan {
 
     fn generator_step(&mut self, noise: &mut Noise) -> Result<Tensor, TchError> {
         let fake = self.images(&self.generator, &noise.draw(self.batch)?, self.pass)?;
-        let loss = self.loss.generator(&self.discriminator.forward(&fake, self.pass)?)?;
+        let loss = (self.loss.definition().generator)(&self.discriminator.forward(&fake, self.pass)?)?;
         // Only the generator's gradients are asked for, so none are computed for the discriminator's weights.
         let gradients = Tensor::f_run_backward(&[&loss], &self.g_adam.parameters(), false, false)?;
         self.g_adam.step(&gradients)?;

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::architecture::NetKind;
-use super::losses::LossKind;
+use super::losses::{LossKind, Recipe};
 use crate::run_folder::LatentDistribution;
 use crate::settings::{CommonSettings, Hyperparameters};
 
@@ -45,7 +45,6 @@ pub struct GanSettings {
     pub common: CommonSettings,
     /// The networks.
     pub net: NetKind,
-    /// The losses.
     pub loss: LossKind,
     /// λ of the gradient penalty; used by [`LossKind::WganGp`] only.
     pub gp_weight: f64,
@@ -80,21 +79,19 @@ pub struct GanSettings {
 }
 
 impl GanSettings {
-    /// The settings of the reference's fully connected networks with this loss; for [`LossKind::WganGp`] those of Gulrajani et
-    /// al. 2017, algorithm 1.
+    /// The settings of fully connected networks that are trained with this loss, as its authors or the reference have them.
     pub fn new(loss: LossKind) -> Self {
-        let wgan = loss == LossKind::WganGp;
-        let lr = if wgan { 1e-4 } else { 1e-3 };
+        let Recipe { lr, beta1, beta2, d_steps } = loss.definition().recipe;
         Self {
             common: CommonSettings { keep: 2, ..CommonSettings::default() },
             net: NetKind::Vanilla,
             loss,
             gp_weight: 10.0,
-            d_steps: if wgan { 5 } else { 1 },
+            d_steps,
             d_lr: lr,
             g_lr: lr,
-            beta1: if wgan { 0.0 } else { 0.5 },
-            beta2: if wgan { 0.9 } else { 0.999 },
+            beta1,
+            beta2,
             adam_eps: 1e-8,
             latent_size: 96,
             distribution: DistributionKind::Uniform,

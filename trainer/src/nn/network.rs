@@ -36,7 +36,6 @@ impl Network {
         x.f_to_kind(Kind::Float)
     }
 
-    /// The layers.
     pub fn layers(&self) -> &[Layer] {
         &self.layers
     }

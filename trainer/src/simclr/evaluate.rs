@@ -22,10 +22,8 @@ use crate::run_folder::{self, RunFolderError};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EvaluateError {
-    /// The run folder.
     #[error("{0}")]
     Folder(#[from] RunFolderError),
-    /// The checkpoint.
     #[error("{0}")]
     Checkpoint(#[from] CheckpointError),
     /// The file system failed.
@@ -34,17 +32,14 @@ pub enum EvaluateError {
     /// The images do not suit.
     #[error("{0}")]
     Images(#[from] AugmentError),
-    /// libtorch failed.
     #[error("libtorch: {0}")]
     Torch(#[from] TchError),
     /// There is no such checkpoint.
     #[error("{run} has no checkpoint {wanted}; it has {found}")]
     NoCheckpoint {
-        /// The run.
         run: String,
         /// What was asked for.
         wanted: String,
-        /// What is there.
         found: String,
     },
     /// The images are not those the encoder was made for.
@@ -54,7 +49,6 @@ pub enum EvaluateError {
     Shape {
         /// The data set.
         source_name: String,
-        /// The run.
         run: String,
         /// Their shape.
         found: String,
@@ -102,7 +96,6 @@ impl fmt::Display for Which {
 /// An encoder that is not trained any more.
 #[derive(Debug)]
 pub struct Frozen {
-    /// Its run.
     pub info: RunInfo,
     /// The checkpoint's iteration.
     pub iteration: u64,

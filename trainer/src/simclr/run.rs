@@ -68,13 +68,11 @@ pub struct RunInfo {
     pub libtorch: String,
     /// The seed of everything random.
     pub seed: u64,
-    /// The encoder.
     pub encoder: EncoderKind,
     /// Values that it gives for an image.
     pub features: i64,
     /// Its first convolution.
     pub stem: Stem,
-    /// Its stages.
     pub stages: Vec<Stage>,
     /// The projection head.
     pub projection: Projection,
@@ -89,11 +87,9 @@ pub struct RunInfo {
     pub temperature: f64,
     /// What was trained on.
     pub data: Data,
-    /// All settings.
     pub hyperparameters: SimclrSettings,
     /// How far the run is.
     pub progress: Progress,
-    /// What came out.
     pub figures: Figures,
     /// What is wrong with it.
     pub diagnosis: Vec<Finding>,
@@ -108,7 +104,6 @@ impl RunInfo {
     }
 }
 
-/// What came out.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Figures {
     /// The loss, mean over the last 100 iterations.

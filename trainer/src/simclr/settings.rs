@@ -79,13 +79,10 @@ pub struct SimclrSettings {
     pub common: CommonSettings,
     /// The recipe that gave the defaults.
     pub preset: Preset,
-    /// The encoder.
     pub encoder: EncoderKind,
-    /// The optimizer.
     pub optimizer: OptimizerKind,
     /// The greatest learning rate.
     pub lr: f64,
-    /// Weight decay.
     pub weight_decay: f64,
     /// Passes over the data in which the learning rate rises from 0.
     pub warmup_epochs: f64,

@@ -97,7 +97,6 @@ impl AugmentSettings {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Normalization {
-    /// Means.
     pub mean: [f32; 3],
     /// Standard deviations.
     pub std: [f32; 3],
