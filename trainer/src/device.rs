@@ -1,21 +1,22 @@
 //! Where tensors live: the choice of a device, and why a GPU is not used.
 
 use std::env;
-use std::fmt;
 use std::fs;
 use std::path::Path;
 
 use tch::{Cuda, Device};
 
 /// Why no device could be chosen.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DeviceError {
     /// Not `auto`, `cpu`, `cuda` or `cuda:N`.
+    #[error("unknown device {name:?}, expected auto, cpu, cuda or cuda:N (N from 0)")]
     Unknown {
         /// What was asked for.
         name: String,
     },
     /// A GPU was asked for and libtorch can use none.
+    #[error("device {name:?} cannot be used: {}", why(reasons))]
     NoCuda {
         /// What was asked for.
         name: String,
@@ -23,6 +24,7 @@ pub enum DeviceError {
         reasons: Vec<String>,
     },
     /// There are GPUs, but not that many.
+    #[error("device \"cuda:{index}\" is not there: libtorch sees {count} GPU{}, numbered from 0", if *count == 1 { "" } else { "s" })]
     NoSuchGpu {
         /// The number asked for, from 0.
         index: usize,
@@ -31,30 +33,13 @@ pub enum DeviceError {
     },
 }
 
-impl fmt::Display for DeviceError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unknown { name } => {
-                write!(f, "unknown device {name:?}, expected auto, cpu, cuda or cuda:N (N from 0)")
-            }
-            Self::NoCuda { name, reasons } => {
-                write!(f, "device {name:?} cannot be used: ")?;
-                if reasons.is_empty() {
-                    write!(f, "libtorch does not say why; `trainer doctor` may")
-                } else {
-                    write!(f, "{}", reasons.join("; "))
-                }
-            }
-            Self::NoSuchGpu { index, count } => write!(
-                f,
-                "device \"cuda:{index}\" is not there: libtorch sees {count} GPU{}, numbered from 0",
-                if *count == 1 { "" } else { "s" }
-            ),
-        }
+fn why(reasons: &[String]) -> String {
+    if reasons.is_empty() {
+        "libtorch does not say why; `trainer doctor` may".to_owned()
+    } else {
+        reasons.join("; ")
     }
 }
-
-impl std::error::Error for DeviceError {}
 
 /// Chooses a device by its name: `cpu`, `cuda` (the first GPU), `cuda:N`, or `auto`, the first GPU if libtorch can use one
 /// and the CPU otherwise.

@@ -20,7 +20,6 @@ pub const EXPECTED_LIBTORCH: &str = "2.11.0";
 /// Everything that was found.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Checkup {
-    /// This program's version.
     pub version: &'static str,
     /// The library that computes.
     pub libtorch: Libtorch,
@@ -93,7 +92,6 @@ pub struct DataFolders {
 /// One folder of data sets.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct DataFolder {
-    /// Where.
     pub path: PathBuf,
     /// Whether it is there.
     pub exists: bool,
@@ -104,7 +102,6 @@ pub struct DataFolder {
 /// ONNX Runtime's shared library.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct OnnxRuntime {
-    /// Where it is.
     pub path: Option<PathBuf>,
     /// Its version, where the file's name tells it.
     pub version: Option<String>,
@@ -127,13 +124,11 @@ pub struct Problem {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum About {
-    /// libtorch.
     Libtorch,
     /// GPUs.
     Gpu,
     /// Data sets.
     Data,
-    /// ONNX Runtime.
     OnnxRuntime,
 }
 

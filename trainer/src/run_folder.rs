@@ -5,16 +5,56 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use latent_files::atomic::{self, Existing};
-use latent_files::run::{self, Description, GanRun, RUN_JSON, RunError, checkpoint::CHECKPOINTS};
+use latent_files::run::{self, GanRun, RUN_JSON, RunError, checkpoint::CHECKPOINTS};
 
-use crate::gan::options::Hyperparameters;
+use crate::diagnosis::Finding;
+use crate::gan::settings::GanSettings;
+use crate::session::{Parts, RunDescription};
 
 pub use latent_files::run::{
-    Data, FORMAT, GanFigures as Figures, Image, Latent, LatentDistribution, Progress, read as read_info,
+    Data, Description, FORMAT, GanFigures as Figures, Image, Latent, LatentDistribution, Progress, read as read_info,
 };
 
 /// Configuration and status of a GAN's run.
-pub type RunInfo = GanRun<Hyperparameters>;
+pub type RunInfo = GanRun<GanSettings>;
+
+impl RunDescription for RunInfo {
+    type Settings = GanSettings;
+
+    fn command(&self) -> &str {
+        &self.command
+    }
+
+    fn settings(&self) -> &GanSettings {
+        &self.hyperparameters
+    }
+
+    fn parts(&mut self) -> Parts<'_, GanSettings> {
+        Parts {
+            settings: &mut self.hyperparameters,
+            progress: &mut self.progress,
+            iterations_per_second: &mut self.figures.iterations_per_second,
+            diagnosis: &mut self.diagnosis,
+            verdict: &mut self.verdict,
+        }
+    }
+
+    fn data(&self) -> &Data {
+        &self.data
+    }
+
+    fn image(&self) -> &Image {
+        &self.image
+    }
+
+    fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    fn diagnosis(&self) -> (&[Finding], &str) {
+        (&self.diagnosis, &self.verdict)
+    }
+}
 
 /// Why a run folder could not be used.
 #[derive(Debug, thiserror::Error)]

@@ -1,6 +1,5 @@
 //! What all training loops share: how they end, why they fail, and the logs they write.
 
-use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -34,82 +33,48 @@ pub enum Ending {
 }
 
 /// Why training could not go on.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum TrainError {
-    /// The run folder.
-    Folder(RunFolderError),
+    #[error(transparent)]
+    Folder(#[from] RunFolderError),
     /// What lies in it.
-    Run(RunError),
-    /// A checkpoint.
-    Checkpoint(CheckpointError),
-    /// The metrics.
-    Metrics(MetricsError),
+    #[error(transparent)]
+    Run(#[from] RunError),
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
     /// The plot of the losses.
-    Plot(PlotError),
+    #[error(transparent)]
+    Plot(#[from] PlotError),
     /// A grid of samples.
-    Grid(GridError),
+    #[error("cannot draw samples: {0}")]
+    Grid(#[from] GridError),
     /// Another file.
-    Io(io::Error),
+    #[error(transparent)]
+    Io(#[from] io::Error),
     /// libtorch, for instance out of memory.
-    Torch(TchError),
+    #[error("{}", torch(_0))]
+    Torch(#[from] TchError),
     /// Views of images.
-    Views(AugmentError),
+    #[error(transparent)]
+    Views(#[from] AugmentError),
     /// The contrastive loss.
-    Loss(LossError),
+    #[error(transparent)]
+    Loss(#[from] LossError),
     /// Images of the data set and the options do not go together.
+    #[error("{0}")]
     Data(String),
 }
 
-impl fmt::Display for TrainError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Folder(error) => write!(f, "{error}"),
-            Self::Run(error) => write!(f, "{error}"),
-            Self::Checkpoint(error) => write!(f, "{error}"),
-            Self::Metrics(error) => write!(f, "{error}"),
-            Self::Plot(error) => write!(f, "{error}"),
-            Self::Grid(error) => write!(f, "cannot draw samples: {error}"),
-            Self::Io(error) => write!(f, "{error}"),
-            Self::Torch(error) => {
-                // libtorch appends a stack trace.
-                let text = error.to_string();
-                let first = text.lines().next().unwrap_or_default();
-                write!(f, "libtorch: {first}")?;
-                if text.contains("out of memory") || text.contains("can't allocate memory") {
-                    write!(f, "; use a smaller --batch or smaller images")?;
-                }
-                Ok(())
-            }
-            Self::Views(error) => write!(f, "{error}"),
-            Self::Loss(error) => write!(f, "{error}"),
-            Self::Data(text) => write!(f, "{text}"),
-        }
-    }
+fn torch(error: &TchError) -> String {
+    // libtorch appends a stack trace.
+    let text = error.to_string();
+    let first = text.lines().next().unwrap_or_default();
+    let memory = text.contains("out of memory") || text.contains("can't allocate memory");
+    let advice = if memory { "; use a smaller --batch or smaller images" } else { "" };
+    format!("libtorch: {first}{advice}")
 }
-
-impl std::error::Error for TrainError {}
-
-macro_rules! from {
-    ($($variant:ident($type:ty)),*) => {$(
-        impl From<$type> for TrainError {
-            fn from(error: $type) -> Self {
-                Self::$variant(error)
-            }
-        }
-    )*};
-}
-from!(
-    Folder(RunFolderError),
-    Run(RunError),
-    Checkpoint(CheckpointError),
-    Metrics(MetricsError),
-    Plot(PlotError),
-    Grid(GridError),
-    Io(io::Error),
-    Torch(TchError),
-    Views(AugmentError),
-    Loss(LossError)
-);
 
 /// The logs of a run, open for the next iteration.
 #[derive(Debug)]

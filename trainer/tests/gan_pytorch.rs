@@ -13,11 +13,12 @@ use latent_trainer::checkpoint::{self, Tensors};
 use latent_trainer::gan::architecture::{self, ImageShape, NetKind};
 use latent_trainer::gan::batches::Batches;
 use latent_trainer::gan::losses::LossKind;
+use latent_trainer::gan::model::Gan;
 use latent_trainer::gan::noise::Noise;
-use latent_trainer::gan::options::{Amp, DistributionKind, Hyperparameters};
-use latent_trainer::gan::players::Players;
+use latent_trainer::gan::settings::GanSettings;
 use latent_trainer::nn::{Named, Pass};
 use latent_trainer::optim::{Adam, AdamOptions};
+use latent_trainer::settings::CommonSettings;
 use tch::{Device, Kind, Tensor};
 
 const MNIST: ImageShape = ImageShape { channels: 1, height: 28, width: 28 };
@@ -91,46 +92,30 @@ fn iterations_are_those_of_the_notebook() {
         let count = if net == NetKind::Dcgan { 2 } else { 4 };
         let dir = tempfile::tempdir().unwrap();
         let batch = 16;
-        let options = Hyperparameters {
+        let options = GanSettings {
+            common: CommonSettings {
+                batch,
+                iterations: count,
+                train_images: 48,
+                ..CommonSettings::default()
+            },
             net,
-            loss,
-            gp_weight: 10.0,
             d_steps: 1,
-            batch,
-            iterations: count,
             d_lr: 1e-3,
             g_lr: 1e-3,
             beta1: 0.5,
             beta2: 0.999,
-            adam_eps: 1e-8,
-            latent_size: 96,
-            distribution: DistributionKind::Uniform,
-            seed: 0,
-            data: String::new(),
-            image_size: None,
-            gray: false,
-            train_images: 48,
-            shuffle: false,
-            ema: None,
-            amp: Amp::Off,
-            threads: 1,
-            device: "cpu".into(),
-            sample_every: 0,
-            sample_count: 1,
-            save_every: 0,
-            keep: 1,
-            log_every: 1,
-            diversity_every: 0,
+            ..GanSettings::new(loss)
         };
-        let mut players = Players::new(&options, MNIST, &mut Rng::from_seed(3), Device::Cpu).unwrap();
+        let mut gan = Gan::new(&options, MNIST, &mut Rng::from_seed(3), Device::Cpu).unwrap();
         let mut batches = Batches::new(&pixels(48), 48, MNIST, batch, None, Device::Cpu).unwrap();
-        let write = |folder: &str, players: &Players| {
+        let write = |folder: &str, gan: &Gan| {
             fs::create_dir(dir.path().join(folder)).unwrap();
-            for (name, tensors) in players.tensors().unwrap() {
+            for (name, tensors) in gan.tensors().unwrap() {
                 checkpoint::write_tensors(&dir.path().join(folder).join(name), &tensors).unwrap();
             }
         };
-        write("start", &players);
+        write("start", &gan);
         // The same draws, in the order in which a step makes them.
         let (mut training, mut copy) = (noise(21), noise(21));
         let mut given = Tensors::new();
@@ -141,11 +126,11 @@ fn iterations_are_those_of_the_notebook() {
                 given.insert(format!("t.{i}"), copy.fractions(batch).unwrap());
             }
             given.insert(format!("zg.{i}"), copy.draw(batch).unwrap());
-            let figures = players.step(i, &mut batches, &mut training).unwrap();
-            given.insert(format!("losses.{i}"), figures.values);
+            let figures = gan.step(i, &mut batches, &mut training).unwrap();
+            given.insert(format!("losses.{i}"), figures);
         }
         checkpoint::write_tensors(&dir.path().join("given.safetensors"), &given).unwrap();
-        write("end", &players);
+        write("end", &gan);
         tasks.push(format!("steps {} {net} {loss} {count}", dir.path().display()));
         folders.push(dir);
     }

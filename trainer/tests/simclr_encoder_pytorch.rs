@@ -8,12 +8,12 @@ use std::path::Path;
 use latent_runtime::rng::Rng;
 use latent_test_support::python;
 use latent_trainer::checkpoint::{self, Tensors};
-use latent_trainer::gan::options::Amp;
 use latent_trainer::nn::{Named, Pass};
+use latent_trainer::settings::CommonSettings;
 use latent_trainer::simclr::augment::AugmentSettings;
 use latent_trainer::simclr::encoder::{Encoder, EncoderKind, Projection};
 use latent_trainer::simclr::learner::Learner;
-use latent_trainer::simclr::options::{Hyperparameters, OptimizerKind, Preset};
+use latent_trainer::simclr::settings::{OptimizerKind, Preset, SimclrSettings};
 use tch::{Device, Tensor};
 
 /// Runs the script once for all these tasks (importing PyTorch takes seconds).
@@ -100,7 +100,13 @@ fn steps_are_those_of_pytorchs_optimizers() {
     for (optimizer, lr, weight_decay) in [(OptimizerKind::Sgd, 0.03, 5e-4), (OptimizerKind::Adam, 1e-3, 1e-2)]
     {
         let dir = tempfile::tempdir().unwrap();
-        let options = Hyperparameters {
+        let options = SimclrSettings {
+            common: CommonSettings {
+                batch: 16,
+                iterations: STEPS,
+                train_images: 16,
+                ..CommonSettings::default()
+            },
             preset: Preset::Modern,
             encoder: EncoderKind::Small,
             optimizer,
@@ -109,19 +115,7 @@ fn steps_are_those_of_pytorchs_optimizers() {
             warmup_epochs: 0.0,
             cosine: false,
             temperature: 0.5,
-            batch: 16,
-            iterations: STEPS,
             augment: AugmentSettings::MODERN,
-            seed: 0,
-            data: String::new(),
-            image_size: None,
-            train_images: 16,
-            amp: Amp::Off,
-            threads: 1,
-            device: "cpu".into(),
-            save_every: 0,
-            keep: 1,
-            log_every: 1,
             knn_every: 0,
             knn_bank: 0,
             knn_queries: 0,

@@ -30,6 +30,9 @@ pub const CHECKPOINTS: &str = "checkpoints";
 pub trait SavedState: Serialize + DeserializeOwned {
     /// Iterations done.
     fn iteration(&self) -> u64;
+
+    /// Seconds trained so far, over all sessions.
+    fn seconds(&self) -> f64;
 }
 
 /// What the checkpoint of a GAN holds besides tensors; `M` is the diagnosis, which only the trainer knows.
@@ -61,6 +64,10 @@ impl<M: Serialize + DeserializeOwned> SavedState for GanState<M> {
     fn iteration(&self) -> u64 {
         self.iteration
     }
+
+    fn seconds(&self) -> f64 {
+        self.seconds
+    }
 }
 
 /// What the checkpoint of a SimCLR run holds besides tensors; `M` is the diagnosis, which only the trainer knows.
@@ -85,6 +92,10 @@ pub struct SimclrState<M> {
 impl<M: Serialize + DeserializeOwned> SavedState for SimclrState<M> {
     fn iteration(&self) -> u64 {
         self.iteration
+    }
+
+    fn seconds(&self) -> f64 {
+        self.seconds
     }
 }
 

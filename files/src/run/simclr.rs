@@ -108,7 +108,8 @@ pub struct SimclrFigures {
     /// The mean similarity of the two views of an image, over the last 100 iterations.
     pub positive: Option<f64>,
     /// The mean similarity of all embeddings, likewise.
-    pub likeness: Option<f64>,
+    #[serde(rename = "likeness")]
+    pub similarity: Option<f64>,
     /// Learned values of f.
     pub encoder_parameters: u64,
     /// Learned values of g.

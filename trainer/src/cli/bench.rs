@@ -13,10 +13,11 @@ use crate::device;
 use crate::gan::architecture::{ImageShape, NetKind};
 use crate::gan::batches::Batches;
 use crate::gan::losses::LossKind;
+use crate::gan::model::Gan;
 use crate::gan::noise::Noise;
-use crate::gan::options::{Amp, DistributionKind, Hyperparameters};
-use crate::gan::players::Players;
+use crate::gan::settings::GanSettings;
 use crate::run_folder::LatentDistribution;
+use crate::settings::{Amp, CommonSettings};
 
 /// Options of `trainer bench-step`.
 #[derive(Debug, Args)]
@@ -56,55 +57,33 @@ pub fn run(args: BenchArgs) -> anyhow::Result<()> {
         tch::set_num_threads(i32::from(threads));
     }
     let device = device::choose(&args.device)?;
-    let wgan = args.loss == LossKind::WganGp;
     let batch = args.batch as usize;
-    let options = Hyperparameters {
+    let train_images = 100 * batch;
+    let options = GanSettings {
+        common: CommonSettings { batch, train_images, amp: args.amp, ..CommonSettings::default() },
         net: args.net,
-        loss: args.loss,
-        gp_weight: 10.0,
-        d_steps: if wgan { 5 } else { 1 },
-        batch,
-        iterations: args.iterations,
-        d_lr: 1e-3,
-        g_lr: 1e-3,
         beta1: 0.5,
         beta2: 0.999,
-        adam_eps: 1e-8,
-        latent_size: 96,
-        distribution: DistributionKind::Uniform,
-        seed: 0,
-        data: String::new(),
-        image_size: None,
-        gray: false,
-        train_images: 100 * batch,
-        shuffle: false,
-        ema: None,
-        amp: args.amp,
-        threads: 0,
-        device: args.device.clone(),
-        sample_every: 0,
-        sample_count: 0,
-        save_every: 0,
-        keep: 1,
-        log_every: 1,
-        diversity_every: 0,
+        d_lr: 1e-3,
+        g_lr: 1e-3,
+        ..GanSettings::new(args.loss)
     };
     let image = ImageShape { channels: 1, height: 28, width: 28 };
     let mut rng = Rng::from_seed(0);
-    let mut players = Players::new(&options, image, &mut rng, device)?;
-    let pixels: Vec<u8> = (0..options.train_images * 784).map(|_| rng.below(256) as u8).collect();
-    let mut batches = Batches::new(&pixels, options.train_images, image, batch, None, device)?;
+    let mut gan = Gan::new(&options, image, &mut rng, device)?;
+    let pixels: Vec<u8> = (0..train_images * 784).map(|_| rng.below(256) as u8).collect();
+    let mut batches = Batches::new(&pixels, train_images, image, batch, None, device)?;
     let distribution = LatentDistribution::from(options.distribution).into();
     let mut noise = Noise::new(rng, distribution, options.latent_size, device);
 
     for iteration in 0..args.warmup {
-        let _ = players.step(iteration, &mut batches, &mut noise)?;
+        let _ = gan.step(iteration, &mut batches, &mut noise)?;
     }
     wait(device);
     let (start, cpu) = (Instant::now(), cpu_seconds());
     let mut last = None;
     for iteration in args.warmup..args.warmup + args.iterations {
-        last = Some(players.step(iteration, &mut batches, &mut noise)?.values);
+        last = Some(gan.step(iteration, &mut batches, &mut noise)?);
     }
     let losses: Vec<f32> = last.map(|t: Tensor| Vec::try_from(t)).transpose()?.unwrap_or_default();
     wait(device);

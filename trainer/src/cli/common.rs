@@ -1,21 +1,18 @@
-//! What the training commands share: values of options, the data, the device, going on with a run.
+//! Values of options, and loading what `--data` names.
 
-use std::path::Path;
-
-use anyhow::{Context, bail};
-use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use anyhow::Context;
+use clap::builder::{PossibleValue, PossibleValuesParser, RangedU64ValueParser, TypedValueParser};
 
 use crate::data::{DataSpec, Dataset, LoadOptions, Split};
-use crate::device;
 use crate::gan::architecture::NetKind;
-use crate::run_folder::{Data, Progress};
-
-/// Exit code of a run that was stopped by Ctrl-C (128 + SIGINT, as shells have it).
-pub(super) const INTERRUPTED: u8 = 130;
 
 /// A whole number in a range.
-pub(super) fn number(low: u64, high: u64) -> clap::builder::RangedU64ValueParser {
-    clap::value_parser!(u64).range(low..=high)
+pub(super) fn number<T>(low: u64, high: u64) -> RangedU64ValueParser<T>
+where
+    T: TryFrom<u64> + Clone + Send + Sync + 'static,
+    T::Error: std::error::Error + Send + Sync + 'static,
+{
+    RangedU64ValueParser::new().range(low..=high)
 }
 
 fn real(text: &str) -> Result<f64, String> {
@@ -52,11 +49,6 @@ pub(super) fn parse_size(text: &str) -> Result<(usize, usize), String> {
     }
 }
 
-/// A checked size as `usize`; the parsers above keep all of them small.
-pub(super) fn size(n: u64) -> usize {
-    usize::try_from(n).unwrap_or(usize::MAX)
-}
-
 /// A pair of networks by its name.
 pub(super) fn net_kinds() -> impl TypedValueParser<Value = NetKind> {
     let about = |net| match net {
@@ -76,108 +68,6 @@ pub(super) fn load(spec: &DataSpec, resize: Option<(usize, usize)>, gray: bool) 
     // Drawn data sets are the same for every run; the run's own seed is for training.
     let options = LoadOptions { resize, gray, seed: 0 };
     spec.load(Split::Train, &options).context("cannot load the training images")
-}
-
-/// CRC-32C of the first images' pixels.
-pub(super) fn fingerprint(data: &Dataset, images: usize) -> u32 {
-    crc32c::crc32c(&data.pixels[..images * data.image_len()])
-}
-
-/// One thread a core.
-pub(super) fn default_threads() -> usize {
-    usize::try_from(tch::get_num_threads()).unwrap_or(1).max(1)
-}
-
-/// The name by which `--device` chooses this device, wherever the run is resumed.
-pub(super) fn device_name(device: tch::Device) -> String {
-    match device {
-        tch::Device::Cuda(index) => format!("cuda:{index}"),
-        _ => "cpu".to_owned(),
-    }
-}
-
-/// A resumed run keeps its options: an error that names those which were given another value.
-pub(super) fn refuse_conflicts(conflicts: &[String]) -> anyhow::Result<()> {
-    if conflicts.is_empty() {
-        return Ok(());
-    }
-    bail!(
-        "a resumed run keeps its options, but {}; leave them out, or start a new run with --out",
-        conflicts.join(" and ")
-    )
-}
-
-/// The options that a resumed run may change and that every kind of training has.
-pub(super) struct Resumed<'a> {
-    pub(super) run: &'a Path,
-    pub(super) progress: &'a Progress,
-    pub(super) iterations: &'a mut u64,
-    pub(super) device: &'a mut String,
-    pub(super) threads: &'a mut usize,
-}
-
-impl Resumed<'_> {
-    /// Gives the options the values that were asked for. Returns what changes the results.
-    ///
-    /// # Errors
-    /// If the run is longer already, or there is nothing left to do; if there is no such device.
-    pub(super) fn change(
-        self,
-        iterations: Option<u64>,
-        device: Option<&str>,
-        threads: Option<u64>,
-    ) -> anyhow::Result<Vec<String>> {
-        let Progress { iteration: done, finished, .. } = *self.progress;
-        match iterations {
-            Some(asked) if asked < done => bail!(
-                "{} has done {done} iterations already, more than the {asked} asked for",
-                self.run.display()
-            ),
-            Some(asked) => *self.iterations = asked,
-            None if finished => bail!(
-                "{} is finished ({} iterations); make it longer with --epochs or --iterations",
-                self.run.display(),
-                self.iterations
-            ),
-            None => {}
-        }
-        let mut notes = Vec::new();
-        if let Some(name) = device {
-            let name = device_name(device::choose(name)?);
-            if name != *self.device {
-                notes.push(format!("the device changes from {} to {name}", self.device));
-                *self.device = name;
-            }
-        }
-        if let Some(threads) = threads.map(size).filter(|threads| threads != self.threads) {
-            notes.push(format!("the number of threads changes from {} to {threads}", self.threads));
-            *self.threads = threads;
-        }
-        Ok(notes)
-    }
-}
-
-/// Where the data of a run is now: as `given`, else where it was.
-pub(super) fn data_spec(
-    given: Option<&DataSpec>,
-    stored: &str,
-    data_dir: Option<&Path>,
-) -> anyhow::Result<DataSpec> {
-    let spec = match given {
-        Some(spec) => spec.clone(),
-        None => stored.parse()?,
-    };
-    Ok(spec.resolve(data_dir)?)
-}
-
-/// That the data is not what a run was trained on.
-pub(super) fn other_images(spec: &DataSpec, run: &Path, trained: &Data) -> anyhow::Error {
-    anyhow::anyhow!(
-        "{spec} does not hold the images that {} was trained on ({} of {}); give the right ones with --data",
-        run.display(),
-        trained.images,
-        trained.source
-    )
 }
 
 #[cfg(test)]

@@ -181,9 +181,9 @@ fn run_fetch(args: &FetchArgs) -> anyhow::Result<()> {
         force: args.force,
         ..FetchOptions::default()
     };
-    let mut watch = Watch::new();
-    let outcome = fetch(source, &folder, &options, &mut |event| watch.show(event));
-    watch.clear();
+    let mut progress = FetchProgress::new();
+    let outcome = fetch(source, &folder, &options, &mut |event| progress.show(event));
+    progress.clear();
     if let Err(error) = outcome {
         let error = anyhow::Error::new(error).context(format!("{} could not be fetched", source.name));
         // Without a network there is another way; say so where it helps.
@@ -208,7 +208,7 @@ fn error_is_remote(error: &anyhow::Error) -> bool {
 }
 
 /// Shows a fetch on stderr: a bar on a terminal, a line now and then elsewhere.
-struct Watch {
+struct FetchProgress {
     bar: Option<ProgressBar>,
     terminal: bool,
     file: String,
@@ -216,9 +216,9 @@ struct Watch {
     last_line: Instant,
 }
 
-impl Watch {
+impl FetchProgress {
     fn new() -> Self {
-        Watch {
+        FetchProgress {
             bar: None,
             terminal: io::stderr().is_terminal(),
             file: String::new(),

@@ -9,7 +9,7 @@ use latent_files::run::Accuracy;
 use serde_json::json;
 use tch::Device;
 
-use super::common::{number, positive, size};
+use super::common::{number, positive};
 use crate::data::{DataSpec, Dataset, LoadOptions, Split};
 use crate::device;
 use crate::report::confusion::Confusion;
@@ -67,8 +67,8 @@ pub struct Common {
     #[arg(long, default_value = "auto")]
     device: String,
     /// Threads on the CPU [default: one per core]
-    #[arg(long, value_name = "N", value_parser = number(1, 1024))]
-    threads: Option<u64>,
+    #[arg(long, value_name = "N", value_parser = number::<usize>(1, 1024))]
+    threads: Option<usize>,
 }
 
 /// Options of `trainer knn`.
@@ -77,17 +77,17 @@ pub struct KnnArgs {
     #[command(flatten)]
     common: Common,
     /// Neighbors that vote
-    #[arg(long, value_name = "N", default_value_t = 200, value_parser = number(1, 1 << 20))]
-    k: u64,
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = number::<usize>(1, 1 << 20))]
+    k: usize,
     /// Temperature of their weights, exp(similarity / T)
     #[arg(long, value_name = "T", default_value_t = 0.5, value_parser = positive, allow_negative_numbers = true)]
     temperature: f64,
     /// Training images to look among, spread evenly [default: all]
-    #[arg(long, value_name = "N", value_parser = number(1, u64::MAX))]
-    bank: Option<u64>,
+    #[arg(long, value_name = "N", value_parser = number::<usize>(1, u64::MAX))]
+    bank: Option<usize>,
     /// Test images to classify, spread evenly [default: all]
-    #[arg(long, value_name = "N", value_parser = number(1, u64::MAX))]
-    queries: Option<u64>,
+    #[arg(long, value_name = "N", value_parser = number::<usize>(1, u64::MAX))]
+    queries: Option<usize>,
     /// Leave the untrained encoder and the raw pixels out
     #[arg(long)]
     no_baselines: bool,
@@ -109,7 +109,7 @@ pub struct ProbeArgs {
     #[arg(long, value_enum, default_value_t = Protocol::Modern)]
     preset: Protocol,
     /// Repetitions with other labels, starts and orders
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = number(1, 1000))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = number::<u64>(1, 1000))]
     seeds: u64,
     /// The first seed
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -134,14 +134,14 @@ pub struct EmbeddingsArgs {
     #[command(flatten)]
     common: Common,
     /// Test images whose neighbors are shown
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = number(1, 100))]
-    queries: u64,
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = number::<usize>(1, 100))]
+    queries: usize,
     /// Neighbors of each, among the training images
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = number(1, 50))]
-    neighbors: u64,
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = number::<usize>(1, 50))]
+    neighbors: usize,
     /// Test images on the maps, spread evenly
-    #[arg(long, value_name = "N", default_value_t = 2000, value_parser = number(2, 20_000))]
-    points: u64,
+    #[arg(long, value_name = "N", default_value_t = 2000, value_parser = number::<usize>(2, 20_000))]
+    points: usize,
     /// Folder for the pictures [default: embeddings in the run folder]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -167,10 +167,11 @@ impl Subject {
         let frozen = Frozen::open(&args.run, args.checkpoint, device)?;
         let spec = match &args.data {
             Some(spec) => spec.clone(),
-            None => frozen.info.hyperparameters.data.parse()?,
+            None => frozen.info.hyperparameters.common.data.parse()?,
         };
         let spec = spec.resolve(args.data_dir.as_deref())?;
-        let options = LoadOptions { resize: frozen.info.hyperparameters.image_size, gray: false, seed: 0 };
+        let options =
+            LoadOptions { resize: frozen.info.hyperparameters.common.image_size, gray: false, seed: 0 };
         let load =
             |split| spec.load(split, &options).with_context(|| format!("cannot load the {split} images"));
         let (train, test) = (load(Split::Train)?, load(Split::Test)?);
@@ -213,10 +214,10 @@ impl Subject {
 pub fn neighbors(args: KnnArgs) -> anyhow::Result<()> {
     let mut subject = Subject::open(&args.common)?;
     if let Some(bank) = args.bank {
-        subject.train = spread(&subject.train, size(bank));
+        subject.train = spread(&subject.train, bank);
     }
     if let Some(queries) = args.queries {
-        subject.test = spread(&subject.test, size(queries));
+        subject.test = spread(&subject.test, queries);
     }
     let vote = Vote { k: i64::try_from(args.k)?, temperature: args.temperature };
     let classes = subject.classes();
@@ -339,8 +340,7 @@ pub fn embeddings(args: EmbeddingsArgs) -> anyhow::Result<()> {
         atomic::check(file, existing)?;
     }
     let frozen = &subject.frozen;
-    let (queries, points) =
-        (spread(&subject.test, size(args.queries)), spread(&subject.test, size(args.points)));
+    let (queries, points) = (spread(&subject.test, args.queries), spread(&subject.test, args.points));
     let features = |data| -> anyhow::Result<Examples> { Ok(frozen.features(&frozen.images(data)?, false)?) };
     let (bank, wanted, placed) = (features(&subject.train)?, features(&queries)?, features(&points)?);
 

@@ -1,5 +1,6 @@
 //! The command line of the `trainer` program.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -14,6 +15,7 @@ pub mod gan;
 pub mod sample;
 pub mod simclr;
 mod stop;
+mod training;
 mod tuning;
 
 /// The libtorch that tch 0.24 binds.
@@ -63,7 +65,7 @@ enum Command {
     BenchAugment(bench_augment::BenchAugmentArgs),
 }
 
-/// Parses the command line, runs the command and reports its error, if any, as one sentence chain.
+/// Parses the command line and runs the command.
 ///
 /// Exit codes: 0 success, 1 failure, 2 wrong usage, 130 a training run that Ctrl-C stopped and saved.
 pub fn main() -> ExitCode {
@@ -82,6 +84,21 @@ pub fn main() -> ExitCode {
     ) {
         tuning::apply();
     }
+    report(cli)
+}
+
+/// Runs a command in this process: what [`main`] does without the settings of the C library and of OpenMP, which need a new one.
+/// The first argument is the program's name.
+pub fn run<I>(arguments: I) -> ExitCode
+where
+    I: IntoIterator,
+    I::Item: Into<OsString> + Clone,
+{
+    report(Cli::parse_from(arguments))
+}
+
+/// Runs the command and reports its error, if any, as one sentence chain.
+fn report(cli: Cli) -> ExitCode {
     let result = match cli.command {
         Command::Vanilla(args) => gan::run(gan::Preset::Vanilla, args),
         Command::Lsgan(args) => gan::run(gan::Preset::Lsgan, args),

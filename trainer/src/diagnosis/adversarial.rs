@@ -9,9 +9,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::levels::Levels;
 use super::mean::Mean;
-use super::{Change, Episode, Finding, FindingKind, KEPT, Report, Watch, close, open_kinds};
+use super::{Change, Episode, Finding, FindingKind, KEPT, Report, Sustained, close, open_kinds};
 use crate::gan::losses::LossKind;
 
 /// Iterations over which the losses are averaged that are judged.
@@ -69,9 +68,9 @@ pub struct Monitor {
     /// The last measured diversity and the greatest mean of two neighboring ones.
     diversity: Option<f64>,
     peak: Option<(f64, u64)>,
-    never_learned: Watch,
-    wins: Watch,
-    collapse: Watch,
+    never_learned: Sustained,
+    wins: Sustained,
+    collapse: Sustained,
     not_finite: bool,
     episodes: Vec<Episode>,
 }
@@ -93,9 +92,9 @@ impl Monitor {
             g_first: None,
             diversity: None,
             peak: None,
-            never_learned: Watch::default(),
-            wins: Watch::default(),
-            collapse: Watch::default(),
+            never_learned: Sustained::default(),
+            wins: Sustained::default(),
+            collapse: Sustained::default(),
             not_finite: false,
             episodes: Vec::new(),
         }
@@ -177,22 +176,22 @@ impl Monitor {
 
     /// From the start the discriminator is no better than guessing, and the generator not worse off for it.
     fn judge_learning(&mut self, iteration: u64, first: u64) -> Option<Finding> {
-        let levels = Levels::of(self.loss);
+        let levels = self.loss.definition().levels;
         let (d, g) = (self.d_short.get(), self.g_short.get());
         let age = iteration - first;
         let ((d_least, d_greatest), (g_least, g_greatest)) = self.d_range.zip(self.g_range)?;
         let learned = d_least <= levels.d_learned;
         let rising = g > 1.02 * self.g_long.get();
         let holds = !learned
-            && match levels.g {
+            && match levels.g.map(|level| level.value) {
                 Some(guess) => {
                     // Fooled: far above guessing, and the generator far below.
-                    let fooled = age >= 50 && d >= 1.5 * levels.d && g <= 0.5 * guess && !rising;
+                    let fooled = age >= 50 && d >= 1.5 * levels.d.value && g <= 0.5 * guess && !rising;
                     // The generator below guessing, and staying there.
                     let below = age >= 500 && g <= 0.9 * guess && !rising;
                     // Both constant: no gradient reaches anything. A healthy generator is above guessing.
                     let still = d_least >= 0.97 * d_greatest && g_least >= 0.97 * g_greatest;
-                    let constant = age >= 500 && still && (g <= 1.02 * guess || d >= 1.5 * levels.d);
+                    let constant = age >= 500 && still && (g <= 1.02 * guess || d >= 1.5 * levels.d.value);
                     fooled || below || constant
                 }
                 // The generator's loss has no level of its own here; the discriminator's says it all.
@@ -207,9 +206,10 @@ impl Monitor {
             Change::None => false,
         };
         begins.then(|| {
-            let level = match self.loss {
-                LossKind::WganGp => "0, that of a critic that cannot tell".to_owned(),
-                _ => format!("{:.3}, that of guessing", levels.d),
+            let level = if levels.critic() {
+                "0, that of a critic that cannot tell".to_owned()
+            } else {
+                format!("{:.3}, that of guessing", levels.d.value)
             };
             let g_first = self.g_first.unwrap_or(g);
             let generator = if (g - g_first).abs() <= 0.03 * g_first.abs().max(0.05) {
@@ -230,20 +230,16 @@ impl Monitor {
 
     /// The discriminator is never wrong.
     fn judge_winning(&mut self, iteration: u64, age: u64) -> Option<Finding> {
-        let (d_won, g_won) = Levels::of(self.loss).won?;
+        let (d_won, g_won) = self.loss.definition().levels.won?;
         let (d, g) = (self.d_short.get(), self.g_short.get());
         let holds = age >= START && d <= d_won && g >= g_won && g >= 0.9 * self.g_long.get();
-        let other = if self.loss == LossKind::Bce {
-            ", or take the loss ls or wgan-gp, whose gradients do not vanish"
-        } else {
-            ", or take the loss wgan-gp, which wants so good a discriminator"
-        };
+        let instead = self.loss.definition().instead;
         match self.wins.update(iteration, holds, 150) {
             Change::Begins(since) => Some(Finding {
                 iteration,
                 kind: FindingKind::DiscriminatorWins,
                 message: format!(
-                    "the discriminator wins: since iteration {since} its loss has been near zero (now {d:.4}) and the generator's high (now {g:.2}), so that the generator learns little from it: lower the discriminator's learning rate or raise the generator's{other}"
+                    "the discriminator wins: since iteration {since} its loss has been near zero (now {d:.4}) and the generator's high (now {g:.2}), so that the generator learns little from it: lower the discriminator's learning rate or raise the generator's, or take {instead}"
                 ),
             }),
             Change::Ends => {
@@ -278,7 +274,8 @@ impl Monitor {
         let fell = now <= 0.5 * peak && worth && part_of_data.is_none_or(|part| part <= 0.5);
         // Never came up: no difference to speak of, or a quarter of the data's long after it should be more.
         let never = part_of_data.is_some_and(|part| part <= 0.02 || age >= 600 && part <= 0.25);
-        let other = if self.loss == LossKind::WganGp { "" } else { ", or take the loss wgan-gp" };
+        let critic = self.loss.definition().levels.critic();
+        let other = if critic { "" } else { ", or take the loss wgan-gp" };
         match self.collapse.update(seen.iteration, fell || never, 200) {
             Change::Begins(since) => {
                 let data = part_of_data
@@ -342,38 +339,20 @@ impl Monitor {
 
     /// How close the game is to its equilibrium, from the long means.
     fn balance(&self) -> String {
-        let levels = Levels::of(self.loss);
+        let loss = self.loss.definition();
+        let levels = loss.levels;
         let (d, g) = (self.d_long.get(), self.g_long.get());
-        let losses = match levels.g {
-            Some(guess) => {
-                format!("D {d:.3} ({:.3} when it can only guess), G {g:.3} ({guess:.3})", levels.d)
-            }
-            None if self.loss == LossKind::Hinge => {
-                format!("D {d:.3} ({:.3} when it can only guess), G {g:.3}", levels.d)
-            }
-            None => format!("D {d:.3} (0 when it cannot tell), G {g:.3}"),
-        };
-        let meaning = match self.loss {
-            // D is the sum of two mean negative log probabilities of the right answer.
-            LossKind::Bce => {
-                let right = 100.0 * (-d / 2.0).exp();
-                format!("the discriminator gives the right answer {right:.0} % (50 % is equilibrium), ")
-            }
-            // D is half the sum of two mean squares.
-            LossKind::Ls => {
-                format!("its scores are {:.2} off their targets (0.50 is equilibrium), ", d.max(0.0).sqrt())
-            }
-            LossKind::Hinge => "the discriminator is ".to_owned(),
-            LossKind::WganGp => {
-                return format!("{losses}: the critic sees a distance of about {:.3}", (-d).max(0.0));
-            }
-        };
-        let place = match d / levels.d {
+        let meaning = (loss.meaning)(d);
+        if levels.critic() {
+            return format!("D {d:.3} (0 when it cannot tell), G {g:.3}: {meaning}");
+        }
+        let place = match d / levels.d.value {
             ratio if ratio >= 0.92 => "close to equilibrium",
             ratio if ratio >= 0.7 => "a little ahead of the generator, as it should be",
             _ => "well ahead of the generator",
         };
-        format!("{losses}: {meaning}{place}")
+        let guess = levels.g.map(|guess| format!(" ({:.3})", guess.value)).unwrap_or_default();
+        format!("D {d:.3} ({:.3} when it can only guess), G {g:.3}{guess}: {meaning}{place}", levels.d.value)
     }
 }
 

@@ -9,7 +9,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::mean::Mean;
-use super::{Change, Episode, Finding, FindingKind, KEPT, Report, Watch, close, open_kinds};
+use super::{Change, Episode, Finding, FindingKind, KEPT, Report, Sustained, close, open_kinds};
 
 /// Iterations over which figures are averaged.
 const SPAN: f64 = 30.0;
@@ -32,12 +32,11 @@ const VERDICT: u64 = 200;
 pub struct Contrast {
     /// The iteration, increasing from one to the next (gaps are fine).
     pub iteration: u64,
-    /// The loss.
     pub loss: f64,
     /// The mean similarity of the two views of an image.
     pub positive: f64,
     /// The mean similarity of all embeddings, between 0 and 1.
-    pub likeness: f64,
+    pub similarity: f64,
 }
 
 /// Watches the figures of a contrastive run.
@@ -46,7 +45,7 @@ pub struct Contrast {
 /// use latent_trainer::diagnosis::{Contrast, ContrastMonitor};
 ///
 /// let mut monitor = ContrastMonitor::new(256);
-/// let alike = |iteration| Contrast { iteration, loss: 511f64.ln(), positive: 1.0, likeness: 1.0 };
+/// let alike = |iteration| Contrast { iteration, loss: 511f64.ln(), positive: 1.0, similarity: 1.0 };
 /// let found = (1..=200).find_map(|iteration| monitor.observe(alike(iteration)));
 /// assert_eq!(found.unwrap().kind.name(), "embedding-collapse");
 /// ```
@@ -58,9 +57,10 @@ pub struct ContrastMonitor {
     last: u64,
     loss: Mean,
     positive: Mean,
-    likeness: Mean,
-    collapse: Watch,
-    not_learning: Watch,
+    #[serde(rename = "likeness")]
+    similarity: Mean,
+    collapse: Sustained,
+    not_learning: Sustained,
     not_finite: bool,
     episodes: Vec<Episode>,
 }
@@ -74,9 +74,9 @@ impl ContrastMonitor {
             last: 0,
             loss: Mean::over(SPAN),
             positive: Mean::over(SPAN),
-            likeness: Mean::over(SPAN),
-            collapse: Watch::default(),
-            not_learning: Watch::default(),
+            similarity: Mean::over(SPAN),
+            collapse: Sustained::default(),
+            not_learning: Sustained::default(),
             not_finite: false,
             episodes: Vec::new(),
         }
@@ -97,7 +97,7 @@ impl ContrastMonitor {
         let gap = if self.first.is_some() { seen.iteration - self.last } else { 1 };
         let first = *self.first.get_or_insert(seen.iteration);
         self.last = seen.iteration;
-        if !(seen.loss.is_finite() && seen.likeness.is_finite() && seen.positive.is_finite()) {
+        if !(seen.loss.is_finite() && seen.similarity.is_finite() && seen.positive.is_finite()) {
             if std::mem::replace(&mut self.not_finite, true) {
                 return None;
             }
@@ -109,14 +109,14 @@ impl ContrastMonitor {
         }
         self.loss.add(seen.loss, gap);
         self.positive.add(seen.positive, gap);
-        self.likeness.add(seen.likeness, gap);
+        self.similarity.add(seen.similarity, gap);
         let age = seen.iteration - first;
-        let (loss, likeness) = (self.loss.get(), self.likeness.get());
-        let alike = age >= START && likeness >= ALIKE;
+        let (loss, similarity) = (self.loss.get(), self.similarity.get());
+        let alike = age >= START && similarity >= ALIKE;
         match self.collapse.update(seen.iteration, alike, HELD) {
             Change::Begins(since) => {
                 let message = format!(
-                    "the embeddings collapsed: since iteration {since} those of all images have been nearly the same (mean similarity {likeness:.3}, loss {loss:.3}; ln(2N-1) = {:.3} is that of guessing), so that the encoder tells no image from another: lower the learning rate (--lr), lengthen the warm-up (--warmup-epochs), or lower --weight-decay",
+                    "the embeddings collapsed: since iteration {since} those of all images have been nearly the same (mean similarity {similarity:.3}, loss {loss:.3}; ln(2N-1) = {:.3} is that of guessing), so that the encoder tells no image from another: lower the learning rate (--lr), lengthen the warm-up (--warmup-epochs), or lower --weight-decay",
                     self.guessing
                 );
                 return Some(self.keep(seen.iteration, FindingKind::EmbeddingCollapse, message));
@@ -129,7 +129,7 @@ impl ContrastMonitor {
         match self.not_learning.update(seen.iteration, stuck, HELD) {
             Change::Begins(since) => {
                 let message = format!(
-                    "nothing is learned: since iteration {since} the loss has stayed at {loss:.3}, and ln(2N-1) = {:.3} is that of guessing (two views of an image have a mean similarity of {:.3}, any two of {likeness:.3}): check the learning rate (--lr), which may be far too low or too high, and that the views still show what is in the image (--show-augmentations)",
+                    "nothing is learned: since iteration {since} the loss has stayed at {loss:.3}, and ln(2N-1) = {:.3} is that of guessing (two views of an image have a mean similarity of {:.3}, any two of {similarity:.3}): check the learning rate (--lr), which may be far too low or too high, and that the views still show what is in the image (--show-augmentations)",
                     self.guessing,
                     self.positive.get()
                 );
@@ -173,7 +173,7 @@ impl ContrastMonitor {
             self.loss.get(),
             self.guessing - self.loss.get(),
             self.positive.get(),
-            self.likeness.get()
+            self.similarity.get()
         )
     }
 }
@@ -182,7 +182,7 @@ impl ContrastMonitor {
 mod tests {
     use super::*;
 
-    /// Figures of a run by its age: loss, positive, likeness.
+    /// Figures of a run by its age: loss, positive, similarity.
     type Curve = fn(f64) -> (f64, f64, f64);
 
     fn guess() -> f64 {
@@ -233,8 +233,8 @@ mod tests {
             let mut monitor = ContrastMonitor::new(256);
             let mut live = Vec::new();
             for iteration in 1..=count {
-                let (loss, positive, likeness) = curve(iteration as f64);
-                live.extend(monitor.observe(Contrast { iteration, loss, positive, likeness }));
+                let (loss, positive, similarity) = curve(iteration as f64);
+                live.extend(monitor.observe(Contrast { iteration, loss, positive, similarity }));
                 // Saved and read back.
                 if iteration % 100 == 0 {
                     let text = serde_json::to_string(&monitor).unwrap();
@@ -252,7 +252,7 @@ mod tests {
     #[test]
     fn a_loss_that_is_not_finite_is_said_once() {
         let mut monitor = ContrastMonitor::new(8);
-        let seen = |iteration, loss| Contrast { iteration, loss, positive: 0.5, likeness: 0.1 };
+        let seen = |iteration, loss| Contrast { iteration, loss, positive: 0.5, similarity: 0.1 };
         assert_eq!(monitor.observe(seen(1, 2.0)), None);
         assert_eq!(monitor.observe(seen(2, f64::NAN)).unwrap().kind, FindingKind::NotFinite);
         assert_eq!(monitor.observe(seen(3, f64::NAN)), None);

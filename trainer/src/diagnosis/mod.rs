@@ -3,13 +3,12 @@
 //! [`Monitor`] does so for runs of a GAN, [`ContrastMonitor`] for contrastive ones; their modules say what they recognize.
 //!
 //! The judgment uses means over iterations, never single values nor the clock: the same losses give the same findings,
-//! and a [`Monitor`] that was saved and read back goes on exactly where it was. Thresholds and their reasons are in
-//! `levels.rs`. Healthy runs must not be disturbed, so that a finding needs a condition to hold for a while.
+//! and a [`Monitor`] that was saved and read back goes on exactly where it was. Thresholds and their reasons are with
+//! the losses, in `gan::losses`. Healthy runs must not be disturbed, so that a finding needs a condition to hold for a while.
 
 mod adversarial;
 mod contrastive;
 mod diversity;
-mod levels;
 mod mean;
 
 use std::fmt;
@@ -35,9 +34,9 @@ struct Episode {
     ended: Option<u64>,
 }
 
-/// A condition: since when it holds without a break, or has not held.
+/// Whether a condition holds for long enough: since when it has held, or has not, without a break.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-struct Watch {
+struct Sustained {
     since: Option<u64>,
     /// Whether it has been reported and is not yet over.
     reported: bool,
@@ -45,7 +44,7 @@ struct Watch {
     gone_since: Option<u64>,
 }
 
-/// What [`Watch::update`] saw.
+/// What [`Sustained::update`] saw.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Change {
     None,
@@ -54,7 +53,7 @@ enum Change {
     Ends,
 }
 
-impl Watch {
+impl Sustained {
     fn update(&mut self, iteration: u64, holds: bool, for_iterations: u64) -> Change {
         if !holds {
             self.since = None;

@@ -255,11 +255,8 @@ pub enum Layer {
     Unflatten([i64; 3]),
     /// Fully connected.
     Linear(Linear),
-    /// Convolution.
     Conv2d(Conv2d),
-    /// Transposed convolution.
     ConvTranspose2d(ConvTranspose2d),
-    /// Batch normalization.
     BatchNorm(BatchNorm),
     /// max(x, 0).
     Relu,
@@ -267,7 +264,6 @@ pub enum Layer {
     LeakyRelu,
     /// The maximum of each 2x2 square; an odd last row or column is dropped.
     MaxPool2,
-    /// tanh.
     Tanh,
 }
 

@@ -91,7 +91,6 @@ impl Network {
         x.f_to_kind(Kind::Float)
     }
 
-    /// The layers.
     pub fn layers(&self) -> &[Layer] {
         &self.layers
     }

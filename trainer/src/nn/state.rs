@@ -1,57 +1,31 @@
 //! The `state_dict` of a network: named tensors, checked when they are read back.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use tch::{Kind, TchError, Tensor};
 
 use super::layer::BatchNorm;
 
 /// Why values could not be put into a network.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum StateError {
     /// A tensor of the network is not among the values.
-    Missing {
-        /// Its name.
-        name: String,
-    },
+    #[error("tensor {name:?} is missing")]
+    Missing { name: String },
     /// There is a value that the network has no place for.
-    Unexpected {
-        /// Its name.
-        name: String,
-    },
+    #[error("tensor {name:?} does not belong to this network")]
+    Unexpected { name: String },
     /// A value has another shape or kind than the network's tensor.
+    #[error("tensor {name:?} is {found}, expected {expected}")]
     Shape {
-        /// Its name.
         name: String,
-        /// What was given.
         found: String,
         /// What the network has.
         expected: String,
     },
     /// libtorch could not copy.
-    Torch(TchError),
-}
-
-impl fmt::Display for StateError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Missing { name } => write!(f, "tensor {name:?} is missing"),
-            Self::Unexpected { name } => write!(f, "tensor {name:?} does not belong to this network"),
-            Self::Shape { name, found, expected } => {
-                write!(f, "tensor {name:?} is {found}, expected {expected}")
-            }
-            Self::Torch(error) => write!(f, "libtorch: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for StateError {}
-
-impl From<TchError> for StateError {
-    fn from(error: TchError) -> Self {
-        Self::Torch(error)
-    }
+    #[error("libtorch: {0}")]
+    Torch(#[from] TchError),
 }
 
 /// What the `state_dict` of a network is made of.

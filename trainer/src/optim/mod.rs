@@ -15,7 +15,6 @@ pub use momentum::{Momentum, MomentumOptions, Rule};
 /// One of the optimizers.
 #[derive(Debug)]
 pub enum Optimizer {
-    /// Adam.
     Adam(Adam),
     /// Gradient descent with momentum, plain or layerwise.
     Momentum(Momentum),

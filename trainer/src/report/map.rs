@@ -5,7 +5,6 @@ use super::draw::{Anchor, Canvas, Color, Frame, Pen, Weight, palette, text_width
 /// What a map shows.
 #[derive(Debug, Clone, Copy)]
 pub struct EmbeddingMap<'a> {
-    /// The title.
     pub title: &'a str,
     /// What lies below the title: how the map was made.
     pub note: &'a str,

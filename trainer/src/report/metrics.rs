@@ -4,7 +4,7 @@
 //! shortest form that reads back to the same bits (in pandas with `float_precision="round_trip"`); `NaN`, `inf` and `-inf`
 //! are spelled so, and an empty field means "not measured in this iteration".
 
-use std::fmt::{self, Write as _};
+use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -18,32 +18,36 @@ use super::at;
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
 
 /// Why a metrics file could not be written or read.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum MetricsError {
     /// The file system refused.
-    Io(io::Error),
+    #[error(transparent)]
+    Io(#[from] io::Error),
     /// The names of the columns cannot be written as a CSV header.
+    #[error("the metrics column name {name:?} is empty, doubled, or has a comma, quote or line break in it")]
     ColumnName {
         /// The offending name.
         name: String,
     },
     /// The file does not start with a header `iteration,...`.
+    #[error(
+        "{path} is not a metrics file: its first line is {found:?}, expected a header that starts with \"iteration,\""
+    )]
     Header {
-        /// The file.
         path: PathBuf,
         /// Its first line, shortened.
         found: String,
     },
     /// A row does not fit the header.
+    #[error("{path}, line {line}: {reason}")]
     Row {
-        /// The file.
         path: PathBuf,
         /// Line number, from 1.
         line: usize,
-        /// What is wrong.
         reason: String,
     },
     /// A row to append has the wrong number of values.
+    #[error("a metrics row has {found} values, the file has {expected} columns")]
     Width {
         /// Values given.
         found: usize,
@@ -51,52 +55,13 @@ pub enum MetricsError {
         expected: usize,
     },
     /// A row to append does not come after the one before it.
+    #[error("a metrics row for iteration {found} cannot follow the one for iteration {last}")]
     Order {
         /// The row's iteration.
         found: u64,
         /// The iteration of the row before.
         last: u64,
     },
-}
-
-impl fmt::Display for MetricsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Io(error) => write!(f, "{error}"),
-            Self::ColumnName { name } => write!(
-                f,
-                "the metrics column name {name:?} is empty, doubled, or has a comma, quote or line break in it"
-            ),
-            Self::Header { path, found } => write!(
-                f,
-                "{} is not a metrics file: its first line is {found:?}, expected a header that starts with \"iteration,\"",
-                path.display()
-            ),
-            Self::Row { path, line, reason } => write!(f, "{}, line {line}: {reason}", path.display()),
-            Self::Width { found, expected } => {
-                write!(f, "a metrics row has {found} values, the file has {expected} columns")
-            }
-            Self::Order { found, last } => {
-                write!(f, "a metrics row for iteration {found} cannot follow the one for iteration {last}")
-            }
-        }
-    }
-}
-
-impl std::error::Error for MetricsError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            // Its text is this error's text already.
-            Self::Io(error) => error.source(),
-            _ => None,
-        }
-    }
-}
-
-impl From<io::Error> for MetricsError {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
 }
 
 /// Appends rows to a metrics file.

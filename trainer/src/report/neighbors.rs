@@ -14,7 +14,6 @@ pub struct Labeled<'a> {
 /// An image that is looked up, and what was found.
 #[derive(Debug, Clone)]
 pub struct Query<'a> {
-    /// The image.
     pub image: Labeled<'a>,
     /// The nearest images, nearest first, each with its similarity (cosine).
     pub nearest: Vec<(Labeled<'a>, f32)>,

@@ -1,6 +1,5 @@
 //! The picture of a run's losses.
 
-use std::fmt;
 use std::io;
 use std::path::Path;
 
@@ -9,7 +8,7 @@ use latent_files::atomic::{self, Existing};
 use super::draw::{Anchor, Canvas, Color, Frame, Panel, Pen, Weight, palette, text_width, wrap};
 use super::metrics::{Metrics, MetricsError};
 use crate::diagnosis::Finding;
-use crate::gan::losses::LossKind;
+use crate::gan::losses::{self, LossKind};
 
 /// Width of the picture in points (twice as many pixels).
 const WIDTH: f32 = 920.0;
@@ -21,37 +20,25 @@ const LEFT: f32 = 66.0;
 const RIGHT: f32 = 96.0;
 
 /// Why a picture could not be made.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum PlotError {
     /// The metrics could not be read.
+    #[error(transparent)]
     Metrics(MetricsError),
     /// The metrics have no column of this name, or no value in it.
+    #[error("{path} has no finite value in a column {column:?}, so there is nothing to plot")]
     NoValues {
-        /// The column.
         column: &'static str,
         /// The metrics file.
         path: String,
     },
     /// The picture could not be encoded.
+    #[error("cannot encode the plot: {0}")]
     Encoding(String),
     /// The picture could not be written.
+    #[error(transparent)]
     Io(io::Error),
 }
-
-impl fmt::Display for PlotError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Metrics(error) => write!(f, "{error}"),
-            Self::NoValues { column, path } => {
-                write!(f, "{path} has no finite value in a column {column:?}, so there is nothing to plot")
-            }
-            Self::Encoding(message) => write!(f, "cannot encode the plot: {message}"),
-            Self::Io(error) => write!(f, "{error}"),
-        }
-    }
-}
-
-impl std::error::Error for PlotError {}
 
 /// What a picture of losses says beside the losses.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -126,20 +113,14 @@ struct Chart<'a> {
 
 /// The levels of guessing of a pair of losses.
 fn levels(loss: Option<LossKind>) -> Vec<Level> {
-    const LN_2: f64 = std::f64::consts::LN_2;
-    let levels: &[(char, f64, &str)] = match loss {
-        Some(LossKind::Bce) => &[('D', 2.0 * LN_2, "2 ln 2 = 1.386"), ('G', LN_2, "ln 2 = 0.693")],
-        Some(LossKind::Ls) => &[('D', 0.25, "1/4"), ('G', 0.125, "1/8")],
-        Some(LossKind::Hinge) => &[('D', 2.0, "2")],
-        Some(LossKind::WganGp) => &[('D', 0.0, "0")],
-        None => &[],
+    let Some(levels) = loss.map(|loss| loss.definition().levels) else { return Vec::new() };
+    let level = |which, color, level: losses::Level| Level {
+        color,
+        value: level.value,
+        text: format!("{which} when D can only guess: {}", level.name),
     };
-    let level = |&(which, value, text): &(char, f64, &str)| Level {
-        color: if which == 'D' { palette::BLUE } else { palette::ORANGE },
-        value,
-        text: format!("{which} when D can only guess: {text}"),
-    };
-    levels.iter().map(level).collect()
+    let g = levels.g.map(|g| level('G', palette::ORANGE, g));
+    [Some(level('D', palette::BLUE, levels.d)), g].into_iter().flatten().collect()
 }
 
 fn draw(

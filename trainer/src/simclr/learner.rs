@@ -8,11 +8,11 @@ use tch::{Device, Kind, TchError, Tensor};
 
 use super::encoder::{Encoder, Projection};
 use super::loss::{self, LossError};
-use super::options::Hyperparameters;
+use super::settings::SimclrSettings;
 use crate::checkpoint::{self, CheckpointError, Tensors};
-use crate::gan::options::Amp;
 use crate::nn::{Named, Pass};
 use crate::optim::Optimizer;
+use crate::settings::Amp;
 
 /// Everything that training changes.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub struct Learner {
 impl Learner {
     /// A new encoder for images of this many channels, whose weights are drawn from `rng`.
     pub fn new(
-        options: &Hyperparameters,
+        options: &SimclrSettings,
         architecture: &Architecture,
         channels: usize,
         rng: &mut Rng,
@@ -34,7 +34,7 @@ impl Learner {
     ) -> Result<Self, TchError> {
         let encoder = Encoder::new(architecture, Projection::REFERENCE, channels, rng, device)?;
         let optimizer = options.optimizer.build(encoder.parameters(), options.weight_decay)?;
-        let pass = Pass { bf16: options.amp == Amp::Bf16, ..Pass::TRAIN };
+        let pass = Pass { bf16: options.common.amp == Amp::Bf16, ..Pass::TRAIN };
         Ok(Self { encoder, optimizer, temperature: options.temperature, pass })
     }
 
@@ -56,8 +56,8 @@ impl Learner {
             let figures = [
                 loss.f_detach()?,
                 positive.f_mean(Kind::Float)?,
-                likeness(&z)?,
-                likeness(&loss::normalized(&h)?)?,
+                mean_similarity(&z)?,
+                mean_similarity(&loss::normalized(&h)?)?,
             ];
             Ok(Tensor::f_stack(&figures, 0)?)
         })
@@ -99,7 +99,7 @@ impl Learner {
 }
 
 /// The mean similarity of all pairs of rows (each with itself, too) of rows of length 1: the squared length of their mean.
-fn likeness(rows: &Tensor) -> Result<Tensor, TchError> {
+fn mean_similarity(rows: &Tensor) -> Result<Tensor, TchError> {
     rows.f_mean_dim(&[0i64][..], false, Kind::Float)?.f_square()?.f_sum(Kind::Float)
 }
 
@@ -108,9 +108,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn likeness_is_the_mean_of_all_similarities() {
+    fn mean_similarity_is_the_mean_of_all_similarities() {
         let rows = loss::normalized(&Tensor::randn([7, 5], (Kind::Float, Device::Cpu))).unwrap();
         let expected = loss::similarity_matrix(&rows).unwrap().mean(Kind::Double).double_value(&[]);
-        assert!((likeness(&rows).unwrap().double_value(&[]) - expected).abs() < 1e-6);
+        assert!((mean_similarity(&rows).unwrap().double_value(&[]) - expected).abs() < 1e-6);
     }
 }

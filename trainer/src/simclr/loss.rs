@@ -34,7 +34,6 @@ pub enum LossError {
     /// The temperature is no positive number.
     #[error("the temperature is {0}, expected a positive number such as 0.5")]
     Temperature(f64),
-    /// libtorch failed.
     #[error("libtorch: {0}")]
     Torch(#[from] TchError),
 }

@@ -9,7 +9,7 @@ use latent_runtime::rng::Rng;
 use libm::{cosf, sinf};
 
 use super::super::{Dataset, Split};
-use super::shapes::{self, Form, Ink, Part, Relief};
+use super::shapes::{self, Ink, Part, Primitive, Relief};
 use super::{Shape, dataset as draw_all};
 
 const SIDE: usize = 32;
@@ -216,7 +216,7 @@ struct Background {
     /// The line below which the ground begins, and its paint.
     ground: Option<(f32, f32, Paint)>,
     /// A few blurred things of no meaning.
-    blobs: Vec<(Form, Color)>,
+    blobs: Vec<(Primitive, Color)>,
     offset: (f32, f32),
     roughness: f32,
 }
@@ -237,9 +237,9 @@ impl Background {
         let blobs = (0..rng.below(3))
             .map(|_| {
                 let (x, y) = (rng.uniform(0.0, 32.0), rng.uniform(0.0, 32.0));
-                let form = match rng.below(3) {
-                    0 => Form::Ellipse { x, y, rx: rng.uniform(1.5, 7.0), ry: rng.uniform(1.5, 7.0) },
-                    1 => Form::Slab {
+                let primitive = match rng.below(3) {
+                    0 => Primitive::Ellipse { x, y, rx: rng.uniform(1.5, 7.0), ry: rng.uniform(1.5, 7.0) },
+                    1 => Primitive::Slab {
                         x,
                         y,
                         half_width: rng.uniform(1.0, 8.0),
@@ -248,7 +248,7 @@ impl Background {
                     },
                     _ => {
                         let (bx, by) = (rng.uniform(0.0, 32.0), rng.uniform(0.0, 32.0));
-                        Form::Limb {
+                        Primitive::Limb {
                             ax: x,
                             ay: y,
                             bx,
@@ -259,7 +259,7 @@ impl Background {
                     }
                 };
                 let color = any_color(rng);
-                (form, mix(first, color, rng.uniform(0.25, 0.8)))
+                (primitive, mix(first, color, rng.uniform(0.25, 0.8)))
             })
             .collect();
         Background {
@@ -287,8 +287,8 @@ impl Background {
             let below = y - level - slope * (x - 16.0);
             color = mix(color, paint.color(x, y, noise), (below + 0.5).clamp(0.0, 1.0));
         }
-        for (form, blob) in &self.blobs {
-            color = mix(color, *blob, (0.5 - form.distance(x, y)).clamp(0.0, 1.0));
+        for (primitive, blob) in &self.blobs {
+            color = mix(color, *blob, (0.5 - primitive.distance(x, y)).clamp(0.0, 1.0));
         }
         let rough = noise.at(x * 0.45 + self.offset.0, y * 0.45 + self.offset.1) - 0.5;
         scale(color, 1.0 + self.roughness * rough)
@@ -371,13 +371,13 @@ impl Object {
         let (dx, dy, darkness) = self.shadow;
         if darkness > 0.05 {
             let (su, sv) = self.local(x - dx, y - dy);
-            let nearest = self.parts.iter().map(|p| p.form.distance(su, sv)).fold(f32::MAX, f32::min);
+            let nearest = self.parts.iter().map(|p| p.primitive.distance(su, sv)).fold(f32::MAX, f32::min);
             // A soft edge of about three pixels.
             let t = (0.5 - nearest * self.size / 3.0).clamp(0.0, 1.0);
             *color = scale(*color, 1.0 - darkness * t);
         }
         for part in &self.parts {
-            let distance = part.form.distance(u, v);
+            let distance = part.primitive.distance(u, v);
             let coverage = (0.5 - distance * self.size).clamp(0.0, 1.0);
             if coverage <= 0.0 {
                 continue;
@@ -410,7 +410,7 @@ impl Object {
 
 /// Something in front that hides a part of the object.
 struct Occluder {
-    form: Form,
+    primitive: Primitive,
     paint: Paint,
 }
 
@@ -424,10 +424,10 @@ impl Occluder {
         let color = any_color(rng);
         let paint = Paint::new(rng, color, 0.6, (0.08, 0.25), 1.0);
         let r = rng.uniform(1.5, 4.0);
-        let form = match rng.below(3) {
-            0 => Form::Ellipse { x: x + dx * r, y: y + dy * r, rx: r * rng.uniform(0.8, 1.4), ry: r },
+        let primitive = match rng.below(3) {
+            0 => Primitive::Ellipse { x: x + dx * r, y: y + dy * r, rx: r * rng.uniform(0.8, 1.4), ry: r },
             // A post or a branch across.
-            1 => Form::Limb {
+            1 => Primitive::Limb {
                 ax: x - dy * 40.0,
                 ay: y + dx * 40.0,
                 bx: x + dy * 40.0,
@@ -436,7 +436,7 @@ impl Occluder {
                 b: r * 0.5,
             },
             // Everything beyond a line.
-            _ => Form::Limb {
+            _ => Primitive::Limb {
                 ax: x + dx * 30.0 - dy * 40.0,
                 ay: y + dy * 30.0 + dx * 40.0,
                 bx: x + dx * 30.0 + dy * 40.0,
@@ -445,11 +445,11 @@ impl Occluder {
                 b: 30.0,
             },
         };
-        Occluder { form, paint }
+        Occluder { primitive, paint }
     }
 
     fn paint(&self, x: f32, y: f32, noise: &Lattice, color: &mut Color) {
-        let coverage = (0.5 - self.form.distance(x, y)).clamp(0.0, 1.0);
+        let coverage = (0.5 - self.primitive.distance(x, y)).clamp(0.0, 1.0);
         if coverage > 0.0 {
             *color = mix(*color, self.paint.color(x, y, noise), coverage);
         }

@@ -41,13 +41,13 @@ pub(super) enum Relief {
 /// A shape with its paint. Later parts lie on top of earlier ones.
 #[derive(Clone, Copy)]
 pub(super) struct Part {
-    pub(super) form: Form,
+    pub(super) primitive: Primitive,
     pub(super) ink: Ink,
     pub(super) relief: Relief,
 }
 
 #[derive(Clone, Copy)]
-pub(super) enum Form {
+pub(super) enum Primitive {
     Ellipse {
         x: f32,
         y: f32,
@@ -96,29 +96,29 @@ pub(super) enum Form {
     },
 }
 
-impl Form {
+impl Primitive {
     /// Signed distance, near enough to it close to the edge.
     pub(super) fn distance(&self, x: f32, y: f32) -> f32 {
         match *self {
-            Form::Ellipse { x: cx, y: cy, rx, ry } => ellipse(x - cx, y - cy, rx, ry),
-            Form::Dome { x: cx, y: cy, rx, ry } => ellipse(x - cx, y - cy, rx, ry).max(y - cy),
-            Form::Ring { outer, inner } => {
+            Primitive::Ellipse { x: cx, y: cy, rx, ry } => ellipse(x - cx, y - cy, rx, ry),
+            Primitive::Dome { x: cx, y: cy, rx, ry } => ellipse(x - cx, y - cy, rx, ry).max(y - cy),
+            Primitive::Ring { outer, inner } => {
                 let r = (x * x + y * y).sqrt();
                 (r - outer).max(inner - r)
             }
-            Form::Slab { x: cx, y: cy, half_width, half_height, round } => {
+            Primitive::Slab { x: cx, y: cy, half_width, half_height, round } => {
                 let dx = (x - cx).abs() - (half_width - round);
                 let dy = (y - cy).abs() - (half_height - round);
                 let (ox, oy) = (dx.max(0.0), dy.max(0.0));
                 (ox * ox + oy * oy).sqrt() + dx.max(dy).min(0.0) - round
             }
-            Form::Limb { ax, ay, bx, by, a, b } => {
+            Primitive::Limb { ax, ay, bx, by, a, b } => {
                 let (dx, dy) = (bx - ax, by - ay);
                 let t = (((x - ax) * dx + (y - ay) * dy) / (dx * dx + dy * dy).max(1e-6)).clamp(0.0, 1.0);
                 let (ex, ey) = (x - ax - t * dx, y - ay - t * dy);
                 (ex * ex + ey * ey).sqrt() - (a + t * (b - a))
             }
-            Form::Quad(corners) => {
+            Primitive::Quad(corners) => {
                 let mut distance = f32::MIN;
                 for i in 0..4 {
                     let (p, q) = (corners[i], corners[(i + 1) % 4]);
@@ -130,7 +130,7 @@ impl Form {
                 }
                 distance
             }
-            Form::Star { x: cx, y: cy, points, outer, inner, turn, petals } => {
+            Primitive::Star { x: cx, y: cy, points, outer, inner, turn, petals } => {
                 let (x, y) = (x - cx, y - cy);
                 let r = (x * x + y * y).sqrt();
                 // Position within one point: 0 at its tip, 1 in the valley.
@@ -189,17 +189,17 @@ pub(super) fn build(rng: &mut Rng, kind: usize) -> Vec<Part> {
     }
 }
 
-fn soft(form: Form, ink: Ink) -> Part {
-    Part { form, ink, relief: Relief::Soft }
+fn soft(primitive: Primitive, ink: Ink) -> Part {
+    Part { primitive, ink, relief: Relief::Soft }
 }
 
-fn flat(form: Form, ink: Ink) -> Part {
-    Part { form, ink, relief: Relief::Flat }
+fn flat(primitive: Primitive, ink: Ink) -> Part {
+    Part { primitive, ink, relief: Relief::Flat }
 }
 
 fn ball(rng: &mut Rng) -> Vec<Part> {
-    let sphere = |form, ink| Part { form, ink, relief: Relief::Sphere };
-    let mut parts = vec![sphere(Form::Ellipse { x: 0.0, y: 0.0, rx: 0.95, ry: 0.95 }, Ink::Main)];
+    let sphere = |primitive, ink| Part { primitive, ink, relief: Relief::Sphere };
+    let mut parts = vec![sphere(Primitive::Ellipse { x: 0.0, y: 0.0, rx: 0.95, ry: 0.95 }, Ink::Main)];
     match rng.below(4) {
         // A band, a spot, or the bare pattern.
         0 => {
@@ -207,13 +207,13 @@ fn ball(rng: &mut Rng) -> Vec<Part> {
             let y = rng.uniform(-0.2, 0.2);
             let half_width = (0.9 - y * y).max(0.0).sqrt() - 0.02;
             parts.push(sphere(
-                Form::Slab { x: 0.0, y, half_width, half_height: half, round: half * 0.9 },
+                Primitive::Slab { x: 0.0, y, half_width, half_height: half, round: half * 0.9 },
                 Ink::Second,
             ));
         }
         1 => {
             let (x, y, r) = (rng.uniform(-0.3, 0.3), rng.uniform(-0.3, 0.3), rng.uniform(0.25, 0.45));
-            parts.push(sphere(Form::Ellipse { x, y, rx: r, ry: r }, Ink::Second));
+            parts.push(sphere(Primitive::Ellipse { x, y, rx: r, ry: r }, Ink::Second));
         }
         _ => {}
     }
@@ -222,11 +222,11 @@ fn ball(rng: &mut Rng) -> Vec<Part> {
 
 fn ring(rng: &mut Rng) -> Vec<Part> {
     let inner = rng.uniform(0.42, 0.70);
-    let mut parts = vec![soft(Form::Ring { outer: 0.95, inner }, Ink::Main)];
+    let mut parts = vec![soft(Primitive::Ring { outer: 0.95, inner }, Ink::Main)];
     if rng.below(3) == 0 {
         // A stone, or the knot of a wreath.
         let r = rng.uniform(0.16, 0.28);
-        parts.push(soft(Form::Ellipse { x: 0.0, y: -(0.95 + inner) / 2.0, rx: r, ry: r }, Ink::Second));
+        parts.push(soft(Primitive::Ellipse { x: 0.0, y: -(0.95 + inner) / 2.0, rx: r, ry: r }, Ink::Second));
     }
     parts
 }
@@ -240,24 +240,27 @@ fn cuboid(rng: &mut Rng) -> Vec<Part> {
     }
     let (ox, oy) = (-dx / 2.0, dy / 2.0);
     let (left, right, top, bottom) = (ox - w, ox + w, oy - h, oy + h);
-    let lid = Form::Quad([(left, top), (left + dx, top - dy), (right + dx, top - dy), (right, top)]);
+    let lid = Primitive::Quad([(left, top), (left + dx, top - dy), (right + dx, top - dy), (right, top)]);
     let side = if dx > 0.0 {
-        Form::Quad([(right, top), (right + dx, top - dy), (right + dx, bottom - dy), (right, bottom)])
+        Primitive::Quad([(right, top), (right + dx, top - dy), (right + dx, bottom - dy), (right, bottom)])
     } else {
-        Form::Quad([(left + dx, top - dy), (left, top), (left, bottom), (left + dx, bottom - dy)])
+        Primitive::Quad([(left + dx, top - dy), (left, top), (left, bottom), (left + dx, bottom - dy)])
     };
-    let front = Form::Slab { x: ox, y: oy, half_width: w, half_height: h, round: 0.01 };
+    let front = Primitive::Slab { x: ox, y: oy, half_width: w, half_height: h, round: 0.01 };
     let lid_ink = if rng.below(2) == 0 { Ink::Second } else { Ink::Main };
     let mut parts = vec![flat(lid, lid_ink), flat(side, Ink::Shade), flat(front, Ink::Main)];
     match rng.below(4) {
         // A ribbon, a label, or nothing.
         0 => parts.push(flat(
-            Form::Slab { x: ox, y: oy, half_width: 0.12, half_height: h, round: 0.01 },
+            Primitive::Slab { x: ox, y: oy, half_width: 0.12, half_height: h, round: 0.01 },
             Ink::Second,
         )),
         1 => {
             let (half_width, half_height) = (w * rng.uniform(0.35, 0.6), h * rng.uniform(0.2, 0.5));
-            parts.push(flat(Form::Slab { x: ox, y: oy, half_width, half_height, round: 0.04 }, Ink::Light));
+            parts.push(flat(
+                Primitive::Slab { x: ox, y: oy, half_width, half_height, round: 0.04 },
+                Ink::Light,
+            ));
         }
         _ => {}
     }
@@ -267,7 +270,7 @@ fn cuboid(rng: &mut Rng) -> Vec<Part> {
 fn star(rng: &mut Rng) -> Vec<Part> {
     let points = (4 + rng.below(5)) as f32;
     let inner = rng.uniform(0.34, 0.52);
-    let form = |outer: f32, inner: f32| Form::Star {
+    let primitive = |outer: f32, inner: f32| Primitive::Star {
         x: 0.0,
         y: 0.0,
         points,
@@ -276,9 +279,9 @@ fn star(rng: &mut Rng) -> Vec<Part> {
         turn: -PI / 2.0,
         petals: false,
     };
-    let mut parts = vec![soft(form(0.98, inner), Ink::Main)];
+    let mut parts = vec![soft(primitive(0.98, inner), Ink::Main)];
     if rng.below(3) == 0 {
-        parts.push(soft(form(0.6, inner * 0.6), Ink::Second));
+        parts.push(soft(primitive(0.6, inner * 0.6), Ink::Second));
     }
     parts
 }
@@ -289,13 +292,14 @@ fn flower(rng: &mut Rng) -> Vec<Part> {
     let (y, size) = if stem { (-0.32, rng.uniform(0.52, 0.64)) } else { (0.0, rng.uniform(0.85, 0.98)) };
     if stem {
         let bend = rng.uniform(-0.25, 0.25);
-        parts.push(soft(Form::Limb { ax: 0.0, ay: y, bx: bend, by: 0.95, a: 0.06, b: 0.08 }, Ink::Shade));
+        parts
+            .push(soft(Primitive::Limb { ax: 0.0, ay: y, bx: bend, by: 0.95, a: 0.06, b: 0.08 }, Ink::Shade));
         for side in [-1.0, 1.0] {
             if rng.below(3) != 0 {
                 let (at, reach) = (rng.uniform(0.4, 0.7), rng.uniform(0.3, 0.45));
                 let ax = bend * at;
                 parts.push(soft(
-                    Form::Limb { ax, ay: at, bx: ax + side * reach, by: at - 0.2, a: 0.12, b: 0.03 },
+                    Primitive::Limb { ax, ay: at, bx: ax + side * reach, by: at - 0.2, a: 0.12, b: 0.03 },
                     Ink::Shade,
                 ));
             }
@@ -304,9 +308,10 @@ fn flower(rng: &mut Rng) -> Vec<Part> {
     let points = (5 + rng.below(5)) as f32;
     let inner = size * rng.uniform(0.35, 0.6);
     let turn = TAU * rng.next_f32();
-    parts.push(soft(Form::Star { x: 0.0, y, points, outer: size, inner, turn, petals: true }, Ink::Main));
+    parts
+        .push(soft(Primitive::Star { x: 0.0, y, points, outer: size, inner, turn, petals: true }, Ink::Main));
     let heart = size * rng.uniform(0.22, 0.38);
-    parts.push(soft(Form::Ellipse { x: 0.0, y, rx: heart, ry: heart }, Ink::Second));
+    parts.push(soft(Primitive::Ellipse { x: 0.0, y, rx: heart, ry: heart }, Ink::Second));
     parts
 }
 
@@ -315,17 +320,19 @@ fn mushroom(rng: &mut Rng) -> Vec<Part> {
     let y = rng.uniform(-0.05, 0.25);
     let bend = rng.uniform(-0.12, 0.12);
     let stem_ink = if rng.below(3) == 0 { Ink::Second } else { Ink::Light };
-    let mut parts =
-        vec![soft(Form::Limb { ax: 0.0, ay: y - 0.1, bx: bend, by: 0.95 - foot, a: top, b: foot }, stem_ink)];
+    let mut parts = vec![soft(
+        Primitive::Limb { ax: 0.0, ay: y - 0.1, bx: bend, by: 0.95 - foot, a: top, b: foot },
+        stem_ink,
+    )];
     let (rx, ry) = (rng.uniform(0.7, 0.97), rng.uniform(0.55, 0.95));
-    parts.push(soft(Form::Dome { x: 0.0, y, rx, ry }, Ink::Main));
+    parts.push(soft(Primitive::Dome { x: 0.0, y, rx, ry }, Ink::Main));
     if rng.below(3) != 0 {
         for i in 0..2 + rng.below(3) {
             let x = rx * (-0.55 + 0.5 * i as f32 + rng.uniform(-0.1, 0.1));
             let r = rng.uniform(0.09, 0.17);
             let at = y - ry * rng.uniform(0.22, 0.5);
             if ellipse(x, at - y, rx, ry) < -r {
-                parts.push(flat(Form::Ellipse { x, y: at, rx: r, ry: r * 0.85 }, Ink::Second));
+                parts.push(flat(Primitive::Ellipse { x, y: at, rx: r, ry: r * 0.85 }, Ink::Second));
             }
         }
     }
@@ -339,32 +346,34 @@ fn fish(rng: &mut Rng) -> Vec<Part> {
     let tail = rng.uniform(0.28, 0.5);
     let start = x + rx * 0.8;
     let mut parts = vec![
-        soft(Form::Quad([(start, 0.0), (0.95, -tail), (0.82, 0.0), (0.82, 0.0)]), Ink::Second),
-        soft(Form::Quad([(start, 0.0), (0.82, 0.0), (0.95, tail), (0.95, tail)]), Ink::Second),
+        soft(Primitive::Quad([(start, 0.0), (0.95, -tail), (0.82, 0.0), (0.82, 0.0)]), Ink::Second),
+        soft(Primitive::Quad([(start, 0.0), (0.82, 0.0), (0.95, tail), (0.95, tail)]), Ink::Second),
     ];
     let fin = ry + rng.uniform(0.12, 0.35);
     let back = rng.uniform(0.05, 0.35);
     parts.push(soft(
-        Form::Quad([(x - 0.3, -ry * 0.7), (back, -fin), (0.2, -ry * 0.6), (0.2, -ry * 0.6)]),
+        Primitive::Quad([(x - 0.3, -ry * 0.7), (back, -fin), (0.2, -ry * 0.6), (0.2, -ry * 0.6)]),
         Ink::Second,
     ));
     if rng.below(2) == 0 {
         parts.push(soft(
-            Form::Quad([(x - 0.1, ry * 0.7), (0.1, ry * 0.7), (0.15, fin), (0.15, fin)]),
+            Primitive::Quad([(x - 0.1, ry * 0.7), (0.1, ry * 0.7), (0.15, fin), (0.15, fin)]),
             Ink::Second,
         ));
     }
-    parts.push(soft(Form::Ellipse { x, y: 0.0, rx, ry }, Ink::Main));
+    parts.push(soft(Primitive::Ellipse { x, y: 0.0, rx, ry }, Ink::Main));
     let (ex, ey, r) = (x - rx * 0.55, -ry * 0.25, rng.uniform(0.10, 0.15));
-    parts.push(flat(Form::Ellipse { x: ex, y: ey, rx: r, ry: r }, Ink::Light));
-    parts.push(flat(Form::Ellipse { x: ex - 0.02, y: ey, rx: r * 0.55, ry: r * 0.55 }, Ink::Dark));
+    parts.push(flat(Primitive::Ellipse { x: ex, y: ey, rx: r, ry: r }, Ink::Light));
+    parts.push(flat(Primitive::Ellipse { x: ex - 0.02, y: ey, rx: r * 0.55, ry: r * 0.55 }, Ink::Dark));
     parts
 }
 
 fn tree(rng: &mut Rng) -> Vec<Part> {
     let width = rng.uniform(0.09, 0.17);
-    let mut parts =
-        vec![soft(Form::Limb { ax: 0.0, ay: -0.1, bx: 0.0, by: 0.9, a: width * 0.7, b: width }, Ink::Second)];
+    let mut parts = vec![soft(
+        Primitive::Limb { ax: 0.0, ay: -0.1, bx: 0.0, by: 0.9, a: width * 0.7, b: width },
+        Ink::Second,
+    )];
     match rng.below(3) {
         // A fir.
         0 => {
@@ -375,7 +384,7 @@ fn tree(rng: &mut Rng) -> Vec<Part> {
                 let (top, bottom) = (-0.98 + 0.9 * t, -0.98 + 0.9 * t + 1.5 / tiers as f32);
                 let half = base * (0.55 + 0.45 * (i + 1) as f32 / tiers as f32);
                 parts.push(soft(
-                    Form::Quad([(0.0, top), (half, bottom), (-half, bottom), (-half, bottom)]),
+                    Primitive::Quad([(0.0, top), (half, bottom), (-half, bottom), (-half, bottom)]),
                     Ink::Main,
                 ));
             }
@@ -388,13 +397,13 @@ fn tree(rng: &mut Rng) -> Vec<Part> {
                 let angle = TAU * i as f32 / n as f32 + rng.uniform(-0.3, 0.3);
                 let (x, y) = (reach * cosf(angle), -0.35 + reach * 0.8 * sinf(angle));
                 let r = rng.uniform(0.28, 0.4);
-                parts.push(soft(Form::Ellipse { x, y, rx: r, ry: r }, Ink::Main));
+                parts.push(soft(Primitive::Ellipse { x, y, rx: r, ry: r }, Ink::Main));
             }
         }
         // A round or a slender crown.
         _ => {
             let (rx, ry) = (rng.uniform(0.34, 0.72), rng.uniform(0.52, 0.66));
-            parts.push(soft(Form::Ellipse { x: 0.0, y: -0.34, rx, ry }, Ink::Main));
+            parts.push(soft(Primitive::Ellipse { x: 0.0, y: -0.34, rx, ry }, Ink::Main));
         }
     }
     parts
@@ -408,22 +417,25 @@ fn house(rng: &mut Rng) -> Vec<Part> {
     if rng.below(2) == 0 {
         let x = half * rng.uniform(0.4, 0.6) * if rng.below(2) == 0 { 1.0 } else { -1.0 };
         parts.push(flat(
-            Form::Slab { x, y: (eaves + top) / 2.0, half_width: 0.1, half_height: 0.36, round: 0.01 },
+            Primitive::Slab { x, y: (eaves + top) / 2.0, half_width: 0.1, half_height: 0.36, round: 0.01 },
             Ink::Shade,
         ));
     }
     let middle = (eaves + 0.85) / 2.0;
     parts.push(flat(
-        Form::Slab { x: 0.0, y: middle, half_width: half, half_height: 0.85 - middle, round: 0.01 },
+        Primitive::Slab { x: 0.0, y: middle, half_width: half, half_height: 0.85 - middle, round: 0.01 },
         Ink::Main,
     ));
     // A gable, or a roof seen from the side.
     let ridge = if rng.below(3) == 0 { rng.uniform(0.2, 0.5) } else { 0.0 };
-    parts.push(flat(Form::Quad([(-ridge, top), (ridge, top), (over, eaves), (-over, eaves)]), Ink::Second));
+    parts.push(flat(
+        Primitive::Quad([(-ridge, top), (ridge, top), (over, eaves), (-over, eaves)]),
+        Ink::Second,
+    ));
     let door = rng.uniform(-0.35, 0.35) * half;
     let height = rng.uniform(0.18, 0.26);
     parts.push(flat(
-        Form::Slab { x: door, y: 0.85 - height, half_width: 0.11, half_height: height, round: 0.02 },
+        Primitive::Slab { x: door, y: 0.85 - height, half_width: 0.11, half_height: height, round: 0.02 },
         Ink::Dark,
     ));
     let pane_ink = if rng.below(2) == 0 { Ink::Light } else { Ink::Dark };
@@ -432,7 +444,10 @@ fn house(rng: &mut Rng) -> Vec<Part> {
         if (x - door).abs() > 0.26 {
             let size = rng.uniform(0.10, 0.15);
             let y = eaves + 0.28;
-            parts.push(flat(Form::Slab { x, y, half_width: size, half_height: size, round: 0.01 }, pane_ink));
+            parts.push(flat(
+                Primitive::Slab { x, y, half_width: size, half_height: size, round: 0.01 },
+                pane_ink,
+            ));
         }
     }
     parts
@@ -441,14 +456,14 @@ fn house(rng: &mut Rng) -> Vec<Part> {
 fn car(rng: &mut Rng) -> Vec<Part> {
     let (y, height) = (rng.uniform(0.05, 0.15), rng.uniform(0.17, 0.26));
     let body =
-        Form::Slab { x: 0.0, y, half_width: 0.95, half_height: height, round: rng.uniform(0.05, 0.16) };
+        Primitive::Slab { x: 0.0, y, half_width: 0.95, half_height: height, round: rng.uniform(0.05, 0.16) };
     let sill = y - height + 0.03;
     let roof = sill - rng.uniform(0.28, 0.44);
     // A saloon, a coupe or a van, by where the cabin stands.
     let (left, right) = (rng.uniform(-0.85, -0.35), rng.uniform(0.2, 0.75));
     let (lean_left, lean_right) = (rng.uniform(0.05, 0.28), rng.uniform(0.05, 0.28));
     let cabin = |inset: f32| {
-        Form::Quad([
+        Primitive::Quad([
             (left + lean_left + inset, roof + inset),
             (right - lean_right - inset, roof + inset),
             (right - inset, sill),
@@ -460,7 +475,7 @@ fn car(rng: &mut Rng) -> Vec<Part> {
     let mut parts = vec![flat(cabin(0.0), top), flat(cabin(0.09), glass)];
     let pillar = (left + right) / 2.0 + rng.uniform(-0.1, 0.1);
     parts.push(flat(
-        Form::Slab {
+        Primitive::Slab {
             x: pillar,
             y: (roof + sill) / 2.0,
             half_width: 0.045,
@@ -473,8 +488,8 @@ fn car(rng: &mut Rng) -> Vec<Part> {
     let r = rng.uniform(0.19, 0.27);
     let spread = rng.uniform(0.48, 0.6);
     for x in [-spread, spread] {
-        parts.push(flat(Form::Ellipse { x, y: y + height, rx: r, ry: r }, Ink::Dark));
-        parts.push(flat(Form::Ellipse { x, y: y + height, rx: r * 0.45, ry: r * 0.45 }, Ink::Light));
+        parts.push(flat(Primitive::Ellipse { x, y: y + height, rx: r, ry: r }, Ink::Dark));
+        parts.push(flat(Primitive::Ellipse { x, y: y + height, rx: r * 0.45, ry: r * 0.45 }, Ink::Light));
     }
     parts
 }

@@ -56,7 +56,6 @@ impl Color {
 /// How a line is drawn.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pen {
-    /// Its color.
     pub color: Color,
     /// Its width in points.
     pub width: f32,
@@ -90,12 +89,10 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// Its width.
     pub fn width(&self) -> f32 {
         self.right - self.left
     }
 
-    /// Its height.
     pub fn height(&self) -> f32 {
         self.bottom - self.top
     }
@@ -178,7 +175,6 @@ impl Canvas {
         }
     }
 
-    /// Fills a frame.
     pub fn fill(&mut self, frame: Frame, color: Color) {
         if let Some(rect) = frame.rect() {
             self.fill_path(&PathBuilder::from_rect(rect), color);

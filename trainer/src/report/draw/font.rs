@@ -22,7 +22,6 @@ pub enum Anchor {
     /// The left end.
     #[default]
     Start,
-    /// The middle.
     Middle,
     /// The right end.
     End,

@@ -11,7 +11,6 @@ const LABEL: f32 = 10.5;
 /// A plotting area with a horizontal and a vertical axis.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Panel {
-    /// Where it is.
     pub frame: Frame,
     /// The horizontal scale.
     pub x: Axis,

@@ -9,9 +9,7 @@ pub enum AugmentError {
     /// A setting is out of its range.
     #[error("the augmentation's {setting} is {found}, expected {expected}")]
     Setting {
-        /// Its name.
         setting: &'static str,
-        /// Its value.
         found: String,
         /// What would be right.
         expected: &'static str,
@@ -55,7 +53,6 @@ pub enum AugmentError {
     /// The thread that makes views is gone.
     #[error("the thread that prepares views could not be started or has ended: {0}")]
     Thread(String),
-    /// libtorch failed.
     #[error("libtorch: {0}")]
     Torch(#[from] TchError),
 }

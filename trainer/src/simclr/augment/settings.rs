@@ -97,7 +97,6 @@ impl AugmentSettings {
 /// What is subtracted from each channel (red, green, blue; values 0 to 1) and what it is then divided by.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Normalization {
-    /// Means.
     pub mean: [f32; 3],
     /// Standard deviations.
     pub std: [f32; 3],

@@ -1,4 +1,4 @@
-//! The two networks, their optimizers, and one step of the game.
+//! Generator and discriminator with their optimizers, and one step of training.
 
 use latent_runtime::rng::Rng;
 use tch::{Device, Kind, TchError, Tensor};
@@ -6,16 +6,17 @@ use tch::{Device, Kind, TchError, Tensor};
 use super::architecture::{self, ImageShape};
 use super::batches::Batches;
 use super::ema::Ema;
-use super::losses::{self, LossKind};
+use super::losses::LossKind;
 use super::noise::Noise;
-use super::options::{Amp, Hyperparameters};
+use super::settings::GanSettings;
 use crate::checkpoint::{self, CheckpointError, State, Tensors};
 use crate::nn::{self, Named, Network, Pass};
 use crate::optim::{Adam, AdamOptions};
+use crate::settings::Amp;
 
 /// Generator and discriminator with everything that training changes.
 #[derive(Debug)]
-pub struct Players {
+pub struct Gan {
     discriminator: Network,
     generator: Network,
     d_adam: Adam,
@@ -29,17 +30,10 @@ pub struct Players {
     pass: Pass,
 }
 
-/// The figures of one iteration, still on the device.
-#[derive(Debug)]
-pub struct Figures {
-    /// D's loss, G's loss, mean raw score of real and of generated images: shape (4).
-    pub values: Tensor,
-}
-
-impl Players {
+impl Gan {
     /// New networks. Their weights are drawn from `rng`: the discriminator's first.
     pub fn new(
-        options: &Hyperparameters,
+        options: &GanSettings,
         image: ImageShape,
         rng: &mut Rng,
         device: Device,
@@ -55,7 +49,7 @@ impl Players {
             None => None,
         };
         let adam = |network: &Network, lr| {
-            let Hyperparameters { beta1, beta2, adam_eps: eps, .. } = *options;
+            let GanSettings { beta1, beta2, adam_eps: eps, .. } = *options;
             Adam::new(network.parameters(), AdamOptions { lr, beta1, beta2, eps, weight_decay: 0.0 })
         };
         Ok(Self {
@@ -67,28 +61,30 @@ impl Players {
             loss: options.loss,
             gp_weight: options.gp_weight,
             d_steps: options.d_steps,
-            batch: options.batch,
+            batch: options.common.batch,
             image,
-            pass: Pass { bf16: options.amp == Amp::Bf16, ..Pass::TRAIN },
+            pass: Pass { bf16: options.common.amp == Amp::Bf16, ..Pass::TRAIN },
         })
     }
 
     /// Iteration number `iteration`, from 0: the discriminator's steps, then one of the generator. Both networks stay in
     /// training mode; every step has noise of its own.
+    ///
+    /// Returns, still on the device, a tensor of four figures: D's loss, G's loss, mean raw score of real and of generated
+    /// images.
     pub fn step(
         &mut self,
         iteration: u64,
         batches: &mut Batches,
         noise: &mut Noise,
-    ) -> Result<Figures, TchError> {
+    ) -> Result<Tensor, TchError> {
         let steps = u64::from(self.d_steps.max(1));
         let mut last = self.discriminator_step(&batches.get(iteration * steps)?, noise)?;
         for k in 1..steps {
             last = self.discriminator_step(&batches.get(iteration * steps + k)?, noise)?;
         }
         let [d_loss, real, fake] = last;
-        let values = Tensor::f_stack(&[d_loss, self.generator_step(noise)?, real, fake], 0)?;
-        Ok(Figures { values })
+        Tensor::f_stack(&[d_loss, self.generator_step(noise)?, real, fake], 0)
     }
 
     fn discriminator_step(&mut self, real: &Tensor, noise: &mut Noise) -> Result<[Tensor; 3], TchError> {
@@ -97,10 +93,10 @@ impl Players {
         // The discriminator has no batch normalization, so that real and generated images can go through it as one batch.
         let scores = self.discriminator.forward(&Tensor::f_cat(&[real, &fake], 0)?, self.pass)?;
         let (on_real, on_fake) = (scores.f_narrow(0, 0, n)?, scores.f_narrow(0, n, n)?);
-        let mut loss = self.loss.discriminator(&on_real, &on_fake)?;
-        if self.loss == LossKind::WganGp {
+        let mut loss = (self.loss.definition().discriminator)(&on_real, &on_fake)?;
+        if let Some(penalty) = self.loss.definition().penalty {
             let between = noise.fractions(self.batch)?;
-            let penalty = losses::gradient_penalty(&self.discriminator, real, &fake, &between)?;
+            let penalty = penalty(&self.discriminator, real, &fake, &between)?;
             loss = loss.f_add(&penalty.f_mul_scalar(self.gp_weight)?)?;
         }
         let gradients = Tensor::f_run_backward(&[&loss], &self.d_adam.parameters(), false, false)?;
@@ -111,7 +107,7 @@ impl Players {
 
     fn generator_step(&mut self, noise: &mut Noise) -> Result<Tensor, TchError> {
         let fake = self.images(&self.generator, &noise.draw(self.batch)?, self.pass)?;
-        let loss = self.loss.generator(&self.discriminator.forward(&fake, self.pass)?)?;
+        let loss = (self.loss.definition().generator)(&self.discriminator.forward(&fake, self.pass)?)?;
         // Only the generator's gradients are asked for, so none are computed for the discriminator's weights.
         let gradients = Tensor::f_run_backward(&[&loss], &self.g_adam.parameters(), false, false)?;
         self.g_adam.step(&gradients)?;

@@ -1,16 +1,16 @@
-//! Every option of a SimCLR run, as resolved from the command line's defaults and stored in `run.json`.
+//! The settings of a SimCLR run, as resolved from the command line's defaults and stored in `run.json`.
 
 use std::fmt;
 
-use latent_files::run::{MAX_SIDE, RunOptions, within};
+use latent_files::run::RunOptions;
 use serde::{Deserialize, Serialize};
 use tch::{TchError, Tensor};
 
 use super::augment::AugmentSettings;
 use super::encoder::EncoderKind;
 use super::schedule::Schedule;
-use crate::gan::options::Amp;
 use crate::optim::{Adam, AdamOptions, Momentum, MomentumOptions, Optimizer, Rule};
+use crate::settings::{CommonSettings, Hyperparameters};
 
 /// Which optimizer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -72,18 +72,18 @@ impl fmt::Display for Preset {
     }
 }
 
-/// Every option of a run.
+/// The settings of a SimCLR run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Hyperparameters {
+pub struct SimclrSettings {
+    /// What every kind of training has.
+    #[serde(flatten)]
+    pub common: CommonSettings,
     /// The recipe that gave the defaults.
     pub preset: Preset,
-    /// The encoder.
     pub encoder: EncoderKind,
-    /// The optimizer.
     pub optimizer: OptimizerKind,
     /// The greatest learning rate.
     pub lr: f64,
-    /// Weight decay.
     pub weight_decay: f64,
     /// Passes over the data in which the learning rate rises from 0.
     pub warmup_epochs: f64,
@@ -91,32 +91,8 @@ pub struct Hyperparameters {
     pub cosine: bool,
     /// The temperature τ of the loss.
     pub temperature: f64,
-    /// Images per step; twice as many views.
-    pub batch: usize,
-    /// Steps.
-    pub iterations: u64,
     /// How strongly views differ from their image.
     pub augment: AugmentSettings,
-    /// Seed of everything random.
-    pub seed: u64,
-    /// The data set, as `--data` takes it.
-    pub data: String,
-    /// Height and width to which images are brought; `None` leaves them.
-    pub image_size: Option<(usize, usize)>,
-    /// Images of the train split used, from the first.
-    pub train_images: usize,
-    /// Precision of products.
-    pub amp: Amp,
-    /// Threads of libtorch.
-    pub threads: usize,
-    /// The device, as `--device` takes it.
-    pub device: String,
-    /// Iterations between checkpoints; 0 for none but the first and the last.
-    pub save_every: u64,
-    /// Newest checkpoints kept, besides the untrained one and the best.
-    pub keep: usize,
-    /// Iterations between readings of the loss.
-    pub log_every: u64,
     /// Iterations between checks by nearest neighbors; 0 for none.
     pub knn_every: u64,
     /// Training images that these look for neighbors among, spread evenly over the data set.
@@ -125,43 +101,30 @@ pub struct Hyperparameters {
     pub knn_queries: usize,
 }
 
-impl RunOptions for Hyperparameters {
+impl RunOptions for SimclrSettings {
     fn check(&self) -> Result<(), String> {
-        let (height, width) = self.image_size.unwrap_or((1, 1));
-        for (name, value, most) in [
-            ("batch", self.batch, 1 << 16),
-            ("threads", self.threads, 1024),
-            ("image_size[0]", height, MAX_SIDE),
-            ("image_size[1]", width, MAX_SIDE),
-        ] {
-            within(&format!("hyperparameters.{name}"), value, most)?;
-        }
+        self.common.check(1 << 16)?;
         self.augment.validate().map_err(|error| format!("hyperparameters.augment: {error}"))
     }
 }
 
-impl Hyperparameters {
-    /// Batches in one pass over the data; the last, partial one is skipped.
-    pub fn batches_per_epoch(&self) -> u64 {
-        (self.train_images / self.batch.max(1)) as u64
+impl Hyperparameters for SimclrSettings {
+    fn common(&self) -> &CommonSettings {
+        &self.common
     }
 
-    /// Iterations that make this many passes over the data, at least one.
-    pub fn iterations_for(&self, epochs: f64) -> u64 {
-        ((epochs * self.batches_per_epoch() as f64).round() as u64).max(1)
+    fn common_mut(&mut self) -> &mut CommonSettings {
+        &mut self.common
     }
+}
 
-    /// Passes over the data that `iterations` make.
-    pub fn epochs_of(&self, iterations: u64) -> f64 {
-        iterations as f64 / self.batches_per_epoch().max(1) as f64
-    }
-
+impl SimclrSettings {
     /// The course of the learning rate.
     pub fn schedule(&self) -> Schedule {
         Schedule {
             peak: self.lr,
             warmup: (self.warmup_epochs * self.batches_per_epoch() as f64).round() as u64,
-            total: self.iterations,
+            total: self.common.iterations,
             cosine: self.cosine,
         }
     }

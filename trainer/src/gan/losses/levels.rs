@@ -19,44 +19,30 @@
 //! iteration 1000 on, at the latest. One that did not lets the generator go below. With D frozen at its start, vanilla
 //! gives D 2.5, G 0.17 within 20 iterations and for good; with G frozen, D 0.0005, G 7.8 after 80.
 
-use crate::gan::losses::LossKind;
+/// A value of a loss, and how it is written.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Level {
+    pub(crate) value: f64,
+    pub(crate) name: &'static str,
+}
 
 /// Guessing levels of a pair of losses, and what counts as winning.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Levels {
+pub(crate) struct Levels {
     /// Loss of the best discriminator that cannot tell real from generated.
-    pub(super) d: f64,
+    pub(crate) d: Level,
     /// The generator's loss against it; `None` where any value is possible.
-    pub(super) g: Option<f64>,
+    pub(crate) g: Option<Level>,
     /// At or below this the discriminator loss has been below the guessing level: something was learned.
-    pub(super) d_learned: f64,
+    pub(crate) d_learned: f64,
     /// Discriminator loss at or below, and generator loss at or above, which the discriminator has won; `None` where a
     /// discriminator as good as can be is what one wants (a Wasserstein critic).
-    pub(super) won: Option<(f64, f64)>,
+    pub(crate) won: Option<(f64, f64)>,
 }
 
 impl Levels {
-    pub(super) fn of(loss: LossKind) -> Self {
-        let ln2 = std::f64::consts::LN_2;
-        match loss {
-            // Won: right answers with 93 % (exp(-0.139 / 2)), fakes taken for real with 5 % at most (exp(-3)). The
-            // least of the table is D 0.94, the least of 50 iterations at the start of a healthy run about 1.0.
-            LossKind::Bce => Self {
-                d: 2.0 * ln2,
-                g: Some(ln2),
-                d_learned: 0.95 * 2.0 * ln2,
-                won: Some((0.1 * 2.0 * ln2, 3.0)),
-            },
-            // Won: scores within 0.16 of their targets (D) while those of fakes stay 0.8 away from theirs (G); 1/2 is
-            // what G gets when its fakes score 0. The least of the table is D 0.08, of 50 iterations at a start 0.08.
-            LossKind::Ls => {
-                Self { d: 0.25, g: Some(0.125), d_learned: 0.95 * 0.25, won: Some((0.1 * 0.25, 0.32)) }
-            }
-            // Won: hardly a score within its margin, fakes beyond theirs.
-            LossKind::Hinge => Self { d: 2.0, g: None, d_learned: 0.95 * 2.0, won: Some((0.1 * 2.0, 1.0)) },
-            // Without its penalty, the critic's loss is minus the estimated distance, 0 for a critic that cannot tell;
-            // the penalty only adds to it (10 for a critic that is constant).
-            LossKind::WganGp => Self { d: 0.0, g: None, d_learned: 0.0, won: None },
-        }
+    /// Whether the discriminator is a Wasserstein critic, whose loss is no measure of right answers.
+    pub(crate) fn critic(&self) -> bool {
+        self.won.is_none()
     }
 }

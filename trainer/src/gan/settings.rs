@@ -1,0 +1,135 @@
+//! The settings of a GAN run, as resolved from the command line's defaults and stored in `run.json`.
+
+use std::fmt;
+
+use latent_files::run::{MAX_LATENT, RunOptions, within};
+use serde::{Deserialize, Serialize};
+
+use super::architecture::NetKind;
+use super::losses::{LossKind, Recipe};
+use crate::run_folder::LatentDistribution;
+use crate::settings::{CommonSettings, Hyperparameters};
+
+/// What latent values are drawn from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum DistributionKind {
+    /// U(-1, 1).
+    Uniform,
+    /// N(0, 1).
+    Normal,
+}
+
+impl From<DistributionKind> for LatentDistribution {
+    fn from(kind: DistributionKind) -> Self {
+        match kind {
+            DistributionKind::Uniform => Self::Uniform { low: -1.0, high: 1.0 },
+            DistributionKind::Normal => Self::Normal { mean: 0.0, std: 1.0 },
+        }
+    }
+}
+
+impl fmt::Display for DistributionKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Uniform => "uniform",
+            Self::Normal => "normal",
+        })
+    }
+}
+
+/// The settings of a GAN run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GanSettings {
+    /// What every kind of training has.
+    #[serde(flatten)]
+    pub common: CommonSettings,
+    /// The networks.
+    pub net: NetKind,
+    pub loss: LossKind,
+    /// λ of the gradient penalty; used by [`LossKind::WganGp`] only.
+    pub gp_weight: f64,
+    /// Discriminator steps per generator step.
+    pub d_steps: u32,
+    /// Adam's step size for the discriminator.
+    pub d_lr: f64,
+    /// Adam's step size for the generator.
+    pub g_lr: f64,
+    /// Adam's decay of the mean of gradients.
+    pub beta1: f64,
+    /// Adam's decay of the mean of squared gradients.
+    pub beta2: f64,
+    /// Added to the root in Adam.
+    pub adam_eps: f64,
+    /// Number of latent values.
+    pub latent_size: usize,
+    /// What they are drawn from.
+    pub distribution: DistributionKind,
+    /// Turn color into gray.
+    pub gray: bool,
+    /// Draw a new order for each pass instead of the file's.
+    pub shuffle: bool,
+    /// Decay of the moving average of the generator, if there is one.
+    pub ema: Option<f64>,
+    /// Iterations between sample grids; 0 for none but the last.
+    pub sample_every: u64,
+    /// Images on a grid.
+    pub sample_count: usize,
+    /// Iterations between measurements of diversity; 0 for none.
+    pub diversity_every: u64,
+}
+
+impl GanSettings {
+    /// The settings of fully connected networks that are trained with this loss, as its authors or the reference have them.
+    pub fn new(loss: LossKind) -> Self {
+        let Recipe { lr, beta1, beta2, d_steps } = loss.definition().recipe;
+        Self {
+            common: CommonSettings { keep: 2, ..CommonSettings::default() },
+            net: NetKind::Vanilla,
+            loss,
+            gp_weight: 10.0,
+            d_steps,
+            d_lr: lr,
+            g_lr: lr,
+            beta1,
+            beta2,
+            adam_eps: 1e-8,
+            latent_size: 96,
+            distribution: DistributionKind::Uniform,
+            gray: false,
+            shuffle: false,
+            ema: None,
+            sample_every: 250,
+            sample_count: 64,
+            diversity_every: 50,
+        }
+    }
+}
+
+impl RunOptions for GanSettings {
+    fn check(&self) -> Result<(), String> {
+        self.common.check(1 << 20)?;
+        for (name, value, most) in [
+            ("latent_size", self.latent_size, MAX_LATENT),
+            ("d_steps", self.d_steps as usize, 1000),
+            ("sample_count", self.sample_count, 1024),
+        ] {
+            within(&format!("hyperparameters.{name}"), value, most)?;
+        }
+        Ok(())
+    }
+}
+
+impl Hyperparameters for GanSettings {
+    fn common(&self) -> &CommonSettings {
+        &self.common
+    }
+
+    fn common_mut(&mut self) -> &mut CommonSettings {
+        &mut self.common
+    }
+
+    fn batches_per_iteration(&self) -> u32 {
+        self.d_steps
+    }
+}
