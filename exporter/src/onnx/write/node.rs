@@ -4,7 +4,7 @@ use latent_runtime::onnx::proto::tensor_proto::DataType;
 
 use super::value::data_type;
 use super::{Attributes, FloatType, Step, WriteError, Writer, Written};
-use crate::graph::{Activation, Affine, Dim, Element, Node, Op, Pad, PadFill};
+use crate::graph::{Activation, Affine, Dim, Element, Node, Op, Pad, PadMode};
 use crate::onnx::graph_builder::{Attribute, Declaration};
 
 impl<'g> Writer<'g> {
@@ -87,7 +87,7 @@ impl<'g> Writer<'g> {
         };
         let operator = match &node.op {
             Op::Activation(activation) => limits(activation),
-            Op::Pad(Pad { fill: PadFill::Constant(value), .. }) => fits(&[*value]),
+            Op::Pad(Pad { mode: PadMode::Constant(value), .. }) => fits(&[*value]),
             _ => true,
         };
         let affine = node.epilogue.affine.as_ref();
