@@ -1,9 +1,8 @@
 //! What a packed model does when it runs: its operators with what is fused into them, their cost, and where its
 //! activations lie in the arena.
 
-use latent_runtime::format::{
-    Activation, BinaryKind, Kind, Layer, Model, Operator, PoolKind, Value, ValueType, WeightType,
-};
+use latent_runtime::format::{Model, Operator, OperatorKind, Value};
+use latent_runtime::ops::{Activation, Binary, Operation, Pool, PoolKind, ValueType, WindowAxis};
 use serde::Serialize;
 
 /// A packed model's plan.
@@ -83,11 +82,7 @@ impl Plan {
                     output: extents(&operator.output),
                     in_place: operator.in_place,
                     macs: operator.multiply_accumulates(),
-                    weight_type: layer.map(|layer| match layer.weights.kind() {
-                        WeightType::F32 => "f32",
-                        WeightType::F16 => "f16",
-                        WeightType::I8 => "int8",
-                    }),
+                    weight_type: layer.map(|layer| layer.weights.weight_type().name()),
                     weight_bytes: layer.map_or(0, |layer| layer.weights.bytes()),
                 }
             });
@@ -155,8 +150,8 @@ pub fn letter(index: usize) -> char {
 /// The kind with its geometry.
 fn describe(operator: &Operator) -> String {
     let kind = &operator.kind;
-    let geometry = |window: &[latent_runtime::format::Axis; 2], groups: usize| {
-        let pair = |get: fn(&latent_runtime::format::Axis) -> usize| (get(&window[0]), get(&window[1]));
+    let geometry = |window: &[WindowAxis; 2], groups: usize| {
+        let pair = |get: fn(&WindowAxis) -> usize| (get(&window[0]), get(&window[1]));
         let mut text = format!(" {}x{}", window[0].kernel, window[1].kernel);
         for (letter, (rows, columns), usual) in [
             ('s', pair(|axis| axis.stride), 1),
@@ -176,32 +171,34 @@ fn describe(operator: &Operator) -> String {
     };
     let name = kind.name();
     match kind {
-        Kind::Convolution { window, groups, winograd, .. } => {
+        OperatorKind::Convolution { window, groups, winograd, .. } => {
             name.to_string() + &geometry(window, *groups) + if *winograd { " winograd" } else { "" }
         }
-        Kind::Transposed { window, groups, .. } => name.to_string() + &geometry(window, *groups),
-        Kind::Depthwise { window, .. } => name.to_string() + &geometry(window, 1),
-        Kind::Pool { window, kind } => {
+        OperatorKind::Transposed { window, groups, .. } => name.to_string() + &geometry(window, *groups),
+        OperatorKind::Depthwise { window, .. } => name.to_string() + &geometry(window, 1),
+        OperatorKind::Unweighted(Operation::Pool(Pool { window, kind })) => {
             let name = match kind {
                 PoolKind::Max => "max pool",
                 PoolKind::Average | PoolKind::AverageWithPadding => "average pool",
             };
             name.to_string() + &geometry(window, 1)
         }
-        Kind::Binary { kind, .. } => match kind {
-            BinaryKind::Add => "add".into(),
-            BinaryKind::Subtract => "subtract".into(),
-            BinaryKind::Multiply => "multiply".into(),
+        OperatorKind::Unweighted(Operation::Binary { binary, .. }) => match binary {
+            Binary::Add => "add".into(),
+            Binary::Subtract => "subtract".into(),
+            Binary::Multiply => "multiply".into(),
         },
         // What does nothing else changes the element type.
-        Kind::Elementwise { before: None, activation: Activation::Identity, after: None } => {
-            match (operator.input.kind, operator.output.kind) {
-                (ValueType::F32, ValueType::U8) => "quantize".into(),
-                (ValueType::U8, ValueType::F32) => "dequantize".into(),
-                (ValueType::U8, ValueType::U8) => "requantize".into(),
-                (ValueType::F32, ValueType::F32) => name.into(),
-            }
-        }
+        OperatorKind::Unweighted(Operation::Elementwise {
+            before: None,
+            activation: Activation::Identity,
+            after: None,
+        }) => match (operator.input.kind, operator.output.kind) {
+            (ValueType::F32, ValueType::U8) => "quantize".into(),
+            (ValueType::U8, ValueType::F32) => "dequantize".into(),
+            (ValueType::U8, ValueType::U8) => "requantize".into(),
+            (ValueType::F32, ValueType::F32) => name.into(),
+        },
         _ => name.into(),
     }
 }
@@ -216,31 +213,25 @@ fn fused(operator: &Operator) -> Vec<String> {
     };
     let function = |activation: &Activation| match activation {
         Activation::Identity => None,
-        Activation::Relu => Some("relu".to_string()),
-        Activation::LeakyRelu { slope } => Some(format!("leaky relu {slope}")),
-        Activation::Clip { low, high } => Some(format!("clip {}..{}", low * step, high * step)),
-        Activation::Sigmoid => Some("sigmoid".into()),
-        Activation::Tanh => Some("tanh".into()),
-        Activation::HardSwish => Some("hard swish".into()),
+        Activation::Clip { low, high } => {
+            Some(Activation::Clip { low: low * step, high: high * step }.to_string())
+        }
+        activation => Some(activation.to_string()),
     };
     let affine = |is: bool| is.then(|| "affine".to_string());
-    let of_layer = |layer: &Layer| {
-        [
-            layer.residual.map(|residual| format!("+ {}", residual.value.name)),
-            function(&layer.activation),
-            affine(layer.after.is_some()),
-        ]
-    };
     let parts = match kind {
-        Kind::FullyConnected(layer)
-        | Kind::Convolution { layer, .. }
-        | Kind::Depthwise { layer, .. }
-        | Kind::Transposed { layer, .. } => of_layer(layer),
-        Kind::Elementwise { before, activation, after } => {
+        OperatorKind::Unweighted(Operation::Elementwise { before, activation, after }) => {
             [affine(before.is_some()), function(activation), affine(after.is_some())]
         }
-        Kind::Binary { activation, .. } => [function(activation), None, None],
-        _ => [None, None, None],
+        OperatorKind::Unweighted(Operation::Binary { activation, .. }) => [function(activation), None, None],
+        _ => match kind.layer() {
+            Some(layer) => [
+                layer.residual.map(|residual| format!("+ {}", residual.value.name)),
+                function(&layer.activation),
+                affine(layer.after.is_some()),
+            ],
+            None => [None, None, None],
+        },
     };
     parts.into_iter().flatten().collect()
 }
@@ -249,9 +240,7 @@ fn fused(operator: &Operator) -> Vec<String> {
 mod tests {
     use super::*;
     use latent_runtime::AlignedBytes;
-    use latent_runtime::format::{
-        Builder, Element, LayerSpec, ModelInfo, PlainBias, PlainWeights, WindowSpec,
-    };
+    use latent_runtime::format::{Builder, Element, LayerSpec, ModelInfo, PlainBias, PlainWeights, Window};
 
     #[test]
     fn a_plan_says_what_is_fused_and_what_it_costs() {
@@ -263,7 +252,7 @@ mod tests {
             after: Some((&[1.0; 3], &[2.0; 3])),
             ..LayerSpec::new(PlainWeights::F16(&weights), PlainBias::None)
         };
-        let y = builder.convolution("conv", x, WindowSpec::square(3, 1, 1), 1, spec).unwrap();
+        let y = builder.convolution("conv", x, Window::square(3, 1, 1), 1, spec).unwrap();
         let y = builder.global_average_pool("mean", y, Element::F32).unwrap();
         builder.output(y, "y", &[3]).unwrap();
         let packed = AlignedBytes::copy_of(&builder.finish().unwrap());

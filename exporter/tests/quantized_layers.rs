@@ -4,7 +4,7 @@
 use latent_exporter::graph::interpret::{self, Array};
 use latent_exporter::graph::{
     Activation, Binary, Convolution, Coordinates, DepthOrder, DepthToSpace, Dim, Element, Elements, Gemm,
-    Graph, Interpolation, Op, Output, Pad, PadFill, Pool, PoolKind, Reduce, ReduceKind, Resize, Slice,
+    Graph, Interpolation, Op, Output, Pad, PadMode, Pool, PoolKind, Reduce, ReduceKind, Resize, Slice,
     Tensor, TransposedConvolution, ValueId, Window,
 };
 use latent_exporter::pack::{FloatPrecision, pack_graph};
@@ -335,14 +335,14 @@ const CASES: &[(&str, Make, f32, &str)] = &[
     }, 16.0, "int8 fully connected > u8; int8 fully connected > u8"),
     ("pads and nearest pixels", |n| {
         let x = n.input(&[3, 4, 4]);
-        let y = n.node(Op::Pad(Pad { before: vec![0, 0, 1, 2], after: vec![0, 0, 1, 0], fill: PadFill::Reflect }), &[x]);
+        let y = n.node(Op::Pad(Pad { before: vec![0, 0, 1, 2], after: vec![0, 0, 1, 0], mode: PadMode::Reflect }), &[x]);
         let resize = Resize { output: [12, 12], scale: [2.0, 2.0], coordinates: Coordinates::Asymmetric, interpolation: Interpolation::Floor };
         let y = n.node(Op::Resize(resize), &[y]); let y = n.round(y, -1.0, 1.0);
         let y = n.layer(conv(1), y, &[5, 3, 3, 3], 5, 0.01); n.round(y, -3.0, 3.0)
     }, 6.0, "pad > u8; resize > u8; int8 convolution 3x3 p1 > u8"),
     ("zeros put around an image", |n| {
         let x = n.input(&[3, 4, 4]);
-        let y = n.node(Op::Pad(Pad { before: vec![0, 0, 1, 1], after: vec![0, 0, 1, 1], fill: PadFill::Constant(0.0) }), &[x]);
+        let y = n.node(Op::Pad(Pad { before: vec![0, 0, 1, 1], after: vec![0, 0, 1, 1], mode: PadMode::Constant(0.0) }), &[x]);
         let y = n.round(y, -1.0, 1.0); let y = n.layer(conv(1), y, &[5, 3, 3, 3], 5, 0.01); n.round(y, -3.0, 3.0)
     }, 6.0, "int8 convolution 3x3 p2 > u8"),
     ("bilinear", |n| {

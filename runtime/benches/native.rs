@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use latent_runtime::backend::Backend;
 use latent_runtime::format::{
     Activation, Builder, Element, LayerSpec, ModelInfo, ModelKind, PlainBias, PlainWeights, Precision,
-    ValueId, WindowSpec,
+    ValueId, Window,
 };
 use latent_runtime::native::{NativeBackend, NativeOptions, instruction_set};
 use latent_runtime::rng::Rng;
@@ -102,10 +102,10 @@ fn dcgan(precision: Precision) -> Result<Vec<u8>, Box<dyn Error>> {
     let layer = random.layer(128 * 64 * 16, 128 * 16, 64);
     let mut spec = layer.spec(Activation::Relu, normalized);
     spec.after = Some((&affine[0][..64], &affine[1][..64]));
-    let c = builder.transposed("up1", b, WindowSpec::square(4, 2, 1), [14, 14], 1, spec)?;
+    let c = builder.transposed("up1", b, Window::square(4, 2, 1), [14, 14], 1, spec)?;
     let layer = random.layer(64 * 16, 64 * 16, 1);
     let spec = layer.spec(Activation::Tanh, Element::F32);
-    let image = builder.transposed("up2", c, WindowSpec::square(4, 2, 1), [28, 28], 1, spec)?;
+    let image = builder.transposed("up2", c, Window::square(4, 2, 1), [28, 28], 1, spec)?;
     builder.output(image, "image", &[1, 28, 28])?;
     Ok(builder.finish()?)
 }
@@ -124,7 +124,7 @@ fn convolution(
     let mut spec =
         layer.spec(activation, random.quantized(0.02, if activation == Activation::Relu { 0 } else { 128 }));
     spec.residual = residual;
-    let window = WindowSpec::square(kernel, stride, kernel / 2);
+    let window = Window::square(kernel, stride, kernel / 2);
     Ok(builder.convolution(&format!("conv{kernel} {inputs}-{outputs}"), input, window, 1, spec)?)
 }
 

@@ -1,4 +1,7 @@
 //! IEEE binary16 (half precision) in plain integer arithmetic, for targets without such a type.
+//!
+//! The crate `half`, which the exporter uses, would bring every device itself and what it depends on for these two
+//! functions; so it is these throughout this crate.
 
 /// The value of a binary16's bits; exact.
 pub(crate) fn to_f32(bits: u16) -> f32 {

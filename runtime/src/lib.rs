@@ -47,17 +47,24 @@ extern crate std;
 
 mod aligned;
 pub mod backend;
+#[cfg(feature = "std")]
+mod backend_kind;
 pub mod format;
 pub mod gallery;
 mod half;
 pub mod image_encoding;
 mod kernels;
 pub mod latent;
+#[cfg(feature = "std")]
+mod mapping;
 pub mod native;
 #[cfg(feature = "onnx")]
 pub mod onnx;
 #[cfg(feature = "std")]
 pub mod open;
+#[cfg(feature = "std")]
+mod open_error;
+pub mod ops;
 #[cfg(feature = "ort")]
 pub mod ort;
 #[cfg(any(feature = "ort", feature = "tract"))]

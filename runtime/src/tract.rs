@@ -11,7 +11,7 @@ use tract_onnx::prelude::*;
 
 use crate::backend::{Backend, RunError, TensorInfo, check_run};
 use crate::onnx::{self, Interface};
-use crate::open::OpenError;
+use crate::open_error::OpenError;
 use crate::per_batch::PerBatch;
 
 const ENGINE: &str = "tract";

@@ -22,7 +22,7 @@ fn fail<T>(what: String) -> Result<T, InferError> {
 /// When there are too few or too many inputs, or their types or shapes do not fit the operator.
 pub fn infer(op: &Op, inputs: &[Typed]) -> Result<Typed, InferError> {
     let expected = match op {
-        Op::MatMul | Op::Binary(_) => 2..=2,
+        Op::MatMul | Op::Binary(_) | Op::Divide => 2..=2,
         Op::Gemm(_) | Op::Conv(_) | Op::ConvTranspose(_) | Op::Interleaved(_) => 2..=3,
         Op::Quantize { .. } | Op::Dequantize { .. } => 2..=3,
         Op::Affine => 3..=3,
@@ -59,8 +59,8 @@ pub fn infer(op: &Op, inputs: &[Typed]) -> Result<Typed, InferError> {
             }
             shape.clone()
         }
-        Op::Activation(_) => shape.clone(),
-        Op::Binary(_) => broadcast(shapes[0], shapes[1])?,
+        Op::Activation(_) | Op::HardSigmoid { .. } => shape.clone(),
+        Op::Binary(_) | Op::Divide => broadcast(shapes[0], shapes[1])?,
         Op::Pool(pool) => pooled(pool, shape)?,
         Op::Reduce(reduce) => reduced(reduce, shape)?,
         Op::Reshape(target) => {
@@ -350,11 +350,11 @@ fn padded(pad: &Pad, shape: &[Dim]) -> Result<Vec<Dim>, InferError> {
         .map(|(&dim, (&before, &after))| match dim {
             dim if (before, after) == (0, 0) => Ok(dim),
             Dim::Batch => fail("it pads the batch".into()),
-            Dim::Size(length) => match pad.fill {
-                super::PadFill::Reflect if before.max(after) >= length => {
+            Dim::Size(length) => match pad.mode {
+                super::PadMode::Reflect if before.max(after) >= length => {
                     fail(format!("it reflects {} elements of an axis of {length}", before.max(after)))
                 }
-                super::PadFill::Edge if length == 0 => fail("it repeats the edge of an empty axis".into()),
+                super::PadMode::Edge if length == 0 => fail("it repeats the edge of an empty axis".into()),
                 _ => Ok(Dim::Size(length + before + after)),
             },
         })

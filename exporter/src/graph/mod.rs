@@ -14,9 +14,11 @@ use std::fmt;
 pub use grid::Grid;
 pub use infer::{InferError, infer};
 pub use interleaved::Interleaved;
+// The attributes that the packed format has too.
+pub use latent_runtime::ops::{Activation, Binary, Coordinates, Interpolation, PadMode, PoolKind, Window};
 pub use op::{
-    Activation, Binary, Convolution, Coordinates, DepthOrder, DepthToSpace, Gemm, Interpolation, Op, Pad,
-    PadFill, Pool, PoolKind, Reduce, ReduceKind, Resize, Slice, TransposedConvolution, Window,
+    Convolution, DepthOrder, DepthToSpace, Gemm, Op, Pad, Pool, Reduce, ReduceKind, Resize, Slice,
+    TransposedConvolution,
 };
 pub use tensor::{Element, Elements, Tensor};
 

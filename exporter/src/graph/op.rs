@@ -1,6 +1,8 @@
 //! The operators of a graph, with their attributes checked and resolved: no defaults, no automatic padding, no
 //! negative axes are left.
 
+use latent_runtime::ops::{Activation, Binary, Coordinates, Interpolation, PadMode, PoolKind, Window};
+
 use super::{Dim, Element, Interleaved};
 
 /// What a node computes. The comment says what its inputs are; those in brackets may be absent.
@@ -25,8 +27,17 @@ pub enum Op {
     Affine,
     /// x.
     Activation(Activation),
+    /// x: max(0, min(1, alpha x + beta)).
+    HardSigmoid {
+        /// Slope in the middle.
+        alpha: f32,
+        /// Value at 0.
+        beta: f32,
+    },
     /// a, b, broadcast against each other.
     Binary(Binary),
+    /// a, b, broadcast against each other: a / b.
+    Divide,
     /// x (batch, channels, height, width).
     Pool(Pool),
     /// x.
@@ -87,9 +98,9 @@ impl Op {
             Op::Reshape(_) | Op::Transpose(_) | Op::Concat { .. } | Op::Expand(_) => true,
             Op::DepthToSpace(_) | Op::Slice(_) => true,
             Op::Pool(pool) => pool.kind == PoolKind::Max,
-            Op::Pad(pad) => match pad.fill {
-                PadFill::Constant(value) => value == 0.0,
-                PadFill::Edge | PadFill::Reflect => true,
+            Op::Pad(pad) => match pad.mode {
+                PadMode::Constant(value) => value == 0.0,
+                PadMode::Edge | PadMode::Reflect => true,
             },
             Op::Resize(resize) => resize.interpolation != Interpolation::Linear,
             _ => false,
@@ -107,10 +118,11 @@ impl Op {
             Op::BatchNorm { .. } => "BatchNormalization",
             Op::Affine => "Affine",
             Op::Activation(activation) => activation.name(),
+            Op::HardSigmoid { .. } => "HardSigmoid",
             Op::Binary(Binary::Add) => "Add",
             Op::Binary(Binary::Subtract) => "Sub",
             Op::Binary(Binary::Multiply) => "Mul",
-            Op::Binary(Binary::Divide) => "Div",
+            Op::Divide => "Div",
             Op::Pool(Pool { kind: PoolKind::Max, .. }) => "MaxPool",
             Op::Pool(_) => "AveragePool",
             Op::Reduce(Reduce { kind: ReduceKind::Mean, .. }) => "ReduceMean",
@@ -144,39 +156,6 @@ pub struct Gemm {
     pub transpose_b: bool,
 }
 
-/// A window that slides over rows and columns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Window {
-    /// Rows and columns.
-    pub kernel: [usize; 2],
-    /// Step along rows and columns, at least 1.
-    pub stride: [usize; 2],
-    /// Distance between the window's elements, at least 1.
-    pub dilation: [usize; 2],
-    /// Padding: top, left, bottom, right.
-    pub pads: [usize; 4],
-}
-
-impl Window {
-    /// Rows (axis 0) or columns (axis 1) from the window's first element to its last, both included.
-    pub fn extent(&self, axis: usize) -> usize {
-        (self.kernel[axis] - 1) * self.dilation[axis] + 1
-    }
-
-    /// How many windows fit along an axis of the given length; with `ceil` a last one that overhangs counts, unless it
-    /// begins in the padding after the image. `None` when not even one fits.
-    pub fn count(&self, axis: usize, length: usize, ceil: bool) -> Option<usize> {
-        let (before, after) = (self.pads[axis], self.pads[axis + 2]);
-        let room = (length + before + after).checked_sub(self.extent(axis))?;
-        let stride = self.stride[axis];
-        let mut count = if ceil { room.div_ceil(stride) } else { room / stride } + 1;
-        if ceil && (count - 1) * stride >= length + before {
-            count -= 1;
-        }
-        Some(count)
-    }
-}
-
 /// Attributes of [`Op::Conv`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Convolution {
@@ -197,69 +176,6 @@ pub struct TransposedConvolution {
     pub output_padding: [usize; 2],
 }
 
-/// A function of one element.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Activation {
-    /// x
-    Identity,
-    /// max(x, 0)
-    Relu,
-    /// x where positive, else slope x
-    LeakyRelu {
-        /// The slope below zero.
-        slope: f32,
-    },
-    /// min(max(x, low), high)
-    Clip {
-        /// The least value; may be -infinity.
-        low: f32,
-        /// The greatest value; may be infinity.
-        high: f32,
-    },
-    /// 1 / (1 + exp(-x))
-    Sigmoid,
-    /// The hyperbolic tangent.
-    Tanh,
-    /// x max(0, min(1, x / 6 + 1/2))
-    HardSwish,
-    /// max(0, min(1, alpha x + beta))
-    HardSigmoid {
-        /// Slope in the middle.
-        alpha: f32,
-        /// Value at 0.
-        beta: f32,
-    },
-}
-
-impl Activation {
-    /// ONNX's name for it.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Activation::Identity => "Identity",
-            Activation::Relu => "Relu",
-            Activation::LeakyRelu { .. } => "LeakyRelu",
-            Activation::Clip { .. } => "Clip",
-            Activation::Sigmoid => "Sigmoid",
-            Activation::Tanh => "Tanh",
-            Activation::HardSwish => "HardSwish",
-            Activation::HardSigmoid { .. } => "HardSigmoid",
-        }
-    }
-}
-
-/// A function of two elements.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Binary {
-    /// a + b
-    Add,
-    /// a - b
-    Subtract,
-    /// a b
-    Multiply,
-    /// a / b
-    Divide,
-}
-
 /// Attributes of [`Op::Pool`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pool {
@@ -269,17 +185,6 @@ pub struct Pool {
     pub window: Window,
     /// Whether a last window may overhang.
     pub ceil: bool,
-}
-
-/// How a pool combines the elements of a window.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PoolKind {
-    /// The greatest element inside the image.
-    Max,
-    /// The mean of the elements inside the image.
-    Average,
-    /// The sum of the elements inside the image, divided by how many lie inside the image or its padding.
-    AverageWithPadding,
 }
 
 /// Attributes of [`Op::Reduce`].
@@ -310,18 +215,7 @@ pub struct Pad {
     /// What is added after each axis.
     pub after: Vec<usize>,
     /// What is put there.
-    pub fill: PadFill,
-}
-
-/// What padding consists of.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum PadFill {
-    /// A constant.
-    Constant(f32),
-    /// The nearest element.
-    Edge,
-    /// The tensor mirrored at its outermost elements.
-    Reflect,
+    pub mode: PadMode,
 }
 
 /// Attributes of [`Op::Resize`].
@@ -335,34 +229,6 @@ pub struct Resize {
     pub coordinates: Coordinates,
     /// How its value is made from the pixels there.
     pub interpolation: Interpolation,
-}
-
-/// ONNX's `coordinate_transformation_mode`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Coordinates {
-    /// (x + 1/2) / scale - 1/2
-    HalfPixel,
-    /// The same, but 0 where the output has one pixel.
-    PytorchHalfPixel,
-    /// x / scale
-    Asymmetric,
-    /// x (in - 1) / (out - 1); 0 where the output has one pixel
-    AlignCorners,
-}
-
-/// ONNX's `mode` and `nearest_mode`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Interpolation {
-    /// The nearest pixel; of two the lower.
-    RoundPreferFloor,
-    /// The nearest pixel; of two the upper.
-    RoundPreferCeil,
-    /// The pixel at or below.
-    Floor,
-    /// The pixel at or above.
-    Ceil,
-    /// Linear along both axes.
-    Linear,
 }
 
 /// Attributes of [`Op::DepthToSpace`]: every `block * block` channels become one channel of an image that is `block`

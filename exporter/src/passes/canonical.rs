@@ -2,7 +2,7 @@
 
 use super::{Links, constant, weight};
 use crate::graph::{
-    Activation, Binary, Convolution, Dim, Gemm, Graph, Node, Op, PadFill, Reduce, ReduceKind, ValueId,
+    Activation, Binary, Convolution, Dim, Gemm, Graph, Node, Op, PadMode, Reduce, ReduceKind, ValueId,
 };
 
 /// The one form of a product with weights: weights (out, in), no factors.
@@ -113,7 +113,7 @@ pub(super) fn hard_swish(graph: &mut Graph) -> bool {
         let (Op::Binary(Binary::Multiply), &[a, b]) = (&node.op, &*node.inputs) else { return None };
         [(a, b), (b, a)].into_iter().find_map(|(x, gate)| {
             let (_, gate) = links.producer(graph, gate)?;
-            let Op::Activation(Activation::HardSigmoid { alpha, beta }) = gate.op else { return None };
+            let Op::HardSigmoid { alpha, beta } = gate.op else { return None };
             let matches = gate.inputs == [x] && gate.epilogue.is_empty() && beta == 0.5;
             (matches && (alpha - 1.0 / 6.0).abs() < 1e-6).then_some(x)
         })
@@ -127,7 +127,7 @@ pub(super) fn hard_swish(graph: &mut Graph) -> bool {
 /// HardSigmoid alone: an affine map, then limits. Only when it gates nothing that [`hard_swish`] would take.
 pub(super) fn hard_sigmoid(graph: &mut Graph) -> bool {
     let found = first(graph, |_, node| {
-        let Op::Activation(Activation::HardSigmoid { alpha, beta }) = node.op else { return None };
+        let Op::HardSigmoid { alpha, beta } = node.op else { return None };
         match graph.shape(node.inputs[0]).get(1) {
             Some(Dim::Size(channels)) => Some((alpha, beta, *channels)),
             _ => None,
@@ -150,7 +150,7 @@ pub(super) fn hard_sigmoid(graph: &mut Graph) -> bool {
 pub(super) fn l2_normalize(graph: &mut Graph) -> bool {
     let links = Links::of(graph);
     let found = first(graph, |_, node| {
-        let (Op::Binary(Binary::Divide), &[x, mut divisor]) = (&node.op, &*node.inputs) else { return None };
+        let (Op::Divide, &[x, mut divisor]) = (&node.op, &*node.inputs) else { return None };
         let mut epsilon = 0.0;
         loop {
             let (_, step) = links.producer(graph, divisor)?;
@@ -180,7 +180,7 @@ pub(super) fn l2_normalize(graph: &mut Graph) -> bool {
 pub(super) fn needless_expand(graph: &mut Graph) -> bool {
     let links = Links::of(graph);
     let found = first(graph, |_, node| {
-        if !matches!(node.op, Op::Binary(_)) {
+        if !matches!(node.op, Op::Binary(_) | Op::Divide) {
             return None;
         }
         (0..2).find_map(|input| {
@@ -202,7 +202,12 @@ pub(super) fn needless_expand(graph: &mut Graph) -> bool {
 /// Arithmetic with a constant that is one number, or one for each channel.
 pub(super) fn constant_operand(graph: &mut Graph) -> bool {
     let found = first(graph, |_, node| {
-        let Op::Binary(binary) = node.op else { return None };
+        // None: a division.
+        let binary = match node.op {
+            Op::Binary(binary) => Some(binary),
+            Op::Divide => None,
+            _ => return None,
+        };
         let &[a, b] = &*node.inputs else { return None };
         let shape = graph.shape(node.output);
         let &Dim::Size(channels) = shape.get(1)? else { return None };
@@ -219,12 +224,12 @@ pub(super) fn constant_operand(graph: &mut Graph) -> bool {
         let pair = |at: usize| {
             let value = spread(at);
             Some(match (binary, constant_first) {
-                (Binary::Add, _) => (1.0, value),
-                (Binary::Subtract, false) => (1.0, -value),
-                (Binary::Subtract, true) => (-1.0, value),
-                (Binary::Multiply, _) => (value, 0.0),
-                (Binary::Divide, false) => (1.0 / value, 0.0),
-                (Binary::Divide, true) => return None,
+                (Some(Binary::Add), _) => (1.0, value),
+                (Some(Binary::Subtract), false) => (1.0, -value),
+                (Some(Binary::Subtract), true) => (-1.0, value),
+                (Some(Binary::Multiply), _) => (value, 0.0),
+                (None, false) => (1.0 / value, 0.0),
+                (None, true) => return None,
             })
         };
         let pairs: Option<Vec<(f32, f32)>> = (0..channels).map(pair).collect();
@@ -254,7 +259,7 @@ pub(super) fn pad_into_convolution(graph: &mut Graph) -> bool {
         let (_, before) = links.producer(graph, node.inputs[0])?;
         let Op::Pad(pad) = &before.op else { return None };
         let of_image = |sides: &[usize]| sides.len() == 4 && sides[..2] == [0, 0];
-        if pad.fill != PadFill::Constant(0.0) || !of_image(&pad.before) || !of_image(&pad.after) {
+        if pad.mode != PadMode::Constant(0.0) || !of_image(&pad.before) || !of_image(&pad.after) {
             return None;
         }
         let mut window = conv.window;

@@ -56,7 +56,7 @@ fn activation_if(graph: &mut Graph, wanted: impl Fn(&Activation) -> bool) -> boo
         let (before, producer) = links.sole_producer(graph, node.inputs[0])?;
         let takes = match &producer.op {
             Op::Affine => true,
-            Op::Binary(binary) => *binary != Binary::Divide,
+            Op::Binary(_) => true,
             _ => is_layer(graph, &links, producer),
         };
         let free = producer.epilogue.activation.is_none() && producer.epilogue.affine.is_none();

@@ -95,7 +95,7 @@ pub(super) fn transpose_past(graph: &mut Graph) -> bool {
         };
         let (op, operands, after) = match &node.op {
             Op::Activation(_) => (node.op.clone(), vec![Operand::Value(from)], permutation.clone()),
-            Op::Binary(_) => (
+            Op::Binary(_) | Op::Divide => (
                 node.op.clone(),
                 node.inputs.iter().map(operand).collect::<Option<_>>()?,
                 permutation.clone(),

@@ -208,12 +208,12 @@ fn residual_sums_are_fused_into_the_later_layer() {
 
 #[test]
 fn arithmetic_with_constants_is_an_affine_map() {
-    for (binary, constant_first) in [
-        (Binary::Add, false),
-        (Binary::Subtract, false),
-        (Binary::Subtract, true),
-        (Binary::Multiply, true),
-        (Binary::Divide, false),
+    for (op, constant_first) in [
+        (Op::Binary(Binary::Add), false),
+        (Op::Binary(Binary::Subtract), false),
+        (Op::Binary(Binary::Subtract), true),
+        (Op::Binary(Binary::Multiply), true),
+        (Op::Divide, false),
     ] {
         let mut net = Net::new();
         let x = net.input(&[4, 3, 3]);
@@ -221,8 +221,8 @@ fn arithmetic_with_constants_is_an_affine_map() {
         let c = net.positive(4);
         let c = Tensor::new(vec![4, 1, 1], net.graph.constant(c).unwrap().elements().clone()).unwrap();
         let c = net.graph.add_constant("c", c);
-        let y = net.node(Op::Binary(binary), &if constant_first { [c, y] } else { [y, c] });
-        assert_eq!(net.check(&[y]), "Tanh+s", "{binary:?} {constant_first}");
+        let y = net.node(op.clone(), &if constant_first { [c, y] } else { [y, c] });
+        assert_eq!(net.check(&[y]), "Tanh+s", "{op:?} {constant_first}");
     }
     // One value for each pixel, and a constant over a variable, stay what they are.
     let mut net = Net::new();
@@ -264,18 +264,18 @@ fn composite_operators_are_recognized() {
     let norm = net.node(Op::Reduce(Reduce { kind: ReduceKind::L2, axes: vec![1], keep: true }), &[x]);
     let norm = net.act(Activation::Clip { low: 1e-12, high: f32::INFINITY }, norm);
     let norm = net.node(Op::Expand(vec![Dim::Batch, Dim::Size(6)]), &[norm]);
-    let y = net.node(Op::Binary(Binary::Divide), &[x, norm]);
+    let y = net.node(Op::Divide, &[x, norm]);
     assert_eq!(net.check(&[y]), "LpNormalization");
 
     let mut net = Net::new();
     let x = net.input(&[6]);
-    let gate = net.act(Activation::HardSigmoid { alpha: 1.0 / 6.0, beta: 0.5 }, x);
+    let gate = net.node(Op::HardSigmoid { alpha: 1.0 / 6.0, beta: 0.5 }, &[x]);
     let y = net.node(Op::Binary(Binary::Multiply), &[x, gate]);
     assert_eq!(net.check(&[y]), "HardSwish");
 
     let mut net = Net::new();
     let x = net.input(&[2, 4, 4]);
-    let pad = Pad { before: vec![0, 0, 1, 2], after: vec![0, 0, 0, 1], fill: PadFill::Constant(0.0) };
+    let pad = Pad { before: vec![0, 0, 1, 2], after: vec![0, 0, 0, 1], mode: PadMode::Constant(0.0) };
     let y = net.node(Op::Pad(pad), &[x]);
     let y = net.conv(y, &[3, 2, 3, 3], 1, 1);
     assert_eq!(net.check(&[y]), "Conv");

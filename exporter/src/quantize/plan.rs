@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::histogram::Histogram;
 use super::{Calibrator, Options, Parameters, QuantizeError};
 use crate::graph::{
-    Binary, Content, Element, Gemm, Graph, Interpolation, Node, Op, PadFill, PoolKind, ReduceKind, ValueId,
+    Binary, Content, Element, Gemm, Graph, Interpolation, Node, Op, PadMode, PoolKind, ReduceKind, ValueId,
 };
 
 /// What a node is to quantization.
@@ -182,8 +182,8 @@ fn role(graph: &Graph, node: &Node) -> Role {
             Role::Mover
         }
         // Zero is always among the integers.
-        Op::Pad(pad) if bare && matches!(pad.fill, PadFill::Edge | PadFill::Reflect) => Role::Mover,
-        Op::Pad(pad) if bare && pad.fill == PadFill::Constant(0.0) => Role::Mover,
+        Op::Pad(pad) if bare && matches!(pad.mode, PadMode::Edge | PadMode::Reflect) => Role::Mover,
+        Op::Pad(pad) if bare && pad.mode == PadMode::Constant(0.0) => Role::Mover,
         _ => Role::Float,
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use latent_runtime::backend::{Backend, TensorInfo};
-use latent_runtime::format::{Model, Operator, WeightType};
+use latent_runtime::format::{Model, Operator};
 use latent_runtime::native::{NativeBackend, NativeOptions};
 use latent_runtime::onnx::ModelMetadata;
 use serde::Serialize;
@@ -91,11 +91,7 @@ fn operator(operator: Operator<'_>) -> PackedOperator {
         name: operator.name.into(),
         kind: operator.kind.name(),
         output: [operator.output.channels, operator.output.height, operator.output.width],
-        weights: layer.map(|layer| match layer.weights.kind() {
-            WeightType::F32 => "f32",
-            WeightType::F16 => "f16",
-            WeightType::I8 => "int8",
-        }),
+        weights: layer.map(|layer| layer.weights.weight_type().name()),
         weight_bytes: layer.map_or(0, |layer| layer.weights.bytes()),
         multiply_accumulates: operator.multiply_accumulates(),
     }

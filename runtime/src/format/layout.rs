@@ -6,12 +6,6 @@ pub const MAGIC: [u8; 8] = *b"\x89LAT\r\n\x1a\n";
 pub const VERSION: u32 = 1;
 /// Sections, weights and activations begin at multiples of this many bytes.
 pub const ALIGNMENT: usize = 64;
-/// Output channels in one block of packed weights.
-pub const BLOCK: usize = 16;
-/// Layers with at most so many output channels (per group) have their weights row after row instead of in blocks.
-pub const NARROW: usize = 4;
-/// Inputs in one group of packed int8 weights.
-pub const GROUP: usize = 4;
 
 /// The most activations a model may have.
 pub const MAX_VALUES: usize = 2048;
@@ -112,11 +106,6 @@ pub(crate) const FLAG_BEFORE: u32 = 2;
 /// `value` rounded up to a multiple of [`ALIGNMENT`].
 pub(crate) const fn align(value: u64) -> u64 {
     value.next_multiple_of(ALIGNMENT as u64)
-}
-
-/// Rows of weights that are stored for so many output channels: whole blocks, unless there are few.
-pub(crate) const fn weight_rows(channels: usize) -> usize {
-    if channels <= NARROW { channels } else { channels.next_multiple_of(BLOCK) }
 }
 
 /// The little-endian word at byte `at`; 0 beyond the end (callers have checked the length; nothing here may panic).

@@ -5,13 +5,15 @@
 //! bytes were.
 
 mod checksum;
-mod decode;
 mod error;
+mod layer;
 mod layout;
 mod model;
 mod operator;
+mod ops;
+mod record;
+mod strings;
 mod value;
-mod window;
 
 #[cfg(feature = "alloc")]
 mod builder;
@@ -22,20 +24,17 @@ mod plan;
 #[cfg(all(test, feature = "std"))]
 mod tests;
 
+// What operators are described with; all of it is in `ops`.
+pub use crate::ops::{Activation, PackedWeights, ValueType, WeightType, Window};
 #[cfg(feature = "alloc")]
 pub use builder::*;
 pub(crate) use checksum::crc32;
 pub use error::{FormatError, Name};
-pub(crate) use layout::weight_rows;
-pub use layout::{
-    ALIGNMENT, BLOCK, GROUP, MAGIC, MAX_ELEMENTS, MAX_EXTENT, MAX_OPERATORS, MAX_VALUES, NARROW, VERSION,
-};
+pub use layer::{Layer, Residual};
+pub use layout::{ALIGNMENT, MAGIC, MAX_ELEMENTS, MAX_EXTENT, MAX_OPERATORS, MAX_VALUES, VERSION};
 #[cfg(feature = "std")]
 pub(crate) use model::Header;
 pub use model::{MetadataIter, Model, ModelKind, Precision, Shape, arena_len};
-pub use operator::{
-    Activation, Affine, Bias, BinaryKind, Coordinates, Interpolation, Kind, Layer, Operator, PadKind,
-    PoolKind, Residual, WeightType, Weights,
-};
-pub use value::{Halo, Value, ValueType};
-pub use window::{Axis, Phase};
+pub use operator::Operator;
+pub use ops::OperatorKind;
+pub use value::{Halo, Value};

@@ -1,12 +1,12 @@
 //! A packed model: a checked view of bytes that stay where they are.
 
-use super::decode::Context;
 use super::error::{FormatError, Name};
 use super::layout::{
     self, HEADER, MAGIC, MAX_OPERATORS, MAX_VALUES, OPERATOR_RECORD, VALUE_RECORD, VERSION, align, header,
     word,
 };
 use super::operator::Operator;
+use super::record::Context;
 use super::value::Value;
 use crate::latent::Distribution;
 use crate::pixels::ValueRange;
@@ -160,12 +160,6 @@ pub const fn arena_len(bytes: &[u8]) -> usize {
     }
     let activations = word(bytes, header::ACTIVATIONS) as usize;
     activations.saturating_add(word(bytes, header::SCRATCH) as usize).saturating_add(layout::ALIGNMENT)
-}
-
-/// A name in the strings section.
-pub(super) fn name(strings: &[u8], offset: u32, length: u32) -> Option<&str> {
-    let bytes = strings.get(offset as usize..)?.get(..length as usize)?;
-    core::str::from_utf8(bytes).ok()
 }
 
 impl<'a> Model<'a> {

@@ -2,20 +2,39 @@
 
 use alloc::vec::Vec;
 
-use super::layout::{BLOCK, GROUP, NARROW};
-use super::operator::WeightType;
+use crate::half;
+use crate::ops::{Activation, Affine, BLOCK, GROUP, NARROW, WeightType};
+
+/// A bias as it was given.
+#[derive(Clone, Debug)]
+pub(super) enum OwnedBias {
+    F32(Vec<f32>),
+    I32(Vec<i32>),
+}
+
+/// A layer before it is packed: plain weights and what is fused with them, in real units.
+#[derive(Clone, Debug)]
+pub(super) struct PlainLayer {
+    pub(super) weights: OwnedWeights,
+    /// Per output channel, or per remainder and output channel; empty for float weights.
+    pub(super) scales: Vec<f32>,
+    /// The same; each array has its own length.
+    pub(super) bias: OwnedBias,
+    pub(super) activation: Activation,
+    pub(super) after: Option<Affine<Vec<f32>>>,
+}
 
 /// Weights as the world writes them, owned until they are packed.
 #[derive(Clone, Debug)]
-pub(super) enum Plain {
+pub(super) enum OwnedWeights {
     /// Stored as they are or rounded to binary16.
     Float(Vec<f32>, WeightType),
     /// With one scale per output channel.
     Int8(Vec<i8>),
 }
 
-impl Plain {
-    pub(super) fn kind(&self) -> WeightType {
+impl OwnedWeights {
+    pub(super) fn weight_type(&self) -> WeightType {
         match self {
             Self::Float(_, kind) => *kind,
             Self::Int8(_) => WeightType::I8,
@@ -52,7 +71,7 @@ impl Plain {
             return;
         }
         let blocks = rows.div_ceil(BLOCK);
-        out.reserve(blocks * BLOCK * depth * self.kind().size());
+        out.reserve(blocks * BLOCK * depth * self.weight_type().size());
         for block in 0..blocks {
             match self {
                 Self::Float(weights, kind) => {
@@ -88,7 +107,7 @@ impl Plain {
 /// Appends a weight as f32 or rounded to binary16.
 pub(super) fn put_float(weight: f32, kind: WeightType, out: &mut Vec<u8>) {
     match kind {
-        WeightType::F16 => out.extend(crate::half::from_f32(weight).to_le_bytes()),
+        WeightType::F16 => out.extend(half::from_f32(weight).to_le_bytes()),
         _ => out.extend(weight.to_le_bytes()),
     }
 }

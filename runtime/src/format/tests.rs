@@ -11,6 +11,7 @@ use super::*;
 use crate::AlignedBytes;
 use crate::native::Session;
 use crate::native::tests::small_generator;
+use crate::ops::*;
 
 fn word(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap())
@@ -46,9 +47,9 @@ fn varied() -> Vec<u8> {
     let x = builder.input("x", &[4, 4, 4], Element::F32).unwrap();
     let weights = vec![0.1; 4 * 4 * 9];
     let mut spec = LayerSpec::new(PlainWeights::F32(&weights), PlainBias::None);
-    let a = builder.convolution("conv", x, WindowSpec::square(3, 1, 1), 1, spec).unwrap();
+    let a = builder.convolution("conv", x, Window::square(3, 1, 1), 1, spec).unwrap();
     spec.residual = Some(a);
-    let b = builder.convolution("residual", x, WindowSpec::square(3, 1, 1), 1, spec).unwrap();
+    let b = builder.convolution("residual", x, Window::square(3, 1, 1), 1, spec).unwrap();
     let scale = [1.0; 4];
     let affine = Some((&scale[..], &scale[..]));
     let c = builder.elementwise(
@@ -59,24 +60,24 @@ fn varied() -> Vec<u8> {
         None,
         Element::F32,
     );
-    let d =
-        builder.binary("add", BinaryKind::Add, c.unwrap(), a, Activation::Identity, Element::F32).unwrap();
+    let d = builder.binary("add", Binary::Add, c.unwrap(), a, Activation::Identity, Element::F32).unwrap();
     let e = builder.concat("concat", &[d, x], 0, Element::F32).unwrap();
-    let f = builder.pad("pad", e, [1, 1, 1, 1], PadKind::Reflect, Element::F32).unwrap();
+    let f = builder.pad("pad", e, [1, 1, 1, 1], PadMode::Reflect, Element::F32).unwrap();
     let g = builder
         .resize(
             "resize",
             f,
             [3, 3],
-            [2.0, 2.0],
-            Coordinates::HalfPixel,
-            Interpolation::Bilinear,
+            Resize {
+                step: [2.0, 2.0],
+                coordinates: Coordinates::HalfPixel,
+                interpolation: Interpolation::Linear,
+            },
             Element::F32,
         )
         .unwrap();
-    let h =
-        builder.pool("pool", g, PoolKind::Max, WindowSpec::square(2, 1, 0), [2, 2], Element::F32).unwrap();
-    let window = WindowSpec::square(3, 1, 1);
+    let h = builder.pool("pool", g, PoolKind::Max, Window::square(2, 1, 0), [2, 2], Element::F32).unwrap();
+    let window = Window::square(3, 1, 1);
     let depthwise = vec![0.1; 8 * 9];
     let spec = LayerSpec::new(PlainWeights::F16(&depthwise), PlainBias::None);
     let i = builder.convolution("depthwise", h, window, 8, spec).unwrap();
@@ -97,7 +98,7 @@ fn winograd(kind: WeightType, weight: f32) -> Vec<u8> {
         _ => PlainWeights::F32(&weights),
     };
     let spec = LayerSpec::new(weights, PlainBias::None);
-    let y = builder.convolution("conv", x, WindowSpec::square(3, 1, 1), 1, spec).unwrap();
+    let y = builder.convolution("conv", x, Window::square(3, 1, 1), 1, spec).unwrap();
     builder.output(y, "y", &[16, 8, 8]).unwrap();
     builder.finish().unwrap()
 }
@@ -404,9 +405,11 @@ fn weights_are_transformed_only_where_they_stay_finite() {
     for (kind, weight, expected) in cases {
         let bytes = AlignedBytes::copy_of(&winograd(kind, weight));
         let model = Model::from_bytes(bytes.as_slice()).unwrap();
-        let Kind::Convolution { winograd, layer, .. } = model.operator(0).unwrap().kind else { panic!() };
-        assert_eq!((layer.weights.kind(), winograd), (kind, expected), "{weight}");
-        if let Weights::F16(weights) = layer.weights {
+        let OperatorKind::Convolution { winograd, layer, .. } = model.operator(0).unwrap().kind else {
+            panic!()
+        };
+        assert_eq!((layer.weights.weight_type(), winograd), (kind, expected), "{weight}");
+        if let PackedWeights::F16(weights) = layer.weights {
             let finite = weights.iter().all(|&bits| crate::half::to_f32(bits).is_finite());
             assert_eq!(finite, weight.is_finite(), "{weight}");
         }
@@ -443,7 +446,7 @@ fn the_builder_says_what_does_not_fit() {
         }
     };
     type Make = fn(&mut Builder, ValueId) -> Result<ValueId, BuildError>;
-    let window = WindowSpec::square;
+    let window = Window::square;
     let _ = window;
     let cases: [(&str, Make); 9] = [
         ("7 weights given, 36 needed", |b, x| {
@@ -467,15 +470,15 @@ fn the_builder_says_what_does_not_fit() {
         }),
         ("larger than the padded input", |b, x| {
             let spec = LayerSpec::new(PlainWeights::F32(&[0.0; 64]), PlainBias::None);
-            b.convolution("conv", x, WindowSpec::square(4, 1, 0), 1, spec)
+            b.convolution("conv", x, Window::square(4, 1, 0), 1, spec)
         }),
         ("do not divide", |b, x| {
             let spec = LayerSpec::new(PlainWeights::F32(&[0.0; 64]), PlainBias::None);
-            b.convolution("conv", x, WindowSpec::square(1, 1, 0), 3, spec)
+            b.convolution("conv", x, Window::square(1, 1, 0), 3, spec)
         }),
         ("does not follow from kernel", |b, x| {
             let spec = LayerSpec::new(PlainWeights::F32(&[0.0; 64]), PlainBias::None);
-            b.transposed("up", x, WindowSpec::square(4, 2, 1), [50, 50], 1, spec)
+            b.transposed("up", x, Window::square(4, 2, 1), [50, 50], 1, spec)
         }),
         ("keeps the number", |b, x| b.reshape("reshape", x, [5, 1, 1])),
         ("another residual", |b, x| {

@@ -3,26 +3,9 @@
 use super::error::{FormatError, Name};
 #[cfg(feature = "alloc")]
 use super::layout::VALUE_RECORD;
-use super::layout::{ALIGNMENT, GROUP, MAX_ELEMENTS, MAX_EXTENT, align, value as field, word};
-
-/// The element type of an activation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ValueType {
-    /// 32-bit float.
-    F32,
-    /// Unsigned 8-bit integer `q`, standing for `scale * (q - zero_point)`.
-    U8,
-}
-
-impl ValueType {
-    /// The size of an element in bytes.
-    pub const fn size(self) -> usize {
-        match self {
-            Self::F32 => 4,
-            Self::U8 => 1,
-        }
-    }
-}
+use super::layout::{ALIGNMENT, MAX_ELEMENTS, MAX_EXTENT, align, value as field, word};
+use super::strings;
+use crate::ops::{GROUP, ValueType};
 
 /// Elements around the image that a window may read; filled with zero (the zero point) before the operator that writes
 /// the value runs.
@@ -122,6 +105,12 @@ impl<'a> Value<'a> {
         (self.channels, self.height, self.width) == (other.channels, other.height, other.width)
     }
 
+    /// Whether elements of both mean the same.
+    pub(super) fn same_quantization(&self, other: &Value<'_>) -> bool {
+        (self.kind, self.scale.to_bits(), self.zero_point)
+            == (other.kind, other.scale.to_bits(), other.zero_point)
+    }
+
     /// Reads a record and checks everything that concerns this value alone. Without `strings` the name is left empty.
     pub(super) fn decode(
         record: &[u8],
@@ -132,7 +121,7 @@ impl<'a> Value<'a> {
     ) -> Result<Self, FormatError> {
         let get = |at: usize| word(record, at * 4);
         let name = match strings {
-            Some(strings) => super::model::name(strings, get(field::NAME), get(field::NAME + 1))
+            Some(strings) => strings::name(strings, get(field::NAME), get(field::NAME + 1))
                 .ok_or(FormatError::NameOutOfRange { what: "value", index })?,
             None => "",
         };

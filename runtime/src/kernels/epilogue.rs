@@ -1,39 +1,8 @@
 //! What follows the sum of products, one output element at a time: the reference for every vector kernel.
 
-use super::math::{self, max, min};
-
-/// A function applied to every element.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Activation {
-    Identity,
-    Relu,
-    LeakyRelu { slope: f32 },
-    Clip { low: f32, high: f32 },
-    Sigmoid,
-    Tanh,
-    HardSwish,
-}
-
-impl Activation {
-    #[inline(always)]
-    pub(crate) fn apply(self, x: f32) -> f32 {
-        match self {
-            Self::Identity => x,
-            Self::Relu => max(x, 0.0),
-            Self::LeakyRelu { slope } => {
-                if x > 0.0 {
-                    x
-                } else {
-                    x * slope
-                }
-            }
-            Self::Clip { low, high } => min(max(x, low), high),
-            Self::Sigmoid => math::sigmoid(x),
-            Self::Tanh => math::tanh(x),
-            Self::HardSwish => x * min(max(x * (1.0 / 6.0) + 0.5, 0.0), 1.0),
-        }
-    }
-}
+use super::math::{max, min};
+use super::values::Values;
+use crate::ops::{Activation, Affine, Bias};
 
 /// The U8 value of `x` steps: rounded half to even, limited to 0..=255, 0 for NaN.
 ///
@@ -57,59 +26,14 @@ pub(crate) struct Residual<'a> {
     pub(crate) zero_point: u8,
 }
 
-/// Elements of either type.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Values<'a> {
-    F32(&'a [f32]),
-    U8(&'a [u8]),
-}
-
-impl Values<'_> {
-    pub(crate) fn len(&self) -> usize {
-        match self {
-            Self::F32(values) => values.len(),
-            Self::U8(values) => values.len(),
-        }
-    }
-}
-
-/// Elements of either type, to be written.
-#[derive(Debug)]
-pub(crate) enum ValuesMut<'a> {
-    F32(&'a mut [f32]),
-    U8(&'a mut [u8]),
-}
-
-impl ValuesMut<'_> {
-    pub(crate) fn len(&self) -> usize {
-        match self {
-            Self::F32(values) => values.len(),
-            Self::U8(values) => values.len(),
-        }
-    }
-}
-
-/// Bias and, for integer sums, the way back to real (or output) units; one entry per row of weights.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Bias<'a> {
-    F32(&'a [f32]),
-    /// `(sum + bias) * scale`. `sum128` is 128 times the sum of a row's weights, for kernels that can only multiply
-    /// signed inputs: they take 128 off each input and add this.
-    I32 {
-        bias: &'a [i32],
-        scale: &'a [f32],
-        sum128: &'a [i32],
-    },
-}
-
 /// `after(activation(sum + bias [+ residual]))`, rounded to the output's type.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Epilogue<'a> {
     pub(crate) bias: Bias<'a>,
     pub(crate) residual: Option<Residual<'a>>,
     pub(crate) activation: Activation,
-    /// Scale and shift.
-    pub(crate) after: Option<(&'a [f32], &'a [f32])>,
+    /// One entry per row of weights.
+    pub(crate) after: Option<Affine<&'a [f32]>>,
     /// Of a U8 output.
     pub(crate) zero_point: u8,
 }
@@ -124,7 +48,7 @@ impl<'a> Epilogue<'a> {
     #[inline(always)]
     pub(crate) fn finish(&self, sum: f32, row: usize, at: usize) -> f32 {
         let mut y = self.activation.apply(self.add_residual(sum, at));
-        if let Some((scale, shift)) = self.after {
+        if let Some(Affine { scale, shift }) = self.after {
             y = y * scale[row] + shift[row];
         }
         y

@@ -1,14 +1,9 @@
 //! How a matrix product walks over memory: one description for fully connected layers, convolutions and the phases of
 //! transposed convolutions, and the check that it stays inside the slices.
 
-use super::epilogue::{Bias, Epilogue, Values, ValuesMut};
-use super::matmul::Weights;
-
-/// Rows of weights in one block.
-pub(crate) const BLOCK: usize = 16;
-
-/// Up to so many output channels, weights are not in blocks but row after row.
-pub(crate) const NARROW: usize = 4;
+use super::epilogue::Epilogue;
+use super::values::{Values, ValuesMut};
+use crate::ops::{Affine, BLOCK, Bias, NARROW, PackedWeights};
 
 /// A slice is too short for what a kernel was asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -178,7 +173,7 @@ impl Geometry {
     pub(crate) fn check(
         &self,
         input: &Values<'_>,
-        weights: &Weights<'_>,
+        weights: &PackedWeights<'_>,
         epilogue: &Epilogue<'_>,
         output: &impl OutputShape,
     ) -> Result<(), OutOfBounds> {
@@ -191,7 +186,7 @@ impl Geometry {
     fn fits(
         &self,
         input: &Values<'_>,
-        weights: &Weights<'_>,
+        weights: &PackedWeights<'_>,
         epilogue: &Epilogue<'_>,
         (is_u8, length): (bool, usize),
     ) -> Option<bool> {
@@ -215,7 +210,8 @@ impl Geometry {
                     && self.depth.is_multiple_of(4)
             }
         };
-        let after = epilogue.after.is_none_or(|(scale, shift)| scale.len() >= rows && shift.len() >= rows);
+        let after =
+            epilogue.after.is_none_or(|Affine { scale, shift }| scale.len() >= rows && shift.len() >= rows);
         let residual = match &epilogue.residual {
             None => true,
             Some(residual) => {

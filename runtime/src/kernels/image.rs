@@ -1,7 +1,9 @@
 //! Images in memory, channels last: where pixels lie and what their elements mean.
 
-use super::epilogue::{Values, ValuesMut, quantize};
-use super::geometry::{BLOCK, OutOfBounds, Pixel, Strides};
+use super::epilogue::quantize;
+use super::geometry::{OutOfBounds, Pixel, Strides};
+use super::values::{Values, ValuesMut};
+use crate::ops::BLOCK;
 
 /// 16 channels of a pixel.
 pub(crate) type Block = [f32; BLOCK];

@@ -3,46 +3,12 @@
 
 use core::ops::Range;
 
-use super::epilogue::{Epilogue, Values, ValuesMut, quantize};
-use super::geometry::{BLOCK, Geometry, OutOfBounds, Strides};
+use super::epilogue::{Epilogue, quantize};
+use super::geometry::{Geometry, OutOfBounds, Strides};
 use super::tile::{MAX_ROWS, OutputPointer, Pointers, Tile, TileKernel};
+use super::values::{Values, ValuesMut};
 use super::{Engine, Isa, scalar};
-
-/// Packed weights: blocks of 16 rows, `[block][k][16]`, int8 `[block][k / 4][16][4]`; of at most
-/// [`super::geometry::NARROW`] rows `[row][k]`.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Weights<'a> {
-    F32(&'a [f32]),
-    F16(&'a [u16]),
-    I8(&'a [i8]),
-}
-
-impl Weights<'_> {
-    pub(crate) fn len(&self) -> usize {
-        match self {
-            Self::F32(weights) => weights.len(),
-            Self::F16(weights) => weights.len(),
-            Self::I8(weights) => weights.len(),
-        }
-    }
-
-    pub(crate) fn size(&self) -> usize {
-        match self {
-            Self::F32(_) => 4,
-            Self::F16(_) => 2,
-            Self::I8(_) => 1,
-        }
-    }
-
-    /// The weights from an element on.
-    pub(crate) fn from(&self, start: usize) -> Option<Self> {
-        Some(match self {
-            Self::F32(weights) => Self::F32(weights.get(start..)?),
-            Self::F16(weights) => Self::F16(weights.get(start..)?),
-            Self::I8(weights) => Self::I8(weights.get(start..)?),
-        })
-    }
-}
+use crate::ops::{BLOCK, PackedWeights};
 
 /// The output of a layer and how its parts divide it: part (y, x, group) computes pixels (y + n · `steps[0]`,
 /// x + m · `steps[1]`) and the group's channels.
@@ -80,7 +46,7 @@ pub(crate) struct Part<'a> {
     pub(crate) tap: [usize; 2],
     pub(crate) depth: usize,
     pub(crate) input: Strides,
-    pub(crate) weights: Weights<'a>,
+    pub(crate) weights: PackedWeights<'a>,
     pub(crate) epilogue: Epilogue<'a>,
 }
 
@@ -181,7 +147,7 @@ pub(crate) fn matmul<'a>(
         let (_, geometry) = if index == 0 { first } else { check(index, &target.shape())? };
         work = work.saturating_add(geometry.pixels() * geometry.weight_rows() * geometry.products());
     }
-    let cost = first.0.weights.size() * if first.1.is_narrow() { NARROW_COST } else { 1 };
+    let cost = first.0.weights.weight_type().size() * if first.1.is_narrow() { NARROW_COST } else { 1 };
     let threads = if work.saturating_mul(cost) < PARALLEL { 1 } else { engine.threads() };
     let chunks = if threads == 1 { 1 } else { (threads * CHUNKS).div_ceil(layout.parts()) };
     let run = |index: usize| {
@@ -346,7 +312,7 @@ fn drive<K: TileKernel>(
 ) {
     let (mut pixels, mut blocks) = (0..geometry.pixels(), 0..geometry.blocks());
     let (max_rows, max_blocks) = kernel.tile(&part.weights, pixels.len());
-    let block_bytes = geometry.products() * BLOCK * part.weights.size();
+    let block_bytes = geometry.products() * BLOCK * part.weights.weight_type().size();
     // Dividing the blocks reads every weight once; dividing the pixels, every input. Pixels only where the weights are
     // small or there are too few blocks.
     let by_pixels = pixels.len() >= 2 * share.threads * max_rows

@@ -9,13 +9,13 @@
 //! Integer results are bit-identical on every instruction set: sums are exact (modulo 2^32), and what follows is f32
 //! arithmetic in one defined order, without fused multiply-add.
 //!
-//! This is the only module of the crate with unsafe code; each block says why it is sound.
+//! Beside `mapping`, which maps files, this is the only module of the crate with unsafe code; each block says why it is
+//! sound.
 
+mod activation;
 pub(crate) mod epilogue;
 pub(crate) mod geometry;
 pub(crate) mod image;
-#[cfg(feature = "std")]
-pub(crate) mod mapping;
 pub(crate) mod math;
 pub(crate) mod matmul;
 pub(crate) mod operation;
@@ -24,6 +24,7 @@ pub(crate) mod scalar;
 mod threads;
 #[cfg_attr(not(any(target_arch = "x86_64", target_arch = "aarch64")), allow(dead_code))]
 mod tile;
+pub(crate) mod values;
 pub(crate) mod winograd;
 
 #[cfg(target_arch = "aarch64")]

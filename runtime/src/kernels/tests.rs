@@ -6,16 +6,18 @@ use std::string::String;
 use std::vec;
 use std::vec::Vec;
 
-use super::epilogue::{Activation, Bias, Epilogue, Residual, Values, ValuesMut};
-use super::geometry::{BLOCK, Geometry, OutOfBounds, Strides};
-use super::matmul::{Layout, Part, Weights, matmul};
+use super::epilogue::{Epilogue, Residual};
+use super::geometry::{Geometry, OutOfBounds, Strides};
+use super::matmul::{Layout, Part, matmul};
+use super::values::{Values, ValuesMut};
 use super::winograd::{SCRATCH, winograd};
 use super::{Engine, Isa};
 use crate::half;
+use crate::ops::{Activation, Affine, BLOCK, Bias, PackedWeights};
 use crate::rng::Rng;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Kind {
+enum Types {
     F32,
     F16,
     Int8ToF32,
@@ -100,7 +102,7 @@ fn product(
     engine: &mut Engine,
     g: &Geometry,
     input: Values<'_>,
-    weights: Weights<'_>,
+    weights: PackedWeights<'_>,
     epilogue: Epilogue<'_>,
     output: ValuesMut<'_>,
 ) -> Result<(), OutOfBounds> {
@@ -118,7 +120,7 @@ fn product(
     matmul(engine, &layout, &|_| Ok(part), input, output)
 }
 
-fn compute(case: &Case, kind: Kind, isa: Isa, threads: usize) -> (Vec<f32>, Vec<u8>) {
+fn compute(case: &Case, types: Types, isa: Isa, threads: usize) -> (Vec<f32>, Vec<u8>) {
     let mut rng = Rng::from_seed(1);
     let (rows, columns) = (
         (case.height - 1) * case.stride + case.taps[0].max(1),
@@ -173,8 +175,8 @@ fn compute(case: &Case, kind: Kind, isa: Isa, threads: usize) -> (Vec<f32>, Vec<
     let residual_f32 = floats(outputs, -2.0, 2.0);
     let residual_u8: Vec<u8> = residual_f32.iter().map(|x| ((x + 2.0) * 63.0) as u8).collect();
 
-    let int = matches!(kind, Kind::Int8ToF32 | Kind::Int8ToU8);
-    let values = if kind == Kind::Int8ToU8 { Values::U8(&residual_u8) } else { Values::F32(&residual_f32) };
+    let int = matches!(types, Types::Int8ToF32 | Types::Int8ToU8);
+    let values = if types == Types::Int8ToU8 { Values::U8(&residual_u8) } else { Values::F32(&residual_f32) };
     let epilogue = Epilogue {
         bias: if int {
             Bias::I32 { bias: &int_bias, scale: &int_scale, sum128: &sum128 }
@@ -183,22 +185,22 @@ fn compute(case: &Case, kind: Kind, isa: Isa, threads: usize) -> (Vec<f32>, Vec<
         },
         residual: case.residual.then_some(Residual { values, scale: 0.37, zero_point: 100 }),
         activation: case.activation,
-        after: case.after.then_some((&scale, &shift)),
+        after: case.after.then_some(Affine { scale: &scale[..], shift: &shift[..] }),
         zero_point: 7,
     };
-    let weights = match kind {
-        Kind::F32 => Weights::F32(&weights),
-        Kind::F16 => Weights::F16(&half),
-        Kind::Int8ToF32 | Kind::Int8ToU8 => Weights::I8(&int8),
+    let weights = match types {
+        Types::F32 => PackedWeights::F32(&weights),
+        Types::F16 => PackedWeights::F16(&half),
+        Types::Int8ToF32 | Types::Int8ToU8 => PackedWeights::I8(&int8),
     };
     let input = if int { Values::U8(&bytes) } else { Values::F32(&input) };
     let mut engine = Engine::new(isa);
     engine.set_threads(threads);
     let (mut out_f32, mut out_u8) = (vec![9.0; outputs], vec![9; outputs]);
     let output =
-        if kind == Kind::Int8ToU8 { ValuesMut::U8(&mut out_u8) } else { ValuesMut::F32(&mut out_f32) };
+        if types == Types::Int8ToU8 { ValuesMut::U8(&mut out_u8) } else { ValuesMut::F32(&mut out_f32) };
     let result = product(&mut engine, &geometry, input, weights, epilogue, output);
-    assert_eq!(result, Ok(()), "{case:?} {kind:?}");
+    assert_eq!(result, Ok(()), "{case:?} {types:?}");
     (out_f32, out_u8)
 }
 
@@ -216,18 +218,18 @@ fn a_known_processor_has_its_instruction_sets() {
 fn every_instruction_set_computes_what_scalar_code_does() {
     let mut failures: Vec<String> = Vec::new();
     for case in cases() {
-        for kind in [Kind::F32, Kind::F16, Kind::Int8ToF32, Kind::Int8ToU8] {
-            let (floats, bytes) = compute(&case, kind, Isa::Scalar, 1);
+        for types in [Types::F32, Types::F16, Types::Int8ToF32, Types::Int8ToU8] {
+            let (floats, bytes) = compute(&case, types, Isa::Scalar, 1);
             for isa in Isa::available() {
                 for threads in 1..=2 {
-                    let (found, found_bytes) = compute(&case, kind, isa, threads);
-                    let tolerance = if matches!(kind, Kind::F32 | Kind::F16) { 2e-5 } else { 0.0 };
+                    let (found, found_bytes) = compute(&case, types, isa, threads);
+                    let tolerance = if matches!(types, Types::F32 | Types::F16) { 2e-5 } else { 0.0 };
                     let same =
                         floats.iter().zip(&found).all(|(a, b)| (a - b).abs() <= tolerance * (1.0 + a.abs()));
                     if !same || bytes != found_bytes {
                         let at = floats.iter().zip(&found).position(|(a, b)| (a - b).abs() > tolerance);
                         failures.push(format!(
-                            "{} {threads} threads, {kind:?}, first at {at:?}: {case:?}",
+                            "{} {threads} threads, {types:?}, first at {at:?}: {case:?}",
                             isa.name()
                         ));
                     }
@@ -269,7 +271,7 @@ fn slices_that_are_too_short_are_refused() {
                 &mut Engine::new(isa),
                 &geometry,
                 Values::F32(&input),
-                Weights::F32(&weights),
+                PackedWeights::F32(&weights),
                 epilogue,
                 ValuesMut::F32(&mut output),
             );
@@ -284,7 +286,7 @@ fn slices_that_are_too_short_are_refused() {
         &mut Engine::new(Isa::Scalar),
         &overflow,
         Values::F32(&input),
-        Weights::F32(&weights),
+        PackedWeights::F32(&weights),
         epilogue,
         ValuesMut::F32(&mut output),
     );
@@ -307,16 +309,16 @@ fn transformed_convolutions_refuse_what_does_not_fit() {
     let (inputs, weights, outputs) = (15 * 17 + 16, 16 * 16 * 16, 20);
     let (floats, halves, bytes) = (vec![1.0; weights], vec![0x3C00; weights], vec![1; weights]);
     let short = weights - 1;
-    // Weights, lengths of input, output and scratch memory, and whether that is enough.
+    // PackedWeights, lengths of input, output and scratch memory, and whether that is enough.
     let cases = [
-        (Weights::F32(&floats), inputs, outputs, SCRATCH, true),
-        (Weights::F16(&halves), inputs, outputs, SCRATCH, true),
-        (Weights::I8(&bytes), inputs, outputs, SCRATCH, false),
-        (Weights::F32(&floats[..short]), inputs, outputs, SCRATCH, false),
-        (Weights::F16(&halves[..short]), inputs, outputs, SCRATCH, false),
-        (Weights::F16(&halves), inputs - 1, outputs, SCRATCH, false),
-        (Weights::F16(&halves), inputs, outputs - 1, SCRATCH, false),
-        (Weights::F16(&halves), inputs, outputs, SCRATCH - 1, false),
+        (PackedWeights::F32(&floats), inputs, outputs, SCRATCH, true),
+        (PackedWeights::F16(&halves), inputs, outputs, SCRATCH, true),
+        (PackedWeights::I8(&bytes), inputs, outputs, SCRATCH, false),
+        (PackedWeights::F32(&floats[..short]), inputs, outputs, SCRATCH, false),
+        (PackedWeights::F16(&halves[..short]), inputs, outputs, SCRATCH, false),
+        (PackedWeights::F16(&halves), inputs - 1, outputs, SCRATCH, false),
+        (PackedWeights::F16(&halves), inputs, outputs - 1, SCRATCH, false),
+        (PackedWeights::F16(&halves), inputs, outputs, SCRATCH - 1, false),
     ];
     for (weights, inputs, outputs, scratch, fits) in cases {
         for isa in Isa::available() {

@@ -1,8 +1,9 @@
 //! What a vector kernel is given: some output pixels times some blocks of output channels, as raw pointers.
 
-use super::epilogue::{Activation, Bias, Epilogue, Values};
+use super::epilogue::Epilogue;
 use super::geometry::Geometry;
-use super::matmul::Weights;
+use super::values::Values;
+use crate::ops::{Activation, Affine, BLOCK, Bias, PackedWeights, WeightType};
 
 /// The most pixels in a tile.
 pub(crate) const MAX_ROWS: usize = 8;
@@ -27,10 +28,10 @@ pub(crate) enum ResidualPointer {
 pub(crate) struct Pointers<'a> {
     pub(crate) input: *const u8,
     pub(crate) weights: *const u8,
-    pub(crate) weights_kind: WeightKind,
+    pub(crate) weight_type: WeightType,
     pub(crate) bias: Bias<'a>,
     pub(crate) activation: Activation,
-    pub(crate) after: Option<(&'a [f32], &'a [f32])>,
+    pub(crate) after: Option<Affine<&'a [f32]>>,
     pub(crate) zero_point: u8,
     pub(crate) output: OutputPointer,
     pub(crate) residual: ResidualPointer,
@@ -40,26 +41,18 @@ pub(crate) struct Pointers<'a> {
     pub(crate) depth: usize,
 }
 
-/// The type of the weights.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum WeightKind {
-    F32,
-    F16,
-    I8,
-}
-
 impl<'a> Pointers<'a> {
     pub(crate) fn new(
         geometry: &Geometry,
         input: &Values<'a>,
-        weights: &Weights<'a>,
+        weights: &PackedWeights<'a>,
         epilogue: &Epilogue<'a>,
         output: OutputPointer,
     ) -> Self {
-        let (pointer, kind) = match weights {
-            Weights::F32(weights) => (weights.as_ptr().cast(), WeightKind::F32),
-            Weights::F16(weights) => (weights.as_ptr().cast(), WeightKind::F16),
-            Weights::I8(weights) => (weights.as_ptr().cast(), WeightKind::I8),
+        let pointer = match weights {
+            PackedWeights::F32(weights) => weights.as_ptr().cast(),
+            PackedWeights::F16(weights) => weights.as_ptr().cast(),
+            PackedWeights::I8(weights) => weights.as_ptr().cast(),
         };
         Self {
             input: match input {
@@ -67,7 +60,7 @@ impl<'a> Pointers<'a> {
                 Values::U8(values) => values.as_ptr(),
             },
             weights: pointer,
-            weights_kind: kind,
+            weight_type: weights.weight_type(),
             bias: epilogue.bias,
             activation: epilogue.activation,
             after: epilogue.after,
@@ -137,14 +130,14 @@ impl<'a> Tile<'a> {
     /// Channels of block `index` (of this tile) that exist: 16, fewer in the last.
     #[inline(always)]
     pub(crate) fn lanes(&self, index: usize) -> usize {
-        (self.pointers.channels - (self.block + index) * super::geometry::BLOCK).min(super::geometry::BLOCK)
+        (self.pointers.channels - (self.block + index) * BLOCK).min(BLOCK)
     }
 }
 
 /// Vector code for tiles. The implementing type is a token that only detection of the instruction set can build.
 pub(crate) trait TileKernel: Copy + Sync {
     /// The most pixels (at most [`MAX_ROWS`]) and blocks that a tile may have for these weights and so many pixels.
-    fn tile(&self, weights: &Weights<'_>, pixels: usize) -> (usize, usize);
+    fn tile(&self, weights: &PackedWeights<'_>, pixels: usize) -> (usize, usize);
 
     /// Computes a tile.
     ///

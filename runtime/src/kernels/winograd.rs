@@ -6,13 +6,15 @@
 //! kernels as all others), then outputs are transformed back and finished. Those kernels convert f16 weights in registers,
 //! each once for the six rows of a tile: with AVX-512 that takes the time of f32 weights, so nothing is converted ahead.
 
-use super::epilogue::{Bias, Epilogue, Values, ValuesMut};
-use super::geometry::{BLOCK, Geometry, OutOfBounds};
+use super::epilogue::Epilogue;
+use super::geometry::{Geometry, OutOfBounds};
 use super::image::Block;
-use super::matmul::{Layout, Part, Place, Target, Weights};
+use super::matmul::{Layout, Part, Place, Target};
 use super::scalar::winograd::{self, Chunk};
 use super::tile::{MAX_ROWS, OutputPointer, Pointers, Tile, TileKernel};
+use super::values::{Values, ValuesMut};
 use super::{Engine, Isa};
+use crate::ops::{BLOCK, Bias, PackedWeights};
 
 /// Elements of transformed inputs, and of products, that a chunk may have.
 const ELEMENTS: usize = 1 << 16;
@@ -47,7 +49,7 @@ pub(crate) fn winograd(
         && geometry.height.is_multiple_of(2)
         && geometry.width.is_multiple_of(2)
         && geometry.depth.max(geometry.channels) <= MAX_CHANNELS
-        && !matches!(weights, Weights::I8(_))
+        && !matches!(weights, PackedWeights::I8(_))
         && weights.len() >= 16 * kernel
         && scratch.len() >= SCRATCH;
     if !sizes {
@@ -143,7 +145,7 @@ fn out_of(
     match isa {
         #[cfg(target_arch = "x86_64")]
         Isa::X86(isa) => {
-            let (none, weights) = (Values::F32(&[]), Weights::F32(&[]));
+            let (none, weights) = (Values::F32(&[]), PackedWeights::F32(&[]));
             let pointers = Pointers::new(chunk.geometry, &none, &weights, epilogue, target.pointer());
             // SAFETY: `winograd` has checked the geometry, whose pixels `chunk` divides.
             #[allow(unsafe_code)]
@@ -164,7 +166,7 @@ fn multiply(
     isa: Isa,
     chunk: &Chunk<'_>,
     transformed: &[f32],
-    weights: &Weights<'_>,
+    weights: &PackedWeights<'_>,
     (block, blocks): (usize, usize),
     products: &mut [f32],
 ) {
@@ -191,7 +193,7 @@ fn tiles<K: TileKernel>(
     isa: K,
     (count, depth, blocks): (usize, usize, usize),
     input: &[f32],
-    weights: &Weights<'_>,
+    weights: &PackedWeights<'_>,
     output: &mut [f32],
 ) {
     let channels = blocks * BLOCK;
@@ -225,7 +227,7 @@ fn tiles<K: TileKernel>(
                 rows: end - first,
                 block,
                 blocks: (blocks - block).min(max_blocks),
-                block_bytes: depth * BLOCK * weights.size(),
+                block_bytes: depth * BLOCK * weights.weight_type().size(),
                 input: [0; MAX_ROWS],
                 output: [0; MAX_ROWS],
                 residual: [0; MAX_ROWS],

@@ -13,8 +13,8 @@ use super::execute::execute;
 use crate::aligned::AlignedBytes;
 use crate::backend::{Backend, RunError, TensorInfo, check_run};
 use crate::format::{FormatError, Header, Model, crc32};
-use crate::kernels::mapping::Mapping;
 use crate::kernels::{Engine, Isa};
+use crate::mapping::Mapping;
 
 /// Why a packed model cannot be loaded.
 #[derive(Debug)]

@@ -1,18 +1,17 @@
 //! Runs the operators of a model, one after the other: joins what the format says with what the kernels can do.
 
 use crate::backend::RunError;
-use crate::format::{
-    self, ALIGNMENT, Axis, BLOCK, Bias, BinaryKind, Coordinates, Interpolation, Kind, Layer, Model, Operator,
-    PadKind, PoolKind, Value, ValueType, Weights,
-};
+use crate::format::{ALIGNMENT, Layer, Model, Operator, OperatorKind, Value};
 use crate::kernels::Engine;
-use crate::kernels::epilogue::{self, Activation, Epilogue, Residual, Values, ValuesMut};
+use crate::kernels::epilogue::{Epilogue, Residual};
 use crate::kernels::geometry::{Geometry, OutOfBounds, Strides};
 use crate::kernels::image::Image;
-use crate::kernels::matmul::{self, Layout, Part, Place, matmul};
-use crate::kernels::operation::{self, Operation};
-use crate::kernels::scalar::{arrange, convert, elementwise, pool};
+use crate::kernels::matmul::{Layout, Part, Place, matmul};
+use crate::kernels::operation::{self, Work};
+use crate::kernels::scalar::convert;
+use crate::kernels::values::{Values, ValuesMut};
 use crate::kernels::winograd::winograd;
+use crate::ops::{Affine, BLOCK, Bias, GROUP, ValueType, WindowAxis, weight_rows};
 
 /// The model is not what it was when it was checked, or a kernel has found an index out of bounds.
 struct Broken;
@@ -147,26 +146,6 @@ fn fill_halo(value: &Value<'_>, batch: usize, values: &mut ValuesMut<'_>) -> Res
     Ok(())
 }
 
-fn activation(activation: format::Activation) -> Activation {
-    match activation {
-        format::Activation::Identity => Activation::Identity,
-        format::Activation::Relu => Activation::Relu,
-        format::Activation::LeakyRelu { slope } => Activation::LeakyRelu { slope },
-        format::Activation::Clip { low, high } => Activation::Clip { low, high },
-        format::Activation::Sigmoid => Activation::Sigmoid,
-        format::Activation::Tanh => Activation::Tanh,
-        format::Activation::HardSwish => Activation::HardSwish,
-    }
-}
-
-fn weights<'a>(weights: &Weights<'a>) -> matmul::Weights<'a> {
-    match *weights {
-        Weights::F32(weights) => matmul::Weights::F32(weights),
-        Weights::F16(weights) => matmul::Weights::F16(weights),
-        Weights::I8(weights) => matmul::Weights::I8(weights),
-    }
-}
-
 /// What follows the sums of a layer, beginning with the parameters of row `row`.
 fn epilogue<'a>(
     layer: &Layer<'a>,
@@ -178,12 +157,10 @@ fn epilogue<'a>(
         array.get(row..).ok_or(OutOfBounds)
     }
     let bias = match layer.bias {
-        Bias::F32(bias) => epilogue::Bias::F32(from(bias, row)?),
-        Bias::I32 { bias, scale, sum128 } => epilogue::Bias::I32 {
-            bias: from(bias, row)?,
-            scale: from(scale, row)?,
-            sum128: from(sum128, row)?,
-        },
+        Bias::F32(bias) => Bias::F32(from(bias, row)?),
+        Bias::I32 { bias, scale, sum128 } => {
+            Bias::I32 { bias: from(bias, row)?, scale: from(scale, row)?, sum128: from(sum128, row)? }
+        }
     };
     let residual = match (&layer.residual, second) {
         (Some(residual), Some(bytes)) => Some(Residual {
@@ -195,23 +172,23 @@ fn epilogue<'a>(
         (Some(_), None) => return Err(OutOfBounds),
     };
     let after = match layer.after {
-        Some(after) => Some((from(after.scale, row)?, from(after.shift, row)?)),
+        Some(Affine { scale, shift }) => Some(Affine { scale: from(scale, row)?, shift: from(shift, row)? }),
         None => None,
     };
     let zero_point = output.zero_point;
-    Ok(Epilogue { bias, residual, activation: activation(layer.activation), after, zero_point })
+    Ok(Epilogue { bias, residual, activation: layer.activation, after, zero_point })
 }
 
 /// Elements read at each tap of a group with so many channels.
 fn depth(input: &Value<'_>, channels: usize) -> usize {
     match input.kind {
         ValueType::F32 => channels,
-        ValueType::U8 => channels.next_multiple_of(format::GROUP),
+        ValueType::U8 => channels.next_multiple_of(GROUP),
     }
 }
 
 /// A window's first tap over the first output pixel, and the steps from there, in a value with enough halo.
-fn window(value: &Value<'_>, window: &[Axis; 2]) -> Result<(Strides, [usize; 2]), Broken> {
+fn window(value: &Value<'_>, window: &[WindowAxis; 2]) -> Result<(Strides, [usize; 2]), Broken> {
     let [rows, columns] = window;
     let back = rows.pad * value.row() + columns.pad * value.stride();
     let strides = Strides {
@@ -260,8 +237,8 @@ fn step(
         Some(residual) => strides(&residual.value),
         None => Strides::default(),
     };
-    let operation = match &operator.kind {
-        Kind::FullyConnected(layer) => {
+    let work = match &operator.kind {
+        OperatorKind::FullyConnected(layer) => {
             let layout = Layout {
                 batch,
                 height: 1,
@@ -278,25 +255,25 @@ fn step(
                     tap: [0, 0],
                     depth: input.elements(),
                     input: Strides { example: input.example(), ..Strides::default() },
-                    weights: weights(&layer.weights),
+                    weights: layer.weights,
                     epilogue: epilogue(layer, second, output, 0)?,
                 })
             };
             return Ok(matmul(engine, &layout, &part, source.ok_or(Broken)?, target)?);
         }
-        Kind::Convolution { window: axes, groups, winograd: transformed, layer } => {
+        OperatorKind::Convolution { window: axes, groups, winograd: transformed, layer } => {
             let (first, tap) = window(input, axes)?;
             let (inputs, outputs) = (input.channels / groups, output.channels / groups);
             let taps = [axes[0].kernel, axes[1].kernel];
             let depth = depth(input, inputs);
-            let stored = format::weight_rows(outputs) * taps[0] * taps[1] * depth;
+            let stored = weight_rows(outputs) * taps[0] * taps[1] * depth;
             let part = |place: Place| {
                 Ok(Part {
                     taps,
                     tap,
                     depth,
                     input: at_channel(first, place.group * inputs),
-                    weights: weights(&layer.weights).from(place.group * stored).ok_or(OutOfBounds)?,
+                    weights: layer.weights.from(place.group * stored).ok_or(OutOfBounds)?,
                     epilogue: epilogue(layer, second, output, place.group * outputs.next_multiple_of(BLOCK))?,
                 })
             };
@@ -307,7 +284,7 @@ fn step(
             }
             return Ok(matmul(engine, &layout, &part, source.ok_or(Broken)?, target)?);
         }
-        Kind::Transposed { window: axes, groups, layer } => {
+        OperatorKind::Transposed { window: axes, groups, layer } => {
             let (inputs, outputs) = (input.channels / groups, output.channels / groups);
             let [vertical, horizontal] = axes;
             let depth = depth(input, inputs);
@@ -322,12 +299,12 @@ fn step(
                 let empty = above.taps * beside.taps == 0;
                 let offset = if empty { 0 } else { usize::try_from(first).map_err(|_| OutOfBounds)? };
                 // Taps of all phases before this one; the phases of an axis share its taps.
-                let taps_before = |axis: &Axis, extent, phase| -> usize {
+                let taps_before = |axis: &WindowAxis, extent, phase| -> usize {
                     (0..phase).map(|phase| axis.phase(extent, phase).taps).sum()
                 };
                 let before = taps_before(vertical, output.height, y) * horizontal.kernel
                     + above.taps * taps_before(horizontal, output.width, x);
-                let stored = format::weight_rows(outputs) * depth;
+                let stored = weight_rows(outputs) * depth;
                 let start = (before * groups + taps[0] * taps[1] * place.group) * stored;
                 let row =
                     ((y * horizontal.stride + x) * groups + place.group) * outputs.next_multiple_of(BLOCK);
@@ -336,14 +313,14 @@ fn step(
                     tap: [input.row(), input.stride()],
                     depth,
                     input: at_channel(Strides { offset, ..strides(input) }, place.group * inputs),
-                    weights: weights(&layer.weights).from(start).ok_or(OutOfBounds)?,
+                    weights: layer.weights.from(start).ok_or(OutOfBounds)?,
                     epilogue: epilogue(layer, second, output, row)?,
                 })
             };
             let layout = layout(batch, output, residual, [vertical.stride, horizontal.stride], *groups);
             return Ok(matmul(engine, &layout, &part, source.ok_or(Broken)?, target)?);
         }
-        Kind::Depthwise { window: axes, layer } => {
+        OperatorKind::Depthwise { window: axes, layer } => {
             let (first, tap) = window(input, axes)?;
             let geometry = Geometry {
                 batch,
@@ -358,67 +335,15 @@ fn step(
                 channels: output.channels,
             };
             let epilogue = epilogue(layer, second, output, 0)?;
-            Operation::Depthwise { geometry, weights: weights(&layer.weights), epilogue }
+            Work::Depthwise { geometry, weights: layer.weights, epilogue }
         }
-        Kind::Pool { window, kind } => Operation::Pool {
-            window: window.map(|axis| pool::Axis {
-                kernel: axis.kernel,
-                stride: axis.stride,
-                dilation: axis.dilation,
-                pad: axis.pad,
-            }),
-            combine: match kind {
-                PoolKind::Max => pool::Combine::Max,
-                PoolKind::Average => pool::Combine::Mean,
-                PoolKind::AverageWithPadding => pool::Combine::MeanWithPadding,
-            },
-        },
-        Kind::Elementwise { before, activation: function, after } => Operation::Elementwise {
-            before: before.map(|affine| (affine.scale, affine.shift)),
-            activation: activation(*function),
-            after: after.map(|affine| (affine.scale, affine.shift)),
-        },
-        Kind::Binary { kind, activation: function } => {
-            let (Some(other), Some(bytes)) = (&operator.second, second) else { return Err(Broken) };
-            Operation::Binary {
-                kind: match kind {
-                    BinaryKind::Add => elementwise::Binary::Add,
-                    BinaryKind::Subtract => elementwise::Binary::Subtract,
-                    BinaryKind::Multiply => elementwise::Binary::Multiply,
-                },
-                activation: activation(*function),
-                other: image(other),
-                second: values(other, bytes)?,
-            }
+        OperatorKind::Unweighted(operation) => {
+            let second = match (&operator.second, second) {
+                (Some(other), Some(bytes)) => Some((image(other), values(other, bytes)?)),
+                _ => None,
+            };
+            Work::Unweighted { operation: *operation, second }
         }
-        Kind::Copy { at } => Operation::Copy { at: *at },
-        Kind::Pad { before, kind } => Operation::Pad {
-            before: *before,
-            border: match kind {
-                PadKind::Constant(value) => arrange::Border::Constant(*value),
-                PadKind::Edge => arrange::Border::Edge,
-                PadKind::Reflect => arrange::Border::Reflect,
-            },
-        },
-        Kind::Resize { scale, coordinates, interpolation } => Operation::Resize {
-            scale: *scale,
-            coordinates: match coordinates {
-                Coordinates::HalfPixel => arrange::Coordinates::HalfPixel,
-                Coordinates::HalfPixelPytorch => arrange::Coordinates::HalfPixelPytorch,
-                Coordinates::Asymmetric => arrange::Coordinates::Asymmetric,
-                Coordinates::AlignCorners => arrange::Coordinates::AlignCorners,
-            },
-            interpolation: match interpolation {
-                Interpolation::NearestPreferFloor => arrange::Interpolation::NearestPreferFloor,
-                Interpolation::NearestPreferCeil => arrange::Interpolation::NearestPreferCeil,
-                Interpolation::Floor => arrange::Interpolation::Floor,
-                Interpolation::Ceil => arrange::Interpolation::Ceil,
-                Interpolation::Bilinear => arrange::Interpolation::Bilinear,
-            },
-        },
-        Kind::Softmax => Operation::Softmax,
-        Kind::L2Normalize { epsilon } => Operation::L2Normalize { epsilon: *epsilon },
-        Kind::Reorder => Operation::Reorder,
     };
-    Ok(operation::run(engine, batch, &operation, (&image(input), source), (&image(output), target))?)
+    Ok(operation::run(engine, batch, &work, (&image(input), source), (&image(output), target))?)
 }

@@ -13,6 +13,7 @@ use crate::backend::Backend;
 use crate::format::*;
 use crate::kernels::{Engine, Isa};
 use crate::native::{NativeBackend, NativeOptions, Session};
+use crate::ops::*;
 use crate::rng::Rng;
 
 /// A channel-first tensor of one example.
@@ -74,7 +75,7 @@ fn activate(activation: Activation, x: f64) -> f64 {
     }
 }
 
-fn convolution(input: &Tensor, weights: &[f64], outputs: usize, window: WindowSpec, groups: usize) -> Tensor {
+fn convolution(input: &Tensor, weights: &[f64], outputs: usize, window: Window, groups: usize) -> Tensor {
     let [channels, height, width] = input.shape;
     let (per_in, per_out) = (channels / groups, outputs / groups);
     let [kh, kw] = window.kernel;
@@ -103,7 +104,7 @@ fn convolution(input: &Tensor, weights: &[f64], outputs: usize, window: WindowSp
 
 /// A 3x3 convolution by F(2x2, 3x3) with transformed weights rounded to binary16, as the format defines it: it differs from
 /// one with rounded weights by more than sums in f32 do.
-fn half_winograd(input: &Tensor, weights: &[f64], outputs: usize, window: WindowSpec) -> Tensor {
+fn half_winograd(input: &Tensor, weights: &[f64], outputs: usize, window: Window) -> Tensor {
     let product = |a: &[&[f64]], b: &[Vec<f64>]| -> Vec<Vec<f64>> {
         let columns = 0..b[0].len();
         let element = |row: &[f64], x: usize| row.iter().zip(b).map(|(a, b)| a * b[x]).sum();
@@ -162,7 +163,7 @@ fn transposed(
     input: &Tensor,
     weights: &[f64],
     outputs: usize,
-    window: WindowSpec,
+    window: Window,
     size: [usize; 2],
     groups: usize,
 ) -> Tensor {
@@ -236,8 +237,8 @@ const MODES: [Mode; 4] = [Mode::F32, Mode::F16, Mode::Int8, Mode::Int8ToFloat];
 #[derive(Clone, Copy, Debug)]
 enum Form {
     Dense(usize),
-    Convolution(WindowSpec, usize, usize),
-    Transposed(WindowSpec, usize, [usize; 2], usize),
+    Convolution(Window, usize, usize),
+    Transposed(Window, usize, [usize; 2], usize),
 }
 
 /// A layer over an input, with everything that can be fused.
@@ -258,13 +259,13 @@ impl LayerCase {
     }
 }
 
-fn window(kernel: [usize; 2], stride: [usize; 2], dilation: [usize; 2], pads: [usize; 4]) -> WindowSpec {
-    WindowSpec { kernel, stride, dilation, pads }
+fn window(kernel: [usize; 2], stride: [usize; 2], dilation: [usize; 2], pads: [usize; 4]) -> Window {
+    Window { kernel, stride, dilation, pads }
 }
 
 fn layer_cases() -> Vec<LayerCase> {
     use Form::{Convolution, Dense, Transposed};
-    let square = WindowSpec::square;
+    let square = Window::square;
     let forms = [
         ([96, 1, 1], Dense(40)),
         ([3, 4, 5], Dense(17)),
@@ -472,7 +473,7 @@ fn transforms(bytes: &[u8]) -> bool {
     let model = Model::from_bytes(bytes.as_slice()).expect("a valid model");
     (0..model.operators_len())
         .filter_map(|index| model.operator(index))
-        .any(|operator| matches!(operator.kind, Kind::Convolution { winograd: true, .. }))
+        .any(|operator| matches!(operator.kind, OperatorKind::Convolution { winograd: true, .. }))
 }
 
 #[test]
@@ -521,7 +522,7 @@ type Expect = Box<dyn Fn(&Tensor) -> Tensor>;
 
 /// Operators without weights: a name, the input's shape, how to build it, what it should give.
 fn operator_cases() -> Vec<(&'static str, [usize; 3], Make, Expect)> {
-    fn pool(kind: PoolKind, window: WindowSpec, output: [usize; 2]) -> (Make, Expect) {
+    fn pool(kind: PoolKind, window: Window, output: [usize; 2]) -> (Make, Expect) {
         let make: Make = Box::new(move |b, x, e| b.pool("pool", x, kind, window, output, e).unwrap());
         let expect: Expect = Box::new(move |t| {
             let [c, height, width] = t.shape;
@@ -554,19 +555,19 @@ fn operator_cases() -> Vec<(&'static str, [usize; 3], Make, Expect)> {
     }
     fn resize(
         output: [usize; 2],
-        scale: [f32; 2],
+        step: [f32; 2],
         coordinates: Coordinates,
         interpolation: Interpolation,
     ) -> (Make, Expect) {
         let make: Make = Box::new(move |b, x, e| {
-            b.resize("resize", x, output, scale, coordinates, interpolation, e).unwrap()
+            b.resize("resize", x, output, Resize { step, coordinates, interpolation }, e).unwrap()
         });
         let expect: Expect = Box::new(move |t| {
             let place = |at: usize, n: usize, output: usize| {
-                let (x, scale, input) = (at as f64, f64::from(scale[n]), t.shape[n + 1]);
+                let (x, scale, input) = (at as f64, f64::from(step[n]), t.shape[n + 1]);
                 match coordinates {
                     Coordinates::HalfPixel => (x + 0.5) * scale - 0.5,
-                    Coordinates::HalfPixelPytorch => {
+                    Coordinates::PytorchHalfPixel => {
                         if output > 1 {
                             (x + 0.5) * scale - 0.5
                         } else {
@@ -581,12 +582,12 @@ fn operator_cases() -> Vec<(&'static str, [usize; 3], Make, Expect)> {
             Tensor::new([t.shape[0], output[0], output[1]], |c, y, x| {
                 let (y, x) = (place(y, 0, output[0]), place(x, 1, output[1]));
                 let nearest = |at: f64| match interpolation {
-                    Interpolation::NearestPreferFloor => (at - 0.5).ceil(),
-                    Interpolation::NearestPreferCeil => (at + 0.5).floor(),
+                    Interpolation::RoundPreferFloor => (at - 0.5).ceil(),
+                    Interpolation::RoundPreferCeil => (at + 0.5).floor(),
                     Interpolation::Floor => at.floor(),
                     _ => at.ceil(),
                 };
-                if interpolation != Interpolation::Bilinear {
+                if interpolation != Interpolation::Linear {
                     return t.at(c, clamp(nearest(y), 0), clamp(nearest(x), 1));
                 }
                 let mut sum = 0.0;
@@ -600,25 +601,25 @@ fn operator_cases() -> Vec<(&'static str, [usize; 3], Make, Expect)> {
         });
         (make, expect)
     }
-    fn pad(pads: [usize; 4], kind: PadKind) -> (Make, Expect) {
+    fn pad(pads: [usize; 4], kind: PadMode) -> (Make, Expect) {
         let make: Make = Box::new(move |b, x, e| b.pad("pad", x, pads, kind, e).unwrap());
         let expect: Expect = Box::new(move |t| {
             let [c, height, width] = t.shape;
             let place = |at: isize, extent: usize| {
                 let last = extent as isize - 1;
                 match kind {
-                    PadKind::Constant(_) => at,
-                    PadKind::Edge => at.clamp(0, last),
-                    PadKind::Reflect if at < 0 => -at,
-                    PadKind::Reflect if at > last => 2 * last - at,
-                    PadKind::Reflect => at,
+                    PadMode::Constant(_) => at,
+                    PadMode::Edge => at.clamp(0, last),
+                    PadMode::Reflect if at < 0 => -at,
+                    PadMode::Reflect if at > last => 2 * last - at,
+                    PadMode::Reflect => at,
                 }
             };
             Tensor::new([c, height + pads[0] + pads[2], width + pads[1] + pads[3]], |c, y, x| {
                 let (y, x) = (y as isize - pads[0] as isize, x as isize - pads[1] as isize);
                 let inside = (0..height as isize).contains(&y) && (0..width as isize).contains(&x);
                 match kind {
-                    PadKind::Constant(value) if !inside => value.into(),
+                    PadMode::Constant(value) if !inside => value.into(),
                     _ => t.at(c, place(y, height), place(x, width)),
                 }
             })
@@ -626,7 +627,7 @@ fn operator_cases() -> Vec<(&'static str, [usize; 3], Make, Expect)> {
         (make, expect)
     }
     let window_of = window;
-    let square = WindowSpec::square;
+    let square = Window::square;
     let mut cases: Vec<(&'static str, [usize; 3], Make, Expect)> = Vec::new();
     let mut add = |name, shape, (make, expect): (Make, Expect)| cases.push((name, shape, make, expect));
     add("max pool 2", [5, 6, 6], pool(PoolKind::Max, square(2, 2, 0), [3, 3]));
@@ -668,8 +669,7 @@ fn operator_cases() -> Vec<(&'static str, [usize; 3], Make, Expect)> {
         });
         (make, expect)
     });
-    for (name, kind) in
-        [("add", BinaryKind::Add), ("subtract", BinaryKind::Subtract), ("multiply", BinaryKind::Multiply)]
+    for (name, kind) in [("add", Binary::Add), ("subtract", Binary::Subtract), ("multiply", Binary::Multiply)]
     {
         add(name, [7, 3, 2], {
             let make: Make = Box::new(move |b, x, e| {
@@ -678,9 +678,9 @@ fn operator_cases() -> Vec<(&'static str, [usize; 3], Make, Expect)> {
             });
             let expect: Expect = Box::new(move |t| {
                 t.map(|_, x| match kind {
-                    BinaryKind::Add => x.max(0.0) + x,
-                    BinaryKind::Subtract => x.max(0.0) - x,
-                    BinaryKind::Multiply => x.max(0.0) * x,
+                    Binary::Add => x.max(0.0) + x,
+                    Binary::Subtract => x.max(0.0) - x,
+                    Binary::Multiply => x.max(0.0) * x,
                 })
             });
             (make, expect)
@@ -688,9 +688,9 @@ fn operator_cases() -> Vec<(&'static str, [usize; 3], Make, Expect)> {
     }
     add("multiply by a pixel", [7, 3, 2], {
         let make: Make = Box::new(|b, x, e| {
-            let window = WindowSpec { kernel: [3, 2], ..WindowSpec::square(1, 1, 0) };
+            let window = Window { kernel: [3, 2], ..Window::square(1, 1, 0) };
             let gate = b.pool("max", x, PoolKind::Max, window, [1, 1], b.element(x)).unwrap();
-            b.binary("op", BinaryKind::Multiply, x, gate, Activation::Relu, e).unwrap()
+            b.binary("op", Binary::Multiply, x, gate, Activation::Relu, e).unwrap()
         });
         let expect: Expect = Box::new(|t| {
             let greatest: Vec<f64> = t
@@ -722,10 +722,10 @@ fn operator_cases() -> Vec<(&'static str, [usize; 3], Make, Expect)> {
             (make, expect)
         });
     }
-    add("pad", [3, 3, 4], pad([1, 2, 0, 3], PadKind::Constant(0.25)));
-    add("pad edge", [17, 3, 4], pad([1, 2, 5, 3], PadKind::Edge));
-    add("pad reflect", [3, 4, 5], pad([3, 2, 1, 4], PadKind::Reflect));
-    let nearest = Interpolation::NearestPreferFloor;
+    add("pad", [3, 3, 4], pad([1, 2, 0, 3], PadMode::Constant(0.25)));
+    add("pad edge", [17, 3, 4], pad([1, 2, 5, 3], PadMode::Edge));
+    add("pad reflect", [3, 4, 5], pad([3, 2, 1, 4], PadMode::Reflect));
+    let nearest = Interpolation::RoundPreferFloor;
     add("resize nearest", [3, 3, 4], resize([6, 8], [0.5, 0.5], Coordinates::HalfPixel, nearest));
     add("resize floor", [3, 3, 4], resize([6, 8], [0.5, 0.5], Coordinates::Asymmetric, Interpolation::Floor));
     add(
@@ -733,15 +733,15 @@ fn operator_cases() -> Vec<(&'static str, [usize; 3], Make, Expect)> {
         [3, 5, 4],
         resize([3, 2], [5.0 / 3.0, 2.0], Coordinates::HalfPixel, Interpolation::Ceil),
     );
-    let ceil = Interpolation::NearestPreferCeil;
-    add("resize down", [3, 6, 4], resize([3, 1], [2.0, 4.0], Coordinates::HalfPixelPytorch, ceil));
+    let ceil = Interpolation::RoundPreferCeil;
+    add("resize down", [3, 6, 4], resize([3, 1], [2.0, 4.0], Coordinates::PytorchHalfPixel, ceil));
     add(
         "resize bilinear",
         [20, 3, 4],
-        resize([6, 8], [0.5, 0.5], Coordinates::HalfPixel, Interpolation::Bilinear),
+        resize([6, 8], [0.5, 0.5], Coordinates::HalfPixel, Interpolation::Linear),
     );
     let corners = Coordinates::AlignCorners;
-    add("resize corners", [3, 3, 4], resize([5, 9], [0.6, 4.0 / 9.0], corners, Interpolation::Bilinear));
+    add("resize corners", [3, 3, 4], resize([5, 9], [0.6, 4.0 / 9.0], corners, Interpolation::Linear));
     add("softmax", [21, 2, 2], {
         let make: Make = Box::new(|b, x, e| b.softmax("softmax", x, e).unwrap());
         let expect: Expect = Box::new(|t| {
@@ -877,7 +877,7 @@ pub(crate) fn small_generator(int8: bool) -> Vec<u8> {
     let a = layer(&mut builder, z, Form::Dense(10), Activation::Relu, quantized(0.01, 0));
     let b = layer(&mut builder, a, Form::Dense(18), Activation::Relu, quantized(0.02, 30));
     let c = builder.reshape("reshape", b, [2, 3, 3]).unwrap();
-    let up = WindowSpec::square(4, 2, 1);
+    let up = Window::square(4, 2, 1);
     let d = layer(&mut builder, c, Form::Transposed(up, 5, [6, 6], 1), Activation::Relu, quantized(0.02, 30));
     let e = layer(&mut builder, d, Form::Transposed(up, 1, [12, 12], 1), Activation::Tanh, Element::F32);
     builder.output(e, "image", &[1, 12, 12]).unwrap();

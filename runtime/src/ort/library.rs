@@ -12,7 +12,7 @@ use std::{format, vec::Vec};
 use ort::environment::Environment;
 use ort::logging::LogLevel;
 
-use crate::open::OpenError;
+use crate::open_error::OpenError;
 
 /// Where a library is.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -18,7 +18,7 @@ pub use library::{Library, find_library};
 use crate::backend::{Backend, RunError, TensorInfo, check_run};
 use crate::onnx::proto::tensor_proto::DataType;
 use crate::onnx::{self, Dimension, Interface, ValueInfo};
-use crate::open::OpenError;
+use crate::open_error::OpenError;
 use crate::per_batch::PerBatch;
 
 const ENGINE: &str = "ONNX Runtime";

@@ -5,9 +5,10 @@ use std::io::Read;
 use std::path::Path;
 
 use latent_runtime::AlignedBytes;
-use latent_runtime::format::{Activation, BLOCK, Bias, GROUP, Kind, Layer, Model, NARROW, Weights};
+use latent_runtime::format::{Activation, Model, OperatorKind};
+use latent_runtime::ops::Operation;
 
-use super::first_layer::{FirstLayerError, half_to_f32};
+use super::first_layer::FirstLayerError;
 
 /// The largest packed model that is read.
 const MAX_BYTES: u64 = 4 << 30;
@@ -29,10 +30,16 @@ fn find(model: &Model<'_>, inputs: usize) -> Result<Vec<f32>, String> {
         let operator = model.operator(index).ok_or("an operator cannot be read")?;
         match operator.kind {
             // Only the change to another element type, or the same values under another shape.
-            Kind::Elementwise { before: None, activation: Activation::Identity, after: None }
-            | Kind::Reorder => {}
-            Kind::FullyConnected(layer) if operator.input.elements() >= inputs => {
-                return rows(&layer, operator.output.elements(), operator.input.elements(), inputs);
+            OperatorKind::Unweighted(
+                Operation::Elementwise { before: None, activation: Activation::Identity, after: None }
+                | Operation::Reorder,
+            ) => {}
+            OperatorKind::FullyConnected(layer) if operator.input.elements() >= inputs => {
+                return (0..operator.output.elements())
+                    .flat_map(|row| (0..inputs).map(move |k| (row, k)))
+                    .map(|(row, k)| layer.weight(row, k))
+                    .collect::<Option<_>>()
+                    .ok_or_else(|| "the first layer's weights have another size than its values".into());
             }
             other => {
                 return Err(format!("the latent vector goes into \"{}\" ({})", operator.name, other.name()));
@@ -40,33 +47,6 @@ fn find(model: &Model<'_>, inputs: usize) -> Result<Vec<f32>, String> {
         }
     }
     Err("there is no layer".into())
-}
-
-/// The weights back in plain order: `outputs` rows of the first `inputs` of `depth` values.
-fn rows(layer: &Layer<'_>, outputs: usize, depth: usize, inputs: usize) -> Result<Vec<f32>, String> {
-    let place = |row: usize, k: usize| match layer.weights {
-        _ if outputs <= NARROW => row * depth + k,
-        Weights::F32(_) | Weights::F16(_) => (row / BLOCK * depth + k) * BLOCK + row % BLOCK,
-        Weights::I8(_) => {
-            ((row / BLOCK * (depth / GROUP) + k / GROUP) * BLOCK + row % BLOCK) * GROUP + k % GROUP
-        }
-    };
-    let weight = |row: usize, k: usize| {
-        let at = place(row, k);
-        match layer.weights {
-            Weights::F32(weights) => weights.get(at).copied(),
-            Weights::F16(weights) => weights.get(at).map(|&bits| half_to_f32(bits)),
-            Weights::I8(weights) => {
-                let Bias::I32 { scale, .. } = layer.bias else { return None };
-                weights.get(at).zip(scale.get(row)).map(|(&weight, scale)| f32::from(weight) * scale)
-            }
-        }
-    };
-    (0..outputs)
-        .flat_map(|row| (0..inputs).map(move |k| (row, k)))
-        .map(|(row, k)| weight(row, k))
-        .collect::<Option<_>>()
-        .ok_or_else(|| "the first layer's weights have another size than its values".into())
 }
 
 #[cfg(test)]

@@ -20,20 +20,27 @@ pub(super) fn activate<T: Real>(activation: &Activation, x: T) -> T {
         Activation::Sigmoid => one / (one + (-x).exp()),
         Activation::Tanh => x.tanh(),
         Activation::HardSwish => x * (x / T::from_f64(6.0) + T::from_f64(0.5)).greater(zero).smaller(one),
-        Activation::HardSigmoid { alpha, beta } => (real(alpha) * x + real(beta)).greater(zero).smaller(one),
     }
 }
 
+pub(super) fn hard_sigmoid<T: Real>(alpha: f32, beta: f32, x: T) -> T {
+    let real = |value: f32| T::from_f64(value.into());
+    (real(alpha) * x + real(beta)).greater(real(0.0)).smaller(real(1.0))
+}
+
 pub(super) fn binary<T: Real>(binary: Binary, a: &Array<T>, b: &Array<T>) -> Array<T> {
-    let shape = matrix::common(&a.shape, &b.shape);
-    let (a, b) = (a.broadcast(&shape), b.broadcast(&shape));
-    let combine = |(&a, &b): (&T, &T)| match binary {
+    combine(a, b, |a, b| match binary {
         Binary::Add => a + b,
         Binary::Subtract => a - b,
         Binary::Multiply => a * b,
-        Binary::Divide => a / b,
-    };
-    Array { shape, data: a.data.iter().zip(&b.data).map(combine).collect() }
+    })
+}
+
+/// A function of two elements of arrays that are broadcast against each other.
+pub(super) fn combine<T: Real>(a: &Array<T>, b: &Array<T>, function: impl Fn(T, T) -> T) -> Array<T> {
+    let shape = matrix::common(&a.shape, &b.shape);
+    let (a, b) = (a.broadcast(&shape), b.broadcast(&shape));
+    Array { shape, data: a.data.iter().zip(&b.data).map(|(&a, &b)| function(a, b)).collect() }
 }
 
 /// x * scale + shift, per channel (axis 1).

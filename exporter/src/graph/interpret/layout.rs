@@ -3,7 +3,7 @@
 use super::array::each_index;
 use super::convolution::four;
 use super::{Array, Real};
-use crate::graph::{DepthToSpace, Pad, PadFill, Slice};
+use crate::graph::{DepthToSpace, Pad, PadMode, Slice};
 
 pub(super) fn transpose<T: Real>(permutation: &[usize], x: &Array<T>) -> Array<T> {
     let mut steps = vec![1; x.shape.len()];
@@ -40,11 +40,11 @@ pub(super) fn pad<T: Real>(pad: &Pad, x: &Array<T>) -> Array<T> {
     each_index(&shape, |place, index| {
         // The place in x along each axis; `None` where there is only the constant.
         let axes = index.iter().zip(&pad.before).zip(&x.shape);
-        let from = axes.map(|((&at, &before), &length)| source(pad.fill, at, before, length));
+        let from = axes.map(|((&at, &before), &length)| source(pad.mode, at, before, length));
         let from = from.zip(&x.shape).try_fold(0, |from, (at, &length)| Some(from * length + at?));
-        result.data[place] = match (from, pad.fill) {
+        result.data[place] = match (from, pad.mode) {
             (Some(from), _) => x.data[from],
-            (None, PadFill::Constant(constant)) => T::from_f64(constant.into()),
+            (None, PadMode::Constant(constant)) => T::from_f64(constant.into()),
             (None, _) => T::default(),
         };
     });
@@ -52,15 +52,15 @@ pub(super) fn pad<T: Real>(pad: &Pad, x: &Array<T>) -> Array<T> {
 }
 
 /// Where along an axis the padded element `at` comes from.
-fn source(fill: PadFill, at: usize, before: usize, length: usize) -> Option<usize> {
+fn source(mode: PadMode, at: usize, before: usize, length: usize) -> Option<usize> {
     if (before..before + length).contains(&at) {
         return Some(at - before);
     }
-    match fill {
-        PadFill::Constant(_) => None,
-        PadFill::Edge => Some(if at < before { 0 } else { length - 1 }),
+    match mode {
+        PadMode::Constant(_) => None,
+        PadMode::Edge => Some(if at < before { 0 } else { length - 1 }),
         // Mirrored at the outermost element, which is not repeated.
-        PadFill::Reflect => Some(if at < before { before - at } else { 2 * (length - 1) - (at - before) }),
+        PadMode::Reflect => Some(if at < before { before - at } else { 2 * (length - 1) - (at - before) }),
     }
 }
 
@@ -102,13 +102,13 @@ mod tests {
     fn pads_at_both_ends() {
         let x = Array { shape: vec![3], data: vec![1.0f32, 2.0, 3.0] };
         let cases = [
-            (PadFill::Constant(9.0), [9.0, 9.0, 1.0, 2.0, 3.0, 9.0]),
-            (PadFill::Edge, [1.0, 1.0, 1.0, 2.0, 3.0, 3.0]),
-            (PadFill::Reflect, [3.0, 2.0, 1.0, 2.0, 3.0, 2.0]),
+            (PadMode::Constant(9.0), [9.0, 9.0, 1.0, 2.0, 3.0, 9.0]),
+            (PadMode::Edge, [1.0, 1.0, 1.0, 2.0, 3.0, 3.0]),
+            (PadMode::Reflect, [3.0, 2.0, 1.0, 2.0, 3.0, 2.0]),
         ];
-        for (fill, expected) in cases {
-            let result = pad(&Pad { before: vec![2], after: vec![1], fill }, &x);
-            assert_eq!(result.data, expected, "{fill:?}");
+        for (mode, expected) in cases {
+            let result = pad(&Pad { before: vec![2], after: vec![1], mode }, &x);
+            assert_eq!(result.data, expected, "{mode:?}");
         }
     }
 }

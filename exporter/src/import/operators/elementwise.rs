@@ -25,10 +25,12 @@ pub(super) fn activation(node: &mut NodeContext) -> Result {
         "Tanh" => Activation::Tanh,
         "HardSwish" => Activation::HardSwish,
         "LeakyRelu" => Activation::LeakyRelu { slope: node.attributes.float("alpha")?.unwrap_or(0.01) },
-        _ => Activation::HardSigmoid {
-            alpha: node.attributes.float("alpha")?.unwrap_or(0.2),
-            beta: node.attributes.float("beta")?.unwrap_or(0.5),
-        },
+        _ => {
+            let alpha = node.attributes.float("alpha")?.unwrap_or(0.2);
+            let beta = node.attributes.float("beta")?.unwrap_or(0.5);
+            let input = node.input(0)?;
+            return node.emit(Op::HardSigmoid { alpha, beta }, vec![input]);
+        }
     };
     let input = node.input(0)?;
     node.emit(Op::Activation(activation), vec![input])
@@ -45,17 +47,17 @@ pub(super) fn clip(node: &mut NodeContext) -> Result {
 
 pub(super) fn binary(node: &mut NodeContext) -> Result {
     node.check_counts(2)?;
-    let (binary, operation) = match node.operator() {
-        "Add" => (Binary::Add, Operation::Add),
-        "Sub" => (Binary::Subtract, Operation::Subtract),
-        "Mul" => (Binary::Multiply, Operation::Multiply),
-        _ => (Binary::Divide, Operation::Divide),
+    let (op, operation) = match node.operator() {
+        "Add" => (Op::Binary(Binary::Add), Operation::Add),
+        "Sub" => (Op::Binary(Binary::Subtract), Operation::Subtract),
+        "Mul" => (Op::Binary(Binary::Multiply), Operation::Multiply),
+        _ => (Op::Divide, Operation::Divide),
     };
     if of_shapes(node, operation)? {
         return Ok(());
     }
     let inputs = vec![node.input(0)?, node.input(1)?];
-    node.emit(Op::Binary(binary), inputs)
+    node.emit(op, inputs)
 }
 
 /// Only of shapes, as PyTorch writes it for `nn.Unflatten`.

@@ -1,7 +1,7 @@
 //! Operators that move elements about.
 
 use super::{NodeContext, Result};
-use crate::graph::{DepthOrder, DepthToSpace, Dim, Op, Pad, PadFill, shape_text};
+use crate::graph::{DepthOrder, DepthToSpace, Dim, Op, Pad, PadMode, shape_text};
 use crate::import::shape_values::{Entry, ShapeValue};
 
 /// The number of elements, and how often the batch is a factor of it.
@@ -197,11 +197,11 @@ pub(super) fn concat(node: &mut NodeContext) -> Result {
 pub(super) fn pad(node: &mut NodeContext) -> Result {
     node.check_counts(4)?;
     let mode = node.attributes.text("mode")?.unwrap_or("constant");
-    let fill = match mode {
-        "constant" if node.has(2) => PadFill::Constant(node.scalar(2, "value")?),
-        "constant" => PadFill::Constant(0.0),
-        "edge" => PadFill::Edge,
-        "reflect" => PadFill::Reflect,
+    let mode = match mode {
+        "constant" if node.has(2) => PadMode::Constant(node.scalar(2, "value")?),
+        "constant" => PadMode::Constant(0.0),
+        "edge" => PadMode::Edge,
+        "reflect" => PadMode::Reflect,
         other => {
             return Err(node.attributes.error("mode", format!("is \"{other}\", which is not supported")));
         }
@@ -228,7 +228,7 @@ pub(super) fn pad(node: &mut NodeContext) -> Result {
         after[axis] = pads[index + axes.len()] as usize;
     }
     let input = node.input(0)?;
-    node.emit(Op::Pad(Pad { before, after, fill }), vec![input])
+    node.emit(Op::Pad(Pad { before, after, mode }), vec![input])
 }
 
 pub(super) fn depth_to_space(node: &mut NodeContext) -> Result {

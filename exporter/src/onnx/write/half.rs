@@ -1,6 +1,6 @@
 //! Which nodes compute in half precision.
 
-use crate::graph::{Activation, Element, Graph, Node, Op, Pad, PadFill};
+use crate::graph::{Activation, Element, Graph, Node, Op, Pad, PadMode};
 
 /// Whether a node computes in half precision when a graph is written so: floats, nothing that loses too much there, no
 /// constant beyond its range, and not among the names `float32`.
@@ -27,7 +27,7 @@ pub(crate) fn can_be_half(graph: &Graph, node: &Node, float32: &[String]) -> boo
     };
     let operator = match &node.op {
         Op::Activation(activation) => limits(activation),
-        Op::Pad(Pad { fill: PadFill::Constant(value), .. }) => fits(&[*value]),
+        Op::Pad(Pad { mode: PadMode::Constant(value), .. }) => fits(&[*value]),
         _ => true,
     };
     let affine = node.epilogue.affine.as_ref();

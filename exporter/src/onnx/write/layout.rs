@@ -4,7 +4,7 @@ use super::graph_builder::Attribute;
 use super::operator::{blocks, window};
 use super::{Step, WriteError, Writer, error};
 use crate::graph::{
-    Coordinates, Dim, Element, Elements, Interleaved, Interpolation, Op, Pad, PadFill, Resize, Slice, Tensor,
+    Coordinates, Dim, Element, Elements, Interleaved, Interpolation, Op, Pad, PadMode, Resize, Slice, Tensor,
     infer, shape_text,
 };
 
@@ -85,16 +85,16 @@ impl Writer<'_> {
         let input = self.read(step.node.inputs[0], step.float);
         let sides: Vec<i64> = pad.before.iter().chain(&pad.after).map(|&side| side as i64).collect();
         let mut inputs = vec![input, self.integers("pads", &sides)];
-        let mode = match pad.fill {
-            PadFill::Constant(value) => {
+        let mode = match pad.mode {
+            PadMode::Constant(value) => {
                 // Zero is what is put there when nothing is said.
                 if value != 0.0 {
                     inputs.push(self.pad_value(step, value));
                 }
                 "constant"
             }
-            PadFill::Edge => "edge",
-            PadFill::Reflect => "reflect",
+            PadMode::Edge => "edge",
+            PadMode::Reflect => "reflect",
         };
         self.single(step, "Pad", &inputs, vec![("mode", Attribute::Text(mode))])
     }

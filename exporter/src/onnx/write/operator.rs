@@ -48,10 +48,13 @@ impl<'g> Writer<'g> {
                 inputs.extend(constants);
                 return Ok(self.single(step, activation.name(), &inputs, attributes));
             }
+            Op::HardSigmoid { alpha, beta } => {
+                ("HardSigmoid", vec![("alpha", Attribute::Float(*alpha)), ("beta", Attribute::Float(*beta))])
+            }
             Op::Binary(Binary::Add) => ("Add", vec![]),
             Op::Binary(Binary::Subtract) => ("Sub", vec![]),
             Op::Binary(Binary::Multiply) => ("Mul", vec![]),
-            Op::Binary(Binary::Divide) => ("Div", vec![]),
+            Op::Divide => ("Div", vec![]),
             Op::Pool(pool) => pool_operator(node, pool)?,
             Op::Reduce(reduce) => return Ok(self.reduce(step, reduce)),
             Op::Reshape(target) => return self.reshape(step, target),
@@ -86,9 +89,6 @@ impl<'g> Writer<'g> {
     ) -> (Vec<String>, Attributes<'static>) {
         match *activation {
             Activation::LeakyRelu { slope } => (vec![], vec![("alpha", Attribute::Float(slope))]),
-            Activation::HardSigmoid { alpha, beta } => {
-                (vec![], vec![("alpha", Attribute::Float(alpha)), ("beta", Attribute::Float(beta))])
-            }
             Activation::Clip { low, high } => {
                 let mut inputs = vec![];
                 inputs.push(if low.is_finite() { self.scalar("limit", low, float) } else { String::new() });

@@ -4,7 +4,7 @@
 use latent_runtime::format::{self, Element};
 
 use super::{Lowering, PackError};
-use crate::graph::{Graph, Grid, Node, Op, ValueId};
+use crate::graph::{Activation, Graph, Grid, Node, Op, ValueId};
 
 /// The grid that all readers of a value round it to.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -89,7 +89,7 @@ impl Lowering<'_> {
         if let Some((_, _, converted)) = known {
             return Ok(*converted);
         }
-        let identity = format::Activation::Identity;
+        let identity = Activation::Identity;
         let converted = self.builder.elementwise(name, value, None, identity, None, element)?;
         self.converted.push((value, element, converted));
         Ok(converted)

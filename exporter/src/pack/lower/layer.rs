@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use latent_runtime::format::{self, Element, LayerSpec, PlainBias, PlainWeights};
 
 use super::elements::on;
-use super::{Lowering, PackError, spec_of};
+use super::{Lowering, PackError, packed};
 use crate::graph::{Dim, Interleaved, Node, Op, Tensor, Window, interpret};
 use crate::pack::FloatPrecision;
 
@@ -46,7 +46,7 @@ impl<'g> Lowering<'g> {
         if let (Some(value), Element::F32) = (residual, output) {
             residual = Some(self.floats_of(node, "residual", value)?);
         }
-        let activation = self.activation(node, node.epilogue.activation)?;
+        let activation = packed(node.epilogue.activation);
         let after = node.epilogue.affine.as_ref().map(|affine| (&*affine.scale, &*affine.shift));
         let fused = LayerSpec {
             residual,
@@ -82,15 +82,13 @@ impl<'g> Lowering<'g> {
         let name = node.name.as_str();
         let [_, rows, columns] = self.result(node)?;
         Ok(match &node.op {
-            Op::Conv(conv) => {
-                self.builder.convolution(name, input, spec_of(&conv.window), conv.groups, spec)?
-            }
+            Op::Conv(conv) => self.builder.convolution(name, input, conv.window, conv.groups, spec)?,
             Op::ConvTranspose(conv) => {
-                let window = spec_of(&undilated(&conv.window));
+                let window = undilated(&conv.window);
                 self.builder.transposed(name, input, window, [rows, columns], conv.groups, spec)?
             }
             Op::Interleaved(interleaved) => {
-                let window = spec_of(&interleaved.transposed());
+                let window = interleaved.transposed();
                 self.builder.transposed(name, input, window, [rows, columns], 1, spec)?
             }
             _ => self.builder.fully_connected(name, input, spec)?,

@@ -5,12 +5,13 @@ mod layer;
 
 use std::collections::HashMap;
 
-use latent_runtime::format::{self, BinaryKind, Builder, Element, ModelInfo, PadKind, WindowSpec};
+use latent_runtime::format::{self, Builder, Element, ModelInfo};
+use latent_runtime::ops;
 
 use super::{FloatPrecision, PackError, PackOptions};
 use crate::graph::{
-    self, Activation, Binary, Coordinates, Dim, Graph, Grid, Interpolation, Node, Op, PadFill, Pool,
-    PoolKind, Reduce, ReduceKind, ValueId, Window, shape_text,
+    self, Activation, Binary, Dim, Graph, Grid, Node, Op, Pool, PoolKind, Reduce, ReduceKind, ValueId,
+    Window, shape_text,
 };
 
 /// Packs `graph`.
@@ -178,41 +179,19 @@ impl<'g> Lowering<'g> {
                 let ([0, 0, top, left], [0, 0, bottom, right]) = (&*pad.before, &*pad.after) else {
                     return Err(self.error(node, "only the rows and columns of images can be padded"));
                 };
-                let kind = match pad.fill {
-                    PadFill::Constant(value) => PadKind::Constant(value),
-                    PadFill::Edge => PadKind::Edge,
-                    PadFill::Reflect => PadKind::Reflect,
-                };
                 let input = self.input(node, 0)?;
                 let element = self.element(node);
-                Ok(self.builder.pad(name, input, [*top, *left, *bottom, *right], kind, element)?)
+                Ok(self.builder.pad(name, input, [*top, *left, *bottom, *right], pad.mode, element)?)
             }
             Op::Resize(resize) => {
-                let coordinates = match resize.coordinates {
-                    Coordinates::HalfPixel => format::Coordinates::HalfPixel,
-                    Coordinates::PytorchHalfPixel => format::Coordinates::HalfPixelPytorch,
-                    Coordinates::Asymmetric => format::Coordinates::Asymmetric,
-                    Coordinates::AlignCorners => format::Coordinates::AlignCorners,
-                };
-                let interpolation = match resize.interpolation {
-                    Interpolation::RoundPreferFloor => format::Interpolation::NearestPreferFloor,
-                    Interpolation::RoundPreferCeil => format::Interpolation::NearestPreferCeil,
-                    Interpolation::Floor => format::Interpolation::Floor,
-                    Interpolation::Ceil => format::Interpolation::Ceil,
-                    Interpolation::Linear => format::Interpolation::Bilinear,
-                };
-                let scale = resize.scale.map(|scale| 1.0 / scale);
                 let input = self.input(node, 0)?;
                 let element = self.element(node);
-                Ok(self.builder.resize(
-                    name,
-                    input,
-                    resize.output,
-                    scale,
-                    coordinates,
-                    interpolation,
-                    element,
-                )?)
+                let how = ops::Resize {
+                    step: resize.scale.map(|scale| 1.0 / scale),
+                    coordinates: resize.coordinates,
+                    interpolation: resize.interpolation,
+                };
+                Ok(self.builder.resize(name, input, resize.output, how, element)?)
             }
             Op::Softmax { axis: 1 } => {
                 let input = self.input(node, 0)?;
@@ -236,6 +215,10 @@ impl<'g> Lowering<'g> {
                 node,
                 "only a product of vectors, or of each pixel, with constant weights is supported",
             )),
+            Op::HardSigmoid { .. } => {
+                Err(self.error(node, "HardSigmoid of a value without channels is not supported"))
+            }
+            Op::Divide => Err(self.error(node, "only a division by a constant is supported")),
             Op::BatchNorm { .. } => Err(self.error(node, "only constant parameters are supported")),
             Op::Expand(_) => Err(self.error(node, "it is supported only as an operand of Add, Sub and Mul")),
             Op::DepthToSpace(_) => Err(self.error(
@@ -249,27 +232,6 @@ impl<'g> Lowering<'g> {
         }
     }
 
-    fn activation(
-        &self,
-        node: &Node,
-        activation: Option<Activation>,
-    ) -> Result<format::Activation, PackError> {
-        Ok(match activation {
-            None | Some(Activation::Identity) => format::Activation::Identity,
-            Some(Activation::Relu) => format::Activation::Relu,
-            Some(Activation::LeakyRelu { slope }) => format::Activation::LeakyRelu { slope },
-            Some(Activation::Clip { low, high }) if low <= high => format::Activation::Clip { low, high },
-            // ONNX: everything becomes the greatest value then.
-            Some(Activation::Clip { high, .. }) => format::Activation::Clip { low: high, high },
-            Some(Activation::Sigmoid) => format::Activation::Sigmoid,
-            Some(Activation::Tanh) => format::Activation::Tanh,
-            Some(Activation::HardSwish) => format::Activation::HardSwish,
-            Some(Activation::HardSigmoid { .. }) => {
-                return Err(self.error(node, "HardSigmoid of a value without channels is not supported"));
-            }
-        })
-    }
-
     fn elementwise(
         &mut self,
         node: &Node,
@@ -277,7 +239,7 @@ impl<'g> Lowering<'g> {
         activation: Option<Activation>,
     ) -> Result<format::ValueId, PackError> {
         let input = self.input(node, 0)?;
-        let activation = self.activation(node, activation)?;
+        let activation = packed(activation);
         let before = before.as_ref().map(|(scale, shift)| (&**scale, &**shift));
         let after = node.epilogue.affine.as_ref().map(|affine| (&*affine.scale, &*affine.shift));
         let element = self.element(node);
@@ -285,22 +247,16 @@ impl<'g> Lowering<'g> {
     }
 
     /// The second operand may be one pixel for the whole image; the first one may not.
-    fn binary(&mut self, node: &Node, binary: Binary) -> Result<format::ValueId, PackError> {
-        let activation = self.activation(node, node.epilogue.activation)?;
+    fn binary(&mut self, node: &Node, mut binary: Binary) -> Result<format::ValueId, PackError> {
+        let activation = packed(node.epilogue.activation);
         let (mut a, mut b) = (self.input(node, 0)?, self.input(node, 1)?);
         let whole = self.result(node)?;
-        let mut kind = match binary {
-            Binary::Add => BinaryKind::Add,
-            Binary::Subtract => BinaryKind::Subtract,
-            Binary::Multiply => BinaryKind::Multiply,
-            Binary::Divide => return Err(self.error(node, "only a division by a constant is supported")),
-        };
         if self.extents(node, node.inputs[0])? != whole {
-            if kind == BinaryKind::Subtract {
+            if binary == Binary::Subtract {
                 // a - b = -b + a.
                 let channels = self.builder.extents(b)[0];
                 let (minus, zero) = (vec![-1.0; channels], vec![0.0; channels]);
-                let (identity, name) = (format::Activation::Identity, format!("{}.negative", node.name));
+                let (identity, name) = (Activation::Identity, format!("{}.negative", node.name));
                 b = self.builder.elementwise(
                     &name,
                     b,
@@ -309,7 +265,7 @@ impl<'g> Lowering<'g> {
                     None,
                     Element::F32,
                 )?;
-                kind = BinaryKind::Add;
+                binary = Binary::Add;
             }
             (a, b) = (b, a);
         }
@@ -325,7 +281,7 @@ impl<'g> Lowering<'g> {
             ));
         }
         let element = self.element(node);
-        Ok(self.builder.binary(&node.name, kind, a, b, activation, element)?)
+        Ok(self.builder.binary(&node.name, binary, a, b, activation, element)?)
     }
 
     fn pool(&mut self, node: &Node, pool: &Pool) -> Result<format::ValueId, PackError> {
@@ -344,18 +300,13 @@ impl<'g> Lowering<'g> {
                 "an average that counts padding, with windows that overhang it (ceil_mode), is not supported",
             ));
         }
-        let kind = match pool.kind {
-            PoolKind::Max => format::PoolKind::Max,
-            PoolKind::Average => format::PoolKind::Average,
-            PoolKind::AverageWithPadding => format::PoolKind::AverageWithPadding,
-        };
         let input = self.input(node, 0)?;
         let element = match (pool.kind, self.builder.element(input)) {
             // The greatest integer stands for the greatest number; and floats are not rounded while they are pooled.
             (PoolKind::Max, element) | (_, element @ Element::F32) => element,
             _ => self.element(node),
         };
-        Ok(self.builder.pool(&node.name, input, kind, spec_of(&pool.window), [rows, columns], element)?)
+        Ok(self.builder.pool(&node.name, input, pool.kind, pool.window, [rows, columns], element)?)
     }
 
     /// A mean over rows, columns or both.
@@ -373,20 +324,26 @@ impl<'g> Lowering<'g> {
         let over = |axis: usize, length: usize| if reduce.axes.contains(&axis) { length } else { 1 };
         let (rows, columns) = (over(2, height), over(3, width));
         let window =
-            WindowSpec { kernel: [rows, columns], stride: [rows, columns], dilation: [1, 1], pads: [0; 4] };
+            Window { kernel: [rows, columns], stride: [rows, columns], dilation: [1, 1], pads: [0; 4] };
         let size = [height / rows, width / columns];
         let element = match self.builder.element(input) {
             Element::F32 => Element::F32,
             Element::U8 { .. } => self.element(node),
         };
-        let mean = self.builder.pool(&node.name, input, format::PoolKind::Average, window, size, element)?;
+        let mean = self.builder.pool(&node.name, input, PoolKind::Average, window, size, element)?;
         let result = self.result(node)?;
         Ok(self.builder.reshape(&format!("{}.reshape", node.name), mean, result)?)
     }
 }
 
-fn spec_of(window: &Window) -> WindowSpec {
-    WindowSpec { kernel: window.kernel, stride: window.stride, dilation: window.dilation, pads: window.pads }
+/// The function in a packed model, where limits are in order. ONNX: where they are not, everything becomes the greatest
+/// value.
+fn packed(activation: Option<Activation>) -> Activation {
+    match activation {
+        None => Activation::Identity,
+        Some(Activation::Clip { low, high }) if low > high => Activation::Clip { low: high, high },
+        Some(activation) => activation,
+    }
 }
 
 #[cfg(test)]

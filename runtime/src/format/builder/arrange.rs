@@ -3,8 +3,10 @@
 use alloc::vec::Vec;
 
 use super::Builder;
-use super::node::{Node, NodeKind};
+use super::node::Node;
+use crate::format::ops::OperatorKind;
 use crate::format::value::Halo;
+use crate::ops::Operation;
 
 impl Builder {
     /// Does away with reshapes that a fully connected neighbor (whose weights can be permuted) or the model's output
@@ -12,7 +14,7 @@ impl Builder {
     pub(super) fn absorb_reshapes(&mut self, output: &mut usize) {
         let mut at = 0;
         while at < self.nodes.len() {
-            if !matches!(self.nodes[at].kind, NodeKind::Reshape) {
+            if !matches!(self.nodes[at].kind, OperatorKind::Unweighted(Operation::Reorder)) {
                 at += 1;
                 continue;
             }
@@ -22,7 +24,7 @@ impl Builder {
             };
             let producer = self.nodes.iter().position(|node| {
                 node.output == from
-                    && matches!(node.kind, NodeKind::FullyConnected(_))
+                    && matches!(node.kind, OperatorKind::FullyConnected(_))
                     && node.second.is_none()
             });
             if let Some(producer) = producer
@@ -35,7 +37,7 @@ impl Builder {
                 continue;
             }
             for node in &mut self.nodes {
-                if node.input == to && matches!(node.kind, NodeKind::FullyConnected(_)) {
+                if node.input == to && matches!(node.kind, OperatorKind::FullyConnected(_)) {
                     node.input = from;
                 }
             }
@@ -80,7 +82,7 @@ impl Builder {
             if halo.is_empty() {
                 continue;
             }
-            let flat = |node: &Node| matches!(node.kind, NodeKind::FullyConnected(_));
+            let flat = |node: &Node| matches!(node.kind, OperatorKind::FullyConnected(_));
             let stuck = self.nodes.iter().any(|node| {
                 flat(node) && (node.input == value || node.second == Some(value) || node.output == value)
             });
@@ -102,7 +104,7 @@ impl Builder {
                 }
             }
             let name = self.values[copy].name.clone();
-            let kind = NodeKind::Copy { at: [0; 3] };
+            let kind = OperatorKind::Unweighted(Operation::Copy { at: [0; 3] });
             self.nodes.insert(first, Node { name, kind, input: value, second: None, output: copy });
         }
     }
@@ -112,10 +114,10 @@ impl Builder {
         let [_, height, width] = self.values[node.input].extents;
         let [_, rows, columns] = self.values[node.output].extents;
         let (vertical, horizontal) = match &node.kind {
-            NodeKind::Convolution { window, .. } | NodeKind::Depthwise { window, .. } => {
+            OperatorKind::Convolution { window, .. } | OperatorKind::Depthwise { window, .. } => {
                 (window[0].reach(height, rows), window[1].reach(width, columns))
             }
-            NodeKind::Transposed { window, .. } => {
+            OperatorKind::Transposed { window, .. } => {
                 (window[0].transposed_reach(height, rows), window[1].transposed_reach(width, columns))
             }
             _ => return Halo::default(),

@@ -5,12 +5,12 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use super::error::{BuildError, length_error, shape_error};
-use super::node::{Bias, Extents, LayerPlan, NodeKind, owned_affine};
-use super::spec::{Element, LayerSpec, PlainBias, PlainWeights, WindowSpec};
+use super::node::{BuildValue, Extents, owned_affine};
+use super::spec::{Element, LayerSpec, PlainBias, PlainWeights};
 use super::{Builder, ValueId};
-use crate::format::layout::GROUP;
-use crate::format::operator::WeightType;
-use crate::format::pack::Plain;
+use crate::format::ops::{OperatorKind, gains_by_winograd};
+use crate::format::pack::{OwnedBias, OwnedWeights, PlainLayer};
+use crate::ops::{GROUP, WeightType, Window};
 
 impl Builder {
     /// A fully connected layer over all of `input` in channel-first order; weights `[output][input]`.
@@ -30,7 +30,7 @@ impl Builder {
             return Err(length_error(name, "weights", given, inputs.max(1)));
         }
         let layer = self.layer(name, input, &spec, given, [1, outputs])?;
-        self.add_layer(name, NodeKind::FullyConnected(layer), input, [outputs, 1, 1], &spec)
+        self.add_layer(name, OperatorKind::FullyConnected(layer), input, [outputs, 1, 1], &spec)
     }
 
     /// A convolution; weights `[output][input / groups][rows][columns]`. With as many groups as input and output
@@ -42,7 +42,7 @@ impl Builder {
         &mut self,
         name: &str,
         input: ValueId,
-        window: WindowSpec,
+        window: Window,
         groups: usize,
         spec: LayerSpec<'_>,
     ) -> Result<ValueId, BuildError> {
@@ -53,25 +53,29 @@ impl Builder {
         if outputs == 0 || !given.is_multiple_of(per_output) || !outputs.is_multiple_of(groups) {
             return Err(length_error(name, "weights", given, per_output * groups));
         }
-        let (rows, columns) = match (slide(height, &window, 0), slide(width, &window, 1)) {
+        let (rows, columns) = match (window.count(0, height, false), window.count(1, width, false)) {
             (Some(rows), Some(columns)) => (rows, columns),
             _ => return Err(shape_error(name, "the kernel is larger than the padded input")),
         };
         let mut layer = self.layer(name, input, &spec, given, [1, outputs])?;
         let axes = window.axes();
         let kind = if groups > 1 && groups == channels && outputs == channels {
-            NodeKind::Depthwise { window: axes, layer }
+            OperatorKind::Depthwise { window: axes, layer }
         } else {
             let mut groups = groups;
             if groups > 1
-                && layer.weights.kind() == WeightType::I8
+                && layer.weights.weight_type() == WeightType::I8
                 && !(channels / groups).is_multiple_of(GROUP)
             {
                 let taps = window.kernel[0] * window.kernel[1];
                 expand_groups(&mut layer.weights, groups, outputs, channels / groups, taps);
                 groups = 1;
             }
-            NodeKind::Convolution { window: axes, groups, layer }
+            let output = BuildValue::new(name, [outputs, rows, columns], spec.output);
+            let output = output.value();
+            let winograd = self.winograd
+                && gains_by_winograd(&self.values[input.0].value(), &output, &axes, groups, &layer.weights);
+            OperatorKind::Convolution { window: axes, groups, winograd, layer }
         };
         self.add_layer(name, kind, input, [outputs, rows, columns], &spec)
     }
@@ -85,7 +89,7 @@ impl Builder {
         &mut self,
         name: &str,
         input: ValueId,
-        window: WindowSpec,
+        window: Window,
         output: [usize; 2],
         groups: usize,
         spec: LayerSpec<'_>,
@@ -115,19 +119,21 @@ impl Builder {
         let phases = window.stride[0].saturating_mul(window.stride[1]);
         let mut layer = self.layer(name, input, &spec, given, [phases, outputs])?;
         let mut groups = groups;
-        if groups > 1 && layer.weights.kind() == WeightType::I8 && !(channels / groups).is_multiple_of(GROUP)
+        if groups > 1
+            && layer.weights.weight_type() == WeightType::I8
+            && !(channels / groups).is_multiple_of(GROUP)
         {
             expand_transposed_groups(&mut layer.weights, groups, outputs, channels, taps);
             groups = 1;
         }
-        let kind = NodeKind::Transposed { window: window.axes(), groups, layer };
+        let kind = OperatorKind::Transposed { window: window.axes(), groups, layer };
         self.add_layer(name, kind, input, [outputs, output[0], output[1]], &spec)
     }
 
     fn add_layer(
         &mut self,
         name: &str,
-        kind: NodeKind,
+        kind: OperatorKind<PlainLayer, Vec<f32>>,
         input: ValueId,
         extents: Extents,
         spec: &LayerSpec<'_>,
@@ -152,7 +158,7 @@ impl Builder {
         name: &str,
         channels: usize,
         groups: usize,
-        window: &WindowSpec,
+        window: &Window,
     ) -> Result<usize, BuildError> {
         if groups == 0 || !channels.is_multiple_of(groups) {
             return Err(shape_error(name, "the groups do not divide the input channels"));
@@ -177,7 +183,7 @@ impl Builder {
         spec: &LayerSpec<'_>,
         weights: usize,
         [phases, outputs]: [usize; 2],
-    ) -> Result<LayerPlan, BuildError> {
+    ) -> Result<PlainLayer, BuildError> {
         let types = |what| BuildError::Types { operator: name.to_owned(), what };
         let check = |what, found: usize, expected: usize| {
             if found == expected { Ok(()) } else { Err(length_error(name, what, found, expected)) }
@@ -187,19 +193,19 @@ impl Builder {
             false => check(what, found, outputs),
         };
         let (plain, scales) = match spec.weights {
-            PlainWeights::F32(values) => (Plain::Float(values.to_vec(), WeightType::F32), Vec::new()),
-            PlainWeights::F16(values) => (Plain::Float(values.to_vec(), WeightType::F16), Vec::new()),
+            PlainWeights::F32(values) => (OwnedWeights::Float(values.to_vec(), WeightType::F32), Vec::new()),
+            PlainWeights::F16(values) => (OwnedWeights::Float(values.to_vec(), WeightType::F16), Vec::new()),
             PlainWeights::I8 { values, scales: [scale] } => {
-                (Plain::Int8(values.to_vec()), vec![*scale; outputs])
+                (OwnedWeights::Int8(values.to_vec()), vec![*scale; outputs])
             }
             PlainWeights::I8 { values, scales } => {
                 check_rows("weight scales", scales.len())?;
-                (Plain::Int8(values.to_vec()), scales.to_vec())
+                (OwnedWeights::Int8(values.to_vec()), scales.to_vec())
             }
         };
         check("weights", plain.len(), weights)?;
-        let int8 = plain.kind() == WeightType::I8;
-        if self.element(input).kind() != plain.kind().input() {
+        let int8 = plain.weight_type() == WeightType::I8;
+        if self.element(input).kind() != plain.weight_type().input() {
             return Err(types(if int8 {
                 "int8 weights need a U8 input; quantize it first"
             } else {
@@ -210,35 +216,28 @@ impl Builder {
             return Err(types("float weights give an F32 output; quantize it after"));
         }
         let bias = match spec.bias {
-            PlainBias::None if int8 => Bias::I32(vec![0; outputs]),
-            PlainBias::None => Bias::F32(vec![0.0; outputs]),
+            PlainBias::None if int8 => OwnedBias::I32(vec![0; outputs]),
+            PlainBias::None => OwnedBias::F32(vec![0.0; outputs]),
             PlainBias::F32(bias) => {
                 check_rows("biases", bias.len())?;
-                Bias::F32(bias.to_vec())
+                OwnedBias::F32(bias.to_vec())
             }
             PlainBias::I32(bias) => {
                 check_rows("biases", bias.len())?;
                 if !int8 {
                     return Err(types("an integer bias needs int8 weights"));
                 }
-                Bias::I32(bias.to_vec())
+                OwnedBias::I32(bias.to_vec())
             }
         };
         let after = owned_affine(name, spec.after, outputs)?;
-        Ok(LayerPlan { weights: plain, scales, bias, activation: spec.activation, after })
+        Ok(PlainLayer { weights: plain, scales, bias, activation: spec.activation, after })
     }
 }
 
-/// The number of window positions along an axis.
-fn slide(input: usize, window: &WindowSpec, axis: usize) -> Option<usize> {
-    let padded = input + window.pads[axis] + window.pads[axis + 2];
-    let span = (window.kernel[axis] - 1) * window.dilation[axis] + 1;
-    Some(padded.checked_sub(span)? / window.stride[axis] + 1)
-}
-
 /// Turns grouped int8 weights `[output][input / groups][taps]` into those of one group, with zeros between groups.
-fn expand_groups(weights: &mut Plain, groups: usize, outputs: usize, inputs: usize, taps: usize) {
-    let Plain::Int8(plain) = weights else { return };
+fn expand_groups(weights: &mut OwnedWeights, groups: usize, outputs: usize, inputs: usize, taps: usize) {
+    let OwnedWeights::Int8(plain) = weights else { return };
     let mut dense = vec![0; outputs * inputs * groups * taps];
     for output in 0..outputs {
         let group = output / (outputs / groups);
@@ -250,8 +249,14 @@ fn expand_groups(weights: &mut Plain, groups: usize, outputs: usize, inputs: usi
 }
 
 /// As [`expand_groups`] for `[input][output / groups][taps]`.
-fn expand_transposed_groups(weights: &mut Plain, groups: usize, outputs: usize, inputs: usize, taps: usize) {
-    let Plain::Int8(plain) = weights else { return };
+fn expand_transposed_groups(
+    weights: &mut OwnedWeights,
+    groups: usize,
+    outputs: usize,
+    inputs: usize,
+    taps: usize,
+) {
+    let OwnedWeights::Int8(plain) = weights else { return };
     let per_group = outputs / groups * taps;
     let mut dense = vec![0; inputs * outputs * taps];
     for input in 0..inputs {

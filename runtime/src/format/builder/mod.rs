@@ -2,12 +2,10 @@
 //! shapes, packs the weights, plans the memory and gives the bytes.
 
 mod arrange;
-mod encode;
 mod error;
 mod layers;
 mod node;
 mod operators;
-mod parameters;
 mod spec;
 mod write;
 
@@ -16,11 +14,13 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use super::layout::MAX_ELEMENTS;
-use super::value::Halo;
+use super::ops::OperatorKind;
+use super::pack::PlainLayer;
+use crate::ops::Operation;
 pub use error::BuildError;
 use error::shape_error;
-use node::{BuildValue, Extents, Node, NodeKind};
-pub use spec::{Element, LayerSpec, ModelInfo, PlainBias, PlainWeights, WindowSpec};
+use node::{BuildValue, Extents, Node};
+pub use spec::{Element, LayerSpec, ModelInfo, PlainBias, PlainWeights};
 #[cfg(all(test, feature = "std"))]
 pub(super) use write::seal;
 
@@ -62,9 +62,9 @@ impl Builder {
         Self { info, values: Vec::new(), nodes: Vec::new(), input: None, output: None, winograd: true }
     }
 
-    /// Whether f32 and f16 3x3 convolutions that gain by it are computed by Winograd's F(2x2, 3x3): a little more than half
-    /// the time for 16/9 of the weights and half a megabyte of working memory for each thread. On unless switched off, as a
-    /// small device will want.
+    /// Whether f32 and f16 3x3 convolutions that gain by it and are added from now on are computed by Winograd's
+    /// F(2x2, 3x3): a little more than half the time for 16/9 of the weights and half a megabyte of working memory for each
+    /// thread. On unless switched off, as a small device will want.
     pub fn winograd(&mut self, wanted: bool) {
         self.winograd = wanted;
     }
@@ -133,7 +133,7 @@ impl Builder {
             let copy = self.values[input].clone();
             self.values.push(copy);
             output = self.values.len() - 1;
-            let kind = NodeKind::Copy { at: [0; 3] };
+            let kind = OperatorKind::Unweighted(Operation::Copy { at: [0; 3] });
             self.nodes.push(Node { name: "identity".to_string(), kind, input, second: None, output });
         }
         self.values[output].name = output_name;
@@ -157,14 +157,14 @@ impl Builder {
                 what: "a scale must be positive, finite and normal",
             });
         }
-        self.values.push(BuildValue { name: name.to_owned(), extents, element, halo: Halo::default() });
+        self.values.push(BuildValue::new(name, extents, element));
         Ok(self.values.len() - 1)
     }
 
     fn add(
         &mut self,
         name: &str,
-        kind: NodeKind,
+        kind: OperatorKind<PlainLayer, Vec<f32>>,
         input: ValueId,
         second: Option<ValueId>,
         extents: Extents,

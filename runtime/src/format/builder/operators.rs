@@ -1,12 +1,14 @@
 //! Operators without weights.
 
 use alloc::borrow::ToOwned;
+use alloc::vec::Vec;
 
 use super::error::{BuildError, shape_error};
-use super::node::{Node, NodeKind, owned_affine};
-use super::spec::{Element, WindowSpec};
+use super::node::{Extents, Node, owned_affine};
+use super::spec::Element;
 use super::{Builder, ValueId};
-use crate::format::operator::{Activation, BinaryKind, Coordinates, Interpolation, PadKind, PoolKind};
+use crate::format::ops::OperatorKind;
+use crate::ops::{Activation, Binary, Operation, Pad, PadMode, Pool, PoolKind, Resize, Window};
 
 impl Builder {
     /// A pool with an output of `output` rows and columns (so that both of ONNX's rounding modes can be had). Max pools
@@ -19,7 +21,7 @@ impl Builder {
         name: &str,
         input: ValueId,
         kind: PoolKind,
-        window: WindowSpec,
+        window: Window,
         output: [usize; 2],
         element: Element,
     ) -> Result<ValueId, BuildError> {
@@ -31,14 +33,8 @@ impl Builder {
                 return Err(shape_error(name, "the last window of the pool lies outside the input"));
             }
         }
-        self.add(
-            name,
-            NodeKind::Pool { window: axes, kind },
-            input,
-            None,
-            [channels, output[0], output[1]],
-            element,
-        )
+        let pool = Operation::Pool(Pool { window: axes, kind });
+        self.unweighted(name, pool, input, [channels, output[0], output[1]], element)
     }
 
     /// The mean over each channel's whole image.
@@ -52,7 +48,7 @@ impl Builder {
         element: Element,
     ) -> Result<ValueId, BuildError> {
         let [_, height, width] = self.extents(input);
-        let window = WindowSpec { kernel: [height, width], stride: [1, 1], dilation: [1, 1], pads: [0; 4] };
+        let window = Window { kernel: [height, width], stride: [1, 1], dilation: [1, 1], pads: [0; 4] };
         self.pool(name, input, PoolKind::Average, window, [1, 1], element)
     }
 
@@ -73,7 +69,7 @@ impl Builder {
         let extents = self.extents(input);
         let before = owned_affine(name, before, extents[0])?;
         let after = owned_affine(name, after, extents[0])?;
-        self.add(name, NodeKind::Elementwise { before, activation, after }, input, None, extents, element)
+        self.unweighted(name, Operation::Elementwise { before, activation, after }, input, extents, element)
     }
 
     /// `activation(a op b)`; `b` has the shape of `a`, or one pixel of as many channels.
@@ -83,7 +79,7 @@ impl Builder {
     pub fn binary(
         &mut self,
         name: &str,
-        kind: BinaryKind,
+        binary: Binary,
         a: ValueId,
         b: ValueId,
         activation: Activation,
@@ -93,7 +89,8 @@ impl Builder {
         if other != shape && other != [shape[0], 1, 1] {
             return Err(shape_error(name, "the operands' shapes do not fit"));
         }
-        self.add(name, NodeKind::Binary { kind, activation }, a, Some(b), shape, element)
+        let kind = OperatorKind::Unweighted(Operation::Binary { binary, activation });
+        self.add(name, kind, a, Some(b), shape, element)
     }
 
     /// The inputs one after the other along an axis: 0 channels, 1 rows, 2 columns.
@@ -128,7 +125,7 @@ impl Builder {
         for &input in inputs {
             self.nodes.push(Node {
                 name: name.to_owned(),
-                kind: NodeKind::Copy { at },
+                kind: OperatorKind::Unweighted(Operation::Copy { at }),
                 input: input.0,
                 second: None,
                 output,
@@ -147,32 +144,30 @@ impl Builder {
         name: &str,
         input: ValueId,
         pads: [usize; 4],
-        kind: PadKind,
+        mode: PadMode,
         element: Element,
     ) -> Result<ValueId, BuildError> {
         let [channels, height, width] = self.extents(input);
         let extents = [channels, height + pads[0] + pads[2], width + pads[1] + pads[3]];
-        self.add(name, NodeKind::Pad { before: [pads[0], pads[1]], kind }, input, None, extents, element)
+        let pad = Pad { before: [pads[0], pads[1]], mode };
+        self.unweighted(name, Operation::Pad(pad), input, extents, element)
     }
 
-    /// The image at `output` rows and columns; `scale` is input pixels per output pixel (1 / ONNX's scales).
+    /// The image at `output` rows and columns.
     ///
     /// # Errors
     /// If the output is empty.
-    #[expect(clippy::too_many_arguments, reason = "each is one attribute of ONNX's Resize")]
     pub fn resize(
         &mut self,
         name: &str,
         input: ValueId,
         output: [usize; 2],
-        scale: [f32; 2],
-        coordinates: Coordinates,
-        interpolation: Interpolation,
+        resize: Resize,
         element: Element,
     ) -> Result<ValueId, BuildError> {
         let [channels, ..] = self.extents(input);
-        let kind = NodeKind::Resize { scale, coordinates, interpolation };
-        self.add(name, kind, input, None, [channels, output[0], output[1]], element)
+        let extents = [channels, output[0], output[1]];
+        self.unweighted(name, Operation::Resize(resize), input, extents, element)
     }
 
     /// Softmax over channels.
@@ -180,7 +175,7 @@ impl Builder {
     /// # Errors
     /// None today.
     pub fn softmax(&mut self, name: &str, input: ValueId, element: Element) -> Result<ValueId, BuildError> {
-        self.add(name, NodeKind::Softmax, input, None, self.extents(input), element)
+        self.unweighted(name, Operation::Softmax, input, self.extents(input), element)
     }
 
     /// Division by the norm over channels, which counts as at least `epsilon`.
@@ -194,7 +189,7 @@ impl Builder {
         epsilon: f32,
         element: Element,
     ) -> Result<ValueId, BuildError> {
-        self.add(name, NodeKind::L2Normalize { epsilon }, input, None, self.extents(input), element)
+        self.unweighted(name, Operation::L2Normalize { epsilon }, input, self.extents(input), element)
     }
 
     /// The same elements, in channel-first order, under another shape.
@@ -213,6 +208,17 @@ impl Builder {
         if extents.iter().product::<usize>() != self.extents(input).iter().product::<usize>() {
             return Err(shape_error(name, "a reshape keeps the number of elements"));
         }
-        self.add(name, NodeKind::Reshape, input, None, extents, self.element(input))
+        self.unweighted(name, Operation::Reorder, input, extents, self.element(input))
+    }
+
+    fn unweighted(
+        &mut self,
+        name: &str,
+        operation: Operation<Vec<f32>>,
+        input: ValueId,
+        extents: Extents,
+        element: Element,
+    ) -> Result<ValueId, BuildError> {
+        self.add(name, OperatorKind::Unweighted(operation), input, None, extents, element)
     }
 }

@@ -1,14 +1,12 @@
-//! What the builder is told of a model: its metadata, its layers, windows and element types.
+//! What the builder is told of a model: its metadata, its layers and element types.
 
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::ValueId;
 use crate::format::model::{ModelKind, Precision};
-use crate::format::operator::Activation;
-use crate::format::value::ValueType;
-use crate::format::window::Axis;
 use crate::latent::Distribution;
+use crate::ops::{Activation, ValueType};
 use crate::pixels::ValueRange;
 
 /// The element type of an activation and, if quantized, its step and zero.
@@ -131,34 +129,5 @@ impl<'a> LayerSpec<'a> {
             after: None,
             output: Element::F32,
         }
-    }
-}
-
-/// A window's geometry in ONNX's terms.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WindowSpec {
-    /// `kernel_shape`: rows, columns.
-    pub kernel: [usize; 2],
-    /// `strides`
-    pub stride: [usize; 2],
-    /// `dilations`
-    pub dilation: [usize; 2],
-    /// `pads`: top, left, bottom, right.
-    pub pads: [usize; 4],
-}
-
-impl WindowSpec {
-    /// A square kernel with equal stride and pads.
-    pub fn square(kernel: usize, stride: usize, pad: usize) -> Self {
-        Self { kernel: [kernel; 2], stride: [stride; 2], dilation: [1; 2], pads: [pad; 4] }
-    }
-
-    pub(super) fn axes(&self) -> [Axis; 2] {
-        [0, 1].map(|n| Axis {
-            kernel: self.kernel[n],
-            stride: self.stride[n],
-            dilation: self.dilation[n],
-            pad: self.pads[n],
-        })
     }
 }

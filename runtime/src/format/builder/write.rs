@@ -6,17 +6,18 @@ use alloc::vec::Vec;
 
 use super::Builder;
 use super::error::BuildError;
-use super::node::{BuildValue, NodeKind};
+use super::node::BuildValue;
 use crate::format::checksum::crc32;
-use crate::format::decode::number;
 use crate::format::error::FormatError;
 use crate::format::layout::{
     self, HEADER, MAGIC, NONE, OPERATOR_RECORD, VERSION, WINOGRAD_SCRATCH, align, header, operator as field,
 };
 use crate::format::model::Model;
-use crate::format::operator::BinaryKind;
+use crate::format::ops::OperatorKind;
 use crate::format::plan::{Buffer, plan};
+use crate::format::record::{Ends, Writer};
 use crate::format::value::Value;
+use crate::ops::{Binary, Operation};
 
 impl Builder {
     pub(super) fn write(
@@ -89,7 +90,14 @@ impl Builder {
         let mut data: Vec<u8> = Vec::new();
         let mut operator_records = Vec::new();
         for node in &self.nodes {
-            let mut words = self.encode(node, &mut data)?;
+            let ends = Ends {
+                input: self.values[node.input].value(),
+                second: node.second.map(|second| self.values[second].value()),
+                output: self.values[node.output].value(),
+            };
+            let mut writer = Writer::new(&mut data);
+            node.kind.write(&mut writer, &ends);
+            let mut words = writer.words;
             words[field::INPUT] = index_of[node.input];
             words[field::SECOND] = node.second.map_or(NONE, |second| index_of[second]);
             words[field::OUTPUT] = index_of[node.output];
@@ -106,12 +114,11 @@ impl Builder {
             metadata.extend_from_slice(text.as_bytes());
         }
 
-        let transforms = |record: &[u8]| {
-            let get = |at: usize| layout::word(record, 4 * at);
-            get(field::KIND) == number::CONVOLUTION && get(field::ARGUMENTS + 9) == 1
-        };
-        let scratch =
-            if operator_records.chunks(OPERATOR_RECORD).any(transforms) { WINOGRAD_SCRATCH } else { 0 };
+        let transforms = self
+            .nodes
+            .iter()
+            .any(|node| matches!(node.kind, OperatorKind::Convolution { winograd: true, .. }));
+        let scratch = if transforms { WINOGRAD_SCRATCH } else { 0 };
 
         let mut bytes = vec![0u8; HEADER];
         let mut sections = Vec::new();
@@ -178,14 +185,16 @@ impl Builder {
         };
         let node = &mut self.nodes[index];
         match (&node.kind, node.second) {
-            (NodeKind::Elementwise { .. }, _) => {
+            (OperatorKind::Unweighted(Operation::Elementwise { .. }), _) => {
                 fits(node.input, node.output, &self.values).then_some(node.input)
             }
-            (NodeKind::Binary { kind, .. }, Some(second)) if second != node.input => {
+            (OperatorKind::Unweighted(Operation::Binary { binary, .. }), Some(second))
+                if second != node.input =>
+            {
                 if fits(node.input, node.output, &self.values) {
                     return Some(node.input);
                 }
-                if *kind != BinaryKind::Subtract && fits(second, node.output, &self.values) {
+                if *binary != Binary::Subtract && fits(second, node.output, &self.values) {
                     // The same result with the operands exchanged.
                     node.second = Some(node.input);
                     node.input = second;

@@ -3,12 +3,13 @@
 #[expect(clippy::needless_range_loop, reason = "the indices name registers of a tile")]
 mod neon;
 
-use super::epilogue::{Epilogue, Values};
-use super::geometry::{Geometry, NARROW, Pixel};
+use super::epilogue::Epilogue;
+use super::geometry::{Geometry, Pixel};
 use super::image::Block;
-use super::matmul::Weights;
 use super::scalar::narrow;
-use super::tile::{Tile, TileKernel, WeightKind};
+use super::tile::{Tile, TileKernel};
+use super::values::Values;
+use crate::ops::{NARROW, PackedWeights, WeightType};
 
 /// An Arm instruction set that this machine has: only [`Arm::available`] gives one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +54,7 @@ impl Arm {
         self,
         geometry: &Geometry,
         input: &Values<'_>,
-        weights: &Weights<'_>,
+        weights: &PackedWeights<'_>,
         epilogue: &Epilogue<'_>,
         at: (Pixel, usize),
     ) -> [Block; NARROW] {
@@ -62,7 +63,7 @@ impl Arm {
 }
 
 impl TileKernel for Arm {
-    fn tile(&self, _: &Weights<'_>, pixels: usize) -> (usize, usize) {
+    fn tile(&self, _: &PackedWeights<'_>, pixels: usize) -> (usize, usize) {
         neon::tile(pixels)
     }
 
@@ -70,11 +71,11 @@ impl TileKernel for Arm {
     unsafe fn run(&self, tile: &Tile<'_>) {
         // SAFETY: the token proves the features that each function needs; the tile is as the caller promises.
         unsafe {
-            match (self.0, tile.pointers.weights_kind) {
-                (Level::DotProduct, WeightKind::I8) => neon::int8_dot(tile),
-                (Level::Neon, WeightKind::I8) => neon::int8(tile),
-                (_, WeightKind::F32) => neon::float32(tile),
-                (_, WeightKind::F16) => neon::float16(tile),
+            match (self.0, tile.pointers.weight_type) {
+                (Level::DotProduct, WeightType::I8) => neon::int8_dot(tile),
+                (Level::Neon, WeightType::I8) => neon::int8(tile),
+                (_, WeightType::F32) => neon::float32(tile),
+                (_, WeightType::F16) => neon::float16(tile),
             }
         }
     }

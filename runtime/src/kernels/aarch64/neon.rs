@@ -5,9 +5,9 @@
 
 use core::arch::aarch64::*;
 
-use crate::kernels::epilogue::{Activation, Bias};
 use crate::kernels::math::{TANH_DENOMINATOR, TANH_LIMIT, TANH_NUMERATOR};
 use crate::kernels::tile::{OutputPointer, ResidualPointer, Tile};
+use crate::ops::{Activation, Affine, Bias};
 
 /// Pixels and blocks of a tile: 16 of 32 registers hold sums.
 pub(super) fn tile(pixels: usize) -> (usize, usize) {
@@ -311,7 +311,7 @@ unsafe fn finish(tile: &Tile<'_>, r: usize, b: usize, sums: [float32x4_t; 4]) {
         }
         for (quarter, y) in y.iter_mut().enumerate() {
             *y = activate(p.activation, *y);
-            if let Some((scale, shift)) = p.after {
+            if let Some(Affine { scale, shift }) = p.after {
                 let scale = vld1q_f32(scale.as_ptr().add(channel + 4 * quarter));
                 let shift = vld1q_f32(shift.as_ptr().add(channel + 4 * quarter));
                 *y = vaddq_f32(vmulq_f32(*y, scale), shift);

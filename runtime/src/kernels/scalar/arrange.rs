@@ -1,35 +1,9 @@
 //! Operators that move elements: copies, pads, resizes, changes of shape.
 
-use crate::kernels::epilogue::{Values, ValuesMut};
 use crate::kernels::geometry::Pixel;
 use crate::kernels::image::Image;
-
-/// What is put around an image.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Border {
-    Constant(f32),
-    Edge,
-    Reflect,
-}
-
-/// Where an output pixel lies in the input of a resize.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Coordinates {
-    HalfPixel,
-    HalfPixelPytorch,
-    Asymmetric,
-    AlignCorners,
-}
-
-/// How a resized pixel is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Interpolation {
-    NearestPreferFloor,
-    NearestPreferCeil,
-    Floor,
-    Ceil,
-    Bilinear,
-}
+use crate::kernels::values::{Values, ValuesMut};
+use crate::ops::{Coordinates, Interpolation, Pad, PadMode, Resize};
 
 /// Writes the input into the output, beginning at a channel, row and column. Bounds have been checked.
 #[inline(always)]
@@ -65,23 +39,22 @@ pub(crate) fn copy(
     });
 }
 
-/// The input with a border; `before` rows and columns come first. Bounds have been checked.
+/// The input with a border. Bounds have been checked.
 #[inline(always)]
 pub(crate) fn pad(
     batch: usize,
-    before: [usize; 2],
-    border: Border,
+    Pad { before, mode }: Pad,
     (from, input): (&Image, &Values<'_>),
     (to, output): (&Image, &mut ValuesMut<'_>),
 ) {
     // The input's index along an axis, or `None` in a constant border.
     let place = |at: usize, before: usize, extent: usize| match at.checked_sub(before) {
         Some(inside) if inside < extent => Some(inside),
-        _ => match border {
-            Border::Constant(_) => None,
-            Border::Edge => Some(at.saturating_sub(before).min(extent - 1)),
-            Border::Reflect if at < before => Some(before - at),
-            Border::Reflect => Some((2 * (extent - 1)).saturating_sub(at - before)),
+        _ => match mode {
+            PadMode::Constant(_) => None,
+            PadMode::Edge => Some(at.saturating_sub(before).min(extent - 1)),
+            PadMode::Reflect if at < before => Some(before - at),
+            PadMode::Reflect => Some((2 * (extent - 1)).saturating_sub(at - before)),
         },
     };
     to.pixels(batch, |pixel| {
@@ -89,12 +62,12 @@ pub(crate) fn pad(
         let row = place(pixel.row, before[0], from.height);
         let column = place(pixel.column, before[1], from.width);
         to.blocks(|channel, lanes| {
-            let block = match (row, column, border) {
+            let block = match (row, column, mode) {
                 (Some(row), Some(column), _) => {
                     let source = from.strides.at(Pixel { example: pixel.example, row, column });
                     from.load(input, source + channel, lanes)
                 }
-                (_, _, Border::Constant(value)) => [value; 16],
+                (_, _, PadMode::Constant(value)) => [value; 16],
                 _ => [0.0; 16],
             };
             to.store(output, target + channel, lanes, &block);
@@ -104,12 +77,12 @@ pub(crate) fn pad(
 
 impl Coordinates {
     /// The place in the input, in pixels, of output pixel `at`.
-    fn place(self, at: usize, scale: f32, input: usize, output: usize) -> f32 {
+    fn place(self, at: usize, step: f32, input: usize, output: usize) -> f32 {
         let x = at as f32;
         match self {
-            Self::HalfPixelPytorch if output == 1 => 0.0,
-            Self::HalfPixel | Self::HalfPixelPytorch => (x + 0.5) * scale - 0.5,
-            Self::Asymmetric => x * scale,
+            Self::PytorchHalfPixel if output == 1 => 0.0,
+            Self::HalfPixel | Self::PytorchHalfPixel => (x + 0.5) * step - 0.5,
+            Self::Asymmetric => x * step,
             Self::AlignCorners if output == 1 => 0.0,
             Self::AlignCorners => x * (input - 1) as f32 / (output - 1) as f32,
         }
@@ -121,11 +94,11 @@ impl Interpolation {
     fn neighbors(self, place: f32, extent: usize) -> (usize, usize, f32) {
         let last = (extent - 1) as f32;
         let nearest = match self {
-            Self::NearestPreferFloor => libm::ceilf(place - 0.5),
-            Self::NearestPreferCeil => libm::floorf(place + 0.5),
+            Self::RoundPreferFloor => libm::ceilf(place - 0.5),
+            Self::RoundPreferCeil => libm::floorf(place + 0.5),
             Self::Floor => libm::floorf(place),
             Self::Ceil => libm::ceilf(place),
-            Self::Bilinear => {
+            Self::Linear => {
                 let place = place.clamp(0.0, last);
                 let low = libm::floorf(place);
                 let first = low as usize;
@@ -137,26 +110,25 @@ impl Interpolation {
     }
 }
 
-/// The image at another resolution; `scale` is input pixels per output pixel. Bounds have been checked.
+/// The image at another resolution. Bounds have been checked.
 #[inline(always)]
 pub(crate) fn resize(
     batch: usize,
-    scale: [f32; 2],
-    (coordinates, interpolation): (Coordinates, Interpolation),
+    Resize { step, coordinates, interpolation }: Resize,
     (from, input): (&Image, &Values<'_>),
     (to, output): (&Image, &mut ValuesMut<'_>),
 ) {
     to.pixels(batch, |pixel| {
         let target = to.strides.at(pixel);
-        let y = coordinates.place(pixel.row, scale[0], from.height, to.height);
-        let x = coordinates.place(pixel.column, scale[1], from.width, to.width);
+        let y = coordinates.place(pixel.row, step[0], from.height, to.height);
+        let x = coordinates.place(pixel.column, step[1], from.width, to.width);
         let (top, bottom, down) = interpolation.neighbors(y, from.height);
         let (left, right, across) = interpolation.neighbors(x, from.width);
         let at = |row, column| from.strides.at(Pixel { example: pixel.example, row, column });
         let corners = [at(top, left), at(top, right), at(bottom, left), at(bottom, right)];
         to.blocks(|channel, lanes| {
             let mut block = from.load(input, corners[0] + channel, lanes);
-            if interpolation == Interpolation::Bilinear {
+            if interpolation == Interpolation::Linear {
                 let [b, c, d] = [1, 2, 3].map(|n| from.load(input, corners[n] + channel, lanes));
                 for (n, a) in block.iter_mut().enumerate() {
                     let above = *a * (1.0 - across) + b[n] * across;

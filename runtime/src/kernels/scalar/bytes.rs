@@ -1,11 +1,12 @@
 //! Short ways for operators with a U8 result, with the bits of the long ones in `elementwise`: there a block of channels is
 //! a vector, which is slow for the few channels of an image, and for a sum, which has more to decide than to compute.
 
-use super::elementwise::{Affine, Binary};
-use crate::kernels::epilogue::{Activation, Values, ValuesMut, quantize};
+use crate::kernels::epilogue::quantize;
 use crate::kernels::geometry::Pixel;
 use crate::kernels::image::Image;
 use crate::kernels::math::max;
+use crate::kernels::values::{Values, ValuesMut};
+use crate::ops::{Activation, Affine, Binary};
 
 /// So many pixels make up for a table of what becomes of each of the 256 bytes.
 const WORTH_A_TABLE: usize = 512;
@@ -37,9 +38,9 @@ fn element(
 #[inline(always)]
 pub(super) fn elementwise(
     batch: usize,
-    before: Affine<'_>,
+    before: Option<Affine<&[f32]>>,
     activation: Activation,
-    after: Affine<'_>,
+    after: Option<Affine<&[f32]>>,
     (from, input): (&Image, Option<&Values<'_>>),
     (to, output): (&Image, &mut ValuesMut<'_>),
 ) -> bool {
@@ -54,7 +55,9 @@ pub(super) fn elementwise(
     }
     let units = (1.0 / to.scale, to.zero_point);
     for channel in 0..to.channels {
-        let pair = |affine: Affine<'_>| affine.map(|(scale, shift)| (scale[channel], shift[channel]));
+        let pair = |affine: Option<Affine<&[f32]>>| {
+            affine.map(|Affine { scale, shift }| (scale[channel], shift[channel]))
+        };
         let (before, after) = (pair(before), pair(after));
         let mut table = [0; 256];
         if from_bytes {
@@ -86,7 +89,7 @@ pub(super) fn elementwise(
 #[inline(always)]
 pub(super) fn binary(
     batch: usize,
-    kind: Binary,
+    binary: Binary,
     activation: Activation,
     (from, input): (&Image, Option<&Values<'_>>),
     (other, second): (&Image, &Values<'_>),
@@ -103,7 +106,7 @@ pub(super) fn binary(
         return false;
     }
     let all = (batch, (from, input), (other, *second), (to, &mut **output));
-    match (kind, activation) {
+    match (binary, activation) {
         (Binary::Add, Activation::Identity) => rows(all, |a, b| a + b),
         (Binary::Add, Activation::Relu) => rows(all, |a, b| max(a + b, 0.0)),
         (Binary::Multiply, Activation::Identity) => rows(all, |a, b| a * b),
@@ -167,7 +170,7 @@ mod tests {
     fn short_ways_have_the_bits_of_the_long_ones() {
         let mut rng = Rng::from_seed(8);
         let (scale, shift) = ([0.5, -1.5, 1.0, 0.75], [0.25, 0.0, -1.0, 0.5]);
-        let affine = Some((&scale[..], &shift[..]));
+        let affine = Some(Affine { scale: &scale[..], shift: &shift[..] });
         // Channels, rows and columns; gaps after pixels and rows.
         let shapes = [
             ([3, 32, 32], [1, 4]),
@@ -214,7 +217,7 @@ mod tests {
                     };
                     let affine = affine.filter(|_| shape[0] <= 4);
                     let mapped = |channel: usize, x: f32| match affine {
-                        Some((scale, shift)) => x * scale[channel] + shift[channel],
+                        Some(Affine { scale, shift }) => x * scale[channel] + shift[channel],
                         None => x,
                     };
                     let wanted = expected(&|channel, at| {

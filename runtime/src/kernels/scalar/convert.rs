@@ -1,8 +1,9 @@
 //! Between what the caller holds (f32, channels first) and values in the arena (channels last, perhaps quantized).
 
-use crate::kernels::epilogue::{Values, ValuesMut, quantize};
+use crate::kernels::epilogue::quantize;
 use crate::kernels::geometry::{OutOfBounds, Pixel};
 use crate::kernels::image::Image;
+use crate::kernels::values::{Values, ValuesMut};
 
 /// Takes in a batch.
 #[inline(always)]

@@ -1,15 +1,16 @@
 //! Depthwise convolution: every channel sees only itself.
 
 use crate::half;
-use crate::kernels::epilogue::{Bias, Epilogue, Values, ValuesMut, quantize};
-use crate::kernels::geometry::{BLOCK, Geometry, OutOfBounds};
-use crate::kernels::matmul::Weights;
+use crate::kernels::epilogue::{Epilogue, quantize};
+use crate::kernels::geometry::{Geometry, OutOfBounds};
+use crate::kernels::values::{Values, ValuesMut};
+use crate::ops::{BLOCK, Bias, PackedWeights};
 
 /// Checks the bounds of a depthwise convolution: a product of depth 1 whose every channel reads its own input.
 pub(crate) fn check(
     geometry: &Geometry,
     input: &Values<'_>,
-    weights: &Weights<'_>,
+    weights: &PackedWeights<'_>,
     epilogue: &Epilogue<'_>,
     output: &ValuesMut<'_>,
 ) -> Result<(), OutOfBounds> {
@@ -40,7 +41,7 @@ pub(crate) fn check(
 pub(crate) fn depthwise(
     geometry: &Geometry,
     input: &Values<'_>,
-    weights: &Weights<'_>,
+    weights: &PackedWeights<'_>,
     epilogue: &Epilogue<'_>,
     output: &mut ValuesMut<'_>,
 ) {
@@ -60,7 +61,7 @@ pub(crate) fn depthwise(
             };
             let mut sums = [0.0f32; BLOCK];
             match (input, weights) {
-                (Values::F32(input), Weights::F32(weights)) => {
+                (Values::F32(input), PackedWeights::F32(weights)) => {
                     for (at, weight) in taps() {
                         let row = &weights[weight..weight + BLOCK];
                         for ((sum, x), w) in sums.iter_mut().zip(&input[at..at + lanes]).zip(row) {
@@ -68,7 +69,7 @@ pub(crate) fn depthwise(
                         }
                     }
                 }
-                (Values::F32(input), Weights::F16(weights)) => {
+                (Values::F32(input), PackedWeights::F16(weights)) => {
                     for (at, weight) in taps() {
                         let row = &weights[weight..weight + BLOCK];
                         for ((sum, x), &w) in sums.iter_mut().zip(&input[at..at + lanes]).zip(row) {
@@ -76,7 +77,7 @@ pub(crate) fn depthwise(
                         }
                     }
                 }
-                (Values::U8(input), Weights::I8(weights)) => {
+                (Values::U8(input), PackedWeights::I8(weights)) => {
                     let Bias::I32 { bias, scale, .. } = epilogue.bias else { return };
                     let mut integers = [0i32; BLOCK];
                     integers.copy_from_slice(&bias[channel..channel + BLOCK]);

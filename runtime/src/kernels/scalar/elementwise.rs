@@ -1,23 +1,14 @@
 //! Operators that treat every element by itself.
 
 use super::bytes;
-use crate::kernels::epilogue::{Activation, Values, ValuesMut};
-use crate::kernels::image::{Block, Image, map};
-
-/// A per-channel scale and shift.
-pub(crate) type Affine<'a> = Option<(&'a [f32], &'a [f32])>;
-
-/// An operation on two elements.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Binary {
-    Add,
-    Subtract,
-    Multiply,
-}
+use crate::kernels::activation::activate;
+use crate::kernels::image::{Block, Image};
+use crate::kernels::values::{Values, ValuesMut};
+use crate::ops::{Activation, Affine, Binary};
 
 #[inline(always)]
-fn affine(block: &mut Block, affine: Affine<'_>, channel: usize) {
-    if let Some((scale, shift)) = affine {
+fn affine(block: &mut Block, affine: Option<Affine<&[f32]>>, channel: usize) {
+    if let Some(Affine { scale, shift }) = affine {
         for ((lane, scale), shift) in block.iter_mut().zip(&scale[channel..]).zip(&shift[channel..]) {
             *lane = *lane * scale + shift;
         }
@@ -44,9 +35,9 @@ fn load(
 #[inline(always)]
 pub(crate) fn elementwise(
     batch: usize,
-    before: Affine<'_>,
+    before: Option<Affine<&[f32]>>,
     activation: Activation,
-    after: Affine<'_>,
+    after: Option<Affine<&[f32]>>,
     (from, input): (&Image, Option<&Values<'_>>),
     (to, output): (&Image, &mut ValuesMut<'_>),
 ) {
@@ -69,13 +60,13 @@ pub(crate) fn elementwise(
 #[inline(always)]
 pub(crate) fn binary(
     batch: usize,
-    kind: Binary,
+    binary: Binary,
     activation: Activation,
     (from, input): (&Image, Option<&Values<'_>>),
     (other, second): (&Image, &Values<'_>),
     (to, output): (&Image, &mut ValuesMut<'_>),
 ) {
-    if bytes::binary(batch, kind, activation, (from, input), (other, second), (to, output)) {
+    if bytes::binary(batch, binary, activation, (from, input), (other, second), (to, output)) {
         return;
     }
     let single = other.height == 1 && other.width == 1;
@@ -90,7 +81,7 @@ pub(crate) fn binary(
             let mut block = load(from, input, output, source + channel, lanes);
             let b = other.load(second, beside + channel, lanes);
             for (a, b) in block.iter_mut().zip(b) {
-                *a = match kind {
+                *a = match binary {
                     Binary::Add => *a + b,
                     Binary::Subtract => *a - b,
                     Binary::Multiply => *a * b,
@@ -100,18 +91,4 @@ pub(crate) fn binary(
             to.store(output, target + channel, lanes, &block);
         });
     });
-}
-
-/// The activation of every lane; the kind is decided once, so that each case is a plain vector loop.
-#[inline(always)]
-pub(crate) fn activate(block: &mut Block, activation: Activation) {
-    match activation {
-        Activation::Identity => {}
-        Activation::Relu => map(block, |x| Activation::Relu.apply(x)),
-        Activation::LeakyRelu { slope } => map(block, |x| Activation::LeakyRelu { slope }.apply(x)),
-        Activation::Clip { low, high } => map(block, |x| Activation::Clip { low, high }.apply(x)),
-        Activation::Sigmoid => map(block, |x| Activation::Sigmoid.apply(x)),
-        Activation::Tanh => map(block, |x| Activation::Tanh.apply(x)),
-        Activation::HardSwish => map(block, |x| Activation::HardSwish.apply(x)),
-    }
 }

@@ -3,15 +3,16 @@
 use core::ops::Range;
 
 use crate::half;
-use crate::kernels::epilogue::{Bias, Epilogue, Values};
-use crate::kernels::geometry::{BLOCK, Geometry};
-use crate::kernels::matmul::Weights;
+use crate::kernels::epilogue::Epilogue;
+use crate::kernels::geometry::Geometry;
+use crate::kernels::values::Values;
+use crate::ops::{BLOCK, Bias, PackedWeights};
 
 /// Computes some pixels of a product whose bounds have been checked, and hands each element to `write`.
 pub(crate) fn matmul(
     geometry: &Geometry,
     input: &Values<'_>,
-    weights: &Weights<'_>,
+    weights: &PackedWeights<'_>,
     epilogue: &Epilogue<'_>,
     pixels: Range<usize>,
     write: &mut dyn FnMut(usize, f32),
@@ -25,7 +26,7 @@ pub(crate) fn matmul(
             let base = block * products * BLOCK;
             let mut floats = [0.0f32; BLOCK];
             match (input, weights) {
-                (Values::F32(input), Weights::F32(weights)) => {
+                (Values::F32(input), PackedWeights::F32(weights)) => {
                     sum(g, from, 1, |at, k| {
                         let row = &weights[base + k * BLOCK..][..BLOCK];
                         for (sum, weight) in floats.iter_mut().zip(row) {
@@ -33,7 +34,7 @@ pub(crate) fn matmul(
                         }
                     });
                 }
-                (Values::F32(input), Weights::F16(weights)) => {
+                (Values::F32(input), PackedWeights::F16(weights)) => {
                     sum(g, from, 1, |at, k| {
                         let row = &weights[base + k * BLOCK..][..BLOCK];
                         for (sum, &weight) in floats.iter_mut().zip(row) {
@@ -41,7 +42,7 @@ pub(crate) fn matmul(
                         }
                     });
                 }
-                (Values::U8(input), Weights::I8(weights)) => {
+                (Values::U8(input), PackedWeights::I8(weights)) => {
                     let mut sums = [0i32; BLOCK];
                     if let Bias::I32 { bias, .. } = epilogue.bias {
                         sums.copy_from_slice(&bias[block * BLOCK..][..BLOCK]);

@@ -2,11 +2,12 @@
 //! mostly padding, so each output is a dot product along k, and what follows is done for 16 pixels at a time.
 
 use crate::half;
-use crate::kernels::epilogue::{Bias, Epilogue, Values};
-use crate::kernels::geometry::{BLOCK, Geometry, NARROW, Pixel};
+use crate::kernels::activation::activate;
+use crate::kernels::epilogue::Epilogue;
+use crate::kernels::geometry::{Geometry, Pixel};
 use crate::kernels::image::{Block, map};
-use crate::kernels::matmul::Weights;
-use crate::kernels::scalar::elementwise::activate;
+use crate::kernels::values::Values;
+use crate::ops::{Affine, BLOCK, Bias, NARROW, PackedWeights};
 
 /// Where the first tap of each of 16 pixels lies.
 pub(crate) type Starts = [usize; BLOCK];
@@ -89,7 +90,7 @@ impl Dot for Plain {
 pub(crate) fn chunk(
     geometry: &Geometry,
     input: &Values<'_>,
-    weights: &Weights<'_>,
+    weights: &PackedWeights<'_>,
     epilogue: &Epilogue<'_>,
     (first, count): (Pixel, usize),
     dot: &impl Dot,
@@ -115,17 +116,17 @@ pub(crate) fn chunk(
     for (channel, lanes) in outputs[..g.channels].iter_mut().enumerate() {
         let row = channel * products..(channel + 1) * products;
         match (input, weights, epilogue.bias) {
-            (Values::F32(input), Weights::F32(weights), Bias::F32(bias)) => {
+            (Values::F32(input), PackedWeights::F32(weights), Bias::F32(bias)) => {
                 *lanes = dot.f32(g, input, &from, &weights[row]);
                 let bias = bias[channel];
                 map(lanes, |sum| sum + bias);
             }
-            (Values::F32(input), Weights::F16(weights), Bias::F32(bias)) => {
+            (Values::F32(input), PackedWeights::F16(weights), Bias::F32(bias)) => {
                 *lanes = dot.f16(g, input, &from, &weights[row]);
                 let bias = bias[channel];
                 map(lanes, |sum| sum + bias);
             }
-            (Values::U8(input), Weights::I8(weights), Bias::I32 { bias, scale, .. }) => {
+            (Values::U8(input), PackedWeights::I8(weights), Bias::I32 { bias, scale, .. }) => {
                 let sums = dot.i8(g, input, &from, &weights[row]);
                 let (bias, scale) = (bias[channel], scale[channel]);
                 for (lane, sum) in lanes.iter_mut().zip(sums) {
@@ -141,7 +142,7 @@ pub(crate) fn chunk(
             }
         }
         activate(lanes, epilogue.activation);
-        if let Some((scale, shift)) = epilogue.after {
+        if let Some(Affine { scale, shift }) = epilogue.after {
             let (scale, shift) = (scale[channel], shift[channel]);
             map(lanes, |x| x * scale + shift);
         }

@@ -1,8 +1,8 @@
 //! Operators over all channels of a pixel.
 
-use crate::kernels::epilogue::{Values, ValuesMut};
 use crate::kernels::image::{Image, map};
 use crate::kernels::math;
+use crate::kernels::values::{Values, ValuesMut};
 
 /// `exp(x - max) / sum` over channels. Bounds have been checked.
 #[inline(always)]

@@ -2,21 +2,13 @@
 
 use core::ops::Range;
 
-use crate::kernels::epilogue::{Values, ValuesMut};
-use crate::kernels::geometry::{BLOCK, Pixel};
+use crate::kernels::geometry::Pixel;
 use crate::kernels::image::{Image, map};
 use crate::kernels::math;
+use crate::kernels::values::{Values, ValuesMut};
+use crate::ops::{BLOCK, Pool, PoolKind, WindowAxis};
 
-/// A window along one axis.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Axis {
-    pub(crate) kernel: usize,
-    pub(crate) stride: usize,
-    pub(crate) dilation: usize,
-    pub(crate) pad: usize,
-}
-
-impl Axis {
+impl WindowAxis {
     /// The taps of an output that lie in an input of `extent` elements, and the element under tap 0 plus the pad.
     #[inline(always)]
     fn taps(&self, output: usize, extent: usize) -> (Range<usize>, usize) {
@@ -27,22 +19,11 @@ impl Axis {
     }
 }
 
-/// How a window is combined.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Combine {
-    Max,
-    /// The mean of those inside the image.
-    Mean,
-    /// The sum of those inside the image over the window's size.
-    MeanWithPadding,
-}
-
 /// Pools; both images have the same channels and their bounds have been checked. A window outside the image gives 0.
 #[inline(always)]
 pub(crate) fn pool(
     batch: usize,
-    window: &[Axis; 2],
-    combine: Combine,
+    Pool { window, kind }: &Pool,
     (from, input): (&Image, &Values<'_>),
     (to, output): (&Image, &mut ValuesMut<'_>),
 ) {
@@ -64,8 +45,8 @@ pub(crate) fn pool(
         let at = to.strides.at(pixel);
         to.blocks(|channel, lanes| {
             let mut block = [0.0; BLOCK];
-            match (combine, input) {
-                (Combine::Max, Values::F32(_)) => {
+            match (kind, input) {
+                (PoolKind::Max, Values::F32(_)) => {
                     let mut first = true;
                     for start in inside() {
                         let next = from.load(input, start + channel, lanes);
@@ -75,7 +56,7 @@ pub(crate) fn pool(
                         first = false;
                     }
                 }
-                (Combine::Max, Values::U8(values)) => {
+                (PoolKind::Max, Values::U8(values)) => {
                     // Both sides have the same scale and zero point: compare the bytes themselves.
                     let mut greatest = [0u8; BLOCK];
                     for start in inside() {
@@ -99,7 +80,7 @@ pub(crate) fn pool(
                             *sum += x;
                         }
                     }
-                    let divisor = if combine == Combine::Mean { count.max(1) as f32 } else { size };
+                    let divisor = if *kind == PoolKind::Average { count.max(1) as f32 } else { size };
                     map(&mut block, |sum| sum / divisor);
                 }
                 (_, Values::U8(values)) => {
@@ -110,7 +91,7 @@ pub(crate) fn pool(
                             *sum = sum.wrapping_add(i32::from(x) - i32::from(from.zero_point));
                         }
                     }
-                    let divisor = if combine == Combine::Mean { count.max(1) as f32 } else { size };
+                    let divisor = if *kind == PoolKind::Average { count.max(1) as f32 } else { size };
                     let factor = from.scale / divisor;
                     for (real, sum) in block.iter_mut().zip(sums) {
                         *real = sum as f32 * factor;

@@ -1,11 +1,12 @@
 //! The transforms of F(2x2, 3x3): B^T d B of inputs, A^T m A of products; and the products, written to be read.
 
 use crate::half;
-use crate::kernels::epilogue::{Bias, Epilogue, Values};
-use crate::kernels::geometry::{BLOCK, Geometry, Pixel};
+use crate::kernels::activation::activate;
+use crate::kernels::epilogue::Epilogue;
+use crate::kernels::geometry::{Geometry, Pixel};
 use crate::kernels::image::Block;
-use crate::kernels::matmul::Weights;
-use crate::kernels::scalar::elementwise::activate;
+use crate::kernels::values::Values;
+use crate::ops::{Affine, BLOCK, Bias, PackedWeights};
 
 /// Some tiles of 2x2 output pixels.
 #[derive(Clone, Copy, Debug)]
@@ -102,17 +103,17 @@ pub(crate) fn into(chunk: &Chunk<'_>, input: &[f32], transformed: &mut [f32]) {
 pub(crate) fn multiply(
     depth: usize,
     input: &[f32],
-    weights: &Weights<'_>,
+    weights: &PackedWeights<'_>,
     output: &mut [f32],
     blocks: usize,
 ) {
     match weights {
-        Weights::F32(weights) => product(depth, input, weights, |&weight| weight, output, blocks),
-        Weights::F16(weights) => {
+        PackedWeights::F32(weights) => product(depth, input, weights, |&weight| weight, output, blocks),
+        PackedWeights::F16(weights) => {
             product(depth, input, weights, |&weight| half::to_f32(weight), output, blocks)
         }
         // The caller has checked.
-        Weights::I8(_) => {}
+        PackedWeights::I8(_) => {}
     }
 }
 
@@ -179,7 +180,7 @@ pub(crate) fn out_of(
                         }
                     }
                     activate(&mut sums, epilogue.activation);
-                    if let Some((scale, shift)) = epilogue.after {
+                    if let Some(Affine { scale, shift }) = epilogue.after {
                         for ((sum, scale), shift) in
                             sums.iter_mut().zip(&scale[channel..]).zip(&shift[channel..])
                         {

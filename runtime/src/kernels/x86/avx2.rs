@@ -2,10 +2,10 @@
 
 use core::arch::x86_64::*;
 
-use crate::kernels::epilogue::{Activation, Bias};
 use crate::kernels::math::{TANH_DENOMINATOR, TANH_LIMIT, TANH_NUMERATOR};
 use crate::kernels::scalar::winograd::Chunk;
 use crate::kernels::tile::{OutputPointer, Pointers, ResidualPointer, Tile};
+use crate::ops::{Activation, Affine, Bias};
 
 /// Pixels and blocks of a tile: 16 registers hold the sums of 6 x 1 or 1 x 4 and what is multiplied.
 pub(super) fn tile(pixels: usize) -> (usize, usize) {
@@ -401,7 +401,7 @@ unsafe fn finish(tile: &Tile<'_>, r: usize, b: usize, sums: [__m256; 2]) {
         }
         for half in 0..2 {
             y[half] = activate(p.activation, y[half]);
-            if let Some((scale, shift)) = p.after {
+            if let Some(Affine { scale, shift }) = p.after {
                 let scale = _mm256_loadu_ps(scale.as_ptr().add(channel + 8 * half));
                 let shift = _mm256_loadu_ps(shift.as_ptr().add(channel + 8 * half));
                 y[half] = _mm256_add_ps(_mm256_mul_ps(y[half], scale), shift);

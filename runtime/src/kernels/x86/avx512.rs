@@ -10,14 +10,15 @@
 
 use core::arch::x86_64::*;
 
-use crate::kernels::epilogue::{Activation, Bias, Epilogue, Values};
-use crate::kernels::geometry::{Geometry, NARROW, Pixel};
+use crate::kernels::epilogue::Epilogue;
+use crate::kernels::geometry::{Geometry, Pixel};
 use crate::kernels::image::Block;
 use crate::kernels::math::{TANH_DENOMINATOR, TANH_LIMIT, TANH_NUMERATOR};
-use crate::kernels::matmul::Weights;
 use crate::kernels::scalar::narrow::{self, Dot, Starts};
 use crate::kernels::scalar::winograd::Chunk;
 use crate::kernels::tile::{OutputPointer, Pointers, ResidualPointer, Tile};
+use crate::kernels::values::Values;
+use crate::ops::{Activation, Affine, Bias, NARROW, PackedWeights};
 
 /// Pixels and blocks of a tile.
 pub(super) fn tile(pixels: usize) -> (usize, usize) {
@@ -370,7 +371,7 @@ impl Dot for Dots {
 pub(super) unsafe fn narrow(
     geometry: &Geometry,
     input: &Values<'_>,
-    weights: &Weights<'_>,
+    weights: &PackedWeights<'_>,
     epilogue: &Epilogue<'_>,
     at: (Pixel, usize),
 ) -> [Block; NARROW] {
@@ -637,7 +638,7 @@ unsafe fn finish(tile: &Tile<'_>, r: usize, b: usize, sum: __m512) {
             }
         }
         y = activate(p.activation, y);
-        if let Some((scale, shift)) = p.after {
+        if let Some(Affine { scale, shift }) = p.after {
             let scale = _mm512_loadu_ps(scale.as_ptr().add(channel));
             let shift = _mm512_loadu_ps(shift.as_ptr().add(channel));
             y = _mm512_add_ps(_mm512_mul_ps(y, scale), shift);

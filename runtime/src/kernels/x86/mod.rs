@@ -5,14 +5,15 @@ mod avx2;
 #[expect(clippy::needless_range_loop, reason = "the indices name registers of a tile")]
 mod avx512;
 
-use super::epilogue::{Epilogue, Values, ValuesMut};
-use super::geometry::{Geometry, NARROW, Pixel};
+use super::epilogue::Epilogue;
+use super::geometry::{Geometry, Pixel};
 use super::image::{Block, Image};
-use super::matmul::Weights;
-use super::operation::{self, Operation};
+use super::operation::{self, Work};
 use super::scalar::narrow;
 use super::scalar::winograd::Chunk;
-use super::tile::{Pointers, Tile, TileKernel, WeightKind};
+use super::tile::{Pointers, Tile, TileKernel};
+use super::values::{Values, ValuesMut};
+use crate::ops::{NARROW, PackedWeights, WeightType};
 
 /// An x86 instruction set that this machine has: only [`X86::available`] gives one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,11 +77,11 @@ macro_rules! compile {
         #[target_feature(enable = $features)]
         fn $name(
             batch: usize,
-            operation: &Operation<'_>,
+            work: &Work<'_>,
             from: (&Image, Option<&Values<'_>>),
             to: (&Image, &mut ValuesMut<'_>),
         ) {
-            operation::compute(batch, operation, from, to);
+            operation::compute(batch, work, from, to);
         }
     };
 }
@@ -92,7 +93,7 @@ compile!(compute_avx512, "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c");
 fn narrow_avx2(
     geometry: &Geometry,
     input: &Values<'_>,
-    weights: &Weights<'_>,
+    weights: &PackedWeights<'_>,
     epilogue: &Epilogue<'_>,
     at: (Pixel, usize),
 ) -> [Block; NARROW] {
@@ -147,7 +148,7 @@ impl X86 {
         self,
         geometry: &Geometry,
         input: &Values<'_>,
-        weights: &Weights<'_>,
+        weights: &PackedWeights<'_>,
         epilogue: &Epilogue<'_>,
         at: (Pixel, usize),
     ) -> [Block; NARROW] {
@@ -164,7 +165,7 @@ impl X86 {
     pub(crate) fn compute(
         self,
         batch: usize,
-        operation: &Operation<'_>,
+        work: &Work<'_>,
         from: (&Image, Option<&Values<'_>>),
         to: (&Image, &mut ValuesMut<'_>),
     ) {
@@ -172,18 +173,18 @@ impl X86 {
         #[allow(unsafe_code)]
         unsafe {
             if self.0 >= Level::Avx512 {
-                compute_avx512(batch, operation, from, to);
+                compute_avx512(batch, work, from, to);
             } else {
-                compute_avx2(batch, operation, from, to);
+                compute_avx2(batch, work, from, to);
             }
         }
     }
 }
 
 impl TileKernel for X86 {
-    fn tile(&self, weights: &Weights<'_>, pixels: usize) -> (usize, usize) {
+    fn tile(&self, weights: &PackedWeights<'_>, pixels: usize) -> (usize, usize) {
         match (self.0, weights) {
-            (Level::Avx512Vnni, _) | (Level::Avx512, Weights::F32(_) | Weights::F16(_)) => {
+            (Level::Avx512Vnni, _) | (Level::Avx512, PackedWeights::F32(_) | PackedWeights::F16(_)) => {
                 avx512::tile(pixels)
             }
             _ => avx2::tile(pixels),
@@ -194,14 +195,14 @@ impl TileKernel for X86 {
     unsafe fn run(&self, tile: &Tile<'_>) {
         // SAFETY: the token proves the features that each function needs; the tile is as the caller promises.
         unsafe {
-            match (self.0, tile.pointers.weights_kind) {
-                (Level::Avx512Vnni, WeightKind::I8) => avx512::int8(tile),
-                (Level::Avx512Vnni | Level::Avx512, WeightKind::F32) => avx512::float32(tile),
-                (Level::Avx512Vnni | Level::Avx512, WeightKind::F16) => avx512::float16(tile),
-                (Level::AvxVnni, WeightKind::I8) => avx2::int8_vnni(tile),
-                (_, WeightKind::I8) => avx2::int8(tile),
-                (_, WeightKind::F32) => avx2::float32(tile),
-                (_, WeightKind::F16) => avx2::float16(tile),
+            match (self.0, tile.pointers.weight_type) {
+                (Level::Avx512Vnni, WeightType::I8) => avx512::int8(tile),
+                (Level::Avx512Vnni | Level::Avx512, WeightType::F32) => avx512::float32(tile),
+                (Level::Avx512Vnni | Level::Avx512, WeightType::F16) => avx512::float16(tile),
+                (Level::AvxVnni, WeightType::I8) => avx2::int8_vnni(tile),
+                (_, WeightType::I8) => avx2::int8(tile),
+                (_, WeightType::F32) => avx2::float32(tile),
+                (_, WeightType::F16) => avx2::float16(tile),
             }
         }
     }

@@ -1,4 +1,4 @@
-//! A file's contents without a copy. Here because it needs unsafe code, which only this module's parent may have.
+//! A file's contents without a copy; with the one piece of unsafe code outside the kernels.
 
 use std::fs::File;
 use std::io;

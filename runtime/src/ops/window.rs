@@ -2,7 +2,7 @@
 
 /// A window along one axis.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Axis {
+pub struct WindowAxis {
     /// Taps.
     pub kernel: usize,
     /// Step from output to output (for a transposed convolution: from input to input).
@@ -13,7 +13,7 @@ pub struct Axis {
     pub pad: usize,
 }
 
-impl Axis {
+impl WindowAxis {
     /// A window of one element.
     pub const ONE: Self = Self { kernel: 1, stride: 1, dilation: 1, pad: 0 };
 
@@ -61,6 +61,54 @@ impl Axis {
     }
 }
 
+/// A window that slides over rows and columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// ONNX's `kernel_shape`: rows, columns.
+    pub kernel: [usize; 2],
+    /// `strides`: the step along rows and columns, at least 1.
+    pub stride: [usize; 2],
+    /// `dilations`: the distance between the window's elements, at least 1.
+    pub dilation: [usize; 2],
+    /// `pads`: top, left, bottom, right.
+    pub pads: [usize; 4],
+}
+
+impl Window {
+    /// A square kernel with equal stride and pads.
+    pub const fn square(kernel: usize, stride: usize, pad: usize) -> Self {
+        Self { kernel: [kernel; 2], stride: [stride; 2], dilation: [1; 2], pads: [pad; 4] }
+    }
+
+    /// The window along rows and columns, without the pads at the ends.
+    pub fn axes(&self) -> [WindowAxis; 2] {
+        [0, 1].map(|n| WindowAxis {
+            kernel: self.kernel[n],
+            stride: self.stride[n],
+            dilation: self.dilation[n],
+            pad: self.pads[n],
+        })
+    }
+
+    /// Rows (axis 0) or columns (axis 1) from the window's first element to its last, both included.
+    pub fn extent(&self, axis: usize) -> usize {
+        (self.kernel[axis] - 1) * self.dilation[axis] + 1
+    }
+
+    /// How many windows fit along an axis of the given length; with `ceil` a last one that overhangs counts, unless it
+    /// begins in the padding after the image. `None` when not even one fits.
+    pub fn count(&self, axis: usize, length: usize, ceil: bool) -> Option<usize> {
+        let (before, after) = (self.pads[axis], self.pads[axis + 2]);
+        let room = (length + before + after).checked_sub(self.extent(axis))?;
+        let stride = self.stride[axis];
+        let mut count = if ceil { room.div_ceil(stride) } else { room / stride } + 1;
+        if ceil && (count - 1) * stride >= length + before {
+            count -= 1;
+        }
+        Some(count)
+    }
+}
+
 /// One output phase of a transposed convolution along one axis: an ordinary convolution of stride 1 whose outputs land
 /// `stride` apart. Its tap `t` is the transposed convolution's tap `first_tap + (taps - 1 - t) * stride`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,7 +140,7 @@ mod tests {
                                 continue;
                             }
                             let output = full - 2 * pad;
-                            let axis = Axis { kernel, stride, dilation: 1, pad };
+                            let axis = WindowAxis { kernel, stride, dilation: 1, pad };
                             let mut expected = vec![vec![]; output];
                             for i in 0..input {
                                 for k in 0..kernel {

@@ -1,0 +1,195 @@
+//! What an operator does, and how its record says so: a file for each family of operators, in which reading and writing
+//! stand side by side.
+
+mod arrange;
+mod elementwise;
+mod layer;
+mod normalize;
+mod parameters;
+mod pool;
+
+#[cfg(feature = "alloc")]
+use alloc::vec::Vec;
+
+use super::error::FormatError;
+use super::layer::Layer;
+use super::layout::operator as field;
+#[cfg(feature = "alloc")]
+use super::pack::PlainLayer;
+#[cfg(feature = "alloc")]
+use super::record::Writer;
+use super::record::{Ends, Reader};
+use crate::ops::{Operation, WindowAxis};
+#[cfg(feature = "alloc")]
+pub(super) use layer::gains_by_winograd;
+
+/// Numbers of the operators in a record.
+mod number {
+    pub(super) const FULLY_CONNECTED: u32 = 1;
+    pub(super) const CONVOLUTION: u32 = 2;
+    pub(super) const DEPTHWISE: u32 = 3;
+    pub(super) const TRANSPOSED: u32 = 4;
+    pub(super) const POOL: u32 = 5;
+    pub(super) const ELEMENTWISE: u32 = 6;
+    pub(super) const BINARY: u32 = 7;
+    pub(super) const COPY: u32 = 8;
+    pub(super) const PAD: u32 = 9;
+    pub(super) const RESIZE: u32 = 10;
+    pub(super) const SOFTMAX: u32 = 11;
+    pub(super) const L2_NORMALIZE: u32 = 12;
+    pub(super) const REORDER: u32 = 13;
+}
+
+/// What an operator does. `L` is its layer: packed and borrowed in a model that is read ([`Layer`]), plain and owned in
+/// one that is built; `C` are the coefficients of affines (see [`crate::ops::Affine`]).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum OperatorKind<L, C> {
+    /// All inputs to all outputs, both in memory order.
+    FullyConnected(L),
+    /// A convolution.
+    Convolution {
+        /// The window along rows and columns.
+        window: [WindowAxis; 2],
+        /// Groups of channels that see only each other.
+        groups: usize,
+        /// Whether the weights are transformed for Winograd's F(2x2, 3x3).
+        winograd: bool,
+        /// Weights and what is fused.
+        layer: L,
+    },
+    /// A convolution whose every channel sees only itself; weights `[tap][channels rounded up to 16]`.
+    Depthwise {
+        /// The window along rows and columns.
+        window: [WindowAxis; 2],
+        /// Weights and what is fused.
+        layer: L,
+    },
+    /// A transposed convolution; weights and each array of parameters one phase after the other, row phases outermost.
+    Transposed {
+        /// The window along rows and columns.
+        window: [WindowAxis; 2],
+        /// Groups of channels that see only each other.
+        groups: usize,
+        /// Weights and what is fused.
+        layer: L,
+    },
+    /// An operator without weights.
+    Unweighted(Operation<C>),
+}
+
+impl<L, C> OperatorKind<L, C> {
+    /// The kind's name.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::FullyConnected(_) => "fully connected",
+            Self::Convolution { .. } => "convolution",
+            Self::Depthwise { .. } => "depthwise convolution",
+            Self::Transposed { .. } => "transposed convolution",
+            Self::Unweighted(operation) => operation.name(),
+        }
+    }
+
+    /// The layer, if it has one.
+    pub const fn layer(&self) -> Option<&L> {
+        match self {
+            Self::FullyConnected(layer)
+            | Self::Convolution { layer, .. }
+            | Self::Depthwise { layer, .. }
+            | Self::Transposed { layer, .. } => Some(layer),
+            Self::Unweighted(_) => None,
+        }
+    }
+
+    /// Whether it may read a second value: a residual or an operand.
+    pub(super) const fn takes_second(&self) -> bool {
+        match self {
+            Self::Unweighted(operation) => matches!(operation, Operation::Binary { .. }),
+            _ => true,
+        }
+    }
+
+    /// Whether its output may take its first input's place in memory.
+    pub(super) const fn works_in_place(&self) -> bool {
+        matches!(self, Self::Unweighted(operation) if operation.works_in_place())
+    }
+}
+
+impl<'a> OperatorKind<Layer<'a>, &'a [f32]> {
+    /// Reads and checks what a record says.
+    pub(super) fn read(reader: &Reader<'a, '_>, ends: &Ends<'a>) -> Result<Self, FormatError> {
+        let operation = match reader.word(field::KIND) {
+            number::FULLY_CONNECTED => return layer::read_fully_connected(reader, ends),
+            number::CONVOLUTION => return layer::read_convolution(reader, ends),
+            number::DEPTHWISE => return layer::read_depthwise(reader, ends),
+            number::TRANSPOSED => return layer::read_transposed(reader, ends),
+            number::POOL => pool::read(reader, ends)?,
+            number::ELEMENTWISE => elementwise::read(reader, ends)?,
+            number::BINARY => elementwise::read_binary(reader, ends)?,
+            number::COPY => arrange::read_copy(reader, ends)?,
+            number::PAD => arrange::read_pad(reader, ends)?,
+            number::RESIZE => arrange::read_resize(reader, ends)?,
+            number::SOFTMAX => normalize::read_softmax(reader, ends)?,
+            number::L2_NORMALIZE => normalize::read_l2(reader, ends)?,
+            number::REORDER => arrange::read_reorder(reader, ends)?,
+            found => return Err(FormatError::OperatorKind { operator: reader.operator(), found }),
+        };
+        Ok(Self::Unweighted(operation))
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl OperatorKind<PlainLayer, Vec<f32>> {
+    /// Writes the record but for its values and name, and packs the weights.
+    pub(super) fn write(&self, writer: &mut Writer<'_>, ends: &Ends<'_>) {
+        writer.words[field::KIND] = match self {
+            Self::FullyConnected(layer) => {
+                layer::write_fully_connected(writer, ends, layer);
+                number::FULLY_CONNECTED
+            }
+            Self::Convolution { window, groups, winograd, layer } => {
+                layer::write_convolution(writer, ends, (window, *groups, *winograd), layer);
+                number::CONVOLUTION
+            }
+            Self::Depthwise { window, layer } => {
+                layer::write_depthwise(writer, ends, window, layer);
+                number::DEPTHWISE
+            }
+            Self::Transposed { window, groups, layer } => {
+                layer::write_transposed(writer, ends, (window, *groups), layer);
+                number::TRANSPOSED
+            }
+            Self::Unweighted(operation) => match operation {
+                Operation::Pool(pool) => {
+                    pool::write(writer, pool);
+                    number::POOL
+                }
+                Operation::Elementwise { before, activation, after } => {
+                    elementwise::write(writer, before.as_ref(), *activation, after.as_ref());
+                    number::ELEMENTWISE
+                }
+                Operation::Binary { binary, activation } => {
+                    elementwise::write_binary(writer, *binary, *activation);
+                    number::BINARY
+                }
+                Operation::Copy { at } => {
+                    arrange::write_copy(writer, *at);
+                    number::COPY
+                }
+                Operation::Pad(pad) => {
+                    arrange::write_pad(writer, pad);
+                    number::PAD
+                }
+                Operation::Resize(resize) => {
+                    arrange::write_resize(writer, resize);
+                    number::RESIZE
+                }
+                Operation::Softmax => number::SOFTMAX,
+                Operation::L2Normalize { epsilon } => {
+                    normalize::write_l2(writer, *epsilon);
+                    number::L2_NORMALIZE
+                }
+                Operation::Reorder => number::REORDER,
+            },
+        };
+    }
+}

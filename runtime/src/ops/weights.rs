@@ -1,0 +1,92 @@
+//! Packed weights: one layout for every instruction set.
+
+use super::element::WeightType;
+
+/// Output channels in one block of packed weights.
+pub const BLOCK: usize = 16;
+/// Layers with at most so many output channels (per group) have their weights row after row instead of in blocks.
+pub const NARROW: usize = 4;
+/// Inputs in one group of packed int8 weights.
+pub const GROUP: usize = 4;
+
+/// Rows of weights that are stored for so many output channels: whole blocks, unless there are few.
+pub const fn weight_rows(channels: usize) -> usize {
+    if channels <= NARROW { channels } else { channels.next_multiple_of(BLOCK) }
+}
+
+/// Packed weights: a matrix of a row for each output in blocks of [`BLOCK`] rows, or of at most [`NARROW`] rows
+/// `[row][k]`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum PackedWeights<'a> {
+    /// `[block][k][16]`
+    F32(&'a [f32]),
+    /// `[block][k][16]`, the bits of binary16.
+    F16(&'a [u16]),
+    /// `[block][k / 4][16][4]`
+    I8(&'a [i8]),
+}
+
+impl PackedWeights<'_> {
+    /// Their type.
+    pub const fn weight_type(&self) -> WeightType {
+        match self {
+            Self::F32(_) => WeightType::F32,
+            Self::F16(_) => WeightType::F16,
+            Self::I8(_) => WeightType::I8,
+        }
+    }
+
+    /// How many there are, padding included.
+    #[expect(clippy::len_without_is_empty, reason = "a layer has weights")]
+    pub const fn len(&self) -> usize {
+        match self {
+            Self::F32(weights) => weights.len(),
+            Self::F16(weights) => weights.len(),
+            Self::I8(weights) => weights.len(),
+        }
+    }
+
+    /// How many bytes they take.
+    pub const fn bytes(&self) -> usize {
+        self.len() * self.weight_type().size()
+    }
+
+    /// The weights from an element on; `None` beyond the end.
+    pub fn from(&self, start: usize) -> Option<Self> {
+        Some(match self {
+            Self::F32(weights) => Self::F32(weights.get(start..)?),
+            Self::F16(weights) => Self::F16(weights.get(start..)?),
+            Self::I8(weights) => Self::I8(weights.get(start..)?),
+        })
+    }
+
+    /// Where weight `k` of a row lies in a matrix of `rows` by `depth`.
+    pub(crate) const fn place(&self, [rows, depth]: [usize; 2], row: usize, k: usize) -> usize {
+        if rows <= NARROW {
+            return row * depth + k;
+        }
+        match self {
+            Self::F32(_) | Self::F16(_) => (row / BLOCK * depth + k) * BLOCK + row % BLOCK,
+            Self::I8(_) => {
+                ((row / BLOCK * (depth / GROUP) + k / GROUP) * BLOCK + row % BLOCK) * GROUP + k % GROUP
+            }
+        }
+    }
+}
+
+/// What is added to the sums of products; one entry per row of weights, padding included.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Bias<'a> {
+    /// Float layers.
+    F32(&'a [f32]),
+    /// Int8 layers: `(sum + bias) * scale`.
+    I32 {
+        /// In units of the product's step, less zero point times the sum of weights.
+        bias: &'a [i32],
+        /// From there to real (or output) units.
+        scale: &'a [f32],
+        /// 128 times the sum of a row's weights, for kernels that can only multiply signed inputs: they take 128 off
+        /// each input and add this.
+        sum128: &'a [i32],
+    },
+}
