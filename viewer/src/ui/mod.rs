@@ -1,9 +1,14 @@
 //! What is on the screen: laid out as a list of items, which are drawn and which the mouse finds.
 
+#[path = "painter.rs"]
 mod brush;
+#[path = "../scenes/explore/paint.rs"]
 mod explore;
+#[path = "../scenes/walk/layout.rs"]
 mod layout;
+#[path = "../scenes/walk/paint.rs"]
 mod paint;
+#[path = "../shell/model_panel.rs"]
 mod panel;
 
 pub use explore::{lay_out as lay_out_explorer, paint as paint_explorer};

@@ -2,7 +2,9 @@
 //! what is to be done outside comes out as [`Effect`]s.
 
 mod action;
+#[path = "sliders.rs"]
 mod edit;
+#[path = "tile_map.rs"]
 mod map;
 mod pointer;
 

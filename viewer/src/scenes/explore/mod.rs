@@ -1,6 +1,7 @@
 //! An encoder at work on a folder of images: a map of their embeddings, and the nearest neighbors of the image under
 //! the pointer. It knows no window, as [`crate::app`].
 
+#[path = "scatter_plot.rs"]
 mod atlas;
 mod pointer;
 
