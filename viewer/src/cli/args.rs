@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Parser;
 use latent_runtime::open::BackendKind;
 
-use crate::app::Mode;
+use crate::action::Mode;
 use crate::walk::Interpolation;
 
 const EXAMPLES: &str = "\

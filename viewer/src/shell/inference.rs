@@ -13,7 +13,7 @@ const MAX_OPEN: usize = 10;
 
 /// A model with what runs it.
 #[derive(Clone, Debug)]
-pub struct Lane {
+pub struct RunConfig {
     /// The model.
     pub file: Arc<GeneratorFile>,
     /// The back end.
@@ -22,7 +22,7 @@ pub struct Lane {
     pub threads: usize,
 }
 
-impl PartialEq for Lane {
+impl PartialEq for RunConfig {
     fn eq(&self, other: &Self) -> bool {
         self.file.path == other.file.path && self.engine == other.engine && self.threads == other.threads
     }
@@ -31,8 +31,8 @@ impl PartialEq for Lane {
 /// Latent vectors to be shown.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Request {
-    /// What makes the images: one lane, or several to be compared, which run one after the other.
-    pub lanes: Vec<Lane>,
+    /// What makes the images: one config, or several to be compared, which run one after the other.
+    pub configs: Vec<RunConfig>,
     /// One latent vector after the other.
     pub latents: Vec<f32>,
 }
@@ -42,13 +42,13 @@ pub struct Request {
 pub struct Frame {
     /// The request.
     pub request: Request,
-    /// One result for each lane.
-    pub results: Vec<LaneResult>,
+    /// One result for each config.
+    pub results: Vec<RunResult>,
 }
 
-/// What one lane made.
+/// What one config made.
 #[derive(Clone, Debug)]
-pub struct LaneResult {
+pub struct RunResult {
     /// What ran it, in words; empty if it could not be opened.
     pub engine: String,
     /// The images, or what went wrong.
@@ -61,12 +61,12 @@ pub struct Job {
     /// What the sender knows it by.
     pub id: u64,
     /// What makes the images.
-    pub lane: Lane,
+    pub config: RunConfig,
     /// One latent vector after the other; few, as requests wait for them.
     pub latents: Vec<f32>,
 }
 
-/// What runs a lane.
+/// What runs a config.
 pub trait Runner {
     /// In words, e.g. `ONNX Runtime 1.32, 2 threads`.
     fn describe(&self) -> &str;
@@ -87,10 +87,10 @@ impl Runner for Generator {
     }
 }
 
-/// An opened lane, or why it could not be opened.
+/// An opened config, or why it could not be opened.
 type Opening = Result<Box<dyn Runner>, String>;
 
-type Open = dyn FnMut(&Lane) -> Opening + Send;
+type Open = dyn FnMut(&RunConfig) -> Opening + Send;
 
 #[derive(Default)]
 struct Slots {
@@ -127,13 +127,13 @@ impl Inference {
     /// # Errors
     /// If the system gives no thread.
     pub fn start() -> std::io::Result<Self> {
-        Self::start_with(Box::new(|lane| {
-            let opened = Generator::open(&lane.file, lane.engine, lane.threads);
+        Self::start_with(Box::new(|config| {
+            let opened = Generator::open(&config.file, config.engine, config.threads);
             opened.map(|generator| Box::new(generator) as Box<dyn Runner>).map_err(|error| error.to_string())
         }))
     }
 
-    /// Starts the thread with another way to open lanes.
+    /// Starts the thread with another way to open configs.
     ///
     /// # Errors
     /// If the system gives no thread.
@@ -197,29 +197,29 @@ enum Task {
 }
 
 fn work(shared: &Shared, mut open: Box<Open>) {
-    let mut opened = Opened { lanes: Vec::new() };
+    let mut opened = Opened { configs: Vec::new() };
     let mut job_is_due = false;
     while let Some(task) = next(shared, &mut job_is_due) {
         match task {
             Task::Show(request) => {
                 let results = request
-                    .lanes
+                    .configs
                     .iter()
-                    .map(|lane| {
-                        let runner = opened.get(lane, &mut open);
+                    .map(|config| {
+                        let runner = opened.get(config, &mut open);
                         let engine =
                             runner.as_ref().map_or(String::new(), |runner| runner.describe().to_owned());
                         let images = match runner {
                             Ok(runner) => runner.run(&request.latents),
                             Err(error) => Err(error.clone()),
                         };
-                        LaneResult { engine, images }
+                        RunResult { engine, images }
                     })
                     .collect();
                 shared.lock().frame = Some(Frame { request, results });
             }
             Task::Job(job) => {
-                let images = match opened.get(&job.lane, &mut open) {
+                let images = match opened.get(&job.config, &mut open) {
                     Ok(runner) => runner.run(&job.latents),
                     Err(error) => Err(error.clone()),
                 };
@@ -248,23 +248,23 @@ fn next(shared: &Shared, job_is_due: &mut bool) -> Option<Task> {
     }
 }
 
-/// The lanes in use, the last used last; also those that failed, so that they are not tried for every frame.
+/// The configs in use, the last used last; also those that failed, so that they are not tried for every frame.
 struct Opened {
-    lanes: Vec<(Lane, Opening)>,
+    configs: Vec<(RunConfig, Opening)>,
 }
 
 impl Opened {
-    fn get(&mut self, lane: &Lane, open: &mut Open) -> &mut Opening {
-        let entry = match self.lanes.iter().position(|(other, _)| other == lane) {
-            Some(index) => self.lanes.remove(index),
-            None => (lane.clone(), open(lane)),
+    fn get(&mut self, config: &RunConfig, open: &mut Open) -> &mut Opening {
+        let entry = match self.configs.iter().position(|(other, _)| other == config) {
+            Some(index) => self.configs.remove(index),
+            None => (config.clone(), open(config)),
         };
-        if self.lanes.len() >= MAX_OPEN {
-            drop(self.lanes.remove(0));
+        if self.configs.len() >= MAX_OPEN {
+            drop(self.configs.remove(0));
         }
-        let last = self.lanes.len();
-        self.lanes.push(entry);
-        &mut self.lanes[last].1
+        let last = self.configs.len();
+        self.configs.push(entry);
+        &mut self.configs[last].1
     }
 }
 
@@ -288,15 +288,15 @@ mod tests {
         }
     }
 
-    fn gated() -> (Inference, Sender<()>, Lane) {
+    fn gated() -> (Inference, Sender<()>, RunConfig) {
         let (gate, permission) = channel();
         let mut permission = Some(permission);
-        let inference = Inference::start_with(Box::new(move |lane| match permission.take() {
-            Some(permission) if lane.threads == 0 => Ok(Box::new(Gated(permission))),
+        let inference = Inference::start_with(Box::new(move |config| match permission.take() {
+            Some(permission) if config.threads == 0 => Ok(Box::new(Gated(permission))),
             _ => Err("cannot be opened".into()),
         }));
-        let lane = Lane { file: Arc::new(test_file()), engine: BackendKind::Ort, threads: 0 };
-        (inference.unwrap(), gate, lane)
+        let config = RunConfig { file: Arc::new(test_file()), engine: BackendKind::Ort, threads: 0 };
+        (inference.unwrap(), gate, config)
     }
 
     fn wait<T>(mut poll: impl FnMut() -> Option<T>) -> T {
@@ -309,18 +309,18 @@ mod tests {
         panic!("nothing came within ten seconds");
     }
 
-    fn request(lane: &Lane, value: f32) -> Request {
-        Request { lanes: vec![lane.clone()], latents: vec![value] }
+    fn request(config: &RunConfig, value: f32) -> Request {
+        Request { configs: vec![config.clone()], latents: vec![value] }
     }
 
     #[test]
     fn the_newest_request_wins() {
-        let (inference, gate, lane) = gated();
-        inference.submit(request(&lane, 1.0));
+        let (inference, gate, config) = gated();
+        inference.submit(request(&config, 1.0));
         // Begun, and held at the gate.
         wait(|| inference.shared.lock().request.is_none().then_some(()));
         for value in [2.0, 3.0, 4.0] {
-            inference.submit(request(&lane, value));
+            inference.submit(request(&config, value));
         }
         for expected in [1.0, 4.0] {
             gate.send(()).unwrap();
@@ -334,14 +334,14 @@ mod tests {
 
     #[test]
     fn jobs_take_turns_with_requests() {
-        let (inference, gate, lane) = gated();
-        inference.submit(request(&lane, 1.0));
+        let (inference, gate, config) = gated();
+        inference.submit(request(&config, 1.0));
         wait(|| inference.shared.lock().request.is_none().then_some(()));
         for id in [7, 8, 9] {
-            inference.enqueue(Job { id, lane: lane.clone(), latents: vec![id as f32] });
+            inference.enqueue(Job { id, config: config.clone(), latents: vec![id as f32] });
         }
         inference.retain_jobs(|job| job.id != 8);
-        inference.submit(request(&lane, 2.0));
+        inference.submit(request(&config, 2.0));
         gate.send(()).unwrap();
         wait(|| inference.take_frame());
         gate.send(()).unwrap();
@@ -355,8 +355,8 @@ mod tests {
 
     #[test]
     fn a_lane_that_cannot_be_opened_says_why_each_time() {
-        let (inference, _gate, lane) = gated();
-        let broken = Lane { threads: 9, ..lane };
+        let (inference, _gate, config) = gated();
+        let broken = RunConfig { threads: 9, ..config };
         for _ in 0..2 {
             inference.submit(request(&broken, 1.0));
             let frame = wait(|| inference.take_frame());
@@ -366,9 +366,9 @@ mod tests {
 
     #[test]
     fn dropping_ends_the_thread_with_work_left() {
-        let (inference, gate, lane) = gated();
-        inference.submit(request(&lane, 1.0));
-        inference.submit(request(&lane, 2.0));
+        let (inference, gate, config) = gated();
+        inference.submit(request(&config, 1.0));
+        inference.submit(request(&config, 2.0));
         gate.send(()).unwrap();
         drop(gate);
         drop(inference);

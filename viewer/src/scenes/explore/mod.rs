@@ -1,50 +1,30 @@
 //! An encoder at work on a folder of images: a map of their embeddings, and the nearest neighbors of the image under
-//! the pointer. It knows no window, as [`crate::app`].
+//! the pointer.
 
-#[path = "scatter_plot.rs"]
-mod atlas;
+mod keys;
+mod layout;
+mod paint;
 mod pointer;
-
-pub use atlas::Atlas;
+mod scatter_plot;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use latent_runtime::open::BackendKind;
-
-use crate::app::{Action, Effect, Figures, Message};
+use crate::action::{Action, ExploreAction, ShellAction, View};
 use crate::draw::Rect;
 use crate::embedding::{Progress, Sample, Task, nearest};
-use crate::model::{Catalog, EncoderFile};
+use crate::input::{Binding, PointerEvent};
+use crate::model::{EncoderFile, ModelFile};
 use crate::picture::Picture;
+use crate::shell::{Effect, Help, ModelSummary, Outcome, Scene, Shell, Viewer};
 use crate::stats::Durations;
-
-/// How images are shown.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum View {
-    /// Their embeddings in the plane.
-    #[default]
-    Map,
-    /// One, and those that are nearest to it.
-    Neighbors,
-}
-
-impl View {
-    /// All of them.
-    pub const ALL: [Self; 2] = [Self::Map, Self::Neighbors];
-
-    /// The name on its tab.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Map => "Map",
-            Self::Neighbors => "Neighbors",
-        }
-    }
-}
+use crate::ui::{Icon, Item, Layout, Painter};
+use pointer::Drag;
+use scatter_plot::ScatterPlot;
 
 /// How far the work is.
 #[derive(Clone, Debug, PartialEq)]
-pub enum State {
+pub enum EmbeddingState {
     /// There is no folder of images.
     NoImages,
     /// The encoder is being opened, the folder read.
@@ -57,15 +37,6 @@ pub enum State {
     Failed(String),
 }
 
-/// The images and what is to be done with them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Images {
-    /// Their folder.
-    pub folder: PathBuf,
-    /// The most that are taken.
-    pub most: usize,
-}
-
 /// Neighbors that are found: as many as can be shown at once.
 const MOST_NEIGHBORS: usize = 240;
 /// Seconds between two searches for neighbors while images come.
@@ -76,21 +47,11 @@ const SAVED: usize = 24;
 pub const NEAREST: usize = 12;
 /// Pixels that the map moves by one press of a key.
 const STEP: f32 = 60.0;
-/// Seconds between two readings of the figures.
-const FIGURES_SECONDS: f64 = 0.25;
 
 /// Everything there is to see.
-pub struct Explorer {
-    /// The models to switch between.
-    pub catalog: Catalog,
+pub struct ExploreScene {
     /// The encoder.
     pub file: Arc<EncoderFile>,
-    /// What runs it.
-    pub engine: BackendKind,
-    /// The threads that one run may use; 0 leaves it to the back end.
-    pub threads: usize,
-    /// The images, if there are any.
-    pub images: Option<Images>,
     /// How images are shown.
     pub view: View,
     /// The images that were embedded so far.
@@ -98,7 +59,7 @@ pub struct Explorer {
     /// The names of the folders below the images' folder.
     pub labels: Vec<String>,
     /// How far the work is.
-    pub state: State,
+    pub state: EmbeddingState,
     /// What runs the encoder, in words.
     pub described: String,
     /// The images that were left out.
@@ -106,211 +67,112 @@ pub struct Explorer {
     /// The share of the variance that the map shows.
     pub share: f32,
     /// The map.
-    pub map: Atlas,
+    pub plot: ScatterPlot,
     /// The image whose neighbors are shown.
     pub query: Option<usize>,
     /// Whether it stays when the pointer moves.
     pub pinned: bool,
     /// Its neighbors with their similarity, the nearest first.
     pub neighbors: Vec<(usize, f32)>,
-    /// Seconds for one image.
-    pub latency: Durations,
-    /// The times from picture to picture on the screen.
-    pub frames: Durations,
-    /// The figures that are shown.
-    pub figures: Figures,
-    /// The line of text over the images.
-    pub message: Option<Message>,
-    /// Whether there is more than images.
-    pub panels: bool,
-    /// Whether the help is shown.
-    pub help: bool,
-    /// Whether the list of models is shown.
-    pub list: bool,
-    /// Where the pointer is, if it is in the window.
-    pub pointer: Option<(f32, f32)>,
-    drag: Option<pointer::Drag>,
-    wheel: f32,
-    /// Where the images are.
-    pub viewport: Rect,
+    drag: Option<Drag>,
     /// The enlargement of the interface.
     pub scale: f32,
-    /// Grows with every change that can be seen.
-    pub version: u64,
-    /// Seconds.
-    pub now: f64,
     /// The image to return to when it has been embedded anew.
     wanted: Option<PathBuf>,
     /// What the neighbors were searched among: the image and the number of samples.
     searched: Option<(usize, usize)>,
     searched_at: f64,
-    figures_at: f64,
     draws: u64,
-    effects: Vec<Effect>,
 }
 
-impl Explorer {
-    /// Begins with an encoder and a folder of images.
-    pub fn new(
-        catalog: Catalog,
-        file: EncoderFile,
-        engine: BackendKind,
-        threads: usize,
-        images: Option<Images>,
-    ) -> Self {
-        let mut explorer = Self {
-            catalog,
+/// Shows an encoder that another scene gave back.
+pub(super) fn open(shell: Shell, file: EncoderFile) -> Viewer<ExploreScene> {
+    let mut shell = shell.for_scene(&file.engines);
+    shell.catalog.add(&file.path);
+    let scene = ExploreScene::new(&mut shell, file);
+    Viewer::new(shell, scene)
+}
+
+impl ExploreScene {
+    /// Begins with an encoder and the shell's images.
+    pub fn new(shell: &mut Shell, file: EncoderFile) -> Self {
+        let mut scene = Self {
             file: Arc::new(file),
-            engine,
-            threads,
-            images,
             view: View::default(),
             samples: Vec::new(),
             labels: Vec::new(),
-            state: State::NoImages,
+            state: EmbeddingState::NoImages,
             described: String::new(),
             left_out: 0,
             share: 0.0,
-            map: Atlas::default(),
+            plot: ScatterPlot::default(),
             query: None,
             pinned: false,
             neighbors: Vec::new(),
-            latency: Durations::default(),
-            frames: Durations::default(),
-            figures: Figures::default(),
-            message: None,
-            panels: true,
-            help: false,
-            list: false,
-            pointer: None,
             drag: None,
-            wheel: 0.0,
-            viewport: Rect::default(),
             scale: 1.0,
-            version: 0,
-            now: 0.0,
             wanted: None,
             searched: None,
             searched_at: f64::NEG_INFINITY,
-            figures_at: f64::NEG_INFINITY,
             draws: 0,
-            // Those of a generator that was shown before.
-            effects: Vec::new(),
         };
-        explorer.restart();
-        explorer
-    }
-
-    /// What is to be done outside since the last call.
-    pub fn take_effects(&mut self) -> Vec<Effect> {
-        std::mem::take(&mut self.effects)
-    }
-
-    fn changed(&mut self) {
-        self.version += 1;
-    }
-
-    /// Shows a line of text for a while.
-    pub fn say(&mut self, text: impl Into<String>, is_error: bool) {
-        self.message = Some(Message::new(text, is_error, self.now));
-        self.changed();
+        scene.restart(shell);
+        scene
     }
 
     /// Embeds all images, from the beginning.
-    fn restart(&mut self) {
+    fn restart(&mut self, shell: &mut Shell) {
         self.wanted = self.query.and_then(|query| self.samples.get(query)).map(|sample| sample.path.clone());
         self.samples.clear();
         self.neighbors.clear();
         (self.query, self.searched) = (None, None);
-        self.map.restart();
-        self.latency.clear();
+        self.plot.restart();
         self.described.clear();
-        self.state = match &self.images {
-            None => State::NoImages,
-            Some(Images { folder, most }) => {
-                self.effects.push(Effect::Embed(Task {
-                    file: Arc::clone(&self.file),
-                    engine: self.engine,
-                    threads: self.threads,
-                    folder: folder.clone(),
-                    most: *most,
+        shell.latencies = vec![Durations::default()];
+        self.state = match shell.images.clone() {
+            None => EmbeddingState::NoImages,
+            Some(source) => {
+                let file = Arc::clone(&self.file);
+                shell.effect(Effect::Embed(Task {
+                    file,
+                    engine: shell.engine,
+                    threads: shell.threads,
+                    source,
                 }));
-                State::Opening
+                EmbeddingState::Opening
             }
         };
-        self.changed();
-    }
-
-    /// Whether images are still coming.
-    pub fn is_busy(&self) -> bool {
-        matches!(self.state, State::Opening | State::Embedding(_))
-    }
-
-    /// Whether the mouse holds something.
-    pub fn is_dragging(&self) -> bool {
-        self.drag.is_some()
-    }
-
-    /// Whether something moves by itself, so that pictures must come regularly.
-    pub fn is_moving(&self) -> bool {
-        self.map.is_moving() && self.view == View::Map || self.drag.is_some()
-    }
-
-    /// Lets time pass up to `now`, in seconds.
-    pub fn tick(&mut self, now: f64) {
-        let passed = (now - self.now).clamp(0.0, 0.1);
-        self.now = now;
-        if self.map.advance(passed) && self.view == View::Map {
-            self.changed();
-            self.hover();
-        }
-        if self.message.as_ref().is_some_and(|message| message.is_over(now)) {
-            self.message = None;
-            self.changed();
-        }
-        if now - self.figures_at >= FIGURES_SECONDS {
-            self.figures_at = now;
-            let figures = Figures {
-                latencies: vec![self.latency.percentiles(now)],
-                fps: self.frames.rate(now),
-                frame_p99: self.frames.percentiles(now).map(|(_, p99)| p99),
-            };
-            if figures != self.figures {
-                self.figures = figures;
-                self.changed();
-            }
-        }
-        self.search();
+        shell.changed();
     }
 
     /// Finds the neighbors, if the image or the samples are others than at the last search.
-    fn search(&mut self) {
+    fn search(&mut self, shell: &mut Shell) {
         let Some(query) = self.query else { return };
         let wanted = (query, self.samples.len());
         let waits = self.searched.is_some_and(|(searched, _)| searched == query)
-            && self.now - self.searched_at < SEARCH_SECONDS;
+            && shell.now - self.searched_at < SEARCH_SECONDS;
         if self.searched == Some(wanted) || waits {
             return;
         }
         self.neighbors = nearest(&self.samples, query, MOST_NEIGHBORS);
         self.searched = Some(wanted);
-        self.searched_at = self.now;
-        self.changed();
+        self.searched_at = shell.now;
+        shell.changed();
     }
 
     /// Takes what was done.
-    pub fn receive(&mut self, progress: Progress) {
+    fn progress(&mut self, shell: &mut Shell, progress: Progress) {
         match progress {
             Progress::Listed { labels, total, left_out, engine } => {
                 (self.labels, self.left_out, self.described) = (labels, left_out, engine);
-                self.state = State::Embedding(total);
+                self.state = EmbeddingState::Embedding(total);
             }
             Progress::Embedded { samples, places, seconds } => {
-                self.latency.push(self.now, seconds);
+                shell.latencies[0].push(shell.now, seconds);
                 let first = self.samples.len();
                 let wanted = samples.iter().position(|sample| Some(&sample.path) == self.wanted.as_ref());
                 self.samples.extend(samples);
-                self.map.add(&places);
+                self.plot.add(&places);
                 if let Some(place) = wanted {
                     (self.query, self.wanted) = (Some(first + place), None);
                 }
@@ -318,41 +180,19 @@ impl Explorer {
                 self.query = self.query.or(Some(0));
             }
             Progress::Mapped { places, share } => {
-                self.map.rearrange(places);
+                self.plot.rearrange(places);
                 self.share = share;
             }
             Progress::Finished { seconds, unreadable } => {
-                self.state = State::Finished(seconds);
+                self.state = EmbeddingState::Finished(seconds);
                 if let Some((count, error)) = unreadable {
                     let more = if count > 1 { format!(" (and {} more)", count - 1) } else { String::new() };
-                    self.say(format!("{error}{more}"), true);
+                    shell.say(format!("{error}{more}"), true);
                 }
             }
-            Progress::Failed(error) => self.state = State::Failed(error),
+            Progress::Failed(error) => self.state = EmbeddingState::Failed(error),
         }
-        self.changed();
-    }
-
-    /// Shows another encoder. The engine stays if it can run it.
-    pub fn set_model(&mut self, file: EncoderFile) {
-        self.engine = match file.engines.iter().find(|&&engine| engine == self.engine) {
-            Some(&engine) => engine,
-            None => file.engines.first().copied().unwrap_or(self.engine),
-        };
-        self.catalog.add(&file.path);
-        self.file = Arc::new(file);
-        self.restart();
-    }
-
-    /// The picture that is saved: the image and its nearest neighbors.
-    pub fn picture(&self) -> Option<Picture> {
-        let first = self.query?;
-        let shown = std::iter::once(first).chain(self.neighbors.iter().map(|&(index, _)| index));
-        let pictures: Vec<Picture> = shown
-            .take(SAVED + 1)
-            .filter_map(|index| Some(self.samples.get(index)?.picture.clone()))
-            .collect();
-        Picture::tiled(&pictures, (SAVED + 1).isqrt(), 1)
+        shell.changed();
     }
 
     /// How many of the nearest neighbors lie in the image's own folder, and how many there are; `None` if the image
@@ -369,104 +209,178 @@ impl Explorer {
     /// The size of images on the map.
     pub fn tile(&self) -> (usize, f32, f32) {
         let (width, height) = self.samples.first().map_or((1, 1), |s| (s.picture.width, s.picture.height));
-        let enlargement = self.map.enlargement(width, self.scale);
+        let enlargement = self.plot.enlargement(width, self.scale);
         (enlargement, (width * enlargement) as f32, (height * enlargement) as f32)
     }
 
     /// Asks for the neighbors of an image, and stays with it.
-    fn ask(&mut self, index: usize) {
+    fn ask(&mut self, shell: &mut Shell, index: usize) {
         if index < self.samples.len() {
             self.query = Some(index);
             self.pinned = true;
-            self.map.go_to(self.viewport, index);
+            self.plot.go_to(shell.viewport, index);
         }
     }
 
-    /// Does it.
-    pub fn apply(&mut self, action: Action) {
-        self.changed();
+    fn do_action(&mut self, shell: &mut Shell, action: ExploreAction) {
         match action {
-            Action::SetView(view) => self.view = view,
-            Action::NextView => {
+            ExploreAction::SetView(view) => self.view = view,
+            ExploreAction::NextView => {
                 self.view = if self.view == View::Map { View::Neighbors } else { View::Map };
             }
-            Action::Ask(index) => self.ask(index),
-            Action::AskRandom => {
+            ExploreAction::Ask(index) => self.ask(shell, index),
+            ExploreAction::AskRandom => {
                 if let Ok(count @ 1..) = u32::try_from(self.samples.len()) {
                     self.draws += 1;
                     let mut rng = latent_runtime::rng::Rng::from_seed(self.draws);
-                    self.ask(rng.below(count) as usize);
+                    self.ask(shell, rng.below(count) as usize);
                 }
             }
-            Action::TogglePin => {
+            ExploreAction::TogglePin => {
                 self.pinned = !self.pinned && self.query.is_some();
-                self.hover();
+                self.hover(shell);
             }
-            Action::Pan(right, down) => {
+            ExploreAction::Pan(right, down) => {
                 let step = STEP * self.scale;
-                self.map.pan(self.viewport, -step * right as f32, -step * down as f32);
+                self.plot.pan(shell.viewport, -step * right as f32, -step * down as f32);
             }
-            Action::Zoom(steps) => {
-                let view = self.viewport;
-                self.map.zoom(view, steps, (view.x + view.w / 2.0, view.y + view.h / 2.0));
+            ExploreAction::Zoom(steps) => {
+                let view = shell.viewport;
+                self.plot.zoom(view, steps, (view.x + view.w / 2.0, view.y + view.h / 2.0));
             }
-            Action::ResetMap => self.map.reset(),
-            Action::NextModel(places) => match self.catalog.next(&self.file.path, places) {
-                Some(path) => self.effects.push(Effect::Open(path.clone())),
-                None => self.say("there is one model in this folder", false),
-            },
-            Action::OpenModel(index) => {
-                self.list = false;
-                let path = self.catalog.paths.get(index).filter(|path| **path != self.file.path);
-                self.effects.extend(path.cloned().map(Effect::Open));
-            }
-            Action::OpenVariant(index) => {
-                let path = self.catalog.variants(&self.file.path).nth(index);
-                self.effects.extend(path.filter(|path| **path != self.file.path).cloned().map(Effect::Open));
-            }
-            Action::NextPrecision => match self.catalog.next_variant(&self.file.path) {
-                Some(path) => self.effects.push(Effect::Open(path.clone())),
-                None => self.say("this model is there in one precision", false),
-            },
-            Action::NextEngine => {
-                let engines = &self.file.engines;
-                let index = engines.iter().position(|&engine| engine == self.engine).unwrap_or(0);
-                let next = (index + 1) % engines.len().max(1);
-                if next == index {
-                    self.say("this build has one back end for this file", false);
-                }
-                self.set_engine(next);
-            }
-            Action::SetEngine(index) => self.set_engine(index),
-            Action::Threads(more) => {
-                let threads = (self.threads as i64 + i64::from(more)).clamp(0, 64) as usize;
-                if threads != self.threads {
-                    self.threads = threads;
-                    self.restart();
-                }
-            }
-            Action::SavePicture => match self.picture() {
-                Some(picture) => self.effects.push(Effect::SavePicture(picture)),
-                None => self.say("there is no image to save yet", true),
-            },
-            Action::ToggleList => self.list = !self.list,
-            Action::TogglePanels => self.panels = !self.panels,
-            Action::ToggleHelp => self.help = !self.help,
-            Action::Back if self.help => self.help = false,
-            Action::Back if self.list => self.list = false,
-            Action::Back if self.pinned => self.pinned = false,
-            Action::Back if !self.panels => self.panels = true,
-            Action::Back | Action::Quit => self.effects.push(Effect::Quit),
-            // Those of a walk.
-            _ => {}
+            ExploreAction::ResetMap => self.plot.reset(),
+        }
+    }
+}
+
+impl Scene for ExploreScene {
+    fn model(&self) -> ModelSummary<'_> {
+        let file = &self.file;
+        let about: Vec<String> = [file.architecture.clone(), file.dataset.clone()]
+            .into_iter()
+            .flatten()
+            .chain([format!("{} → {}", file.image.to_string().replace('x', "×"), file.features)])
+            .collect();
+        ModelSummary {
+            path: &file.path,
+            name: &file.name,
+            about: about.join("  ·  "),
+            precision: file.precision,
+            bytes: file.bytes,
+            engines: &file.engines,
+            described: &self.described,
+            per: "per image, last second",
+            latency: 0,
+            is_short: false,
         }
     }
 
-    fn set_engine(&mut self, index: usize) {
-        if let Some(&engine) = self.file.engines.get(index).filter(|&&engine| engine != self.engine) {
-            self.engine = engine;
-            self.restart();
+    fn bindings(&self) -> &'static [Binding<Action>] {
+        keys::BINDINGS
+    }
+
+    fn help(&self) -> &'static Help {
+        &keys::HELP
+    }
+
+    fn apply(&mut self, shell: &mut Shell, action: Action) {
+        if let Action::Explore(action) = action {
+            self.do_action(shell, action);
         }
+    }
+
+    fn back(&mut self) -> bool {
+        std::mem::take(&mut self.pinned)
+    }
+
+    fn set_model(&mut self, shell: &mut Shell, file: ModelFile) -> Option<ModelFile> {
+        let ModelFile::Encoder(file) = file else { return Some(file) };
+        shell.keep_engine(&file.engines);
+        shell.catalog.add(&file.path);
+        self.file = Arc::new(file);
+        self.restart(shell);
+        None
+    }
+
+    fn engine_changed(&mut self, shell: &mut Shell) {
+        self.restart(shell);
+    }
+
+    fn tick(&mut self, shell: &mut Shell, seconds: f64) {
+        if self.plot.advance(seconds) && self.view == View::Map {
+            shell.changed();
+            self.hover(shell);
+        }
+        self.search(shell);
+    }
+
+    fn receive(&mut self, shell: &mut Shell, outcome: Outcome) {
+        if let Outcome::Embedding(progress) = outcome {
+            self.progress(shell, progress);
+        }
+    }
+
+    fn pointer_event(&mut self, shell: &mut Shell, event: PointerEvent, items: &[Item]) {
+        self.handle_pointer(shell, event, items);
+    }
+
+    fn is_playing(&self, shell: &Shell) -> bool {
+        self.plot.is_moving() && self.view == View::Map && !shell.pointer.is_pressed
+    }
+
+    fn is_busy(&self) -> bool {
+        matches!(self.state, EmbeddingState::Opening | EmbeddingState::Embedding(_))
+    }
+
+    /// The picture that is saved: the image and its nearest neighbors.
+    fn picture(&self) -> Option<Picture> {
+        let first = self.query?;
+        let shown = std::iter::once(first).chain(self.neighbors.iter().map(|&(index, _)| index));
+        let pictures: Vec<Picture> = shown
+            .take(SAVED + 1)
+            .filter_map(|index| Some(self.samples.get(index)?.picture.clone()))
+            .collect();
+        Picture::tiled(&pictures, (SAVED + 1).isqrt(), 1)
+    }
+
+    fn tabs(&self) -> Vec<(&'static str, bool, Action)> {
+        let tab = |view: View| (view.name(), self.view == view, ExploreAction::SetView(view).into());
+        View::ALL.map(tab).into()
+    }
+
+    fn icons(&self, _: &Shell) -> Vec<(Icon, bool, Action)> {
+        vec![(Icon::Camera, false, ShellAction::SavePicture.into())]
+    }
+
+    fn bottom_height(&self, w: f32, h: f32, scale: f32) -> f32 {
+        let has_room = self.view == View::Map && h >= 420.0 * scale && w >= 420.0 * scale;
+        if has_room { layout::STRIP * scale } else { 0.0 }
+    }
+
+    fn lay_out_view(&mut self, shell: &mut Shell, layout: &mut Layout<'_>, view: Rect) {
+        shell.viewport = view;
+        self.scale = layout.scale;
+        match self.view {
+            View::Map => {
+                let (_, width, height) = self.tile();
+                self.plot.arrange(view, width, height);
+            }
+            View::Neighbors => self.lay_out_neighbors(layout, view),
+        }
+    }
+
+    fn lay_out_side(&mut self, shell: &Shell, layout: &mut Layout<'_>, rect: Rect, top: Option<f32>) {
+        if let Some(top) = top {
+            self.lay_out_images(shell, layout, rect, top);
+        }
+    }
+
+    fn lay_out_bottom(&self, _: &Shell, layout: &mut Layout<'_>, rect: Rect) {
+        self.lay_out_strip(layout, rect);
+    }
+
+    fn paint(&self, _: &Shell, painter: &mut Painter<'_>, item: &Item, hover: bool) {
+        paint::ExplorePainter { scene: self, painter }.item(item, hover);
     }
 }
 

@@ -21,7 +21,7 @@ const GAP: f32 = 2.0;
 
 /// Points that move to their places, and a view of them.
 #[derive(Clone, Debug)]
-pub struct Atlas {
+pub struct ScatterPlot {
     /// The point in the middle of the view.
     pub center: (f64, f64),
     /// How near one is.
@@ -39,7 +39,7 @@ pub struct Atlas {
     moving: bool,
 }
 
-impl Default for Atlas {
+impl Default for ScatterPlot {
     fn default() -> Self {
         Self {
             center: (0.0, 0.0),
@@ -54,7 +54,7 @@ impl Default for Atlas {
     }
 }
 
-impl Atlas {
+impl ScatterPlot {
     /// The number of points.
     pub fn len(&self) -> usize {
         self.places.len()
@@ -238,53 +238,53 @@ mod tests {
 
     const VIEW: Rect = Rect::new(100.0, 50.0, 600.0, 400.0);
 
-    fn atlas(places: &[[f32; 2]]) -> Atlas {
-        let mut atlas = Atlas::default();
-        atlas.add(places);
-        atlas
+    fn plot(places: &[[f32; 2]]) -> ScatterPlot {
+        let mut plot = ScatterPlot::default();
+        plot.add(places);
+        plot
     }
 
     #[test]
     fn points_glide_to_their_places_and_rest() {
-        let mut atlas = atlas(&[[0.0, 0.0], [1.0, -1.0]]);
-        assert_eq!(atlas.on_screen(VIEW, 0), Some((400.0, 250.0)));
-        assert_eq!(atlas.on_screen(VIEW, 1), Some((584.0, 434.0)));
-        atlas.rearrange(vec![[0.0, 1.0], [1.0, -1.0], [0.5, 0.5]]);
-        assert_eq!(atlas.on_screen(VIEW, 0), Some((400.0, 250.0)), "known points begin where they are");
-        assert_eq!(atlas.on_screen(VIEW, 2), Some((492.0, 158.0)), "new ones at their places");
-        assert!(atlas.advance(0.1));
-        let (_, y) = atlas.on_screen(VIEW, 0).unwrap();
+        let mut plot = plot(&[[0.0, 0.0], [1.0, -1.0]]);
+        assert_eq!(plot.on_screen(VIEW, 0), Some((400.0, 250.0)));
+        assert_eq!(plot.on_screen(VIEW, 1), Some((584.0, 434.0)));
+        plot.rearrange(vec![[0.0, 1.0], [1.0, -1.0], [0.5, 0.5]]);
+        assert_eq!(plot.on_screen(VIEW, 0), Some((400.0, 250.0)), "known points begin where they are");
+        assert_eq!(plot.on_screen(VIEW, 2), Some((492.0, 158.0)), "new ones at their places");
+        assert!(plot.advance(0.1));
+        let (_, y) = plot.on_screen(VIEW, 0).unwrap();
         assert!(y < 250.0 && y > 66.0, "{y}");
         for _ in 0..200 {
-            atlas.advance(0.05);
+            plot.advance(0.05);
         }
-        assert!(!atlas.is_moving() && !atlas.advance(0.1));
-        assert_eq!(atlas.on_screen(VIEW, 0), Some((400.0, 66.0)));
-        atlas.restart();
-        assert_eq!((atlas.len(), atlas.on_screen(VIEW, 0)), (0, None));
-        atlas.add(&[[0.0, 0.0]]);
-        assert_eq!(atlas.on_screen(VIEW, 0), Some((400.0, 66.0)), "what comes again begins where it was");
+        assert!(!plot.is_moving() && !plot.advance(0.1));
+        assert_eq!(plot.on_screen(VIEW, 0), Some((400.0, 66.0)));
+        plot.restart();
+        assert_eq!((plot.len(), plot.on_screen(VIEW, 0)), (0, None));
+        plot.add(&[[0.0, 0.0]]);
+        assert_eq!(plot.on_screen(VIEW, 0), Some((400.0, 66.0)), "what comes again begins where it was");
     }
 
     #[test]
     fn zooming_keeps_what_is_under_the_pointer() {
-        let mut atlas = atlas(&[[0.3, 0.2], [-0.4, 0.9]]);
-        let at = atlas.on_screen(VIEW, 0).unwrap();
+        let mut plot = plot(&[[0.3, 0.2], [-0.4, 0.9]]);
+        let at = plot.on_screen(VIEW, 0).unwrap();
         for steps in [3, -5, 99, -99] {
-            atlas.zoom(VIEW, steps, at);
-            let now = atlas.on_screen(VIEW, 0).unwrap();
+            plot.zoom(VIEW, steps, at);
+            let now = plot.on_screen(VIEW, 0).unwrap();
             assert!((now.0 - at.0).abs() < 0.1 && (now.1 - at.1).abs() < 0.1, "{steps}: {now:?} {at:?}");
         }
-        assert_eq!(atlas.zoom, ZOOM.0);
-        atlas.pan(VIEW, f32::MAX, f32::MIN);
-        assert_eq!(atlas.center, (-LIMIT, -LIMIT));
-        atlas.reset();
-        atlas.zoom(VIEW, 12, (400.0, 250.0));
-        atlas.go_to(VIEW, 1);
+        assert_eq!(plot.zoom, ZOOM.0);
+        plot.pan(VIEW, f32::MAX, f32::MIN);
+        assert_eq!(plot.center, (-LIMIT, -LIMIT));
+        plot.reset();
+        plot.zoom(VIEW, 12, (400.0, 250.0));
+        plot.go_to(VIEW, 1);
         for _ in 0..200 {
-            atlas.advance(0.05);
+            plot.advance(0.05);
         }
-        let (x, y) = atlas.on_screen(VIEW, 1).unwrap();
+        let (x, y) = plot.on_screen(VIEW, 1).unwrap();
         assert!((x - 400.0).abs() < 1.0 && (y - 250.0).abs() < 1.0, "{x}, {y}");
     }
 
@@ -292,29 +292,29 @@ mod tests {
     fn no_image_covers_another_and_the_view_does_not_matter() {
         let mut rng = latent_runtime::rng::Rng::from_seed(1);
         let places: Vec<[f32; 2]> = (0..800).map(|_| [rng.normal() * 0.4, rng.normal() * 0.4]).collect();
-        let mut atlas = atlas(&places);
-        atlas.arrange(VIEW, 20.0, 30.0);
-        let shown = atlas.shown().to_vec();
+        let mut plot = plot(&places);
+        plot.arrange(VIEW, 20.0, 30.0);
+        let shown = plot.shown().to_vec();
         assert!(shown.len() > 50 && shown.len() < 800, "{}", shown.len());
         for (index, &a) in shown.iter().enumerate() {
             for &b in &shown[..index] {
-                let (a, b) = (atlas.on_screen(VIEW, a).unwrap(), atlas.on_screen(VIEW, b).unwrap());
+                let (a, b) = (plot.on_screen(VIEW, a).unwrap(), plot.on_screen(VIEW, b).unwrap());
                 assert!((a.0 - b.0).abs() >= 21.9 || (a.1 - b.1).abs() >= 31.9, "{a:?} {b:?}");
             }
         }
-        atlas.pan(VIEW, 133.0, -71.0);
-        atlas.arrange(VIEW, 20.0, 30.0);
-        assert_eq!(atlas.shown(), shown);
-        atlas.zoom(VIEW, 30, (400.0, 250.0));
-        atlas.arrange(VIEW, 20.0, 30.0);
-        assert!(atlas.shown().len() > 700);
+        plot.pan(VIEW, 133.0, -71.0);
+        plot.arrange(VIEW, 20.0, 30.0);
+        assert_eq!(plot.shown(), shown);
+        plot.zoom(VIEW, 30, (400.0, 250.0));
+        plot.arrange(VIEW, 20.0, 30.0);
+        assert!(plot.shown().len() > 700);
     }
 
     #[test]
     fn the_pointer_finds_images_then_points() {
-        let mut atlas = atlas(&[[0.0, 0.0], [0.02, 0.0], [0.5, 0.0]]);
-        atlas.arrange(VIEW, 30.0, 30.0);
-        assert_eq!(atlas.shown(), [0, 2]);
+        let mut plot = plot(&[[0.0, 0.0], [0.02, 0.0], [0.5, 0.0]]);
+        plot.arrange(VIEW, 30.0, 30.0);
+        assert_eq!(plot.shown(), [0, 2]);
         for (x, y, expected) in [
             (400.0, 250.0, Some(0)),
             (414.0, 240.0, Some(0)),
@@ -323,8 +323,8 @@ mod tests {
             (418.0, 250.0, None),
             (404.0, 268.0, None),
         ] {
-            assert_eq!(atlas.at(VIEW, (x, y), (30.0, 30.0)), expected, "{x}, {y}");
+            assert_eq!(plot.at(VIEW, (x, y), (30.0, 30.0)), expected, "{x}, {y}");
         }
-        assert_eq!(atlas.at(VIEW, (405.0, 255.0), (4.0, 4.0)), Some(1));
+        assert_eq!(plot.at(VIEW, (405.0, 255.0), (4.0, 4.0)), Some(1));
     }
 }

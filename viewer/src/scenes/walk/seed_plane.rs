@@ -6,7 +6,7 @@ use crate::walk::{Interpolation, KeyFrame, LatentSpace};
 
 /// The seed of an integer point; different for all points. On the line `y = 0`, x = 0, -1, 1, -2, 2, ... are the seeds
 /// 0, 1, 2, 3, 4, ...
-pub fn seed(x: i32, y: i32) -> u64 {
+pub(super) fn seed(x: i32, y: i32) -> u64 {
     // ZigZag: signed numbers in the order 0, -1, 1, -2, 2, ...
     let unsigned = |n: i32| ((n << 1) ^ (n >> 31)) as u32;
     u64::from(unsigned(x)) | u64::from(unsigned(y)) << 32
@@ -14,7 +14,7 @@ pub fn seed(x: i32, y: i32) -> u64 {
 
 /// The latent vector at a point: interpolated between the four integer points around it, first along x, then along y.
 /// A spline is taken for slerp here.
-pub fn latent(space: &LatentSpace, (x, y): (f64, f64), interpolation: Interpolation) -> Vec<f32> {
+pub(super) fn latent(space: &LatentSpace, (x, y): (f64, f64), interpolation: Interpolation) -> Vec<f32> {
     let between = |a: &[f32], b: &[f32], t: f32| {
         let mut out = vec![0.0; space.size];
         match interpolation {
@@ -36,7 +36,7 @@ pub fn latent(space: &LatentSpace, (x, y): (f64, f64), interpolation: Interpolat
 }
 
 /// The point as a key frame: the seed of an integer point, else the values there.
-pub fn key_frame(space: &LatentSpace, (x, y): (f64, f64), interpolation: Interpolation) -> KeyFrame {
+pub(super) fn key_frame(space: &LatentSpace, (x, y): (f64, f64), interpolation: Interpolation) -> KeyFrame {
     if x == x.floor() && y == y.floor() {
         KeyFrame::Seed(seed(x as i32, y as i32))
     } else {

@@ -1,55 +1,8 @@
 //! Sliders that change latent vectors.
 
-use crate::directions::Directions;
+use crate::action::{SliderSet, SliderTarget};
+use crate::directions::{Directions, Method};
 use crate::walk::LatentSpace;
-
-/// The sliders that are shown.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum SliderSet {
-    /// None.
-    #[default]
-    Off,
-    /// Directions found by SeFa.
-    Sefa,
-    /// Directions found by PCA.
-    Pca,
-    /// One for each latent value.
-    Latent,
-}
-
-impl SliderSet {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Off, Self::Sefa, Self::Pca, Self::Latent];
-
-    /// The name on its button.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Off => "Off",
-            Self::Sefa => "SeFa",
-            Self::Pca => "PCA",
-            Self::Latent => "Latent",
-        }
-    }
-
-    /// The one after this.
-    pub fn next(self) -> Self {
-        let index = Self::ALL.iter().position(|&set| set == self).unwrap_or(0);
-        Self::ALL[(index + 1) % Self::ALL.len()]
-    }
-}
-
-/// What a slider changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SliderTarget {
-    /// How far latents stay from their mean.
-    Truncation,
-    /// The walk's speed.
-    Speed,
-    /// The way along a direction of the current set.
-    Direction(usize),
-    /// One latent value.
-    Latent(usize),
-}
 
 /// How far a direction's slider goes to either side; 3 is as far as a latent vector typically is from the mean.
 const REACH: f32 = 3.0;
@@ -117,12 +70,11 @@ impl Sliders {
     }
 
     /// Takes directions.
-    pub fn set_directions(&mut self, set: SliderSet, directions: Directions) {
+    pub fn set_directions(&mut self, method: Method, directions: Directions) {
         let ways = vec![0.0; directions.len()];
-        match set {
-            SliderSet::Sefa => (self.sefa, self.sefa_ways) = (Some(directions), ways),
-            SliderSet::Pca => (self.pca, self.pca_ways) = (Some(directions), ways),
-            SliderSet::Off | SliderSet::Latent => {}
+        match method {
+            Method::Sefa => (self.sefa, self.sefa_ways) = (Some(directions), ways),
+            Method::Pca => (self.pca, self.pca_ways) = (Some(directions), ways),
         }
     }
 
@@ -236,8 +188,8 @@ mod tests {
     fn directions_and_held_values_add_up() {
         let mut sliders = Sliders { set: SliderSet::Sefa, ..Sliders::default() };
         assert!(sliders.lacks_directions());
-        sliders.set_directions(SliderSet::Sefa, vec![vec![1.0, 0.0, 0.0, 0.0], vec![0.0, 1.0, 0.0, 0.0]]);
-        sliders.set_directions(SliderSet::Pca, vec![vec![0.0, 0.0, 1.0, 0.0]]);
+        sliders.set_directions(Method::Sefa, vec![vec![1.0, 0.0, 0.0, 0.0], vec![0.0, 1.0, 0.0, 0.0]]);
+        sliders.set_directions(Method::Pca, vec![vec![0.0, 0.0, 1.0, 0.0]]);
         assert!(!sliders.lacks_directions() && sliders.are_at_rest());
         sliders.set(SliderTarget::Direction(0), 1.0, &SPACE);
         sliders.set(SliderTarget::Direction(1), 0.51, &SPACE);

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use latent_runtime::onnx::ImageShape;
 
+use super::seed_plane;
 use crate::draw::Rect;
 use crate::picture::Picture;
-use crate::seed_map;
 use crate::walk::{Interpolation, KeyFrame, LatentSpace};
 
 /// The tiles that are kept.
@@ -37,7 +37,7 @@ impl Tile {
 
 /// The view of the plane.
 #[derive(Clone, Debug)]
-pub struct Map {
+pub struct TileMap {
     /// The point in the middle of the view.
     pub center: (f64, f64),
     /// The point under the pointer.
@@ -45,27 +45,27 @@ pub struct Map {
     /// Tiles from one seed to the next: a power of 2.
     pub per_seed: u32,
     /// The tiles that are there or asked for.
-    tiles: HashMap<Tile, Made>,
+    tiles: HashMap<Tile, TileState>,
     /// How often the pictures were to be made anew.
     round: u64,
 }
 
 /// What there is of a tile.
 #[derive(Clone, Debug)]
-struct Made {
+struct TileState {
     /// The picture, and the round in which it was made.
     picture: Option<(Picture, u64)>,
     /// The round in which it was last asked for.
     asked: u64,
 }
 
-impl Default for Map {
+impl Default for TileMap {
     fn default() -> Self {
         Self { center: (0.0, 0.0), hover: None, per_seed: 4, tiles: HashMap::new(), round: 0 }
     }
 }
 
-impl Map {
+impl TileMap {
     /// The enlargement of a tile's picture.
     pub fn scale(image: ImageShape) -> usize {
         TILE_WIDTH.div_ceil(image.width)
@@ -152,7 +152,7 @@ impl Map {
             self.tiles.retain(|tile, made| made.picture.is_none() || visible.contains(tile));
         }
         for &tile in &missing {
-            let made = self.tiles.entry(tile).or_insert(Made { picture: None, asked: 0 });
+            let made = self.tiles.entry(tile).or_insert(TileState { picture: None, asked: 0 });
             made.asked = self.round;
         }
         missing
@@ -161,7 +161,7 @@ impl Map {
     /// Takes pictures of tiles.
     pub fn receive(&mut self, pictures: impl Iterator<Item = (Tile, Picture)>) {
         let round = self.round;
-        let made = |picture| Made { picture: Some((picture, round)), asked: round };
+        let made = |picture| TileState { picture: Some((picture, round)), asked: round };
         self.tiles.extend(pictures.map(|(tile, picture)| (tile, made(picture))));
     }
 
@@ -182,12 +182,12 @@ impl Map {
 
     /// The latent vector of that point.
     pub fn latent(&self, space: &LatentSpace, interpolation: Interpolation) -> Vec<f32> {
-        seed_map::latent(space, self.point(), interpolation)
+        seed_plane::latent(space, self.point(), interpolation)
     }
 
     /// That point as a key frame.
     pub fn key_frame(&self, space: &LatentSpace, interpolation: Interpolation) -> KeyFrame {
-        seed_map::key_frame(space, self.point(), interpolation)
+        seed_plane::key_frame(space, self.point(), interpolation)
     }
 }
 
@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn tiles_cover_the_view_and_follow_the_pointer() {
-        let mut map = Map::default();
+        let mut map = TileMap::default();
         for _ in 0..3 {
             let tiles = map.visible(VIEW, IMAGE);
             let covers = |x: i32, y: i32| {
@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn a_tiles_point_is_in_its_middle() {
-        let map = Map { center: (2.25, -1.0), ..Map::default() };
+        let map = TileMap { center: (2.25, -1.0), ..TileMap::default() };
         for (tile, x, y) in map.visible(VIEW, IMAGE) {
             let (px, py) = map.point_at(VIEW, IMAGE, (x + 28) as f32, (y + 28) as f32);
             let (tx, ty) = tile.point();
@@ -229,7 +229,7 @@ mod tests {
 
     #[test]
     fn tiles_are_asked_for_once_from_the_middle() {
-        let mut map = Map::default();
+        let mut map = TileMap::default();
         let first = map.missing(VIEW, IMAGE, 1);
         assert_eq!(first, [Tile { column: 0, row: 0, per_seed: 4 }]);
         let mut all = first.clone();
@@ -254,7 +254,7 @@ mod tests {
 
     #[test]
     fn zoom_and_place_are_bounded() {
-        let mut map = Map::default();
+        let mut map = TileMap::default();
         for (steps, expected) in [(1, 8), (99, 64), (-2, 16), (-99, 1)] {
             map.zoom(steps);
             assert_eq!(map.per_seed, expected);
