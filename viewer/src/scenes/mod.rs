@@ -1,4 +1,5 @@
-//! The scenes: what is shown of one kind of model each. A new one is a folder here, its actions in `action/`, and a line below.
+//! The scenes: what is shown of one kind of model each. A new one is a folder here, its actions in `action/`, and a
+//! line below.
 
 pub mod explore;
 pub mod walk;

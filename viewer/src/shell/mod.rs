@@ -1,6 +1,6 @@
-//! What every scene needs: the models to switch between, what runs them, messages, help, figures, recording, and the window.
-//! It knows scenes by the trait [`Scene`] alone, and no window but in `window.rs`: input comes in as events and actions, what is
-//! to be done outside goes out as [`Effect`]s, what came of it comes back as [`Outcome`]s.
+//! What every scene needs: the models to switch between, what runs them, messages, help, figures, recording, and the
+//! window. It knows scenes by the trait [`Scene`] alone, and no window but in `window.rs`: input comes in as events and
+//! actions, what is to be done outside goes out as [`Effect`]s, what came of it comes back as [`Outcome`]s.
 
 mod effect;
 mod frame_times;

@@ -23,8 +23,8 @@ impl Recorder {
         Self { clip: Vec::new(), format, recorded_at: now - 1.0 / RECORDING_FPS }
     }
 
-    /// Takes the picture shown at `now`, if one is due. Returns whether the recording is at its end: the picture has another
-    /// size, or there are as many as there can be.
+    /// Takes the picture shown at `now`, if one is due. Returns whether the recording is at its end: the picture has
+    /// another size, or there are as many as there can be.
     pub fn add(&mut self, now: f64, picture: impl FnOnce() -> Option<Picture>) -> bool {
         // Half a frame early is on time.
         if now - self.recorded_at < 1.0 / RECORDING_FPS - 0.008 {

@@ -1,5 +1,5 @@
-//! Does what scenes ask for: models are run and images embedded on threads of their own; what else takes time or touches files,
-//! on threads that end by themselves.
+//! Does what scenes ask for: models are run and images embedded on threads of their own; what else takes time or
+//! touches files, on threads that end by themselves.
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -53,8 +53,8 @@ impl Services {
         self.inference.is_busy()
     }
 
-    /// Brings what came since the last call to the viewer, which may get another scene; returns whether work in the background
-    /// was done.
+    /// Brings what came since the last call to the viewer, which may get another scene; returns whether work in the
+    /// background was done.
     pub(super) fn deliver(&mut self, mut viewer: Viewer) -> (Viewer, bool) {
         let done: Vec<Done> = self.done.try_iter().collect();
         let came = !done.is_empty();

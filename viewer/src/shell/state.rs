@@ -127,7 +127,8 @@ impl Shell {
         }
     }
 
-    /// Lets time pass up to `now`; returns the seconds that passed. After a halt of the program things go on where they were.
+    /// Lets time pass up to `now`; returns the seconds that passed. After a halt of the program things go on where they
+    /// were.
     pub(super) fn tick(&mut self, now: f64) -> f64 {
         let passed = (now - self.now).clamp(0.0, 0.1);
         self.now = now;

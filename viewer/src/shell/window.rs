@@ -76,8 +76,8 @@ impl InputCallback for Keys {
     }
 }
 
-/// Opens a window and shows the viewer until it is closed; `open` makes the scene for a model of another kind. Returns the
-/// times from picture to picture.
+/// Opens a window and shows the viewer until it is closed; `open` makes the scene for a model of another kind. Returns
+/// the times from picture to picture.
 ///
 /// # Errors
 /// See [`WindowError`].
@@ -220,8 +220,8 @@ impl Screen {
         };
         let at = self.window.get_unscaled_mouse_pos(mode);
         if at != self.at {
-            // Without a window manager the keyboard belongs to the window under the pointer, and minifb is not told when
-            // it goes.
+            // Without a window manager the keyboard belongs to the window under the pointer, and minifb is not told
+            // when it goes.
             if at.is_none() && !active {
                 viewer.shell.keyboard.release_all();
             }

@@ -1,5 +1,5 @@
-//! What is on the screen: laid out as a list of items, which are drawn and which the mouse finds. Shell and scenes lay out
-//! their own.
+//! What is on the screen: laid out as a list of items, which are drawn and which the mouse finds. Shell and scenes lay
+//! out their own.
 
 mod icon;
 mod item;

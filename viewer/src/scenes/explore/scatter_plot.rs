@@ -179,9 +179,9 @@ impl ScatterPlot {
         (wanted / width.max(1) as f64).round().max(1.0) as usize
     }
 
-    /// Chooses the points that are drawn as images of `width` by `height` pixels, so that none covers another. Those that
-    /// came first are preferred; the choice does not depend on where one looks, so that nothing flickers while the view
-    /// moves.
+    /// Chooses the points that are drawn as images of `width` by `height` pixels, so that none covers another. Those
+    /// that came first are preferred; the choice does not depend on where one looks, so that nothing flickers while the
+    /// view moves.
     pub fn arrange(&mut self, view: Rect, width: f32, height: f32) {
         let scale = self.scale(view);
         let key = (self.places.len(), scale.to_bits(), [width.to_bits(), height.to_bits()]);
