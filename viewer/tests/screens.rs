@@ -12,15 +12,18 @@ use latent_runtime::latent::Distribution;
 use latent_runtime::onnx::ImageShape;
 use latent_runtime::open::BackendKind;
 use latent_runtime::pixels::ValueRange;
-use latent_viewer::app::{Action, App, Effect, Mode, PointerEvent, SliderSet};
+use latent_viewer::action::{Action, ExploreAction, Mode, ShellAction, SliderSet, View, WalkAction};
 use latent_viewer::draw::{Canvas, Fonts};
-use latent_viewer::embedding::{Progress, Sample};
-use latent_viewer::explore::{self, Explorer, View};
-use latent_viewer::inference::{Frame, LaneResult};
+use latent_viewer::embedding::{ImageSource, Progress, Sample};
+use latent_viewer::input::PointerEvent;
 use latent_viewer::model::{Catalog, EncoderFile, GeneratorFile, Images};
 use latent_viewer::picture::Picture;
 use latent_viewer::record::RecordFormat;
-use latent_viewer::ui;
+use latent_viewer::scenes::explore::ExploreScene;
+use latent_viewer::scenes::walk::WalkScene;
+use latent_viewer::shell::inference::{Frame, RunResult};
+use latent_viewer::shell::{Effect, Outcome, Scene, Shell, Viewer};
+use latent_viewer::ui::{Item, ItemKind};
 use latent_viewer::walk::{Interpolation, LatentSpace, Walk};
 
 /// How far a channel may be from the stored one: processors round antialiased edges differently.
@@ -63,9 +66,9 @@ fn images(latents: &[f32], precision: &str) -> Images {
     Images { pictures: pictures.collect::<Result<_, _>>().unwrap(), values, seconds: 0.000_612 }
 }
 
-fn answer(app: &mut App) {
+fn answer(app: &mut Viewer<WalkScene>) {
     loop {
-        let effects = app.take_effects();
+        let effects = app.shell.take_effects();
         if effects.is_empty() {
             return;
         }
@@ -73,47 +76,64 @@ fn answer(app: &mut App) {
             match effect {
                 Effect::Submit(request) => {
                     let results = request
-                        .lanes
+                        .configs
                         .iter()
-                        .map(|lane| LaneResult {
+                        .map(|config| RunResult {
                             engine: "test".into(),
-                            images: Ok(images(&request.latents, lane.file.precision)),
+                            images: Ok(images(&request.latents, config.file.precision)),
                         })
                         .collect();
-                    app.receive(Frame { request, results });
+                    app.receive(Outcome::Frame(Frame { request, results }));
                 }
                 Effect::Enqueue(job) => {
-                    let images = images(&job.latents, job.lane.file.precision);
-                    app.receive_job(job.id, Ok(images));
+                    let images = images(&job.latents, job.config.file.precision);
+                    app.receive(Outcome::Job(job.id, Ok(images)));
                 }
-                Effect::ReadVariants(_) => app.set_variants(vec![file("int8")]),
+                Effect::ReadVariants(_) => app.receive(Outcome::Variants(vec![file("int8")])),
                 _ => {}
             }
         }
     }
 }
 
-fn app() -> App {
+fn app() -> Viewer<WalkScene> {
     let file = file("fp32");
     let catalog = Catalog::of_files([file.path.clone(), "models/rings.int8.onnx".into()]);
     let walk = Walk::random(file.space, 7, 6, Interpolation::Slerp);
-    App::new(catalog, file, BackendKind::Ort, walk, 7)
+    let mut shell = Shell::new(catalog, BackendKind::Ort, 0, None);
+    let scene = WalkScene::new(&mut shell, file, walk, 7);
+    Viewer::new(shell, scene)
 }
 
-/// Lets the app run for a while and draws it.
-fn draw(app: &mut App, (width, height): (usize, usize), scale: f32) -> Picture {
-    let mut fonts = Fonts::new();
-    let mut canvas = Canvas::new(width, height);
-    for tick in 0..90 {
-        ui::lay_out(app, &fonts, width, height, scale);
-        app.tick(f64::from(tick) / 64.0);
+/// Lets the walk run for a while and draws it.
+fn draw_walk(app: &mut Viewer<WalkScene>, size: (usize, usize), scale: f32) -> Picture {
+    draw(app, size, scale, 90, 64.0, |app, tick| {
         if tick > 0 {
-            app.frames.push(app.now, 1.0 / 64.0);
+            let now = app.shell.now;
+            app.shell.frames.push(now, 1.0 / 64.0);
         }
         answer(app);
+    })
+}
+
+/// Lets `ticks` pass, so many a second, and draws what there is then.
+fn draw<S: Scene>(
+    viewer: &mut Viewer<S>,
+    (width, height): (usize, usize),
+    scale: f32,
+    ticks: i32,
+    rate: f64,
+    after: impl Fn(&mut Viewer<S>, i32),
+) -> Picture {
+    let mut fonts = Fonts::new();
+    let mut canvas = Canvas::new(width, height);
+    for tick in 0..ticks {
+        viewer.lay_out(&fonts, width, height, scale);
+        viewer.tick(f64::from(tick) / rate);
+        after(viewer, tick);
     }
-    let items = ui::lay_out(app, &fonts, width, height, scale);
-    ui::paint(app, &items, &mut canvas, &mut fonts, scale);
+    viewer.lay_out(&fonts, width, height, scale);
+    viewer.paint(&mut canvas, &mut fonts, scale);
     canvas.to_picture()
 }
 
@@ -129,7 +149,7 @@ fn read(path: &Path) -> Option<Picture> {
 }
 
 /// An encoder that has looked at 240 pictures of discs and rings in three colors.
-fn explorer() -> Explorer {
+fn explorer() -> Viewer<ExploreScene> {
     const SIDE: usize = 16;
     let image = ImageShape { channels: 3, height: SIDE, width: SIDE };
     let file = EncoderFile {
@@ -145,8 +165,10 @@ fn explorer() -> Explorer {
         engines: vec![BackendKind::Ort],
     };
     let catalog = Catalog::of_files([file.path.clone(), "models/rings.int8.onnx".into()]);
-    let images = explore::Images { folder: "pictures/shapes".into(), most: 1000 };
-    let mut explorer = Explorer::new(catalog, file, BackendKind::Ort, 0, Some(images));
+    let images = ImageSource { folder: "pictures/shapes".into(), most: 1000 };
+    let mut shell = Shell::new(catalog, BackendKind::Ort, 0, Some(images));
+    let scene = ExploreScene::new(&mut shell, file);
+    let mut explorer = Viewer::new(shell, scene);
     let labels = ["blue", "green", "red"];
     let mut samples = Vec::new();
     let mut places = Vec::new();
@@ -177,25 +199,26 @@ fn explorer() -> Explorer {
         });
     }
     let labels = labels.map(String::from).to_vec();
-    explorer.receive(Progress::Listed { labels, total: 240, left_out: 0, engine: "test".into() });
-    explorer.receive(Progress::Embedded { samples, places: Vec::new(), seconds: 0.001_2 });
-    explorer.receive(Progress::Mapped { places, share: 0.64 });
-    explorer.receive(Progress::Finished { seconds: 0.42, unreadable: None });
-    explorer.apply(Action::Ask(40));
+    explorer.receive(Outcome::Embedding(Progress::Listed {
+        labels,
+        total: 240,
+        left_out: 0,
+        engine: "test".into(),
+    }));
+    explorer.receive(Outcome::Embedding(Progress::Embedded {
+        samples,
+        places: Vec::new(),
+        seconds: 0.001_2,
+    }));
+    explorer.receive(Outcome::Embedding(Progress::Mapped { places, share: 0.64 }));
+    explorer.receive(Outcome::Embedding(Progress::Finished { seconds: 0.42, unreadable: None }));
+    explorer.apply(ExploreAction::Ask(40));
     explorer
 }
 
 /// Lets the encoder's map come to rest and draws it.
-fn draw_explorer(explorer: &mut Explorer, (width, height): (usize, usize)) -> Picture {
-    let mut fonts = Fonts::new();
-    let mut canvas = Canvas::new(width, height);
-    for tick in 0..100 {
-        ui::lay_out_explorer(explorer, &fonts, width, height, 1.0);
-        explorer.tick(f64::from(tick) / 32.0);
-    }
-    let items = ui::lay_out_explorer(explorer, &fonts, width, height, 1.0);
-    ui::paint_explorer(explorer, &items, &mut canvas, &mut fonts, 1.0);
-    canvas.to_picture()
+fn draw_explorer(explorer: &mut Viewer<ExploreScene>, size: (usize, usize)) -> Picture {
+    draw(explorer, size, 1.0, 100, 32.0, |_, _| {})
 }
 
 /// Compares a picture with the stored one, or stores it; says what is wrong.
@@ -217,50 +240,52 @@ fn compare(name: &str, drawn: &Picture) -> Option<String> {
 #[test]
 fn screens_of_encoders_are_as_stored() {
     let mut failures = Vec::new();
-    let mut check = |name: &str, prepare: &dyn Fn(&mut Explorer)| {
+    let mut check = |name: &str, prepare: &dyn Fn(&mut Viewer<ExploreScene>)| {
         let mut explorer = explorer();
         prepare(&mut explorer);
         failures.extend(compare(name, &draw_explorer(&mut explorer, (900, 700))));
     };
     check("encoder-map", &|_| {});
-    check("encoder-neighbors", &|explorer| explorer.apply(Action::SetView(View::Neighbors)));
-    check("encoder-help", &|explorer| explorer.apply(Action::ToggleHelp));
+    check("encoder-neighbors", &|explorer| explorer.apply(ExploreAction::SetView(View::Neighbors)));
+    check("encoder-help", &|explorer| explorer.apply(ShellAction::ToggleHelp));
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 
 #[test]
 fn screens_are_as_stored() {
     let mut failures = Vec::new();
-    let mut check = |name: &str, size, scale: f32, prepare: &dyn Fn(&mut App)| {
+    let mut check = |name: &str, size, scale: f32, prepare: &dyn Fn(&mut Viewer<WalkScene>)| {
         let mut app = app();
         prepare(&mut app);
-        failures.extend(compare(name, &draw(&mut app, size, scale)));
+        failures.extend(compare(name, &draw_walk(&mut app, size, scale)));
     };
-    check("image", (800, 760), 1.0, &|app| app.apply(Action::Sliders(SliderSet::Latent)));
+    check("image", (800, 760), 1.0, &|app| app.apply(WalkAction::Sliders(SliderSet::Latent)));
     check("grid", (800, 560), 1.0, &|app| {
-        app.apply(Action::SetMode(Mode::Grid));
-        app.apply(Action::ToggleRecording(RecordFormat::Gif));
+        app.apply(WalkAction::SetMode(Mode::Grid));
+        app.apply(ShellAction::ToggleRecording(RecordFormat::Gif));
     });
     check("strip", (800, 560), 1.0, &|app| {
-        app.player.set_speed(8.0);
-        app.apply(Action::SetMode(Mode::Strip));
+        app.scene.player.set_speed(8.0);
+        app.apply(WalkAction::SetMode(Mode::Strip));
     });
-    check("map", (800, 560), 1.0, &|app| app.apply(Action::SetMode(Mode::Map)));
-    check("compare", (800, 560), 1.0, &|app| app.apply(Action::SetMode(Mode::Compare)));
-    check("list", (800, 560), 1.0, &|app| app.apply(Action::ToggleList));
-    check("help", (800, 560), 1.0, &|app| app.apply(Action::ToggleHelp));
+    check("map", (800, 560), 1.0, &|app| app.apply(WalkAction::SetMode(Mode::Map)));
+    check("compare", (800, 560), 1.0, &|app| app.apply(WalkAction::SetMode(Mode::Compare)));
+    check("list", (800, 560), 1.0, &|app| app.apply(ShellAction::ToggleList));
+    check("help", (800, 560), 1.0, &|app| app.apply(ShellAction::ToggleHelp));
     check("large", (800, 560), 1.75, &|app| {
-        app.now = 1.0;
-        app.say("saved walk-001.txt", false);
-        app.pointer_event(PointerEvent::Move(40.0, 520.0), &[]);
+        app.shell.now = 1.0;
+        app.shell.say("saved walk-001.txt", false);
+        app.pointer_event(PointerEvent::Move(40.0, 520.0));
     });
-    check("small", (640, 480), 1.0, &|app| app.apply(Action::SetMode(Mode::Grid)));
+    check("small", (640, 480), 1.0, &|app| app.apply(WalkAction::SetMode(Mode::Grid)));
     check("tooltip", (800, 560), 1.0, &|app| {
-        let items = ui::lay_out(app, &Fonts::new(), 800, 560, 1.0);
-        let delete = |item: &&ui::Item| matches!(item.kind, ui::Kind::Icon { action: Action::DeleteKey, .. });
-        let rect = items.iter().find(delete).unwrap().rect;
-        app.pointer_event(PointerEvent::Move(rect.x + 5.0, rect.y + 5.0), &items);
+        app.lay_out(&Fonts::new(), 800, 560, 1.0);
+        let delete = |item: &&Item| {
+            matches!(item.kind, ItemKind::Icon { action: Action::Walk(WalkAction::DeleteKey), .. })
+        };
+        let rect = app.items.iter().find(delete).unwrap().rect;
+        app.pointer_event(PointerEvent::Move(rect.x + 5.0, rect.y + 5.0));
     });
-    check("alone", (800, 560), 1.0, &|app| app.apply(Action::TogglePanels));
+    check("alone", (800, 560), 1.0, &|app| app.apply(ShellAction::TogglePanels));
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }

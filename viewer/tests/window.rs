@@ -14,11 +14,13 @@ use latent_runtime::format::{
 use latent_runtime::latent::Distribution;
 use latent_runtime::pixels::ValueRange;
 use latent_test_support::{Missing, skipped};
-use latent_viewer::app::{Action, App, Mode};
+use latent_viewer::action::{Mode, WalkAction};
 use latent_viewer::draw::Fonts;
 use latent_viewer::model::{Catalog, GeneratorFile};
 use latent_viewer::picture::Picture;
-use latent_viewer::ui::{self, Kind};
+use latent_viewer::scenes::walk::WalkScene;
+use latent_viewer::shell::{Shell, Viewer};
+use latent_viewer::ui::ItemKind;
 use latent_viewer::walk::{Interpolation, Walk};
 
 /// The display's and the window's size.
@@ -215,10 +217,15 @@ fn button(path: &Path, mode: Mode, name: &str) -> (f32, f32) {
     let file = GeneratorFile::read(path, None).unwrap();
     let walk = Walk::random(file.space, 0, 8, Interpolation::Slerp);
     let engine = file.engines[0];
-    let mut app = App::new(Catalog::of_files([path.to_owned()]), file, engine, walk, 0);
-    app.apply(Action::SetMode(mode));
-    let items = ui::lay_out(&mut app, &Fonts::new(), SIZE.0, SIZE.1, 1.0);
-    let found = items.iter().find(|item| matches!(&item.kind, Kind::Button { label, .. } if label == name));
+    let mut shell = Shell::new(Catalog::of_files([path.to_owned()]), engine, 0, None);
+    let scene = WalkScene::new(&mut shell, file, walk, 0);
+    let mut viewer = Viewer::new(shell, scene);
+    viewer.apply(WalkAction::SetMode(mode));
+    viewer.lay_out(&Fonts::new(), SIZE.0, SIZE.1, 1.0);
+    let found = viewer
+        .items
+        .iter()
+        .find(|item| matches!(&item.kind, ItemKind::Button { label, .. } if label == name));
     let rect = found.unwrap().rect;
     (rect.x + rect.w / 2.0, rect.y + rect.h / 2.0)
 }

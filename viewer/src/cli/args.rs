@@ -6,7 +6,7 @@ use clap::Parser;
 use latent_runtime::open::BackendKind;
 use latent_runtime::pixels::ValueRange;
 
-use crate::app::Mode;
+use crate::action::Mode;
 use crate::walk::Interpolation;
 
 const EXAMPLES: &str = "\

@@ -9,14 +9,16 @@ use std::process::ExitCode;
 use anyhow::bail;
 use clap::Parser;
 
-use crate::app::{Action, App};
-use crate::explore::{Explorer, Images};
+use crate::action::WalkAction;
+use crate::embedding::ImageSource;
 use crate::model::{
     Catalog, Encoder, EncoderFile, Generator, GeneratorFile, ModelFile, extensions, models_folder, plain,
 };
-use crate::stage::Stage;
+use crate::scenes;
+use crate::scenes::explore::ExploreScene;
+use crate::scenes::walk::WalkScene;
+use crate::shell::{Shell, Viewer, WindowOptions};
 use crate::walk::{Walk, WalkFile};
-use crate::window::{self, WindowOptions};
 use args::Args;
 
 /// Runs the program. The exit code is 0, 1 for what went wrong, or 2 for a wrong command line.
@@ -44,10 +46,10 @@ fn show(args: &Args) -> anyhow::Result<()> {
     if !args.out_dir.is_dir() {
         bail!("there is no folder {} for what the window saves", args.out_dir.display());
     }
-    let images = args.images.clone().map(|folder| Images { folder, most: args.limit as usize });
-    let stage = match file {
-        ModelFile::Generator(file) => walk(args, file, catalog)?,
-        ModelFile::Encoder(file) => explore(args, file, catalog, images.clone())?,
+    let images = args.images.clone().map(|folder| ImageSource { folder, most: args.limit as usize });
+    let viewer = match file {
+        ModelFile::Generator(file) => walk(args, file, catalog, images)?,
+        ModelFile::Encoder(file) => explore(args, file, catalog, images)?,
     };
     let options = WindowOptions {
         size: args.size,
@@ -55,9 +57,8 @@ fn show(args: &Args) -> anyhow::Result<()> {
         out_dir: args.out_dir.clone(),
         walk: args.walk.clone(),
         range: args.range,
-        images,
     };
-    let times = window::run(stage, &options)?;
+    let times = crate::shell::run(viewer, scenes::open, &options)?;
     if args.frame_times {
         match times.summary() {
             Some(summary) => writeln!(std::io::stdout(), "{summary}")?,
@@ -68,7 +69,12 @@ fn show(args: &Args) -> anyhow::Result<()> {
 }
 
 /// A generator's walk.
-fn walk(args: &Args, file: GeneratorFile, catalog: Catalog) -> anyhow::Result<Stage> {
+fn walk(
+    args: &Args,
+    file: GeneratorFile,
+    catalog: Catalog,
+    images: Option<ImageSource>,
+) -> anyhow::Result<Viewer> {
     let (walk, speed) = choose_walk(args, &file)?;
     let threads = usize::from(args.threads);
     // Opened again by the thread that runs it; here, so that what cannot be opened is said before a window comes.
@@ -81,18 +87,19 @@ fn walk(args: &Args, file: GeneratorFile, catalog: Catalog) -> anyhow::Result<St
     });
     let range = file.encoding.note().map(|note| note.to_string());
     let notes: Vec<String> = distribution.into_iter().chain(range).collect();
-    let mut app = App::new(catalog, file, engine, walk, args.seed);
-    app.lane.threads = threads;
-    app.truncation = args.truncation;
-    app.player.playing = !args.paused;
+    let mut shell = Shell::new(catalog, engine, threads, images);
+    let mut scene = WalkScene::new(&mut shell, file, walk, args.seed);
+    scene.truncation = args.truncation;
+    scene.player.playing = !args.paused;
     if let Some(speed) = speed {
-        app.player.set_speed(speed);
+        scene.player.set_speed(speed);
     }
-    app.apply(Action::SetMode(args.mode));
+    let mut viewer = Viewer::new(shell, scene);
+    viewer.apply(WalkAction::SetMode(args.mode));
     if !notes.is_empty() {
-        app.say(notes.join("; "), false);
+        viewer.shell.say(notes.join("; "), false);
     }
-    Ok(Stage::Walk(Box::new(app)))
+    Ok(viewer.of_any_scene())
 }
 
 /// An encoder's map of a folder of images.
@@ -100,8 +107,8 @@ fn explore(
     args: &Args,
     file: EncoderFile,
     catalog: Catalog,
-    images: Option<Images>,
-) -> anyhow::Result<Stage> {
+    images: Option<ImageSource>,
+) -> anyhow::Result<Viewer> {
     let path = file.path.display();
     match &images {
         None => {
@@ -116,11 +123,12 @@ fn explore(
         None => Encoder::open_with_any(&file, threads)?.1,
     };
     let note = file.encoding.note();
-    let mut explorer = Explorer::new(catalog, file, engine, threads, images);
+    let mut shell = Shell::new(catalog, engine, threads, images);
+    let scene = ExploreScene::new(&mut shell, file);
     if let Some(note) = note {
-        explorer.say(note.to_string(), false);
+        shell.say(note.to_string(), false);
     }
-    Ok(Stage::Explore(Box::new(explorer)))
+    Ok(Viewer::new(shell, scene).of_any_scene())
 }
 
 /// The generator to walk through.

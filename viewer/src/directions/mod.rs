@@ -12,6 +12,13 @@ pub use sefa::sefa;
 /// Unit vectors, the most important first.
 pub type Directions = Vec<Vec<f32>>;
 
+/// How directions are found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    Sefa,
+    Pca,
+}
+
 /// The sign of a direction is arbitrary: its largest value is made positive.
 fn oriented(mut direction: Vec<f32>) -> Vec<f32> {
     let largest = direction.iter().copied().fold(0.0f32, |a, b| if b.abs() > a.abs() { b } else { a });

@@ -6,7 +6,7 @@ mod thread;
 
 pub use neighbors::nearest;
 pub use plane::Plane;
-pub use thread::{Embedder, Progress, Task};
+pub use thread::{Embedder, ImageSource, Progress, Task};
 
 use std::path::PathBuf;
 

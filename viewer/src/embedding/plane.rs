@@ -37,21 +37,23 @@ impl Plane {
         if rows.len() < 3 || size < 2 || rows.iter().any(|row| row.len() != size) {
             return None;
         }
-        let mut mean = vec![0.0; size];
-        rows.iter().for_each(|row| add(&mut mean, row, 1.0 / rows.len() as f32));
-        let centered: Vec<Vec<f32>> =
-            rows.iter().map(|row| row.iter().zip(&mean).map(|(x, m)| x - m).collect()).collect();
-        let total: f64 = centered.iter().map(|row| f64::from(dot(row, row))).sum();
+        let mut centered = DMatrix::from_fn(rows.len(), size, |row, column| rows[row][column]);
+        let mean = centered.row_mean();
+        centered.row_iter_mut().for_each(|mut row| row -= &mean);
+        let total: f64 = centered.iter().map(|&x| f64::from(x).powi(2)).sum();
         if !total.is_finite() || total <= f64::from(f32::MIN_POSITIVE) {
             return None;
         }
 
         let mut rng = Rng::from_seed(0);
         let known = before.filter(|plane| plane.mean.len() == size);
-        let mut basis: Vec<Vec<f32>> = known.iter().flat_map(|plane| plane.axes.iter().cloned()).collect();
-        basis.resize_with(FOLLOWED.min(size), || (0..size).map(|_| rng.normal()).collect());
-        orthonormalize(&mut basis);
-        let mut variances = vec![0.0; basis.len()];
+        let begun: Vec<f32> = known.iter().flat_map(|plane| plane.axes.iter().flatten().copied()).collect();
+        let mut basis = DMatrix::from_iterator(
+            size,
+            FOLLOWED.min(size),
+            begun.into_iter().chain(std::iter::repeat_with(|| rng.normal())).take(size * FOLLOWED.min(size)),
+        );
+        let mut variances = vec![0.0; basis.ncols()];
         for _ in 0..ROUNDS {
             let (turned, found) = round(&centered, &basis);
             let change = (found[0] + found[1] - variances[0] - variances[1]).abs();
@@ -61,8 +63,7 @@ impl Plane {
             }
         }
 
-        let mut found = basis.into_iter();
-        let mut axes = [found.next()?, found.next()?];
+        let mut axes = [0, 1].map(|index| basis.column(index).as_slice().to_vec());
         for (index, axis) in axes.iter_mut().enumerate() {
             // The side that one looks from is arbitrary, but it should not change.
             let flip = match known {
@@ -74,7 +75,10 @@ impl Plane {
             }
         }
         let ends = [0, 1].map(|axis: usize| {
-            let mut along: Vec<f32> = centered.iter().map(|row| dot(row, &axes[axis])).collect();
+            let mut along = (&centered * basis.column(axis)).as_slice().to_vec();
+            if dot(&axes[axis], basis.column(axis).as_slice()) < 0.0 {
+                along.iter_mut().for_each(|x| *x = -*x);
+            }
             along.sort_unstable_by(f32::total_cmp);
             let beyond = ((along.len() as f64 * (1.0 - INSIDE) / 2.0) as usize).min(along.len() / 2);
             (along[beyond], along[along.len() - 1 - beyond])
@@ -82,7 +86,7 @@ impl Plane {
         let middle = ends.map(|(low, high)| (low + high) / 2.0);
         let edge = ends.iter().map(|(low, high)| (high - low) / 2.0).fold(f32::MIN_POSITIVE, f32::max);
         let share = ((variances[0] + variances[1]) / total).min(1.0) as f32;
-        Some(Self { mean, axes, middle, scale: 1.0 / edge, share })
+        Some(Self { mean: mean.iter().copied().collect(), axes, middle, scale: 1.0 / edge, share })
     }
 
     /// Where an embedding lies on it.
@@ -97,56 +101,14 @@ impl Plane {
 
 /// One round: the basis multiplied with the covariance and made orthonormal again, turned so that its vectors are those
 /// of the largest variance within it, and these variances, times the number of rows.
-fn round(rows: &[Vec<f32>], basis: &[Vec<f32>]) -> (Vec<Vec<f32>>, Vec<f64>) {
-    let mut next = vec![vec![0.0; basis[0].len()]; basis.len()];
-    for row in rows {
-        for (vector, sum) in basis.iter().zip(&mut next) {
-            add(sum, row, dot(row, vector));
-        }
-    }
-    orthonormalize(&mut next);
-    let mut within = DMatrix::<f64>::zeros(next.len(), next.len());
-    for row in rows {
-        let along: Vec<f64> = next.iter().map(|vector| f64::from(dot(row, vector))).collect();
-        for (i, a) in along.iter().enumerate() {
-            for (j, b) in along.iter().enumerate() {
-                within[(i, j)] += a * b;
-            }
-        }
-    }
-    let eigen = SymmetricEigen::new(within);
-    let mut order: Vec<usize> = (0..next.len()).collect();
+fn round(rows: &DMatrix<f32>, basis: &DMatrix<f32>) -> (DMatrix<f32>, Vec<f64>) {
+    let next = rows.tr_mul(&(rows * basis)).qr().q();
+    let along = (rows * &next).cast::<f64>();
+    let eigen = SymmetricEigen::new(along.tr_mul(&along));
+    let mut order: Vec<usize> = (0..next.ncols()).collect();
     order.sort_by(|&a, &b| eigen.eigenvalues[b].total_cmp(&eigen.eigenvalues[a]));
-    let turned = order.iter().map(|&index| {
-        let mut vector = vec![0.0; next[0].len()];
-        for (old, weight) in next.iter().zip(&eigen.eigenvectors.column(index)) {
-            add(&mut vector, old, *weight as f32);
-        }
-        vector
-    });
-    (turned.collect(), order.iter().map(|&index| eigen.eigenvalues[index]).collect())
-}
-
-/// Gram and Schmidt's way, twice, which is enough for f32. What vanishes becomes zero.
-fn orthonormalize(basis: &mut [Vec<f32>]) {
-    for index in 0..basis.len() {
-        let (done, rest) = basis.split_at_mut(index);
-        let vector = &mut rest[0];
-        let before = dot(vector, vector).sqrt();
-        for _ in 0..2 {
-            for other in done.iter() {
-                let along = dot(vector, other);
-                add(vector, other, -along);
-            }
-        }
-        let length = dot(vector, vector).sqrt();
-        let factor = if length > 1e-6 * before { 1.0 / length } else { 0.0 };
-        vector.iter_mut().for_each(|x| *x *= factor);
-    }
-}
-
-fn add(to: &mut [f32], vector: &[f32], factor: f32) {
-    to.iter_mut().zip(vector).for_each(|(sum, x)| *sum += factor * x);
+    let turned = next * eigen.eigenvectors.select_columns(&order).cast::<f32>();
+    (turned, order.iter().map(|&index| eigen.eigenvalues[index]).collect())
 }
 
 fn largest(vector: &[f32]) -> f32 {

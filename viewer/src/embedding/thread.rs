@@ -32,9 +32,14 @@ pub struct Task {
     pub engine: BackendKind,
     /// The threads that one run may use; 0 leaves it to the back end.
     pub threads: usize,
-    /// The folder of images.
+    pub source: ImageSource,
+}
+
+/// The images to embed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageSource {
     pub folder: PathBuf,
-    /// The most images that are taken.
+    /// The most that are taken.
     pub most: usize,
 }
 
@@ -142,7 +147,7 @@ pub(super) fn embed_folder(
     let start = Instant::now();
     let (mut embed, engine) = open()?;
     let Listing { files, labels, left_out } =
-        image_folder::list(&task.folder, task.most).map_err(|error| error.to_string())?;
+        image_folder::list(&task.source.folder, task.source.most).map_err(|error| error.to_string())?;
     let goes_on = |progress: Progress| sender.send(progress).is_ok() && !stop.load(Ordering::Relaxed);
     if !goes_on(Progress::Listed { labels, total: files.len(), left_out, engine }) {
         return Ok(());
@@ -198,7 +203,7 @@ pub(super) fn embed_folder(
     }
     if features.is_empty() {
         let (_, error) = unreadable.unwrap_or_default();
-        return Err(format!("no image of {} can be read: {error}", task.folder.display()));
+        return Err(format!("no image of {} can be read: {error}", task.source.folder.display()));
     }
     send_map(&features, &mut plane, &goes_on);
     goes_on(Progress::Finished { seconds: start.elapsed().as_secs_f64(), unreadable });
@@ -259,8 +264,7 @@ mod tests {
             file: Arc::new(test_encoder()),
             engine: BackendKind::Ort,
             threads: 0,
-            folder: folder.to_owned(),
-            most: 1000,
+            source: ImageSource { folder: folder.to_owned(), most: 1000 },
         };
         let (sender, progress) = channel();
         let open = || Ok((Box::new(embed) as Box<Embed>, "test".to_owned()));
@@ -330,8 +334,7 @@ mod tests {
             file: Arc::new(test_encoder()),
             engine: BackendKind::Ort,
             threads: 0,
-            folder: folder.path().to_owned(),
-            most: 9,
+            source: ImageSource { folder: folder.path().to_owned(), most: 9 },
         };
         drop(Embedder::start(task).unwrap());
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 use png::Writer;
 use tempfile::NamedTempFile;
 
-use super::output::{self, Form};
+use super::output::{self, FrameShape};
 use super::{RecordError, encoding};
 use crate::picture::{Picture, png_encoder};
 
@@ -16,7 +16,7 @@ pub(super) struct ApngWriter {
     /// Writes to the same file as `file`. Declared first, so dropped first.
     writer: Writer<BufWriter<File>>,
     file: BufWriter<NamedTempFile>,
-    form: Form,
+    shape: FrameShape,
 }
 
 impl ApngWriter {
@@ -30,11 +30,11 @@ impl ApngWriter {
         let (numerator, denominator) = delay(fps);
         encoder.set_frame_delay(numerator, denominator).map_err(|error| failed(&error))?;
         let writer = encoder.write_header().map_err(|error| failed(&error))?;
-        Ok(Self { writer, file, form: Form::of(first) })
+        Ok(Self { writer, file, shape: FrameShape::of(first) })
     }
 
     pub(super) fn add(&mut self, path: &Path, picture: &Picture) -> Result<(), RecordError> {
-        self.form.check(path, picture)?;
+        self.shape.check(path, picture)?;
         self.writer.write_image_data(&picture.pixels).map_err(|error| encoding(path)(&error))
     }
 

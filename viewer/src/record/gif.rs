@@ -6,7 +6,7 @@ use std::path::Path;
 use gif::{Encoder, Frame, Repeat};
 use tempfile::NamedTempFile;
 
-use super::output::{self, Form};
+use super::output::{self, FrameShape};
 use super::{RecordError, encoding};
 use crate::picture::Picture;
 
@@ -17,7 +17,7 @@ const QUANTIZER_SPEED: i32 = 4;
 /// color pictures of at most 256 colors.
 pub(super) struct GifWriter {
     encoder: Encoder<BufWriter<NamedTempFile>>,
-    form: Form,
+    shape: FrameShape,
     fps: f64,
     written: u32,
 }
@@ -35,12 +35,12 @@ impl GifWriter {
         let mut encoder =
             Encoder::new(output::begin(path)?, width, height, &grays).map_err(|error| failed(&error))?;
         encoder.set_repeat(Repeat::Infinite).map_err(|error| failed(&error))?;
-        Ok(Self { encoder, form: Form::of(first), fps, written: 0 })
+        Ok(Self { encoder, shape: FrameShape::of(first), fps, written: 0 })
     }
 
     pub(super) fn add(&mut self, path: &Path, picture: &Picture) -> Result<(), RecordError> {
-        self.form.check(path, picture)?;
-        // The form's size was checked when the file was begun.
+        self.shape.check(path, picture)?;
+        // The shape's size was checked when the file was begun.
         let (width, height) = (picture.width as u16, picture.height as u16);
         let mut frame = if picture.channels == 1 {
             Frame { width, height, buffer: picture.pixels.as_slice().into(), ..Frame::default() }

@@ -58,8 +58,8 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> Result<(), RecordError> {
     finish(writer, path, false).map(|_| ())
 }
 
-/// The first name of `prefix-001.extension`, `prefix-002.extension`, ... that is free in a folder; of a folder's name, which
-/// has no extension, if that is empty.
+/// The first name of `prefix-001.extension`, `prefix-002.extension`, ... that is free in a folder; of a folder's name,
+/// which has no extension, if that is empty.
 pub fn free_name(folder: &Path, prefix: &str, extension: &str) -> PathBuf {
     let mut number = 1u32;
     loop {
@@ -78,14 +78,14 @@ pub(super) fn io_error(path: &Path) -> impl Fn(std::io::Error) -> RecordError + 
 
 /// Every picture of an animation has the size and the channels of the first.
 #[derive(Clone, Copy)]
-pub(super) struct Form {
+pub(super) struct FrameShape {
     width: usize,
     height: usize,
     channels: usize,
     checked: usize,
 }
 
-impl Form {
+impl FrameShape {
     pub(super) fn of(first: &Picture) -> Self {
         Self { width: first.width, height: first.height, channels: first.channels, checked: 0 }
     }

@@ -1,0 +1,147 @@
+//! What one can do with a generator's walk, and the words for it.
+
+use crate::walk::Interpolation;
+
+/// How images are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// One large image.
+    Image,
+    /// Many walks at once.
+    Grid,
+    /// The walk so far.
+    Strip,
+    /// The plane of seeds.
+    Map,
+    /// The same latent vector through several precisions and back ends.
+    Compare,
+}
+
+impl Mode {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Image, Self::Grid, Self::Strip, Self::Map, Self::Compare];
+
+    /// The name on its tab.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Image => "Image",
+            Self::Grid => "Grid",
+            Self::Strip => "Strip",
+            Self::Map => "Map",
+            Self::Compare => "Compare",
+        }
+    }
+}
+
+/// The sliders that are shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SliderSet {
+    /// None.
+    #[default]
+    Off,
+    /// Directions found by SeFa.
+    Sefa,
+    /// Directions found by PCA.
+    Pca,
+    /// One for each latent value.
+    Latent,
+}
+
+impl SliderSet {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Off, Self::Sefa, Self::Pca, Self::Latent];
+
+    /// The name on its button.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Off => "Off",
+            Self::Sefa => "SeFa",
+            Self::Pca => "PCA",
+            Self::Latent => "Latent",
+        }
+    }
+
+    /// The one after this.
+    pub fn next(self) -> Self {
+        let index = Self::ALL.iter().position(|&set| set == self).unwrap_or(0);
+        Self::ALL[(index + 1) % Self::ALL.len()]
+    }
+}
+
+/// What a slider changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SliderTarget {
+    /// How far latents stay from their mean.
+    Truncation,
+    /// The walk's speed.
+    Speed,
+    /// The way along a direction of the current set.
+    Direction(usize),
+    /// One latent value.
+    Latent(usize),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum WalkAction {
+    /// Play or pause.
+    TogglePlay,
+    /// Pause, and move by steps.
+    Step(i32),
+    /// Pause, and go to the next key frame, or the one before.
+    StepKey(bool),
+    /// Turn round.
+    Reverse,
+    /// Change the speed by so many notches.
+    Faster(i32),
+    Interpolate(Interpolation),
+    NextInterpolation,
+    /// Return to the first key frame at the end, or not.
+    ToggleClosed,
+    /// Make what is shown a key frame.
+    AddKey,
+    AddRandomKey,
+    /// Delete the nearest key frame.
+    DeleteKey,
+    /// Move the nearest key frame later, or earlier.
+    MoveKey(bool),
+    /// A new random walk.
+    NewWalk,
+    SetMode(Mode),
+    NextMode,
+    Sliders(SliderSet),
+    NextSliders,
+    /// Show others of the sliders, so many pages on.
+    Page(i32),
+    /// Put all sliders back.
+    ResetSliders,
+    /// Change the truncation by so many notches.
+    Truncate(i32),
+    /// Show more and smaller, or fewer and larger; in the comparison, amplify more or less.
+    Zoom(i32),
+    /// Write the walk to a text file.
+    SaveWalk,
+    /// Read the walk last written or read.
+    LoadWalk,
+}
+
+impl WalkAction {
+    pub(super) fn hint(self) -> Option<(&'static str, &'static str)> {
+        Some(match self {
+            Self::TogglePlay => ("play or pause", "Space"),
+            Self::StepKey(true) => ("next key frame", "Shift →"),
+            Self::StepKey(false) => ("key frame before", "Shift ←"),
+            Self::Reverse => ("turn round", "R"),
+            Self::AddKey => ("make what is shown a key frame", "A"),
+            Self::AddRandomKey => ("add a random key frame", "N"),
+            Self::DeleteKey => ("delete the nearest key frame", "X"),
+            Self::MoveKey(false) => ("move the nearest key frame to the left", "["),
+            Self::MoveKey(true) => ("move the nearest key frame to the right", "]"),
+            Self::NewWalk => ("new random walk", "W"),
+            Self::SaveWalk => ("save the walk", "Ctrl S"),
+            Self::LoadWalk => ("load the saved walk", "Ctrl O"),
+            Self::Page(pages) if pages > 0 => ("more sliders", "Page ↓"),
+            Self::Page(_) => ("sliders before", "Page ↑"),
+            _ => return None,
+        })
+    }
+}

@@ -1,0 +1,151 @@
+//! Where everything of a walk is.
+
+use super::WalkScene;
+use crate::action::{Mode, SliderSet, SliderTarget, WalkAction};
+use crate::draw::theme::{DIM, FAINT, LINE, PANEL};
+use crate::draw::{Rect, Weight};
+use crate::shell::{MARGIN, heading_gap};
+use crate::ui::{Icon, ItemKind, Layout, style};
+use crate::walk::Interpolation;
+
+/// The timeline at the bottom.
+pub(super) const TIMELINE: f32 = 92.0;
+
+impl WalkScene {
+    pub(super) fn lay_out_controls(&mut self, layout: &mut Layout<'_>, rect: Rect, top: f32) {
+        let s = layout.scale;
+        let (x, right) = (rect.x + MARGIN * s, rect.x + rect.w - MARGIN * s);
+        let width = right - x;
+        let bottom = rect.y + rect.h;
+        let mut y = top;
+        let space = self.config.file.space;
+        // The walk.
+        if y + 76.0 * s > bottom {
+            return;
+        }
+        layout.heading("WALK", x, y);
+        let files = [
+            (Icon::Load, WalkAction::LoadWalk.into()),
+            (Icon::Save, WalkAction::SaveWalk.into()),
+            (Icon::Die, WalkAction::NewWalk.into()),
+        ];
+        for (place, (icon, action)) in files.into_iter().enumerate() {
+            let left = right - (20.0 + 26.0 * place as f32) * s;
+            layout.push(
+                Rect::new(left, y - 14.0 * s, 20.0 * s, 20.0 * s),
+                ItemKind::Icon { icon, on: false, action },
+            );
+        }
+        y += 12.0 * s;
+        let mut left = x;
+        for interpolation in Interpolation::ALL {
+            let on = self.walk.interpolation == interpolation;
+            left = layout.button(
+                interpolation.name(),
+                left,
+                y,
+                on,
+                WalkAction::Interpolate(interpolation).into(),
+            );
+        }
+        layout.button("loop", left + 10.0 * s, y, self.walk.closed, WalkAction::ToggleClosed.into());
+        y += 38.0 * s;
+        let columns = (84.0 * s, 62.0 * s);
+        let slider = |layout: &mut Layout<'_>, y: f32, target, label: &str, value: String, origin| {
+            let area = Rect::new(x, y, width, 24.0 * s);
+            layout.push(area, ItemKind::Slider { target, label: label.into(), value, origin, columns });
+        };
+        let speed = format!("{:.2} /s", self.player.speed());
+        slider(layout, y, SliderTarget::Speed, "Speed", speed, 0.0);
+        y += 26.0 * s;
+        if y + 26.0 * s > bottom {
+            return;
+        }
+        let psi = format!("ψ {:.2}", self.truncation);
+        slider(layout, y, SliderTarget::Truncation, "Truncation", psi, 0.0);
+
+        // Directions.
+        y += (18.0 + heading_gap(rect.h, s)) * s;
+        self.sliders.rows = 0;
+        if y + 40.0 * s > bottom {
+            return;
+        }
+        layout.heading("SLIDERS", x, y);
+        // Below the heading and the buttons.
+        self.sliders.rows = ((bottom - y - 56.0 * s) / (24.0 * s)).max(0.0) as usize;
+        self.sliders.turn(0, space.size);
+        let pages = self.sliders.pages(space.size);
+        if pages > 1 {
+            let place = format!("{} of {pages}", self.sliders.page + 1);
+            layout.right(place, right - 56.0 * s, y, style(12.0, Weight::Regular, FAINT));
+            for (offset, icon, turn) in [(46.0, Icon::Previous, -1), (20.0, Icon::Next, 1)] {
+                let area = Rect::new(right - offset * s, y - 14.0 * s, 20.0 * s, 20.0 * s);
+                layout.push(area, ItemKind::Icon { icon, on: false, action: WalkAction::Page(turn).into() });
+            }
+        }
+        y += 12.0 * s;
+        let mut left = x;
+        for set in SliderSet::ALL {
+            left =
+                layout.button(set.name(), left, y, self.sliders.set == set, WalkAction::Sliders(set).into());
+        }
+        y += 36.0 * s;
+        if self.sliders.lacks_directions() && self.sliders.rows > 0 {
+            layout.text("looking for directions …", x, y + 16.0 * s, style(13.0, Weight::Regular, DIM));
+        }
+        let latent = self.shown.as_ref().map_or(&[][..], |shown| &shown.request.latents);
+        for target in self.sliders.targets(space.size) {
+            let (SliderTarget::Direction(index) | SliderTarget::Latent(index)) = target else { continue };
+            let label = match target {
+                SliderTarget::Latent(_) => format!("z {index}"),
+                _ => format!("{} {}", self.sliders.set.name(), index + 1),
+            };
+            let value = self.sliders.value(target, &space, latent);
+            let value = if value == 0.0 { "0.00".into() } else { format!("{value:+.2}").replace('-', "−") };
+            slider(layout, y, target, &label, value, 0.5);
+            y += 24.0 * s;
+        }
+    }
+
+    pub(super) fn lay_out_timeline(&self, layout: &mut Layout<'_>, rect: Rect) {
+        let s = layout.scale;
+        layout.push(rect, ItemKind::Fill(PANEL));
+        layout.push(Rect::new(rect.x, rect.y, rect.w, 1.0), ItemKind::Fill(LINE));
+        let middle = rect.y + rect.h / 2.0;
+        let square = |x: f32, side: f32| Rect::new(x, middle - side / 2.0, side, side);
+        let playing = self.player.playing && self.mode != Mode::Map;
+        let mut x = MARGIN * s;
+        let play = if playing { Icon::Pause } else { Icon::Play };
+        layout.push(
+            square(x, 40.0 * s),
+            ItemKind::Icon { icon: play, on: true, action: WalkAction::TogglePlay.into() },
+        );
+        x += 50.0 * s;
+        let forward = self.player.is_forward();
+        for (icon, action) in [
+            (Icon::Previous, WalkAction::StepKey(false).into()),
+            (Icon::Next, WalkAction::StepKey(true).into()),
+            (Icon::Direction { forward }, WalkAction::Reverse.into()),
+        ] {
+            layout.push(square(x, 26.0 * s), ItemKind::Icon { icon, on: false, action });
+            x += 32.0 * s;
+        }
+        let mut end = rect.w - MARGIN * s;
+        // From the right; in narrow windows those that matter less are left out.
+        for (icon, action, least) in [
+            (Icon::Cross, WalkAction::DeleteKey.into(), 0.0),
+            (Icon::Later, WalkAction::MoveKey(true).into(), 760.0),
+            (Icon::Earlier, WalkAction::MoveKey(false).into(), 760.0),
+            (Icon::Die, WalkAction::AddRandomKey.into(), 560.0),
+            (Icon::Plus, WalkAction::AddKey.into(), 0.0),
+        ] {
+            if rect.w < least * s {
+                continue;
+            }
+            end -= 26.0 * s;
+            layout.push(square(end, 26.0 * s), ItemKind::Icon { icon, on: false, action });
+            end -= 6.0 * s;
+        }
+        layout.push(Rect::new(x, rect.y, (end - x).max(1.0), rect.h), ItemKind::Timeline);
+    }
+}
