@@ -5,6 +5,8 @@ mod bare_metal;
 mod bench;
 mod cross;
 mod demo;
+#[cfg(test)]
+mod pages;
 mod sanitize;
 mod setup;
 mod shell;

@@ -94,12 +94,17 @@ impl<'a> Attributes<'a> {
         self.left.retain(|attribute| attribute.name != name);
     }
 
-    /// Checks that every attribute was read.
-    pub(super) fn finish(&self) -> Result<(), ImportError> {
-        match self.left.first() {
+    /// Checks that there is no attribute but those of these names.
+    pub(super) fn only(&self, names: &[&str]) -> Result<(), ImportError> {
+        match self.left.iter().find(|attribute| !names.contains(&attribute.name.as_str())) {
             Some(attribute) => Err(self.error(&attribute.name, "is not supported".into())),
             None => Ok(()),
         }
+    }
+
+    /// Checks that every attribute was read.
+    pub(super) fn finish(&self) -> Result<(), ImportError> {
+        self.only(&[])
     }
 
     pub(super) fn error(&self, attribute: &str, what: String) -> ImportError {

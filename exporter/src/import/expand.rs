@@ -16,6 +16,30 @@ use latent_runtime::onnx::proto::{AttributeProto, NodeProto, TensorProto};
 /// ONNX Runtime's own operators.
 pub(super) const MICROSOFT: &str = "com.microsoft";
 
+type TakeApart = fn(&mut Parts, &mut HashSet<String>);
+
+/// Name and domain of each composite operator, and what takes it apart.
+#[rustfmt::skip] // One line an operator.
+const COMPOSITES: &[(&str, &str, TakeApart)] = &[
+    ("ConvInteger", "", |parts, dynamic| parts.integer_product("Conv", dynamic)),
+    ("DynamicQuantizeLinear", "", |parts, dynamic| parts.dynamic(dynamic)),
+    ("MatMulInteger", "", |parts, dynamic| parts.integer_product("MatMul", dynamic)),
+    ("QLinearConv", "", |parts, _| parts.convolution()),
+    ("QLinearMatMul", "", |parts, _| parts.matmul()),
+    ("DequantizeLinear", MICROSOFT, |parts, _| parts.same_as_onnx()),
+    ("QGemm", MICROSOFT, |parts, _| parts.gemm()),
+    ("QLinearAdd", MICROSOFT, |parts, _| parts.binary("Add")),
+    ("QLinearAveragePool", MICROSOFT, |parts, _| parts.function("AveragePool")),
+    ("QLinearConcat", MICROSOFT, |parts, _| parts.concat()),
+    ("QLinearGlobalAveragePool", MICROSOFT, |parts, _| parts.function("GlobalAveragePool")),
+    ("QLinearLeakyRelu", MICROSOFT, |parts, _| parts.function("LeakyRelu")),
+    ("QLinearMul", MICROSOFT, |parts, _| parts.binary("Mul")),
+    ("QLinearReduceMean", MICROSOFT, |parts, _| parts.function("ReduceMean")),
+    ("QLinearSigmoid", MICROSOFT, |parts, _| parts.function("Sigmoid")),
+    ("QLinearSoftmax", MICROSOFT, |parts, _| parts.function("Softmax")),
+    ("QuantizeLinear", MICROSOFT, |parts, _| parts.same_as_onnx()),
+];
+
 /// The nodes with every composite operator taken apart, and whether activations were quantized dynamically.
 pub(super) fn expanded(nodes: Vec<Cow<'_, NodeProto>>) -> (Vec<Cow<'_, NodeProto>>, bool) {
     let mut out = Vec::with_capacity(nodes.len());
@@ -44,25 +68,11 @@ impl Parts<'_> {
         if !microsoft && !matches!(&*self.node.domain, "" | "ai.onnx") {
             return false;
         }
-        match (&*self.node.op_type, microsoft) {
-            ("QLinearConv", false) => self.convolution(),
-            ("QLinearMatMul", false) => self.matmul(),
-            ("QGemm", true) => self.gemm(),
-            ("QLinearAdd", true) => self.binary("Add"),
-            ("QLinearMul", true) => self.binary("Mul"),
-            ("QLinearLeakyRelu", true) => self.function("LeakyRelu"),
-            ("QLinearSigmoid", true) => self.function("Sigmoid"),
-            ("QLinearSoftmax", true) => self.function("Softmax"),
-            ("QLinearAveragePool", true) => self.function("AveragePool"),
-            ("QLinearReduceMean", true) => self.function("ReduceMean"),
-            ("QLinearGlobalAveragePool", true) => self.function("GlobalAveragePool"),
-            ("QLinearConcat", true) => self.concat(),
-            ("QuantizeLinear" | "DequantizeLinear", true) => self.same_as_onnx(),
-            ("DynamicQuantizeLinear", false) => self.dynamic(dynamic),
-            ("MatMulInteger", false) => self.integer_product("MatMul", dynamic),
-            ("ConvInteger", false) => self.integer_product("Conv", dynamic),
-            _ => return false,
-        }
+        let composite = COMPOSITES
+            .iter()
+            .find(|(name, domain, _)| *name == self.node.op_type && (*domain == MICROSOFT) == microsoft);
+        let Some((_, _, take_apart)) = composite else { return false };
+        take_apart(self, dynamic);
         true
     }
 
@@ -280,4 +290,27 @@ fn int(name: &str, i: i64) -> AttributeProto {
 
 fn float(name: &str, f: f32) -> AttributeProto {
     AttributeProto { name: name.into(), r#type: AttributeType::Float as i32, f, ..Default::default() }
+}
+
+/// Domain and name of every composite operator, and the operators that it becomes, as an example of nine inputs shows.
+#[cfg(test)]
+pub(super) fn composites() -> Vec<(&'static str, &'static str, Vec<String>)> {
+    let example = |&(name, domain, _): &(&'static str, &'static str, TakeApart)| {
+        let node = NodeProto {
+            op_type: name.into(),
+            domain: domain.into(),
+            input: (0..9).map(|index| format!("input {index}")).collect(),
+            output: (0..3).map(|index| format!("output {index}")).collect(),
+            ..NodeProto::default()
+        };
+        let (nodes, _) = expanded(vec![Cow::Owned(node)]);
+        let mut parts: Vec<String> = Vec::new();
+        for node in &nodes {
+            if !parts.contains(&node.op_type) {
+                parts.push(node.op_type.clone());
+            }
+        }
+        (domain, name, parts)
+    };
+    COMPOSITES.iter().map(example).collect()
 }

@@ -4,6 +4,8 @@ mod elementwise;
 mod integers;
 mod layout;
 mod matrix;
+#[cfg(test)]
+mod page;
 mod quantize;
 mod reduce;
 mod shapes;
@@ -14,6 +16,71 @@ use super::node::NodeContext;
 
 type Result<T = ()> = std::result::Result<T, ImportError>;
 
+/// An operator of ONNX that is taken in.
+struct Operator {
+    name: &'static str,
+    import: fn(&mut NodeContext) -> Result,
+    /// What it may have; any other attribute is refused.
+    attributes: &'static [&'static str],
+}
+
+const fn operator(
+    name: &'static str,
+    import: fn(&mut NodeContext) -> Result,
+    attributes: &'static [&'static str],
+) -> Operator {
+    Operator { name, import, attributes }
+}
+
+/// All of them. `docs/OPERATORS.md` is made from this table (see `page`).
+#[rustfmt::skip] // One line an operator.
+const OPERATORS: &[Operator] = &[
+    operator("MatMul", matrix::matmul, &[]),
+    operator("Gemm", matrix::gemm, &["alpha", "beta", "transA", "transB"]),
+    operator("Conv", window::conv, &["auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"]),
+    operator("ConvTranspose", window::conv_transpose, &["auto_pad", "dilations", "group", "kernel_shape", "output_padding", "output_shape", "pads", "strides"]),
+    operator("MaxPool", window::max_pool, &["auto_pad", "ceil_mode", "dilations", "kernel_shape", "pads", "storage_order", "strides"]),
+    operator("AveragePool", window::average_pool, &["auto_pad", "ceil_mode", "count_include_pad", "dilations", "kernel_shape", "pads", "strides"]),
+    operator("Resize", window::resize, &["antialias", "axes", "coordinate_transformation_mode", "cubic_coeff_a", "exclude_outside", "extrapolation_value", "keep_aspect_ratio_policy", "mode", "nearest_mode"]),
+    operator("BatchNormalization", elementwise::batch_normalization, &["epsilon", "momentum", "training_mode"]),
+    operator("Relu", elementwise::activation, &[]),
+    operator("Sigmoid", elementwise::activation, &[]),
+    operator("Tanh", elementwise::activation, &[]),
+    operator("HardSwish", elementwise::activation, &[]),
+    operator("LeakyRelu", elementwise::activation, &["alpha"]),
+    operator("HardSigmoid", elementwise::activation, &["alpha", "beta"]),
+    operator("Clip", elementwise::clip, &[]),
+    operator("Add", elementwise::binary, &[]),
+    operator("Sub", elementwise::binary, &[]),
+    operator("Mul", elementwise::binary, &[]),
+    operator("Div", elementwise::binary, &[]),
+    operator("Mod", elementwise::modulo, &["fmod"]),
+    operator("Identity", elementwise::identity, &[]),
+    operator("Dropout", elementwise::dropout, &["ratio", "seed"]),
+    operator("GlobalAveragePool", reduce::global_average_pool, &[]),
+    operator("ReduceMean", reduce::reduce, &["axes", "keepdims", "noop_with_empty_axes"]),
+    operator("ReduceL2", reduce::reduce, &["axes", "keepdims", "noop_with_empty_axes"]),
+    operator("Softmax", reduce::softmax, &["axis"]),
+    operator("LpNormalization", reduce::lp_normalization, &["axis", "p"]),
+    operator("Reshape", layout::reshape, &["allowzero"]),
+    operator("Flatten", layout::flatten, &["axis"]),
+    operator("Squeeze", layout::squeeze, &["axes"]),
+    operator("Unsqueeze", layout::unsqueeze, &["axes"]),
+    operator("Expand", layout::expand, &[]),
+    operator("Transpose", layout::transpose, &["perm"]),
+    operator("Concat", layout::concat, &["axis"]),
+    operator("Pad", layout::pad, &["mode"]),
+    operator("DepthToSpace", layout::depth_to_space, &["blocksize", "mode"]),
+    operator("QuantizeLinear", quantize::quantize, &["axis", "block_size", "output_dtype", "precision", "saturate"]),
+    operator("DequantizeLinear", quantize::dequantize, &["axis", "block_size", "output_dtype"]),
+    operator("Constant", shapes::constant, &["value", "value_float", "value_floats", "value_int", "value_ints"]),
+    operator("ConstantOfShape", shapes::constant_of_shape, &["value"]),
+    operator("Shape", shapes::shape, &["end", "start"]),
+    operator("Gather", shapes::gather, &["axis"]),
+    operator("Slice", shapes::slice, &[]),
+    operator("Cast", shapes::cast, &["round_mode", "saturate", "to"]),
+];
+
 /// Takes in one node.
 pub(super) fn import(node: &mut NodeContext) -> Result {
     if !matches!(node.domain(), "" | "ai.onnx") {
@@ -22,45 +89,10 @@ pub(super) fn import(node: &mut NodeContext) -> Result {
     if integers::moving(node)? {
         return Ok(());
     }
-    match node.operator() {
-        "MatMul" => matrix::matmul(node)?,
-        "Gemm" => matrix::gemm(node)?,
-        "Conv" => window::conv(node)?,
-        "ConvTranspose" => window::conv_transpose(node)?,
-        "MaxPool" => window::max_pool(node)?,
-        "AveragePool" => window::average_pool(node)?,
-        "Resize" => window::resize(node)?,
-        "BatchNormalization" => elementwise::batch_normalization(node)?,
-        "Relu" | "Sigmoid" | "Tanh" | "HardSwish" | "LeakyRelu" | "HardSigmoid" => {
-            elementwise::activation(node)?
-        }
-        "Clip" => elementwise::clip(node)?,
-        "Add" | "Sub" | "Mul" | "Div" => elementwise::binary(node)?,
-        "Mod" => elementwise::modulo(node)?,
-        "Identity" => elementwise::identity(node)?,
-        "Dropout" => elementwise::dropout(node)?,
-        "GlobalAveragePool" => reduce::global_average_pool(node)?,
-        "ReduceMean" | "ReduceL2" => reduce::reduce(node)?,
-        "Softmax" => reduce::softmax(node)?,
-        "LpNormalization" => reduce::lp_normalization(node)?,
-        "Reshape" => layout::reshape(node)?,
-        "Flatten" => layout::flatten(node)?,
-        "Squeeze" => layout::squeeze(node)?,
-        "Unsqueeze" => layout::unsqueeze(node)?,
-        "Expand" => layout::expand(node)?,
-        "Transpose" => layout::transpose(node)?,
-        "Concat" => layout::concat(node)?,
-        "Pad" => layout::pad(node)?,
-        "DepthToSpace" => layout::depth_to_space(node)?,
-        "QuantizeLinear" => quantize::quantize(node)?,
-        "DequantizeLinear" => quantize::dequantize(node)?,
-        "Constant" => shapes::constant(node)?,
-        "ConstantOfShape" => shapes::constant_of_shape(node)?,
-        "Shape" => shapes::shape(node)?,
-        "Gather" => shapes::gather(node)?,
-        "Slice" => shapes::slice(node)?,
-        "Cast" => shapes::cast(node)?,
-        _ => return Err(node.unsupported()),
-    }
+    let Some(operator) = OPERATORS.iter().find(|operator| operator.name == node.operator()) else {
+        return Err(node.unsupported());
+    };
+    node.attributes.only(operator.attributes)?;
+    (operator.import)(node)?;
     node.finish()
 }

@@ -1,0 +1,397 @@
+//! `docs/OPERATORS.md`, made from the tables that the importer itself dispatches on and from what a small model of each operator
+//! becomes when it is taken in and packed. `LATENT_WRITE_PAGES=1 cargo test -p latent-exporter --lib operators` writes it.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use latent_runtime::AlignedBytes;
+use latent_runtime::format::{Model, Precision, ValueType};
+use latent_runtime::onnx::proto::attribute_proto::AttributeType;
+use latent_runtime::onnx::proto::tensor_proto::DataType;
+use latent_runtime::onnx::proto::tensor_shape_proto::{Dimension, dimension};
+use latent_runtime::onnx::proto::{
+    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto, TensorShapeProto,
+    TypeProto, ValueInfoProto, type_proto,
+};
+
+use super::{OPERATORS, Operator};
+use crate::import::expand::composites;
+use crate::import::{ImportError, OPSETS, import};
+use crate::pack::{FloatPrecision, pack};
+use crate::plan::Plan;
+
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/OPERATORS.md");
+
+/// The opset of the examples: the axes of ReduceMean and its kin are an input since 18.
+const EXAMPLES: i64 = 21;
+
+#[derive(Clone, Copy)]
+enum Given {
+    Int(i64),
+    Ints(&'static [i64]),
+    Text(&'static str),
+    Tensor,
+}
+use Given::{Int, Ints, Text};
+
+type Attributes = &'static [(&'static str, Given)];
+
+/// A model of a few nodes, all of whose activations and weights can be in 8-bit integers.
+#[derive(Default)]
+struct Example {
+    nodes: Vec<NodeProto>,
+    constants: Vec<TensorProto>,
+    input: Vec<i64>,
+    quantized: bool,
+    /// An operator and an attribute that its nodes are given with a type that none has.
+    wrong: Option<(&'static str, &'static str)>,
+}
+
+impl Example {
+    fn name(&self) -> String {
+        format!("v{}", self.nodes.len() + self.constants.len())
+    }
+
+    fn constant(&mut self, tensor: TensorProto) -> String {
+        let name = self.name();
+        self.constants.push(TensorProto { name: name.clone(), ..tensor });
+        name
+    }
+
+    /// The model's input: a batch of this shape.
+    fn x(&mut self, shape: &[i64]) -> String {
+        self.input = shape.into();
+        self.rounded("x".into())
+    }
+
+    /// Weights: one 8-bit scale for all of them if the model is quantized.
+    fn weights(&mut self, shape: &[i64]) -> String {
+        let count = shape.iter().product::<i64>() as usize;
+        let dims = shape.to_vec();
+        if !self.quantized {
+            let float_data = (0..count).map(|at| 0.25 - 0.125 * (at % 5) as f32).collect();
+            return self.constant(TensorProto {
+                dims,
+                data_type: DataType::Float as i32,
+                float_data,
+                ..Default::default()
+            });
+        }
+        let int32_data = (0..count).map(|at| 2 - (at % 5) as i32).collect();
+        let data_type = DataType::Int8 as i32;
+        let integers = self.constant(TensorProto { dims, data_type, int32_data, ..Default::default() });
+        let scale = self.number(0.125);
+        self.push("DequantizeLinear", &[&integers, &scale], &[])
+    }
+
+    /// One number.
+    fn number(&mut self, value: f32) -> String {
+        let data_type = DataType::Float as i32;
+        self.constant(TensorProto { data_type, float_data: vec![value], ..Default::default() })
+    }
+
+    /// Numbers that stay floats.
+    fn floats(&mut self, values: &[f32]) -> String {
+        let (dims, data_type) = (vec![values.len() as i64], DataType::Float as i32);
+        self.constant(TensorProto { dims, data_type, float_data: values.into(), ..Default::default() })
+    }
+
+    /// Whole numbers: a shape, axes.
+    fn longs(&mut self, values: &[i64]) -> String {
+        let (dims, data_type) = (vec![values.len() as i64], DataType::Int64 as i32);
+        self.constant(TensorProto { dims, data_type, int64_data: values.into(), ..Default::default() })
+    }
+
+    /// A node whose result is rounded to 8 bits if the model is quantized.
+    fn node(&mut self, operator: &str, inputs: &[&str], attributes: Attributes) -> String {
+        let result = self.push(operator, inputs, attributes);
+        self.rounded(result)
+    }
+
+    fn rounded(&mut self, value: String) -> String {
+        if !self.quantized {
+            return value;
+        }
+        let scale = self.number(1.0 / 64.0);
+        let data_type = DataType::Uint8 as i32;
+        let zero = self.constant(TensorProto { data_type, int32_data: vec![128], ..Default::default() });
+        let integers = self.push("QuantizeLinear", &[&value, &scale, &zero], &[]);
+        self.push("DequantizeLinear", &[&integers, &scale, &zero], &[])
+    }
+
+    /// A node as it is.
+    fn push(&mut self, operator: &str, inputs: &[&str], attributes: Attributes) -> String {
+        let name = self.name();
+        let mut attribute: Vec<AttributeProto> = attributes
+            .iter()
+            .map(|&(name, given)| {
+                let name = name.into();
+                match given {
+                    Int(i) => {
+                        AttributeProto { name, r#type: AttributeType::Int as i32, i, ..Default::default() }
+                    }
+                    Ints(ints) => {
+                        let (r#type, ints) = (AttributeType::Ints as i32, ints.into());
+                        AttributeProto { name, r#type, ints, ..Default::default() }
+                    }
+                    Text(text) => {
+                        let (r#type, s) = (AttributeType::String as i32, text.into());
+                        AttributeProto { name, r#type, s, ..Default::default() }
+                    }
+                    Given::Tensor => {
+                        let data_type = DataType::Float as i32;
+                        let t = Some(TensorProto { data_type, float_data: vec![0.5], ..Default::default() });
+                        AttributeProto { name, r#type: AttributeType::Tensor as i32, t, ..Default::default() }
+                    }
+                }
+            })
+            .collect();
+        if let Some((_, wrong)) = self.wrong.filter(|(of, _)| *of == operator) {
+            // A Constant has only one.
+            attribute.retain(|attribute| attribute.name != wrong && operator != "Constant");
+            let r#type = AttributeType::Graphs as i32;
+            attribute.push(AttributeProto { name: wrong.into(), r#type, ..Default::default() });
+        }
+        self.nodes.push(NodeProto {
+            op_type: operator.into(),
+            input: inputs.iter().map(|&input| input.into()).collect(),
+            output: vec![name.clone()],
+            attribute,
+            ..Default::default()
+        });
+        name
+    }
+
+    fn model(self, output: String, opset: i64) -> ModelProto {
+        let dim = |length: i64| {
+            let value = match length {
+                0 => dimension::Value::DimParam("batch".into()),
+                length => dimension::Value::DimValue(length),
+            };
+            Dimension { value: Some(value), ..Default::default() }
+        };
+        let shape = TensorShapeProto { dim: self.input.iter().map(|&length| dim(length)).collect() };
+        let tensor = type_proto::Tensor { elem_type: DataType::Float as i32, shape: Some(shape) };
+        let value = Some(type_proto::Value::TensorType(tensor));
+        let r#type = Some(TypeProto { value, ..Default::default() });
+        let input = ValueInfoProto { name: "x".into(), r#type, ..Default::default() };
+        let output = ValueInfoProto { name: output, ..Default::default() };
+        let (node, initializer) = (self.nodes, self.constants);
+        let (input, output) = (vec![input], vec![output]);
+        ModelProto {
+            opset_import: vec![OperatorSetIdProto { version: opset, ..Default::default() }],
+            graph: Some(GraphProto { node, initializer, input, output, ..Default::default() }),
+            ..Default::default()
+        }
+    }
+}
+
+type Make = fn(&mut Example) -> String;
+
+fn of_one(e: &mut Example, operator: &str, attributes: Attributes) -> String {
+    let x = e.x(&[0, 4, 6, 6]);
+    e.node(operator, &[&x], attributes)
+}
+
+fn of_two(e: &mut Example, operator: &str) -> String {
+    let x = e.x(&[0, 4, 6, 6]);
+    e.node(operator, &[&x, &x], &[])
+}
+
+/// Picks the batch and computes with it on the way to a shape.
+fn reshaped(e: &mut Example, x: &str, entry: &str) -> String {
+    let rest = e.longs(&[144]);
+    let shape = e.push("Concat", &[entry, &rest], &[("axis", Int(0))]);
+    e.node("Reshape", &[x, &shape], &[])
+}
+
+/// An example of each operator, and what its attributes do not tell.
+#[rustfmt::skip] // A few lines each.
+const CASES: &[(&str, Make, &str)] = &[
+    ("Add", |e| of_two(e, "Add"), "also of shapes"),
+    ("AveragePool", |e| of_one(e, "AveragePool", &[("kernel_shape", Ints(&[2, 2])), ("strides", Ints(&[2, 2]))]), "two-dimensional"),
+    ("BatchNormalization", |e| {
+        let x = e.x(&[0, 4, 6, 6]);
+        let [a, b, c, d] = [1.0, 0.5, 0.25, 2.0].map(|value| e.floats(&[value; 4]));
+        e.node("BatchNormalization", &[&x, &a, &b, &c, &d], &[])
+    }, "in evaluation mode; packed with constant parameters"),
+    ("Cast", |e| { let x = e.x(&[0, 4, 6, 6]); e.push("Cast", &[&x], &[("to", Int(DataType::Float as i64))]) },
+        "to the type that the value has; any of constants and shapes"),
+    ("Clip", |e| { let x = e.x(&[0, 4, 6, 6]); let (a, b) = (e.number(0.0), e.number(6.0)); e.node("Clip", &[&x, &a, &b], &[]) },
+        "constant limits"),
+    ("Concat", |e| { let x = e.x(&[0, 4, 6, 6]); e.node("Concat", &[&x, &x], &[("axis", Int(1))]) }, "also of shapes; packed along any axis but the batch"),
+    ("Constant", |e| { let x = e.x(&[0, 4, 6, 6]); let c = e.push("Constant", &[], &[("value", Given::Tensor)]); e.node("Mul", &[&x, &c], &[]) }, ""),
+    ("ConstantOfShape", |e| { let x = e.x(&[0, 4, 6, 6]); let s = e.longs(&[1]); let c = e.push("ConstantOfShape", &[&s], &[("value", Given::Tensor)]);
+        e.node("Mul", &[&x, &c], &[]) }, "at most 16 777 215 elements"),
+    ("Conv", |e| { let x = e.x(&[0, 4, 6, 6]); let w = e.weights(&[8, 4, 3, 3]); e.node("Conv", &[&x, &w], &[("pads", Ints(&[1, 1, 1, 1]))]) },
+        "two-dimensional; packed with constant weights"),
+    ("ConvTranspose", |e| { let x = e.x(&[0, 4, 6, 6]); let w = e.weights(&[4, 8, 4, 4]);
+        e.node("ConvTranspose", &[&x, &w], &[("pads", Ints(&[1, 1, 1, 1])), ("strides", Ints(&[2, 2]))]) }, "two-dimensional; packed with constant weights"),
+    ("DepthToSpace", |e| { let x = e.x(&[0, 4, 6, 6]); let w = e.weights(&[8, 4, 3, 3]);
+        let y = e.push("Conv", &[&x, &w], &[("pads", Ints(&[1, 1, 1, 1]))]); e.node("DepthToSpace", &[&y], &[("blocksize", Int(2))]) },
+        "packed after a Conv of stride 1, as a transposed convolution"),
+    ("DequantizeLinear", |e| { let x = e.x(&[0, 4, 6, 6]); let s = e.number(0.125);
+        let y = e.push("QuantizeLinear", &[&x, &s], &[]); e.push("DequantizeLinear", &[&y, &s], &[]) }, "constant scales; 8-bit integers, and 32-bit biases"),
+    ("Div", |e| { let x = e.x(&[0, 4, 6, 6]); let c = e.number(4.0); e.node("Div", &[&x, &c], &[]) }, "also of shapes; packed with a constant divisor"),
+    ("Dropout", |e| of_one(e, "Dropout", &[]), "does nothing in inference"),
+    ("Expand", |e| { let x = e.x(&[0, 4, 1, 1]); let s = e.longs(&[1, 1, 6, 6]); let y = e.push("Expand", &[&x, &s], &[]);
+        let l = e.longs(&[6, 6]); let z = e.node("Resize", &[&x, "", "", &l], &[("axes", Ints(&[2, 3]))]); e.node("Mul", &[&z, &y], &[]) },
+        "packed as an operand of Add, Sub and Mul"),
+    ("Flatten", |e| of_one(e, "Flatten", &[]), ""),
+    ("Gather", |e| { let x = e.x(&[0, 4, 6, 6]); let s = e.push("Shape", &[&x], &[]); let i = e.longs(&[0]); let b = e.push("Gather", &[&s, &i], &[]); reshaped(e, &x, &b) },
+        "entries of shapes only"),
+    ("Gemm", |e| { let x = e.x(&[0, 10]); let w = e.weights(&[20, 10]); e.node("Gemm", &[&x, &w], &[("transB", Int(1))]) }, "packed with constant weights"),
+    ("GlobalAveragePool", |e| of_one(e, "GlobalAveragePool", &[]), ""),
+    ("HardSigmoid", |e| of_one(e, "HardSigmoid", &[]), ""),
+    ("HardSwish", |e| of_one(e, "HardSwish", &[]), ""),
+    ("Identity", |e| of_one(e, "Identity", &[]), ""),
+    ("LeakyRelu", |e| of_one(e, "LeakyRelu", &[]), ""),
+    ("LpNormalization", |e| of_one(e, "LpNormalization", &[("axis", Int(1))]), "p 1 and 2; packed with p 2 along the channels"),
+    ("MatMul", |e| { let x = e.x(&[0, 10]); let w = e.weights(&[10, 20]); e.node("MatMul", &[&x, &w], &[]) }, "packed with constant weights"),
+    ("MaxPool", |e| of_one(e, "MaxPool", &[("kernel_shape", Ints(&[2, 2])), ("strides", Ints(&[2, 2]))]), "two-dimensional; without the maxima's places"),
+    ("Mod", |e| { let x = e.x(&[0, 4, 6, 6]); let a = e.longs(&[11]); let b = e.longs(&[4]); let r = e.push("Mod", &[&a, &b], &[]);
+        let rest = e.longs(&[48]); let zero = e.longs(&[0]); let s = e.push("Concat", &[&zero, &r, &rest], &[("axis", Int(0))]); e.node("Reshape", &[&x, &s], &[]) },
+        "of shapes only"),
+    ("Mul", |e| of_two(e, "Mul"), "also of shapes"),
+    ("Pad", |e| { let x = e.x(&[0, 4, 6, 6]); let p = e.longs(&[0, 0, 1, 1, 0, 0, 1, 1]); e.node("Pad", &[&x, &p], &[]) },
+        "constant, edge or reflect, by 0 or more; packed along rows and columns"),
+    ("QuantizeLinear", |e| { let x = e.x(&[0, 4, 6, 6]); let s = e.number(0.125);
+        let y = e.push("QuantizeLinear", &[&x, &s], &[]); e.push("DequantizeLinear", &[&y, &s], &[]) }, "constant scales; to uint8 and int8"),
+    ("ReduceL2", |e| { let x = e.x(&[0, 4, 6, 6]); let a = e.longs(&[1]); let n = e.push("ReduceL2", &[&x, &a], &[]); e.node("Div", &[&x, &n], &[]) },
+        "packed as the norm over the channels that a value is divided by"),
+    ("ReduceMean", |e| { let x = e.x(&[0, 4, 6, 6]); let a = e.longs(&[2, 3]); e.node("ReduceMean", &[&x, &a], &[]) }, "packed over rows and columns"),
+    ("Relu", |e| of_one(e, "Relu", &[]), ""),
+    ("Reshape", |e| { let x = e.x(&[0, 4, 6, 6]); let s = e.longs(&[0, 16, 3, 3]); e.node("Reshape", &[&x, &s], &[]) }, "a shape that is constant but for the batch"),
+    ("Resize", |e| { let x = e.x(&[0, 4, 6, 6]); let s = e.longs(&[12, 12]); e.node("Resize", &[&x, "", "", &s], &[("axes", Ints(&[2, 3])), ("mode", Text("nearest"))]) },
+        "rows and columns; nearest and linear; half_pixel, pytorch_half_pixel, asymmetric and align_corners"),
+    ("Shape", |e| { let x = e.x(&[0, 4, 6, 6]); let b = e.push("Shape", &[&x], &[("end", Int(1))]); reshaped(e, &x, &b) }, ""),
+    ("Sigmoid", |e| of_one(e, "Sigmoid", &[]), ""),
+    ("Slice", |e| { let x = e.x(&[0, 4, 6, 6]); let w = e.weights(&[4, 8, 4, 4]); let y = e.push("ConvTranspose", &[&x, &w], &[("strides", Ints(&[2, 2]))]);
+        let [a, b, c] = [&[1, 1], &[13, 13], &[2, 3]].map(|values| e.longs(values)); e.node("Slice", &[&y, &a, &b, &c], &[]) },
+        "any of constants and shapes; packed as rows and columns of a transposed convolution's result"),
+    ("Softmax", |e| of_one(e, "Softmax", &[("axis", Int(1))]), "packed along the channels"),
+    ("Squeeze", |e| { let x = e.x(&[0, 4, 1, 6]); let a = e.longs(&[2]); e.node("Squeeze", &[&x, &a], &[]) }, ""),
+    ("Sub", |e| of_two(e, "Sub"), "also of shapes"),
+    ("Tanh", |e| of_one(e, "Tanh", &[]), ""),
+    ("Transpose", |e| { let x = e.x(&[0, 4, 6, 6]); let y = e.push("Transpose", &[&x], &[("perm", Ints(&[0, 2, 3, 1]))]);
+        let w = e.weights(&[4, 8]); let y = e.node("MatMul", &[&y, &w], &[]); e.push("Transpose", &[&y], &[("perm", Ints(&[0, 3, 1, 2]))]) },
+        "packed where the layers around it can take it in"),
+    ("Unsqueeze", |e| { let x = e.x(&[0, 4, 6]); let a = e.longs(&[2]); e.node("Unsqueeze", &[&x, &a], &[]) }, ""),
+];
+
+fn model(make: Make, quantized: bool, wrong: Option<(&'static str, &'static str)>, opset: i64) -> ModelProto {
+    let mut example = Example { quantized, wrong, ..Example::default() };
+    let output = make(&mut example);
+    example.model(output, opset)
+}
+
+/// The opsets in which an operator reads an attribute, or ignores it knowingly.
+fn opsets(make: Make, operator: &'static str, attribute: &'static str) -> Vec<i64> {
+    let reads = |opset: &i64| {
+        !matches!(
+            import(&model(make, false, Some((operator, attribute)), *opset)),
+            Err(ImportError::Attribute { what, .. }) if what == "is not supported"
+        )
+    };
+    OPSETS.filter(reads).collect()
+}
+
+/// What the packed model computes.
+fn packed(model: &ModelProto, precision: FloatPrecision) -> BTreeSet<String> {
+    let bytes = pack(model, precision).unwrap_or_else(|error| panic!("{error}"));
+    let bytes = AlignedBytes::copy_of(&bytes);
+    let model = Model::from_bytes(bytes.as_slice()).unwrap();
+    let quantized = model.precision() == Precision::Int8;
+    let plan = Plan::of(&model).operators.into_iter().enumerate();
+    let kinds = plan.filter_map(|(index, planned)| {
+        let operator = model.operator(index)?;
+        let (kind, input, output) = (operator.kind.name(), operator.input.kind, operator.output.kind);
+        if ["quantize", "dequantize", "requantize"].contains(&planned.kind.as_str()) {
+            return None;
+        }
+        let integers = [input, output] == [ValueType::U8; 2];
+        assert_eq!(integers, quantized, "{kind} from {input:?} to {output:?}");
+        Some(match kind {
+            "elementwise" => planned.fused.join(", "),
+            "binary" => planned.kind,
+            _ => kind.to_string(),
+        })
+    });
+    kinds.collect()
+}
+
+fn row(&(name, make, limits): &(&'static str, Make, &str), operator: &Operator) -> String {
+    let attributes = operator.attributes.iter().map(|&attribute| {
+        let opsets = opsets(make, name, attribute);
+        let (Some(first), Some(last)) = (opsets.first(), opsets.last()) else {
+            panic!("{name} has {attribute} in its table, and reads it in no opset")
+        };
+        match (first == OPSETS.start(), last == OPSETS.end()) {
+            (true, true) => format!("`{attribute}`"),
+            (true, false) => format!("`{attribute}` (to opset {last})"),
+            (false, true) => format!("`{attribute}` (from opset {first})"),
+            (false, false) => format!("`{attribute}` (opsets {first} to {last})"),
+        }
+    });
+    let attributes = attributes.collect::<Vec<_>>().join(", ");
+    let [float, half] = [FloatPrecision::F32, FloatPrecision::F16]
+        .map(|precision| packed(&model(make, false, None, EXAMPLES), precision));
+    assert_eq!(float, half, "{name}");
+    // Where values are quantized, it takes and gives 8-bit integers.
+    packed(&model(make, true, None, EXAMPLES), FloatPrecision::F32);
+    let kinds = float.into_iter().collect::<Vec<_>>().join(" + ");
+    // A packed model has at least one operator, and then copies.
+    let kinds = if kinds.is_empty() || (kinds == "copy" && name != "Concat") { "nothing" } else { &kinds };
+    format!("| `{name}` | {attributes} | {limits} | {kinds} |")
+}
+
+fn page() -> String {
+    let mut page = format!(
+        "# Operators\n\n\
+         What `exporter` takes in of ONNX, in the opsets {} to {}. Any other operator or attribute is refused by name, and so is every value \
+         that is not supported. This page is made by a test, from the table that the importer dispatches on and from a small model of each \
+         operator (`exporter/src/import/operators/page.rs`): edit those.\n\n\
+         *Packed as* is what that model becomes in a `.lat` file, whatever lies around the operator included; weights may be f32, f16 or int8, and \
+         between quantized values each takes and gives 8-bit integers. \"Nothing\" is what vanishes, is computed when packing, or is taken into a neighbor.\n\n\
+         | operator | attributes | limits | packed as |\n|---|---|---|---|\n",
+        OPSETS.start(),
+        OPSETS.end()
+    );
+    let names: Vec<&str> = CASES.iter().map(|case| case.0).collect();
+    let mut known: Vec<&str> = OPERATORS.iter().map(|operator| operator.name).collect();
+    known.sort_unstable();
+    assert_eq!(names, known, "each operator has one example, in order of the alphabet");
+    for case in CASES {
+        let operator = OPERATORS.iter().find(|operator| operator.name == case.0).unwrap();
+        writeln!(page, "{}", row(case, operator)).unwrap();
+    }
+    page += "\n## Operators that are taken apart\n\n\
+             The QOperator form of quantized models, of ONNX and of ONNX Runtime (domain `com.microsoft`), and dynamic quantization, whose \
+             activations stay floats.\n\n| operator | domain | becomes |\n|---|---|---|\n";
+    for (domain, name, parts) in composites() {
+        let domain = if domain.is_empty() { "ai.onnx" } else { domain };
+        writeln!(page, "| `{name}` | {domain} | {} |", parts.join(", ")).unwrap();
+    }
+    page
+}
+
+#[test]
+fn the_page_of_operators_is_what_the_importer_does() {
+    let (path, page) = (Path::new(PAGE), page());
+    if std::env::var_os("LATENT_WRITE_PAGES").is_some() {
+        std::fs::write(path, &page).unwrap();
+    }
+    let found = std::fs::read_to_string(path).unwrap_or_default();
+    assert_eq!(
+        found, page,
+        "write docs/OPERATORS.md anew: LATENT_WRITE_PAGES=1 cargo test -p latent-exporter --lib operators"
+    );
+}
+
+#[test]
+fn an_attribute_that_an_operator_does_not_have_is_refused() {
+    for &(name, make, _) in CASES {
+        assert!(opsets(make, name, "no_such").is_empty(), "{name}");
+    }
+}
