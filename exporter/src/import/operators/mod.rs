@@ -44,6 +44,7 @@ pub(super) fn import(node: &mut NodeContext) -> Result {
         "Squeeze" => layout::squeeze(node)?,
         "Unsqueeze" => layout::unsqueeze(node)?,
         "Expand" => layout::expand(node)?,
+        "Tile" => layout::tile(node)?,
         "Transpose" => layout::transpose(node)?,
         "Concat" => layout::concat(node)?,
         "Pad" => layout::pad(node)?,
