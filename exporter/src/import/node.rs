@@ -330,6 +330,11 @@ impl<'a, 'b> NodeContext<'a, 'b> {
         self.importer.graph.element(value)
     }
 
+    /// The shape of a value.
+    pub(super) fn dims(&self, value: ValueId) -> Vec<Dim> {
+        self.importer.graph.shape(value)
+    }
+
     /// Whether a value is a constant.
     pub(super) fn is_constant(&self, value: ValueId) -> bool {
         self.importer.graph.constant(value).is_some()

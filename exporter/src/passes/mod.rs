@@ -1,10 +1,11 @@
 //! Rewrites of a graph that leave what it computes unchanged: towards fewer, larger operators, as the packed format
 //! has them.
 //!
-//! First everything takes one form (`canonical`, `layout`): a product with constant weights is a Gemm with weights
-//! (out, in), BatchNorm and arithmetic with constants are one multiplication and addition per channel, transposes move
-//! towards the output until they meet their inverse or a layer that takes them into its weights. Then those affine maps
-//! go into the layer before or after, wherever that is exact (`fold`). Convolutions whose channels are interleaved become one
+//! First everything takes one form (`canonical`, `layout`, `upsample`): a product with constant weights is a Gemm with
+//! weights (out, in), BatchNorm and arithmetic with constants are one multiplication and addition per channel, pixels that
+//! are repeated are a Resize. Transposes move until they meet their inverse, a layer that takes them into its weights,
+//! or an end of the model: those that put an image's channels first towards the input, all others towards the output.
+//! Then those affine maps go into the layer before or after, wherever that is exact (`fold`). Convolutions whose channels are interleaved become one
 //! layer, a transposed convolution (`shuffle`). At last activations, residual additions and
 //! what is left of the affine maps become the epilogue of the layer before (`fuse`).
 //!
@@ -20,6 +21,7 @@ mod fuse;
 mod layout;
 mod quantize;
 mod shuffle;
+mod upsample;
 
 use std::collections::BTreeMap;
 
@@ -47,9 +49,14 @@ const SIMPLIFY: &[Rewrite] = &[
     canonical::constant_operand,
     canonical::pad_into_convolution,
     layout::needless,
+    upsample::repeated,
     layout::twice,
     layout::transpose_past,
+    layout::transpose_before,
     layout::transpose_into_next,
+    layout::transpose_into_previous,
+    layout::transposed_alike,
+    upsample::twice,
     layout::product_of_pixels,
     fold::affine_twice,
     fold::affine_before_reshape,

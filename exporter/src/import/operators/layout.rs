@@ -160,6 +160,40 @@ pub(super) fn expand(node: &mut NodeContext) -> Result {
     node.emit(Op::Expand(dims), vec![input])
 }
 
+/// Inputs: x, repeats. An axis of length 1 is spread, others are joined with themselves.
+pub(super) fn tile(node: &mut NodeContext) -> Result {
+    node.check_counts(2)?;
+    let shape = node.shape(0)?;
+    let repeats = node.integers(1, "repeats")?;
+    if repeats.len() != shape.len() {
+        return Err(node.error(format!("it has {} repeats for {}", repeats.len(), shape_text(&shape))));
+    }
+    let mut value = node.input(0)?;
+    let mut dims = shape.clone();
+    for (axis, &times) in repeats.iter().enumerate() {
+        let times = match times {
+            1 => continue,
+            2..=0x10000 if shape[axis] != Dim::Batch => times as usize,
+            _ => {
+                let what = format!("repeats axis {axis} of {} {times} times", shape_text(&shape));
+                return Err(node.error(format!("it {what}, which is not supported")));
+            }
+        };
+        match shape[axis] {
+            Dim::Size(1) => dims[axis] = Dim::Size(times),
+            _ => {
+                value = node.step(Op::Concat { axis }, vec![value; times])?;
+                dims[axis] = node.dims(value)[axis];
+            }
+        }
+    }
+    if dims == node.dims(value) {
+        node.alias(value);
+        return Ok(());
+    }
+    node.emit(Op::Expand(dims), vec![value])
+}
+
 pub(super) fn transpose(node: &mut NodeContext) -> Result {
     node.check_counts(1)?;
     let rank = node.shape(0)?.len();

@@ -67,6 +67,7 @@ const OPERATORS: &[Operator] = &[
     operator("Squeeze", layout::squeeze, &["axes"]),
     operator("Unsqueeze", layout::unsqueeze, &["axes"]),
     operator("Expand", layout::expand, &[]),
+    operator("Tile", layout::tile, &[]),
     operator("Transpose", layout::transpose, &["perm"]),
     operator("Concat", layout::concat, &["axis"]),
     operator("Pad", layout::pad, &["mode"]),

@@ -274,6 +274,7 @@ const CASES: &[(&str, Make, &str)] = &[
     ("Squeeze", |e| { let x = e.x(&[0, 4, 1, 6]); let a = e.longs(&[2]); e.node("Squeeze", &[&x, &a], &[]) }, ""),
     ("Sub", |e| of_two(e, "Sub"), "also of shapes"),
     ("Tanh", |e| of_one(e, "Tanh", &[]), ""),
+    ("Tile", |e| { let x = e.x(&[0, 4, 6, 6]); let r = e.longs(&[1, 2, 1, 1]); e.node("Tile", &[&x, &r], &[]) }, "repeats that are constant; not of the batch"),
     ("Transpose", |e| { let x = e.x(&[0, 4, 6, 6]); let y = e.push("Transpose", &[&x], &[("perm", Ints(&[0, 2, 3, 1]))]);
         let w = e.weights(&[4, 8]); let y = e.node("MatMul", &[&y, &w], &[]); e.push("Transpose", &[&y], &[("perm", Ints(&[0, 3, 1, 2]))]) },
         "packed where the layers around it can take it in"),

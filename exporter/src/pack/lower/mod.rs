@@ -2,6 +2,7 @@
 
 mod elements;
 mod layer;
+mod transpose;
 
 use std::collections::HashMap;
 
@@ -43,7 +44,11 @@ pub(super) fn lower(graph: &Graph, info: ModelInfo, options: PackOptions) -> Res
     };
     let shape = port("input", input)?;
     let element = lowering.wanted(input).map_or(Element::F32, elements::on);
-    let value = lowering.builder.input(&graph.value(input).name, &shape, element)?;
+    let name = &graph.value(input).name;
+    let value = match transpose::input_extents(graph, input) {
+        Some(extents) => lowering.builder.input_as(name, &shape, extents, element)?,
+        None => lowering.builder.input(name, &shape, element)?,
+    };
     lowering.values.insert(input, value);
     for node in &graph.nodes {
         if matches!(node.op, Op::Dequantize { .. }) && graph.constant(node.inputs[0]).is_some() {
@@ -207,10 +212,7 @@ impl<'g> Lowering<'g> {
                 .error(node, "only the Euclidean norm, and only along the channels (axis 1), is supported")),
             Op::Quantize { .. } => self.quantize(node),
             Op::Dequantize { .. } => self.dequantize(node),
-            Op::Transpose(permutation) => {
-                let what = format!("perm {permutation:?} cannot be taken into the layers around it");
-                Err(self.error(node, what))
-            }
+            Op::Transpose(permutation) => self.transpose(node, permutation),
             Op::MatMul => Err(self.error(
                 node,
                 "only a product of vectors, or of each pixel, with constant weights is supported",

@@ -85,16 +85,34 @@ impl Builder {
     /// # Errors
     /// If there is an input already, or a shape the format cannot hold.
     pub fn input(&mut self, name: &str, shape: &[usize], element: Element) -> Result<ValueId, BuildError> {
-        if self.input.is_some() {
-            return Err(BuildError::Ends { what: "input" });
-        }
         let extents = match *shape {
             [channels] => [channels, 1, 1],
             [channels, width] => [channels, 1, width],
             [channels, height, width] => [channels, height, width],
             _ => return Err(shape_error(name, "an input has one to three axes beside the batch")),
         };
+        self.input_as(name, shape, extents, element)
+    }
+
+    /// The model's input, whose elements, in their order, the model takes as these channels, rows and columns.
+    ///
+    /// # Errors
+    /// As [`Builder::input`], or if the shape has more than four axes or another number of elements.
+    pub fn input_as(
+        &mut self,
+        name: &str,
+        shape: &[usize],
+        extents: [usize; 3],
+        element: Element,
+    ) -> Result<ValueId, BuildError> {
+        if self.input.is_some() {
+            return Err(BuildError::Ends { what: "input" });
+        }
+        let elements = shape.iter().try_fold(1usize, |product, &extent| product.checked_mul(extent));
         let id = self.add_value(name, extents, element)?;
+        if shape.len() > 4 || elements != Some(extents.iter().product()) {
+            return Err(shape_error(name, "the input's shape has another number of elements than its value"));
+        }
         self.input = Some((id, shape.to_vec()));
         Ok(ValueId(id))
     }
