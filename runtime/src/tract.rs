@@ -10,7 +10,7 @@ use std::vec::Vec;
 use tract_onnx::prelude::*;
 
 use crate::backend::{Backend, RunError, TensorInfo, check_run};
-use crate::onnx::{self, Interface};
+use crate::onnx::{self, FloatType, Interface};
 use crate::open_error::OpenError;
 use crate::per_batch::PerBatch;
 
@@ -31,7 +31,7 @@ impl TractBackend {
     /// Loads an ONNX file, and makes the plan for the batch size 1 (or the model's only one).
     ///
     /// # Errors
-    /// If the file is no ONNX model, it has not one float32 input and one float32 output, or tract does not support
+    /// If the file is no ONNX model, it has not one input and one output of float32 or float16, or tract does not support
     /// it.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         let path = path.as_ref();
@@ -63,7 +63,7 @@ impl TractBackend {
             let plan = (|| {
                 let plan = model
                     .clone()
-                    .with_input_fact(0, f32::fact(shape).into())?
+                    .with_input_fact(0, datum_type(interface.input_type).fact(shape).into())?
                     .into_optimized()?
                     .into_runnable()?;
                 let found = plan.model().output_fact(0)?.shape.as_concrete().map(<[usize]>::to_vec);
@@ -79,6 +79,13 @@ impl TractBackend {
                 )),
             }
         })
+    }
+}
+
+fn datum_type(float: FloatType) -> DatumType {
+    match float {
+        FloatType::F32 => f32::datum_type(),
+        FloatType::F16 => f16::datum_type(),
     }
 }
 
@@ -105,10 +112,13 @@ impl Backend for TractBackend {
         self.interface.check_batch(batch)?;
         let failed = |message| RunError::Engine { engine: ENGINE, message };
         let shape: TVec<usize> = [batch].iter().chain(&self.interface.input_shape).copied().collect();
+        let input_type = datum_type(self.interface.input_type);
         let plan = self.plan(batch).map_err(failed)?;
         let run = || {
-            let tensor = Tensor::from_shape(&shape, input)?.into_tvalue();
-            TractResult::Ok(plan.run([tensor].into_iter().collect())?.remove(0))
+            let tensor =
+                Tensor::from_shape(&shape, input)?.cast_to_dt(input_type)?.into_owned().into_tvalue();
+            let result = plan.run([tensor].into_iter().collect())?.remove(0);
+            TractResult::Ok(result.cast_to::<f32>()?.into_owned())
         };
         let result = run().map_err(|error| failed(chain(&error)))?;
         let view = result.to_plain_array_view::<f32>().map_err(|error| failed(chain(&error)))?;

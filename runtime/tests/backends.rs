@@ -7,6 +7,7 @@ use latent_runtime::backend::RunError;
 use latent_runtime::latent::Distribution;
 use latent_runtime::onnx::ModelMetadata;
 use latent_runtime::onnx::proto::ModelProto;
+use latent_runtime::onnx::proto::tensor_proto::DataType;
 use latent_runtime::open::{BackendKind, ModelFormat, OpenError, OpenOptions, open};
 use latent_runtime::rng::Rng;
 use support::models::{self, Builder};
@@ -100,6 +101,89 @@ fn a_model_for_one_batch_size_takes_no_other() {
         let wrong = backend.run(1, &noise(0, 12), &mut [0.0; 64]);
         assert_eq!(wrong, Err(RunError::FixedBatch { expected: 2, found: 1 }), "{kind}");
         backend.run(2, &noise(0, 24), &mut [0.0; 128]).unwrap();
+    }
+}
+
+/// The model with Cast nodes around it, so that it takes and gives float16.
+fn in_halves(mut model: ModelProto) -> ModelProto {
+    use latent_runtime::onnx::proto::{NodeProto, type_proto};
+    let graph = model.graph.as_mut().unwrap();
+    let half = DataType::Float16 as i32;
+    for port in [&mut graph.input[0], &mut graph.output[0]] {
+        let Some(type_proto::Value::TensorType(tensor)) = &mut port.r#type.as_mut().unwrap().value else {
+            panic!()
+        };
+        tensor.elem_type = half;
+    }
+    let cast = |from: &str, to: &str, data_type: i32| NodeProto {
+        op_type: "Cast".into(),
+        name: format!("cast_{to}"),
+        input: vec![from.into()],
+        output: vec![to.into()],
+        attribute: vec![models::int("to", i64::from(data_type))],
+        ..Default::default()
+    };
+    let (input, output) = (graph.input[0].name.clone(), graph.output[0].name.clone());
+    for node in &mut graph.node {
+        node.input.iter_mut().filter(|name| **name == input).for_each(|name| *name = "wide_input".into());
+        node.output.iter_mut().filter(|name| **name == output).for_each(|name| *name = "wide_output".into());
+    }
+    graph.node.insert(0, cast(&input, "wide_input", DataType::Float as i32));
+    graph.node.push(cast("wide_output", &output, half));
+    model
+}
+
+#[test]
+fn half_precision_comes_in_and_goes_out() {
+    let folder = tempfile::tempdir().unwrap();
+    for kind in kinds() {
+        for (name, model) in models() {
+            let path = save(&in_halves(model.clone()), folder.path(), "model.onnx");
+            let mut backend = open(&path, kind, &OpenOptions { threads: 1 }).unwrap();
+            for batch in [1, 3] {
+                let input = noise(7, batch * backend.input().values());
+                let mut output = vec![f32::NAN; batch * backend.output().values()];
+                backend.run(batch, &input, &mut output).unwrap();
+                let expected = reference::evaluate(&model, batch, &input);
+                let worst = output.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+                // Input and output have 11 bits of precision.
+                assert!(worst < 4e-3, "{name} in {kind}, batch {batch}: off by {worst}");
+            }
+        }
+    }
+}
+
+/// Exporters give names to sizes that they do not work out; ONNX Runtime is asked for them by running an example.
+#[test]
+fn sizes_that_have_only_names_are_found_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut model = models::dcgan_generator();
+    let graph = model.graph.as_mut().unwrap();
+    // An operator whose result our own inference of shapes does not know.
+    let output = graph.output[0].name.clone();
+    graph.node.last_mut().unwrap().output[0] = "inner".into();
+    graph.node.push(latent_runtime::onnx::proto::NodeProto {
+        op_type: "Softsign".into(),
+        name: "last".into(),
+        input: vec!["inner".into()],
+        output: vec![output],
+        ..Default::default()
+    });
+    use latent_runtime::onnx::proto::{tensor_shape_proto::dimension::Value, type_proto};
+    let port = graph.output[0].r#type.as_mut().unwrap();
+    let Some(type_proto::Value::TensorType(tensor)) = &mut port.value else { panic!() };
+    for (axis, dimension) in tensor.shape.as_mut().unwrap().dim.iter_mut().enumerate() {
+        dimension.value = Some(Value::DimParam(format!("dim_{axis}")));
+    }
+    let path = save(&model, folder.path(), "model.onnx");
+    for kind in kinds().into_iter().filter(|kind| *kind == BackendKind::Ort) {
+        let mut backend = open(&path, kind, &OpenOptions::default()).unwrap();
+        assert_eq!(backend.output().to_string(), "image (N, 3, 12, 12)");
+        for batch in [1, 2] {
+            let mut output = vec![f32::NAN; batch * 432];
+            backend.run(batch, &noise(1, batch * 12), &mut output).unwrap();
+            assert!(output.iter().all(|value| value.abs() < 0.5), "{output:?}");
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use latent_exporter::quantize::Pictures;
 use latent_files::pictures::{self, PictureFile, Skip};
 use latent_runtime::format::{Activation, Builder, Element, ModelInfo, ModelKind};
 use latent_runtime::onnx::ImageShape;
+use latent_runtime::image_encoding::{ImageEncoding, RangeSource};
 use latent_runtime::pixels::ValueRange;
 use latent_tests::{program, refuse, root};
 use latent_trainer::data::{LoadOptions, Split, folder};
@@ -140,7 +141,8 @@ fn every_reader_gives_the_same_pixels_and_labels() {
         assert_eq!(training, expected, "training, {channels} channels");
 
         let dims = [Dim::Batch, Dim::Size(channels), Dim::Size(HEIGHT), Dim::Size(WIDTH)];
-        let found = Pictures::find(&root, &dims, range, 7).unwrap();
+        let encoding = ImageEncoding { range, source: RangeSource::Given, normalization: None };
+        let found = Pictures::find(&root, &dims, &encoding, 7).unwrap();
         let values = found.read(0..found.len()).unwrap().values;
         let each = values.chunks_exact(channels * HEIGHT * WIDTH).map(|values| bytes(values, 1.0));
         assert_eq!(

@@ -101,6 +101,15 @@ pub fn graph_outputs(graph: &GraphProto) -> Vec<ValueInfo> {
     graph.output.iter().map(ValueInfo::new).collect()
 }
 
+/// The floats of a model's input or output. Callers give and take f32 in any case; a back end converts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FloatType {
+    /// 32 bits.
+    F32,
+    /// 16 bits (IEEE binary16).
+    F16,
+}
+
 /// The one input and the one output of a model that a back end can run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interface {
@@ -108,16 +117,20 @@ pub struct Interface {
     pub input: String,
     /// The input's shape per example, without the batch axis.
     pub input_shape: Vec<usize>,
+    /// The input's type.
+    pub input_type: FloatType,
     /// The output's name.
     pub output: String,
     /// The output's shape per example, without the batch axis.
     pub output_shape: Vec<usize>,
+    /// The output's type.
+    pub output_type: FloatType,
     /// The only batch size the model takes, if its first axis is not free.
     pub fixed_batch: Option<usize>,
 }
 
 impl Interface {
-    /// Finds it: one float32 input and one float32 output, the batch on axis 0 of both, all other sizes fixed. Sizes of
+    /// Finds it: one input and one output of float32 or float16, the batch on axis 0 of both, all other sizes fixed. Sizes of
     /// the output that are not declared are those that follow from the operators.
     ///
     /// # Errors
@@ -141,9 +154,8 @@ impl Interface {
     /// # Errors
     /// As [`Interface::of`].
     pub fn of_values(inputs: &[ValueInfo], outputs: &[ValueInfo]) -> Result<Self, InterfaceError> {
-        let (input, input_batch, input_shape) = only("input", inputs)?;
-        let (output, output_batch, output_shape) = only("output", outputs)?;
-        let fixed_batch = match (input_batch, output_batch) {
+        let (input, output) = (only("input", inputs)?, only("output", outputs)?);
+        let fixed_batch = match (input.batch, output.batch) {
             (Some(a), Some(b)) if a != b => {
                 return Err(InterfaceError(format!(
                     "the input has a batch of {a} but the output one of {b}"
@@ -151,7 +163,15 @@ impl Interface {
             }
             (a, b) => a.or(b),
         };
-        Ok(Self { input, input_shape, output, output_shape, fixed_batch })
+        Ok(Self {
+            input: input.name,
+            input_shape: input.shape,
+            input_type: input.float,
+            output: output.name,
+            output_shape: output.shape,
+            output_type: output.float,
+            fixed_batch,
+        })
     }
 
     /// The input, as a back end tells it.
@@ -176,17 +196,30 @@ impl Interface {
     }
 }
 
-type Value = (String, Option<usize>, Vec<usize>);
+/// The one input or output.
+struct Only {
+    name: String,
+    /// `None` when it is free.
+    batch: Option<usize>,
+    /// Without the batch.
+    shape: Vec<usize>,
+    float: FloatType,
+}
 
-fn only(role: &str, values: &[ValueInfo]) -> Result<Value, InterfaceError> {
+fn only(role: &str, values: &[ValueInfo]) -> Result<Only, InterfaceError> {
     let [value] = values else {
         let names: Vec<&str> = values.iter().take(8).map(|value| value.name.as_str()).collect();
         let (count, names) = (values.len(), names.join(", "));
         return Err(InterfaceError(format!("one {role} is expected, but the model has {count} ({names})")));
     };
-    if value.data_type != DataType::Float as i32 {
-        return Err(InterfaceError(format!("a float32 {role} is expected, but the model has {value}")));
-    }
+    let float = match DataType::try_from(value.data_type) {
+        Ok(DataType::Float) => FloatType::F32,
+        Ok(DataType::Float16) => FloatType::F16,
+        _ => {
+            let what = format!("a float32 or float16 {role} is expected, but the model has {value}");
+            return Err(InterfaceError(what));
+        }
+    };
     let Some((batch, shape)) = value.shape.as_deref().and_then(|shape| shape.split_first()) else {
         return Err(InterfaceError(format!(
             "a shape with a batch axis is expected, but the model's {role} is {value}"
@@ -217,7 +250,7 @@ fn only(role: &str, values: &[ValueInfo]) -> Result<Value, InterfaceError> {
         Dimension::Fixed(size) => Some(*size),
         _ => None,
     };
-    Ok((value.name.clone(), batch, sizes))
+    Ok(Only { name: value.name.clone(), batch, shape: sizes, float })
 }
 
 /// Why a model cannot be run as one input to one output.

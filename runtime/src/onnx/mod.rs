@@ -9,7 +9,9 @@ mod shapes;
 #[rustfmt::skip]
 pub mod proto;
 
-pub use interface::{Dimension, Interface, InterfaceError, ValueInfo, graph_inputs, graph_outputs};
+pub use interface::{
+    Dimension, FloatType, Interface, InterfaceError, ValueInfo, graph_inputs, graph_outputs,
+};
 pub use load::{MAX_EXTERNAL_BYTES, MAX_FILE_BYTES, OnnxError, check_file, decode, load};
 pub use metadata::{ImageShape, ModelKind, ModelMetadata};
 pub use shapes::{infer_shapes, multiplies, multiply_accumulates};

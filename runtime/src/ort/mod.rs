@@ -8,16 +8,18 @@ use std::path::Path;
 use std::string::{String, ToString};
 use std::vec::Vec;
 
+use half::f16;
+use half::slice::HalfFloatSliceExt;
 use ort::logging::LogLevel;
 use ort::session::builder::GraphOptimizationLevel;
-use ort::session::{HasSelectedOutputs, OutputSelector, RunOptions, Session};
+use ort::session::{HasSelectedOutputs, OutputSelector, RunOptions, Session, SessionInputValue};
 use ort::value::{Outlet, Tensor, TensorElementType, ValueType};
 
 pub use library::{Library, find_library};
 
 use crate::backend::{Backend, RunError, TensorInfo, check_run};
 use crate::onnx::proto::tensor_proto::DataType;
-use crate::onnx::{self, Dimension, Interface, ValueInfo};
+use crate::onnx::{self, Dimension, FloatType, Interface, ValueInfo};
 use crate::open_error::OpenError;
 use crate::per_batch::PerBatch;
 
@@ -51,7 +53,7 @@ pub struct OrtBackend {
 }
 
 struct Tensors {
-    input: Tensor<f32>,
+    input: InputTensor,
     /// Holds the output tensor.
     options: RunOptions<HasSelectedOutputs>,
 }
@@ -61,12 +63,12 @@ impl OrtBackend {
     ///
     /// # Errors
     /// If ONNX Runtime's library cannot be loaded ([`OpenError::Library`]), the file is no ONNX model, ONNX Runtime
-    /// refuses it, or it has not one float32 input and one float32 output.
+    /// refuses it, or it has not one input and one output of float32 or float16.
     pub fn load(path: impl AsRef<Path>, options: OrtOptions) -> Result<Self, OpenError> {
         let path = path.as_ref();
         onnx::check_file(path)?;
         let runtime = library::load()?;
-        let session =
+        let mut session =
             build_session(&runtime.environment, Source::File(path), options).map_err(|message| {
                 // What ONNX Runtime says about a damaged file is short; our own reader may know more.
                 match onnx::load(path) {
@@ -75,8 +77,12 @@ impl OrtBackend {
                 }
             })?;
         let values = |outlets: &[Outlet]| outlets.iter().map(value_info).collect::<Vec<_>>();
-        let interface = Interface::of_values(&values(session.inputs()), &values(session.outputs()))
-            .map_err(|source| OpenError::Interface { path: path.to_owned(), source })?;
+        let (inputs, mut outputs) = (values(session.inputs()), values(session.outputs()));
+        let mut interface = Interface::of_values(&inputs, &outputs);
+        if interface.is_err() && fill_in_sizes(&mut session, &inputs, &mut outputs) {
+            interface = Interface::of_values(&inputs, &outputs);
+        }
+        let interface = interface.map_err(|source| OpenError::Interface { path: path.to_owned(), source })?;
         let threads = match options.threads {
             0 => "default threads".to_string(),
             1 => "1 thread".to_string(),
@@ -153,6 +159,31 @@ fn value_info(outlet: &Outlet) -> ValueInfo {
     ValueInfo { name: outlet.name().to_owned(), data_type: data_type as i32, shape }
 }
 
+/// Sizes that the one output leaves open, as exporters do that only know a name for them, are those of one example that is run;
+/// whether that told them.
+fn fill_in_sizes(session: &mut Session, inputs: &[ValueInfo], outputs: &mut [ValueInfo]) -> bool {
+    let [output] = outputs else { return false };
+    // With itself as output, what is known of the input is taken for granted.
+    let Ok(interface) = Interface::of_values(inputs, inputs) else { return false };
+    let batch = interface.fixed_batch.unwrap_or(1);
+    let shape: Vec<usize> = [batch].iter().chain(&interface.input_shape).copied().collect();
+    let Ok(mut input) = InputTensor::new(session, interface.input_type, shape) else { return false };
+    input.fill_zero();
+    let Ok(result) = session.run([input.value()]) else { return false };
+    let Some(shape) =
+        result.get(output.name.as_str()).and_then(|value| value.dtype().tensor_shape().cloned())
+    else {
+        return false;
+    };
+    let sizes = shape.iter().map(|&size| usize::try_from(size).map_or(Dimension::Unknown, Dimension::Fixed));
+    let mut sizes: Vec<Dimension> = sizes.collect();
+    if let (Some(first), None) = (sizes.first_mut(), interface.fixed_batch) {
+        *first = Dimension::Unknown;
+    }
+    output.shape = Some(sizes);
+    true
+}
+
 fn data_type(element: TensorElementType) -> DataType {
     match element {
         TensorElementType::Float32 => DataType::Float,
@@ -168,12 +199,52 @@ fn data_type(element: TensorElementType) -> DataType {
     }
 }
 
+/// The input in the type that the model takes.
+enum InputTensor {
+    F32(Tensor<f32>),
+    F16(Tensor<f16>),
+}
+
+impl InputTensor {
+    fn new(session: &Session, float: FloatType, shape: Vec<usize>) -> ort::Result<Self> {
+        Ok(match float {
+            FloatType::F32 => Self::F32(Tensor::new(session.allocator(), shape)?),
+            FloatType::F16 => Self::F16(Tensor::new(session.allocator(), shape)?),
+        })
+    }
+
+    fn fill(&mut self, values: &[f32]) {
+        match self {
+            Self::F32(tensor) => tensor.extract_tensor_mut().1.copy_from_slice(values),
+            Self::F16(tensor) => tensor.extract_tensor_mut().1.convert_from_f32_slice(values),
+        }
+    }
+
+    fn fill_zero(&mut self) {
+        match self {
+            Self::F32(tensor) => tensor.extract_tensor_mut().1.fill(0.0),
+            Self::F16(tensor) => tensor.extract_tensor_mut().1.fill(f16::ZERO),
+        }
+    }
+
+    fn value(&self) -> SessionInputValue<'_> {
+        match self {
+            Self::F32(tensor) => tensor.into(),
+            Self::F16(tensor) => tensor.into(),
+        }
+    }
+}
+
 impl Tensors {
     fn new(session: &Session, interface: &Interface, batch: usize) -> ort::Result<Self> {
         let shape = |sizes: &[usize]| -> Vec<usize> { [batch].iter().chain(sizes).copied().collect() };
-        let input = Tensor::new(session.allocator(), shape(&interface.input_shape))?;
-        let output = Tensor::<f32>::new(session.allocator(), shape(&interface.output_shape))?;
-        let outputs = OutputSelector::default().preallocate(interface.output.as_str(), output);
+        let input = InputTensor::new(session, interface.input_type, shape(&interface.input_shape))?;
+        let (name, sizes) = (interface.output.as_str(), shape(&interface.output_shape));
+        let outputs = OutputSelector::default();
+        let outputs = match interface.output_type {
+            FloatType::F32 => outputs.preallocate(name, Tensor::<f32>::new(session.allocator(), sizes)?),
+            FloatType::F16 => outputs.preallocate(name, Tensor::<f16>::new(session.allocator(), sizes)?),
+        };
         Ok(Self { input, options: RunOptions::new()?.with_outputs(outputs) })
     }
 }
@@ -199,15 +270,22 @@ impl Backend for OrtBackend {
             |error: ort::Error| RunError::Engine { engine: ENGINE, message: error.message().to_string() };
         let tensors =
             tensors.get_or_make(batch, || Tensors::new(session, interface, batch)).map_err(failed)?;
-        tensors.input.extract_tensor_mut().1.copy_from_slice(input);
-        let outputs =
-            session.run_with_options([(&tensors.input).into()], &tensors.options).map_err(failed)?;
-        let (shape, values) = outputs[0].try_extract_tensor::<f32>().map_err(failed)?;
-        if values.len() != output.len() {
+        tensors.input.fill(input);
+        let outputs = session.run_with_options([tensors.input.value()], &tensors.options).map_err(failed)?;
+        let other = |shape: &ort::value::Shape| {
             let message = format!("the output has the shape {shape:?}, which the model does not declare");
-            return Err(RunError::Engine { engine: ENGINE, message });
+            Err(RunError::Engine { engine: ENGINE, message })
+        };
+        match interface.output_type {
+            FloatType::F32 => match outputs[0].try_extract_tensor::<f32>().map_err(failed)? {
+                (_, values) if values.len() == output.len() => output.copy_from_slice(values),
+                (shape, _) => return other(shape),
+            },
+            FloatType::F16 => match outputs[0].try_extract_tensor::<f16>().map_err(failed)? {
+                (_, values) if values.len() == output.len() => values.convert_to_f32_slice(output),
+                (shape, _) => return other(shape),
+            },
         }
-        output.copy_from_slice(values);
         Ok(())
     }
 }
