@@ -14,7 +14,8 @@ use latent_exporter::passes::{optimize, simplify};
 use latent_runtime::backend::Backend;
 use latent_runtime::native::{NativeBackend, NativeOptions};
 use latent_runtime::onnx::ModelMetadata;
-use support::{exporter, python, read_tensor, run_python, tensor_file};
+use latent_test_support::python;
+use support::{exporter, read_tensor, run_python, tensor_file};
 
 /// How often elements are still moved about in each packed model: where channels come last at an end of it.
 #[rustfmt::skip] // A table.
@@ -99,7 +100,7 @@ fn check(folder: &Path, transposes: usize) -> Result<(), String> {
 
 #[test]
 fn images_with_channels_last() {
-    let Some(python) = python("images_with_channels_last") else { return };
+    let Some(python) = python() else { return };
     let folder = tempfile::tempdir().unwrap();
     eprint!("{}", run_python(&python, "channels_last.py", &[folder.path().as_os_str()]));
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), TRANSPOSES.len());

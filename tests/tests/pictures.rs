@@ -8,8 +8,8 @@ use latent_exporter::graph::Dim;
 use latent_exporter::quantize::Pictures;
 use latent_files::pictures::{self, PictureFile, Skip};
 use latent_runtime::format::{Activation, Builder, Element, ModelInfo, ModelKind};
-use latent_runtime::onnx::ImageShape;
 use latent_runtime::image_encoding::{ImageEncoding, RangeSource};
+use latent_runtime::onnx::ImageShape;
 use latent_runtime::pixels::ValueRange;
 use latent_tests::{program, refuse, root};
 use latent_trainer::data::{LoadOptions, Split, folder};
@@ -64,9 +64,14 @@ fn tree(folder: &Path) -> PathBuf {
     root
 }
 
+/// Pixels as values of this range, and nothing else.
+fn encoded(range: ValueRange) -> ImageEncoding {
+    ImageEncoding { range, source: RangeSource::Stated, normalization: None }
+}
+
 /// An encoder whose embedding is the picture itself, black 0 and white 1.
 fn identity(folder: &Path, channels: usize) -> String {
-    let info = ModelInfo { kind: ModelKind::Encoder, range: ValueRange::UNIT, ..ModelInfo::default() };
+    let info = ModelInfo { kind: ModelKind::Encoder, range: Some(ValueRange::UNIT), ..ModelInfo::default() };
     let mut builder = Builder::new(info);
     let image = builder.input("image", &[channels, HEIGHT, WIDTH], Element::F32).unwrap();
     let same = builder.elementwise("same", image, None, Activation::Relu, None, Element::F32).unwrap();
@@ -141,7 +146,7 @@ fn every_reader_gives_the_same_pixels_and_labels() {
         assert_eq!(training, expected, "training, {channels} channels");
 
         let dims = [Dim::Batch, Dim::Size(channels), Dim::Size(HEIGHT), Dim::Size(WIDTH)];
-        let encoding = ImageEncoding { range, source: RangeSource::Given, normalization: None };
+        let encoding = encoded(range);
         let found = Pictures::find(&root, &dims, &encoding, 7).unwrap();
         let values = found.read(0..found.len()).unwrap().values;
         let each = values.chunks_exact(channels * HEIGHT * WIDTH).map(|values| bytes(values, 1.0));
@@ -206,7 +211,7 @@ fn every_reader_refuses_the_same_files() {
         let [root, file] = [&root, &file].map(|path| path.to_str().unwrap());
         let options = LoadOptions { resize: Some((HEIGHT, WIDTH)), gray: false, seed: 0 };
         let dims = [Dim::Batch, Dim::Size(3), Dim::Size(HEIGHT), Dim::Size(WIDTH)];
-        let calibration = Pictures::find(root.as_ref(), &dims, ValueRange::UNIT, 0).unwrap();
+        let calibration = Pictures::find(root.as_ref(), &dims, &encoded(ValueRange::UNIT), 0).unwrap();
         let shape = ImageShape { channels: 3, height: HEIGHT, width: WIDTH };
         let listed = image_folder::list(root.as_ref(), 9).unwrap();
         let messages = [

@@ -12,7 +12,8 @@ use crate::gan::settings::GanSettings;
 use crate::session::{Parts, RunDescription};
 
 pub use latent_files::run::{
-    Data, Description, FORMAT, GanFigures as Figures, Image, Latent, LatentDistribution, Progress, read as read_info,
+    Data, Description, FORMAT, GanFigures as Figures, Image, Latent, LatentDistribution, Progress,
+    read as read_info,
 };
 
 /// Configuration and status of a GAN's run.

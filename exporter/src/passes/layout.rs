@@ -175,7 +175,7 @@ fn moved(
         }
         Op::Pad(pad) => {
             let sides = |sides: &[usize]| inverse(permutation).iter().map(|&axis| sides[axis]).collect();
-            Op::Pad(Pad { before: sides(&pad.before), after: sides(&pad.after), fill: pad.fill })
+            Op::Pad(Pad { before: sides(&pad.before), after: sides(&pad.after), mode: pad.mode })
         }
         Op::Slice(slices) => {
             let turned = |slice: &Slice| Some(Slice { axis: along(slice.axis)?, ..*slice });

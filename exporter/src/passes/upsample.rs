@@ -117,7 +117,8 @@ mod tests {
     #[test]
     fn repeated_axes_are_found() {
         let shape = [Batch, Size(4), Size(6), Size(8)];
-        let cases: [(&[Dim], &[Dim], [Dim; 4], Option<[usize; 4]>); 5] = [
+        type Case<'a> = (&'a [Dim], &'a [Dim], [Dim; 4], Option<[usize; 4]>);
+        let cases: [Case<'_>; 5] = [
             (
                 &[Batch, Size(4), Size(6), Size(1), Size(8), Size(1)],
                 &[Batch, Size(4), Size(6), Size(2), Size(8), Size(3)],

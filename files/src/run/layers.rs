@@ -298,7 +298,11 @@ mod tests {
             (Layer::GlobalAvgPool, &[2, 9, 8], &[2]),
         ];
         for (layer, input, output) in cases {
-            assert_eq!(check_layers("net", &[layer.clone()], input).unwrap(), output, "{layer:?}");
+            assert_eq!(
+                check_layers("net", std::slice::from_ref(&layer), input).unwrap(),
+                output,
+                "{layer:?}"
+            );
             let json = serde_json::to_string(&layer).unwrap();
             assert!(json.contains(&format!("\"type\":\"{}\"", layer.name())), "{json}");
             assert_eq!(serde_json::from_str::<Layer>(&json).unwrap(), layer);

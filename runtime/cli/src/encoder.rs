@@ -157,7 +157,8 @@ impl Encoder {
         // Without the back end, which only one thread may use.
         let (shape, encoding) = (self.shape, self.encoding);
         let one = |file: &PictureFile| {
-            let picture = pictures::open(&file.path)?.into_shape((shape.channels, shape.height, shape.width))?;
+            let picture =
+                pictures::open(&file.path)?.into_shape((shape.channels, shape.height, shape.width))?;
             let mut values = picture.values(encoding.range);
             encoding.normalize(&mut values);
             Ok(values)

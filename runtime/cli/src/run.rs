@@ -217,8 +217,9 @@ fn generate(
         eprintln!("runtime: warning: {not_finite} of {} output values are not finite", output.len());
     }
     if let (Some(path), Some(encoding)) = (&args.out, &encoding) {
-        let pictures =
-            output.chunks_exact(image_values).map(|values| Picture::from_values(values, shape, encoding.range));
+        let pictures = output
+            .chunks_exact(image_values)
+            .map(|values| Picture::from_values(values, shape, encoding.range));
         let png = sheet.png(&pictures.collect::<Result<Vec<_>, _>>()?, Compression::Balanced)?;
         atomic::write_file(path, &png, Existing::forced(args.force))?;
     }

@@ -224,7 +224,8 @@ impl TrainCommand for GanCommand {
             );
         }
         let image = image(data, -1.0);
-        architecture::check(net, image.into()).map_err(|reason| anyhow::anyhow!("{}: {reason}", data.source))?;
+        architecture::check(net, image.into())
+            .map_err(|reason| anyhow::anyhow!("{}: {reason}", data.source))?;
         Ok(RunInfo {
             format: run_folder::FORMAT,
             kind: RunKind::Gan,

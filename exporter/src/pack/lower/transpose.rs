@@ -5,10 +5,10 @@
 //! with one output for each of those columns, makes their values channels again, and a transposed convolution does the
 //! opposite. Their weights are an identity matrix: the values stay what they are to the last bit, 8-bit integers too.
 
-use latent_runtime::format::{self, Element, LayerSpec, PlainBias, PlainWeights, WindowSpec};
+use latent_runtime::format::{self, Element, LayerSpec, PlainBias, PlainWeights};
 
 use super::{Lowering, PackError, per_example};
-use crate::graph::{Graph, Node, Op, ValueId, shape_text};
+use crate::graph::{Graph, Node, Op, ValueId, Window, shape_text};
 
 /// The most columns between the pixels of a transposed convolution's result.
 const MAX_STRIDE: usize = 64;
@@ -111,7 +111,7 @@ impl Lowering<'_> {
         };
         let spec = LayerSpec { output: element, ..LayerSpec::new(weights, bias) };
         let kernel = [1, channels];
-        let window = WindowSpec { kernel, stride: kernel, dilation: [1, 1], pads: [0; 4] };
+        let window = Window { kernel, stride: kernel, dilation: [1, 1], pads: [0; 4] };
         let moved = match spreads {
             true => {
                 self.builder.transposed(&node.name, input, window, [rows, columns * channels], 1, spec)?
