@@ -243,8 +243,8 @@ mod tests {
             (r#""uniform","low":-1.0"#, r#""uniform","low":1.0"#, "expected low < high"),
             (r#""distribution":"uniform","#, "", "distribution"),
             (
-                r#""channels":1,"height":28"#,
-                r#""channels":64,"height":4096"#,
+                r#""height":28,"width":28"#,
+                r#""height":4096,"width":4096"#,
                 "networks.generator has more than",
             ),
             (

@@ -214,7 +214,11 @@ fn what_cannot_be_done_is_explained() {
         ),
         (vec!["embed", "m.lat", "bank"], 1, "cut.jpg: at byte "),
         (vec!["embed", "d.lat", "bank/red"], 1, "d.lat gives no embeddings: it is a discriminator"),
-        (vec!["embed", "x.lat", "bank/red"], 1, "latent.normalize.mean \"1\", expected 3 numbers"),
+        (
+            vec!["embed", "x.lat", "bank/red"],
+            1,
+            "expected both latent.normalize.mean and latent.normalize.std, or neither",
+        ),
         (vec!["embed", "m.lat", "bank/red", "--out", "there.csv"], 1, "replace it with --force"),
         (vec!["embed", "m.lat", "bank/red", "--out", "a.npz"], 1, ".safetensors, .csv, .gallery"),
         (vec!["embed", "m.lat", "bank/red", "--backend", "ort"], 1, "packed model"),

@@ -296,12 +296,16 @@ mod tests {
     #[test]
     fn other_interfaces_are_refused_with_what_was_found() {
         let image = vec![value("image", &[-1, 4])];
-        let half = ValueInfo { data_type: DataType::Float16 as i32, ..value("z", &[-1, 8]) };
+        let double = ValueInfo { data_type: DataType::Double as i32, ..value("z", &[-1, 8]) };
         let bare = ValueInfo { shape: None, ..value("z", &[]) };
         let cases = [
             (vec![], image.clone(), "one input is expected, but the model has 0"),
             (vec![value("a", &[-1]), value("b", &[-1])], image.clone(), "but the model has 2 (a, b)"),
-            (vec![half], image.clone(), "a float32 input is expected, but the model has z float16 (N, 8)"),
+            (
+                vec![double],
+                image.clone(),
+                "a float32 or float16 input is expected, but the model has z float64 (N, 8)",
+            ),
             (vec![bare], image.clone(), "z float32 (shape not given)"),
             (vec![value("z", &[])], image.clone(), "a batch axis is expected"),
             (vec![value("z", &[-1, -2])], image.clone(), "only the batch axis may be free"),
