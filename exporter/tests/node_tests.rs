@@ -39,6 +39,7 @@ const OPERATORS: &[&str] = &[
     "DequantizeLinear",
     "Div",
     "Dropout",
+    "Elu",
     "Expand",
     "Flatten",
     "Gemm",
