@@ -39,7 +39,6 @@ const OPERATORS: &[&str] = &[
     "DequantizeLinear",
     "Div",
     "Dropout",
-    "Elu",
     "Expand",
     "Flatten",
     "Gemm",

@@ -241,7 +241,6 @@ pub(super) fn read_activation(reader: &Reader<'_, '_>) -> Result<Activation, For
         4 => Activation::Sigmoid,
         5 => Activation::Tanh,
         6 => Activation::HardSwish,
-        7 if a.is_finite() => Activation::Elu { alpha: a },
         _ => return Err(reader.parameter("activation")),
     })
 }
@@ -257,7 +256,6 @@ pub(super) fn write_activation(writer: &mut Writer<'_>, activation: Activation) 
         Activation::Sigmoid => (4, 0.0, 0.0),
         Activation::Tanh => (5, 0.0, 0.0),
         Activation::HardSwish => (6, 0.0, 0.0),
-        Activation::Elu { alpha } => (7, alpha, 0.0),
     };
     writer.words[field::ACTIVATION] = kind;
     writer.words[field::ACTIVATION_A] = a.to_bits();

@@ -18,13 +18,6 @@ impl Activation {
                     x * slope
                 }
             }
-            Self::Elu { alpha } => {
-                if x > 0.0 {
-                    x
-                } else {
-                    (math::exp(x) - 1.0) * alpha
-                }
-            }
             Self::Clip { low, high } => min(max(x, low), high),
             Self::Sigmoid => math::sigmoid(x),
             Self::Tanh => math::tanh(x),
@@ -40,7 +33,6 @@ pub(crate) fn activate(block: &mut Block, activation: Activation) {
         Activation::Identity => {}
         Activation::Relu => map(block, |x| Activation::Relu.apply(x)),
         Activation::LeakyRelu { slope } => map(block, |x| Activation::LeakyRelu { slope }.apply(x)),
-        Activation::Elu { alpha } => map(block, |x| Activation::Elu { alpha }.apply(x)),
         Activation::Clip { low, high } => map(block, |x| Activation::Clip { low, high }.apply(x)),
         Activation::Sigmoid => map(block, |x| Activation::Sigmoid.apply(x)),
         Activation::Tanh => map(block, |x| Activation::Tanh.apply(x)),

@@ -68,13 +68,6 @@ fn activate(activation: Activation, x: f64) -> f64 {
                 x * f64::from(slope)
             }
         }
-        Activation::Elu { alpha } => {
-            if x > 0.0 {
-                x
-            } else {
-                f64::from(alpha) * (x.exp() - 1.0)
-            }
-        }
         Activation::Clip { low, high } => x.clamp(low.into(), high.into()),
         Activation::Sigmoid => 1.0 / (1.0 + (-x).exp()),
         Activation::Tanh => x.tanh(),
@@ -304,7 +297,6 @@ fn layer_cases() -> Vec<LayerCase> {
         Activation::Identity,
         Activation::Tanh,
         Activation::LeakyRelu { slope: 0.2 },
-        Activation::Elu { alpha: 1.5 },
         Activation::Clip { low: -0.5, high: 0.8 },
         Activation::Sigmoid,
         Activation::HardSwish,
@@ -655,7 +647,6 @@ fn operator_cases() -> Vec<(&'static str, [usize; 3], Make, Expect)> {
     for (name, function) in [
         ("relu", Activation::Relu),
         ("leaky relu", Activation::LeakyRelu { slope: 0.01 }),
-        ("elu", Activation::Elu { alpha: 0.7 }),
         ("clip", Activation::Clip { low: -0.3, high: 0.9 }),
         ("sigmoid", Activation::Sigmoid),
         ("tanh", Activation::Tanh),

@@ -14,11 +14,6 @@ pub enum Activation {
         /// The slope below zero.
         slope: f32,
     },
-    /// `x` where positive, else `alpha * (exp(x) - 1)`.
-    Elu {
-        /// The limit far below zero, negated.
-        alpha: f32,
-    },
     /// `min(max(x, low), high)`
     Clip {
         /// The least value; may be minus infinity.
@@ -41,7 +36,6 @@ impl Activation {
             Self::Identity => "Identity",
             Self::Relu => "Relu",
             Self::LeakyRelu { .. } => "LeakyRelu",
-            Self::Elu { .. } => "Elu",
             Self::Clip { .. } => "Clip",
             Self::Sigmoid => "Sigmoid",
             Self::Tanh => "Tanh",
@@ -57,7 +51,7 @@ impl Activation {
                 let scaled = |limit: f32| (f64::from(limit) / step) as f32;
                 Some(Self::Clip { low: scaled(low), high: scaled(high) })
             }
-            Self::Elu { .. } | Self::Sigmoid | Self::Tanh | Self::HardSwish => None,
+            Self::Sigmoid | Self::Tanh | Self::HardSwish => None,
         }
     }
 }
@@ -69,7 +63,6 @@ impl fmt::Display for Activation {
             Self::Identity => f.write_str("identity"),
             Self::Relu => f.write_str("relu"),
             Self::LeakyRelu { slope } => write!(f, "leaky relu {slope}"),
-            Self::Elu { alpha } => write!(f, "elu {alpha}"),
             Self::Clip { low, high } => write!(f, "clip {low}..{high}"),
             Self::Sigmoid => f.write_str("sigmoid"),
             Self::Tanh => f.write_str("tanh"),

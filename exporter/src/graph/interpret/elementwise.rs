@@ -16,13 +16,6 @@ pub(super) fn activate<T: Real>(activation: &Activation, x: T) -> T {
                 x
             }
         }
-        Activation::Elu { alpha } => {
-            if x < zero {
-                (x.exp() - one) * real(alpha)
-            } else {
-                x
-            }
-        }
         Activation::Clip { low, high } => x.greater(real(low)).smaller(real(high)),
         Activation::Sigmoid => one / (one + (-x).exp()),
         Activation::Tanh => x.tanh(),

@@ -24,7 +24,6 @@ pub(super) fn activation(node: &mut NodeContext) -> Result {
         "Sigmoid" => Activation::Sigmoid,
         "Tanh" => Activation::Tanh,
         "HardSwish" => Activation::HardSwish,
-        "Elu" => Activation::Elu { alpha: node.attributes.float("alpha")?.unwrap_or(1.0) },
         "LeakyRelu" => Activation::LeakyRelu { slope: node.attributes.float("alpha")?.unwrap_or(0.01) },
         _ => {
             let alpha = node.attributes.float("alpha")?.unwrap_or(0.2);

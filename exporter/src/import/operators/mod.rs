@@ -48,7 +48,6 @@ const OPERATORS: &[Operator] = &[
     operator("Tanh", elementwise::activation, &[]),
     operator("HardSwish", elementwise::activation, &[]),
     operator("LeakyRelu", elementwise::activation, &["alpha"]),
-    operator("Elu", elementwise::activation, &["alpha"]),
     operator("HardSigmoid", elementwise::activation, &["alpha", "beta"]),
     operator("Clip", elementwise::clip, &[]),
     operator("Add", elementwise::binary, &[]),

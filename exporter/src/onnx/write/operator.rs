@@ -88,7 +88,6 @@ impl<'g> Writer<'g> {
         float: DataType,
     ) -> (Vec<String>, Attributes<'static>) {
         match *activation {
-            Activation::Elu { alpha } => (vec![], vec![("alpha", Attribute::Float(alpha))]),
             Activation::LeakyRelu { slope } => (vec![], vec![("alpha", Attribute::Float(slope))]),
             Activation::Clip { low, high } => {
                 let mut inputs = vec![];

@@ -354,15 +354,6 @@ fn activate(activation: Activation, x: float32x4_t) -> float32x4_t {
             vbslq_f32(vcgtq_f32(x, constant(0.0)), x, vmulq_f32(x, constant(slope)))
         }
         Activation::Clip { low, high } => min(max(x, constant(low)), constant(high)),
-        Activation::Elu { .. } => {
-            let mut lanes = [0.0; 4];
-            // SAFETY: the array holds a register.
-            #[allow(unsafe_code)]
-            unsafe {
-                vst1q_f32(lanes.as_mut_ptr(), x);
-                vld1q_f32(lanes.map(|x| activation.apply(x)).as_ptr())
-            }
-        }
         Activation::Sigmoid => {
             let half = constant(0.5);
             vaddq_f32(vmulq_f32(tanh(vmulq_f32(x, half)), half), half)

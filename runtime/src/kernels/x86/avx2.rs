@@ -451,15 +451,6 @@ fn activate(activation: Activation, x: __m256) -> __m256 {
             _mm256_blendv_ps(_mm256_mul_ps(x, constant(slope)), x, positive)
         }
         Activation::Clip { low, high } => _mm256_min_ps(_mm256_max_ps(x, constant(low)), constant(high)),
-        Activation::Elu { .. } => {
-            let mut lanes = [0.0; 8];
-            // SAFETY: the array holds a register.
-            #[allow(unsafe_code)]
-            unsafe {
-                _mm256_storeu_ps(lanes.as_mut_ptr(), x);
-                _mm256_loadu_ps(lanes.map(|x| activation.apply(x)).as_ptr())
-            }
-        }
         Activation::Sigmoid => {
             let half = constant(0.5);
             _mm256_add_ps(_mm256_mul_ps(tanh(_mm256_mul_ps(x, half)), half), half)

@@ -670,15 +670,6 @@ fn activate(activation: Activation, x: __m512) -> __m512 {
             _mm512_mask_blend_ps(positive, _mm512_mul_ps(x, constant(slope)), x)
         }
         Activation::Clip { low, high } => _mm512_min_ps(_mm512_max_ps(x, constant(low)), constant(high)),
-        Activation::Elu { .. } => {
-            let mut lanes = [0.0; 16];
-            // SAFETY: the array holds a register.
-            #[allow(unsafe_code)]
-            unsafe {
-                _mm512_storeu_ps(lanes.as_mut_ptr(), x);
-                _mm512_loadu_ps(lanes.map(|x| activation.apply(x)).as_ptr())
-            }
-        }
         Activation::Sigmoid => {
             let half = constant(0.5);
             _mm512_add_ps(_mm512_mul_ps(tanh(_mm512_mul_ps(x, half)), half), half)
