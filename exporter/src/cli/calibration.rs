@@ -55,10 +55,13 @@ impl RangeArgs {
 }
 
 impl Images<'_> {
-    /// Says on stderr what was given against what the model states, or, where it `is_taken`, what was assumed.
-    pub(crate) fn note(&self, is_taken: bool) {
+    /// Says on stderr what was given against what the model states or, where that is taken to quantize it by `calibration`,
+    /// what was assumed.
+    pub(crate) fn note(&self, calibration: Option<&CalibrationArgs>) {
         let is_told = match self.encoding.source {
-            RangeSource::Assumed => is_taken && (self.takes || self.gives),
+            RangeSource::Assumed => calibration.is_some_and(|calibration| {
+                self.gives || self.takes && calibration.calibration_data.is_some()
+            }),
             _ => true,
         };
         if let Some(note) = self.encoding.note().filter(|_| is_told) {
@@ -176,7 +179,9 @@ impl CalibrationArgs {
         if let (Some(ModelKind::Generator), Some(distribution)) = (metadata.kind, metadata.distribution) {
             return Ok(Inputs::drawn(&shape, distribution, count, self.seed, Source::Latents));
         }
-        let range = if images.takes { images.encoding.range } else { ValueRange::SIGNED };
+        // Random values stand for images only in a range that is known: [-1, 1] holds both that are usual.
+        let is_known = images.encoding.source != RangeSource::Assumed;
+        let range = if images.takes && is_known { images.encoding.range } else { ValueRange::SIGNED };
         let (low, high) = (range.low(), range.high());
         eprintln!(
             "warning: calibrating on random values from {low} to {high}, since the model does not say what it is given; ranges \

@@ -133,7 +133,7 @@ pub(crate) fn run(args: ConvertArgs) -> anyhow::Result<()> {
     graph.notes.iter().for_each(|note| eprintln!("note: {note}"));
     check_finite(&graph, &about.metadata, COMPARED).with_context(context)?;
     let images = args.range.decide(&graph, &mut about.metadata).with_context(context)?;
-    images.note(args.precision == Precision::Int8);
+    images.note((args.precision == Precision::Int8).then_some(&args.calibration));
     let form = match args.form {
         FormName::Exported => Form::Exported,
         FormName::DepthToSpace => Form::DepthToSpace,

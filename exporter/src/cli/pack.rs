@@ -98,7 +98,7 @@ pub(crate) fn run(args: PackArgs) -> anyhow::Result<()> {
     optimize(&mut optimized);
     let mut quantized = None;
     let quantizes = matches!(args.precision, Some(Precision::Int8)) && !is_quantized(&graph);
-    images.note(quantizes);
+    images.note(quantizes.then_some(&args.calibration));
     if quantizes {
         let inputs = args.calibration.inputs(&optimized, &images).with_context(context)?;
         let options = args.calibration.options(&images);
