@@ -161,7 +161,7 @@ pub struct ContrastPlot<'a> {
 }
 
 /// Draws the column `loss` of a metrics file over its iterations with the level of guessing, and `knn_top1` (as a percentage)
-/// below if it was measured. Writes a PNG as [`losses`] does.
+/// below if it was measured. Writes a PNG as [`losses()`] does.
 ///
 /// # Errors
 /// [`PlotError`].

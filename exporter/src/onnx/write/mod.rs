@@ -90,10 +90,10 @@ pub fn write(graph: &Graph, about: &About, floats: FloatType) -> Result<ModelPro
     write_keeping(graph, about, floats, &[])
 }
 
-/// [`write`], but the nodes of these names compute in 32 bits in any case.
+/// [`write()`], but the nodes of these names compute in 32 bits in any case.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_keeping(
     graph: &Graph,
     about: &About,
