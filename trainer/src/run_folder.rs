@@ -7,9 +7,8 @@ use std::path::{Path, PathBuf};
 use latent_files::atomic::{self, Existing};
 use latent_files::run::{self, GanRun, RUN_JSON, RunError, checkpoint::CHECKPOINTS};
 
-use crate::diagnosis::Finding;
 use crate::gan::settings::GanSettings;
-use crate::session::{Parts, RunDescription};
+use crate::session::run_description;
 
 pub use latent_files::run::{
     Data, Description, FORMAT, GanFigures as Figures, Image, Latent, LatentDistribution, Progress,
@@ -19,43 +18,7 @@ pub use latent_files::run::{
 /// Configuration and status of a GAN's run.
 pub type RunInfo = GanRun<GanSettings>;
 
-impl RunDescription for RunInfo {
-    type Settings = GanSettings;
-
-    fn command(&self) -> &str {
-        &self.command
-    }
-
-    fn settings(&self) -> &GanSettings {
-        &self.hyperparameters
-    }
-
-    fn parts(&mut self) -> Parts<'_, GanSettings> {
-        Parts {
-            settings: &mut self.hyperparameters,
-            progress: &mut self.progress,
-            iterations_per_second: &mut self.figures.iterations_per_second,
-            diagnosis: &mut self.diagnosis,
-            verdict: &mut self.verdict,
-        }
-    }
-
-    fn data(&self) -> &Data {
-        &self.data
-    }
-
-    fn image(&self) -> &Image {
-        &self.image
-    }
-
-    fn progress(&self) -> &Progress {
-        &self.progress
-    }
-
-    fn diagnosis(&self) -> (&[Finding], &str) {
-        (&self.diagnosis, &self.verdict)
-    }
-}
+run_description!(RunInfo, GanSettings);
 
 /// Why a run folder could not be used.
 #[derive(Debug, thiserror::Error)]

@@ -46,6 +46,50 @@ pub trait RunDescription: Description {
     fn diagnosis(&self) -> (&[Finding], &str);
 }
 
+/// [`RunDescription`] for a description whose fields have the names that all of them have.
+macro_rules! run_description {
+    ($info:ty, $settings:ty) => {
+        impl $crate::session::RunDescription for $info {
+            type Settings = $settings;
+
+            fn command(&self) -> &str {
+                &self.command
+            }
+
+            fn settings(&self) -> &$settings {
+                &self.hyperparameters
+            }
+
+            fn parts(&mut self) -> $crate::session::Parts<'_, $settings> {
+                $crate::session::Parts {
+                    settings: &mut self.hyperparameters,
+                    progress: &mut self.progress,
+                    iterations_per_second: &mut self.figures.iterations_per_second,
+                    diagnosis: &mut self.diagnosis,
+                    verdict: &mut self.verdict,
+                }
+            }
+
+            fn data(&self) -> &$crate::run_folder::Data {
+                &self.data
+            }
+
+            fn image(&self) -> &$crate::run_folder::Image {
+                &self.image
+            }
+
+            fn progress(&self) -> &$crate::run_folder::Progress {
+                &self.progress
+            }
+
+            fn diagnosis(&self) -> (&[$crate::diagnosis::Finding], &str) {
+                (&self.diagnosis, &self.verdict)
+            }
+        }
+    };
+}
+pub(crate) use run_description;
+
 /// The parts of a description that all kinds of training change.
 #[derive(Debug)]
 pub struct Parts<'a, S> {
