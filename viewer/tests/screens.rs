@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use latent_runtime::image_encoding::{ImageEncoding, RangeSource};
 use latent_runtime::latent::Distribution;
 use latent_runtime::onnx::ImageShape;
-use latent_runtime::open::BackendKind;
+use latent_runtime::open::{BackendKind, Label};
 use latent_runtime::pixels::ValueRange;
 use latent_viewer::action::{Action, ExploreAction, Mode, ShellAction, SliderSet, View, WalkAction};
 use latent_viewer::draw::{Canvas, Fonts};
@@ -52,13 +52,15 @@ fn file(precision: &'static str) -> GeneratorFile {
     }
 }
 
-/// A generator of rings: the latent values are the center, the radius and the brightness. int8 is a little off.
-fn images(latents: &[f32], precision: &str) -> Images {
+/// A generator of rings: the latent values are the center, the radius and the brightness; the class is the width of a dark
+/// bar across. int8 is a little off.
+fn images(latents: &[f32], class: usize, precision: &str) -> Images {
     let mut values = Vec::new();
     for z in latents.chunks_exact(4) {
         for (y, x) in (0..16).flat_map(|y| (0..16).map(move |x| (y as f32, x as f32))) {
             let distance = (x - 7.5 - 4.0 * z[0]).hypot(y - 7.5 - 4.0 * z[1]);
             let ring = 1.0 - (distance - 4.0 - 1.5 * z[2]).abs() / 1.6;
+            let ring = if (x - 7.5).abs() < class as f32 / 4.0 { 0.0 } else { ring };
             let value = 2.0 * ring.clamp(0.0, 1.0) * (0.85 + 0.15 * z[3]) - 1.0;
             values.push(if precision == "int8" { (value * 24.0).round() / 24.0 } else { value });
         }
@@ -81,13 +83,13 @@ fn answer(app: &mut Viewer<WalkScene>) {
                         .iter()
                         .map(|config| RunResult {
                             engine: "test".into(),
-                            images: Ok(images(&request.latents, config.file.precision)),
+                            images: Ok(images(&request.latents, request.class, config.file.precision)),
                         })
                         .collect();
                     app.receive(Outcome::Frame(Frame { request, results }));
                 }
                 Effect::Enqueue(job) => {
-                    let images = images(&job.latents, job.config.file.precision);
+                    let images = images(&job.latents, job.class, job.config.file.precision);
                     app.receive(Outcome::Job(job.id, Ok(images)));
                 }
                 Effect::ReadVariants(_) => app.receive(Outcome::Variants(vec![file("int8")])),
@@ -98,7 +100,16 @@ fn answer(app: &mut Viewer<WalkScene>) {
 }
 
 fn app() -> Viewer<WalkScene> {
-    let file = file("fp32");
+    app_of(file("fp32"))
+}
+
+/// A generator that takes one of so many classes.
+fn of_classes(classes: usize) -> GeneratorFile {
+    let label = Label { name: "label".into(), classes: Some(classes), one_hot: false };
+    GeneratorFile { label: Some(label), ..file("fp32") }
+}
+
+fn app_of(file: GeneratorFile) -> Viewer<WalkScene> {
     let catalog = Catalog::of_files([file.path.clone(), "models/rings.int8.onnx".into()]);
     let walk = Walk::random(file.space, 7, 6, Interpolation::Slerp);
     let mut shell = Shell::new(catalog, BackendKind::Ort, 0, None);
@@ -288,5 +299,13 @@ fn screens_are_as_stored() {
         app.pointer_event(PointerEvent::Move(rect.x + 5.0, rect.y + 5.0));
     });
     check("alone", (800, 560), 1.0, &|app| app.apply(ShellAction::TogglePanels));
+    check("class", (800, 760), 1.0, &|app| {
+        *app = app_of(of_classes(10));
+        app.apply(WalkAction::SetClass(7));
+    });
+    check("classes", (800, 760), 1.0, &|app| {
+        *app = app_of(of_classes(100));
+        app.apply(WalkAction::SetClass(42));
+    });
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }

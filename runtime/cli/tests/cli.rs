@@ -9,6 +9,7 @@ use std::process::Command;
 
 use latent_runtime::latent::Distribution;
 use latent_runtime::onnx::proto::ModelProto;
+use latent_runtime::onnx::proto::tensor_proto::DataType;
 use latent_runtime::open::{BackendKind, ModelFormat};
 use latent_runtime::ort::find_library;
 use latent_runtime::rng::Rng;
@@ -64,6 +65,8 @@ fn folder() -> TempDir {
     fs::write(folder.path().join("vanilla.lat"), models::packed(&models::vanilla_generator())).unwrap();
     save(&models::dcgan_generator(), folder.path(), "dcgan.onnx");
     save(&models::discriminator(), folder.path(), "discriminator.onnx");
+    save(&models::conditional_generator(DataType::Int64), folder.path(), "digits.onnx");
+    fs::write(folder.path().join("digits.lat"), models::packed_conditional()).unwrap();
     folder
 }
 
@@ -526,5 +529,89 @@ fn external_data_is_read_but_not_from_outside() {
         }
         save(&external("none.bin"), folder.path(), "split.onnx");
         save_output("split.onnx", "split.f32").fails(1, "none.bin: No such file");
+    }
+}
+
+/// Every back end that runs here, with the conditional generator that it reads.
+fn conditional() -> Vec<(&'static str, &'static str)> {
+    backends().into_iter().map(|backend| (backend, "digits.onnx")).chain([("native", "digits.lat")]).collect()
+}
+
+#[test]
+fn a_label_chooses_what_is_drawn_and_an_output_what_is_written() {
+    let folder = folder();
+    let at = |name: &str| folder.path().join(name);
+    for (backend, model) in conditional() {
+        let draw = |label: &[&str], out: &str| {
+            let common = ["run", model, "--backend", backend, "--output", "image", "--force", "--count", "6"];
+            let more = ["--batch", "4", "--save-output", out];
+            runtime(folder.path(), &[&common[..], &more, label].concat()).succeeds();
+            read_floats(&at(out))
+        };
+        let (threes, sevens) = (draw(&["--label", "3"], "a.f32"), draw(&["--input", "label=7"], "b.f32"));
+        // Round and round, over the border of a batch.
+        let mixed = draw(&["--label", "3,7,3"], "c.f32");
+        for (index, class) in [3, 7, 3, 3, 7, 3].into_iter().enumerate() {
+            let expected = if class == 3 { &threes } else { &sevens };
+            let range = index * 64..(index + 1) * 64;
+            let off = mixed[range.clone()].iter().zip(&expected[range]).map(|(a, b)| (a - b).abs());
+            assert!(off.fold(0.0, f32::max) < 1e-6, "{backend} {index}");
+        }
+        assert!(threes.iter().zip(&sevens).any(|(a, b)| (a - b).abs() > 0.01), "{backend}");
+        // All inputs by name, and an output that is no image.
+        write_floats(&at("z.f32"), &[0.0; 24]);
+        let named = ["--input", "z=z.f32", "label=3,4", "--output", "sum", "--save-output", "sum.npy"];
+        let run = ["run", model, "--backend", backend, "--force"];
+        let told = runtime(folder.path(), &[&run[..], &named].concat()).succeeds().stdout;
+        assert!(told.starts_with("2 times sum (N, 12) in "), "{told}");
+        for (arguments, expected) in [
+            (
+                &["--output", "image", "--out", "x.png"][..],
+                "takes a class by its input `label`: give --label (0 to 9)",
+            ),
+            (&["--output", "image", "--out", "x.png", "--label", "10"], "--label 10: "),
+            (
+                &["--output", "image", "--out", "x.png", "--label", "1", "--input", "label=2"],
+                "two values for one input",
+            ),
+            (
+                &["--output", "sum", "--out", "x.png", "--label", "1"],
+                "--out draws images, but the output is sum (N, 12)",
+            ),
+            (&["--output", "image", "--out", "x.png", "--input", "label=1.5"], "`label` takes whole numbers"),
+        ] {
+            let failed = runtime(folder.path(), &[&run[..], arguments].concat());
+            let code = if expected.starts_with('`') { 1 } else { 2 };
+            failed.fails(code, expected);
+        }
+        for (arguments, expected) in [
+            (&["--out", "x.png", "--label", "1"][..], "choose one by its name (--output NAME)"),
+            (&["--output", "picture", "--out", "x.png"], "it has no output `picture`, but image"),
+            (
+                &["--output", "image", "--input", "c=1", "--out", "x.png"],
+                "it has no input `c`, but z (N, 12) and label (N)",
+            ),
+        ] {
+            runtime(folder.path(), &[&run[..], arguments].concat()).fails(1, expected);
+        }
+        assert!(!at("x.png").exists());
+    }
+    let none = ["run", "vanilla.lat", "--label", "1", "--out", "x.png"];
+    runtime(folder.path(), &none)
+        .fails(2, "--label is for models that take a class; vanilla.lat takes z (N, 12)");
+}
+
+#[test]
+fn bench_and_inspect_know_of_labels() {
+    let folder = folder();
+    let common =
+        ["bench", "digits.lat", "--backend", "native", "--output", "image", "--seconds", "0", "--per-op"];
+    let measured = runtime(folder.path(), &common).succeeds();
+    assert!(measured.stderr.contains("digits.lat: its input `label` is class 0"), "{}", measured.stderr);
+    let given = runtime(folder.path(), &[&common[..], &["--input", "label=3"]].concat()).succeeds();
+    assert!(!given.stderr.contains("class 0"), "{}", given.stderr);
+    let told = runtime(folder.path(), &["inspect", "digits.lat"]).succeeds().stdout;
+    for line in ["z (N, 12)", "label (N), whole numbers", "image (N, 1, 8, 8)", "sum (N, 12)"] {
+        assert!(told.contains(line), "{line}: {told}");
     }
 }

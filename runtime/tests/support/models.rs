@@ -255,6 +255,38 @@ pub fn packed(model: &ModelProto) -> Vec<u8> {
     builder.finish().unwrap()
 }
 
+/// A packed generator with the inputs and outputs of [`conditional_generator`]: the label is added to all values of `z`.
+pub fn packed_conditional() -> Vec<u8> {
+    let metadata = [("latent.label", "label"), ("latent.classes", "10"), ("latent.image", "1x8x8")];
+    let mut builder = format::Builder::new(ModelInfo {
+        kind: format::ModelKind::Generator,
+        latent_size: 12,
+        distribution: Some(Distribution::REFERENCE),
+        range: Some(ValueRange::SIGNED),
+        metadata: metadata.map(|(key, text)| (key.into(), text.into())).into(),
+        ..ModelInfo::default()
+    });
+    let mut rng = Rng::from_seed(4);
+    let z = builder.input("z", &[12], Element::F32).unwrap();
+    let label = builder.input("label", &[], Element::F32).unwrap();
+    builder.integers(label);
+    let table = [0.1; 12];
+    let layer = LayerSpec::new(PlainWeights::F32(&table), PlainBias::None);
+    let row = builder.fully_connected("table", label, layer).unwrap();
+    let add = latent_runtime::ops::Binary::Add;
+    let sum = builder.binary("add", add, z, row, Activation::Identity, Element::F32).unwrap();
+    let weights: Vec<f32> = (0..12 * 64).map(|_| rng.uniform(-0.3, 0.3)).collect();
+    let layer = LayerSpec {
+        activation: Activation::Tanh,
+        ..LayerSpec::new(PlainWeights::F32(&weights), PlainBias::None)
+    };
+    let image = builder.fully_connected("image", sum, layer).unwrap();
+    builder.output(image, "image", &[1, 8, 8]).unwrap();
+    builder.output(sum, "sum", &[12]).unwrap();
+    builder.output(label, "as_it_came", &[]).unwrap();
+    builder.finish().unwrap()
+}
+
 /// 12 latent values to an RGB 12x12 image through two transposed convolutions.
 pub fn dcgan_generator() -> ModelProto {
     let image = ImageShape { channels: 3, height: 12, width: 12 };

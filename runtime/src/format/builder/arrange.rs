@@ -54,8 +54,10 @@ impl Builder {
     pub(super) fn remove_unused(&mut self) {
         loop {
             let used = |value: usize| {
+                // A constant's input is its output.
+                let reads = |node: &Node| node.input == value && node.output != value;
                 self.is_output(value)
-                    || self.nodes.iter().any(|node| node.input == value || node.second == Some(value))
+                    || self.nodes.iter().any(|node| reads(node) || node.second == Some(value))
             };
             let keep: Vec<bool> = self.nodes.iter().map(|node| used(node.output)).collect();
             if keep.iter().all(|&keep| keep) {
