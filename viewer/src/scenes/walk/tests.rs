@@ -1,4 +1,4 @@
-use latent_runtime::open::BackendKind;
+use latent_runtime::open::{BackendKind, Label};
 
 use super::*;
 use crate::action::SliderTarget;
@@ -11,7 +11,10 @@ use crate::ui::ItemKind;
 use crate::walk::{KeyFrame, WalkFile};
 
 fn app() -> Viewer<WalkScene> {
-    let file = test_file();
+    app_of(test_file())
+}
+
+fn app_of(file: GeneratorFile) -> Viewer<WalkScene> {
     let catalog = Catalog::of_files(["models/other.onnx".into(), file.path.clone()]);
     let walk = Walk::random(file.space, 7, 4, Interpolation::Slerp);
     let mut shell = Shell::new(catalog, BackendKind::Ort, 0, None);
@@ -543,4 +546,31 @@ fn precisions_of_several_formats_have_a_row_for_each() {
     }
     let labels: Vec<Vec<String>> = rows.into_iter().map(|(_, labels)| labels).collect();
     assert_eq!(labels, [["int8", "fp32"], ["int8", "fp32"]]);
+}
+
+#[test]
+fn a_class_is_drawn_of_models_that_take_one() {
+    let label = Label { name: "label".into(), classes: Some(10), one_hot: false };
+    let mut app = app_of(GeneratorFile { label: Some(label), ..test_file() });
+    answer(&mut app);
+    click(&mut app, button("7"));
+    // The picture, the thumbnails: all are asked for anew.
+    app.tick(app.shell.now + 0.02);
+    let effects = app.shell.take_effects();
+    let classes: Vec<usize> = effects
+        .iter()
+        .filter_map(|effect| match effect {
+            Effect::Submit(request) => Some(request.class),
+            Effect::Enqueue(job) => Some(job.class),
+            _ => None,
+        })
+        .collect();
+    assert!(classes.len() >= 2 && classes.iter().all(|&class| class == 7), "{classes:?}");
+    app.apply(WalkAction::SetClass(10));
+    assert_eq!(app.shell.class, 7, "there is no such class");
+    // Another model has no row of buttons.
+    let mut other = self::app();
+    assert!(!items(&mut other).iter().any(|item| button("7")(&item.kind)));
+    other.apply(WalkAction::SetClass(3));
+    assert_eq!(other.shell.class, 0);
 }
