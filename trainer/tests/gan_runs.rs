@@ -266,7 +266,8 @@ fn a_conditional_run_knows_its_classes_and_is_asked_for_them() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("run");
     let run_folder = out.to_str().unwrap();
-    let new = [&["dcgan", "--conditional"], &SMALL[..], &["--iterations", "6", "--out", run_folder]].concat();
+    let options = ["--iterations", "6", "--diversity-every", "2", "--out", run_folder];
+    let new = [&["dcgan", "--conditional"], &SMALL[..], &options].concat();
     let text = succeed(&new);
     assert!(text.contains("within classes (the data's is"), "{text}");
     let info = info(&out);
