@@ -190,8 +190,11 @@ pub(super) fn slice_into_pads(graph: &mut Graph) -> bool {
         }
         let mut op = layer.op.clone();
         let shape = graph.shape(layer.output);
-        for &Slice { axis, start, end } in slices {
+        for &Slice { axis, start, end, step } in slices {
             let Dim::Size(length) = shape[axis] else { return None };
+            if step != 1 {
+                return None;
+            }
             let (axis, cut) = (axis - 2, length - end);
             match &mut op {
                 Op::ConvTranspose(conv) => {
