@@ -201,7 +201,7 @@ MODELS = {
 }
 
 # Those that the exporter based on torch.export writes otherwise, or whose models are whole networks.
-BOTH = {"convnext", "attention", "transformer", "style", "group_norm", "gelu", "chunks", "flip", "take"}
+BOTH = {"convnext", "attention", "transformer", "style", "group_norm", "gelu", "chunks", "flip"}
 
 
 def constant(name, value):

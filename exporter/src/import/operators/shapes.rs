@@ -35,7 +35,12 @@ pub(super) fn constant(node: &mut NodeContext) -> Result {
 
 pub(super) fn shape(node: &mut NodeContext) -> Result {
     node.check_counts(1)?;
-    let dims = node.shape(0)?;
+    // The shape of a shape, whatever its entries are.
+    let dims = match node.shape_value(0)? {
+        Some(value) if value.scalar => vec![],
+        Some(value) => vec![Dim::Size(value.entries.len())],
+        None => node.shape(0)?,
+    };
     let (start, end) =
         (node.attributes.int("start")?.unwrap_or(0), node.attributes.int("end")?.unwrap_or(i64::MAX));
     let all = ShapeValue::vector(dims.into_iter().map(Entry::from).collect());

@@ -21,7 +21,7 @@ pub(super) struct Strided {
 
 /// The axes for each axis of a shape with so many elements; `None` where they do not divide them.
 fn groups(axes: &[ViewAxis], lengths: &[usize]) -> Option<Vec<Vec<ViewAxis>>> {
-    let mut left = axes.to_vec();
+    let mut left: Vec<ViewAxis> = axes.iter().copied().filter(|axis| axis.extent != 1).collect();
     let mut groups = Vec::with_capacity(lengths.len());
     for &length in lengths.iter().rev() {
         let (mut group, mut wanted) = (Vec::new(), length);
@@ -244,6 +244,8 @@ mod tests {
         type Case<'a> =
             (Op, &'a [usize], &'a [usize], &'a [(usize, isize)], Option<(usize, &'a [(usize, isize)])>);
         let whole: &[(usize, isize)] = &[(60, 1)];
+        let last = |step| Op::Slice(vec![Slice { axis: 3, start: 1, end: 5, step }]);
+        let first = Op::Slice(vec![Slice::new(1, 0, 7)]);
         let cases: &[Case<'_>] = &[
             (
                 Op::Transpose(vec![0, 2, 3, 1]),
@@ -254,8 +256,8 @@ mod tests {
             ),
             (
                 Op::Transpose(vec![0, 3, 2, 1]),
-                &[3, 4, 5],
-                &[5, 4, 3],
+                &[1, 3, 4, 5],
+                &[1, 5, 4, 3],
                 whole,
                 Some((0, &[(5, 1), (4, 5), (3, 20)])),
             ),
@@ -267,16 +269,12 @@ mod tests {
                 &[(20, 1), (3, 20)],
                 Some((0, whole)),
             ),
-            (
-                Op::Slice(vec![Slice { axis: 3, start: 1, end: 5, step: -2 }]),
-                &[1, 3, 4, 5],
-                &[1, 3, 4, 2],
-                whole,
-                Some((4, &[(12, 5), (2, -2)])),
-            ),
-            (Op::Expand(vec![]), &[3, 1, 1], &[3, 4, 5], &[(3, 1)], Some((0, &[(3, 1), (20, 0)]))),
+            (last(-2), &[1, 3, 4, 5], &[1, 3, 4, 2], whole, Some((4, &[(12, 5), (2, -2)]))),
+            (Op::Expand(vec![]), &[1, 3, 1, 1], &[1, 3, 4, 5], &[(3, 1)], Some((0, &[(3, 1), (20, 0)]))),
+            (Op::Expand(vec![]), &[1, 1, 1], &[1, 4, 5], &[(1, 1)], Some((0, &[(20, 0)]))),
             // Rows that were transposed cannot be cut as if they were not.
-            (Op::Slice(vec![Slice::new(1, 0, 7)]), &[1, 12, 5], &[1, 7, 5], &[(4, 5), (3, 20), (5, 1)], None),
+            (first, &[1, 12, 5], &[1, 7, 5], &[(4, 5), (3, 20), (5, 1)], None),
+            // And 7 is no part of 9.
             (Op::Transpose(vec![0, 2, 1]), &[1, 7, 9], &[1, 9, 7], &[(9, 1), (7, 9)], None),
         ];
         for (op, lengths, result, before, expected) in cases {
