@@ -182,6 +182,13 @@ pub enum FormatError {
         /// The kind's number.
         found: u32,
     },
+    /// An operator of a family that this build of the crate leaves out.
+    Feature {
+        /// The operator.
+        operator: Name,
+        /// The crate's feature that brings it.
+        feature: &'static str,
+    },
     /// An operator cannot take values or weights of these types together.
     Types {
         /// The operator.
@@ -294,6 +301,9 @@ impl fmt::Display for FormatError {
                 write!(f, "operator {operator} reads a value twice or overwrites what it reads")
             }
             Self::OperatorKind { operator, found } => write!(f, "operator {operator} has unknown kind {found}"),
+            Self::Feature { operator, feature } => {
+                write!(f, "operator {operator} needs latent-runtime built with its feature `{feature}`")
+            }
             Self::Types { operator } => {
                 write!(f, "operator {operator} cannot take values and weights of these types together")
             }

@@ -4,10 +4,12 @@
 use super::epilogue::Epilogue;
 use super::geometry::{Geometry, OutOfBounds};
 use super::image::Image;
+#[cfg(feature = "extended-operators")]
+use super::scalar::extended;
 use super::scalar::{arrange, depthwise, elementwise, normalize, pool};
 use super::values::{Values, ValuesMut};
 use super::{Engine, Isa};
-use crate::ops::{Affine, Operation, PackedWeights, Pad, PadMode, Pool};
+use crate::ops::{Affine, Normalize, NormalizeKind, Operation, PackedWeights, Pad, PadMode, Pool};
 
 /// An operator and its parameters.
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +25,7 @@ pub(crate) enum Work<'a> {
     },
     Unweighted {
         operation: Operation<&'a [f32]>,
-        /// The second operand of a binary operation.
+        /// The second operand.
         second: Option<(Image, Values<'a>)>,
     },
 }
@@ -37,6 +39,16 @@ pub(crate) fn run(
     (to, mut output): (&Image, ValuesMut<'_>),
 ) -> Result<(), OutOfBounds> {
     let input = input.as_ref();
+    #[cfg(feature = "extended-operators")]
+    if let Work::Unweighted { operation, second } = work {
+        let other = second.as_ref().map(|(other, _)| other.extents());
+        if operation.is_extended(from.extents(), other) {
+            check_slices(batch, operation, (from, input), (to, &output))?;
+            extended::check(batch, operation, second.as_ref(), (from, input), (to, &output))?;
+            extended::compute(batch, operation, second.as_ref(), (from, input), (to, &mut output));
+            return Ok(());
+        }
+    }
     check(batch, work, (from, input), (to, &output))?;
     match engine.isa() {
         Isa::Scalar => compute(batch, work, (from, input), (to, &mut output)),
@@ -93,16 +105,29 @@ fn check(
             fits && from.channels == to.channels
         }
         Operation::Resize(_) => from.channels == to.channels,
-        Operation::Softmax | Operation::L2Normalize { .. } => same,
-        Operation::Reorder => from.channels * from.height * from.width == to.channels * to.height * to.width,
+        Operation::Normalize(_) => same,
+        Operation::Reorder => from.elements() == to.elements(),
+        // Of `extended`, if it is there.
+        Operation::Function(_) | Operation::Constant(_) | Operation::Reduce(_) => false,
+        Operation::View(_) | Operation::Product | Operation::OneHot => false,
     };
+    check_slices(batch, operation, (from, input), (to, output))?;
+    if fits { Ok(()) } else { Err(OutOfBounds) }
+}
+
+/// Whether what is read and what is written lies in the slices.
+fn check_slices(
+    batch: usize,
+    operation: &Operation<&[f32]>,
+    (from, input): (&Image, Option<&Values<'_>>),
+    (to, output): (&Image, &ValuesMut<'_>),
+) -> Result<(), OutOfBounds> {
     to.check(batch, output.len())?;
     match input {
-        Some(input) => from.check(batch, input.len())?,
-        None if operation.works_in_place() => from.check(batch, output.len())?,
-        None => return Err(OutOfBounds),
+        Some(input) => from.check(batch, input.len()),
+        None if operation.works_in_place() => from.check(batch, output.len()),
+        None => Err(OutOfBounds),
     }
-    if fits { Ok(()) } else { Err(OutOfBounds) }
 }
 
 /// The operators' plain source; inlined into a function per instruction set.
@@ -140,12 +165,14 @@ pub(crate) fn compute(
         Operation::Copy { at } => arrange::copy(batch, at, (from, input), (to, output)),
         Operation::Pad(pad) => arrange::pad(batch, pad, (from, input), (to, output)),
         Operation::Resize(resize) => arrange::resize(batch, resize, (from, input), (to, output)),
-        Operation::Softmax => normalize::softmax(batch, (from, input), (to, output)),
-        Operation::L2Normalize { epsilon } => {
+        Operation::Normalize(Normalize { kind: NormalizeKind::Euclidean, epsilon, .. }) => {
             normalize::l2_normalize(batch, epsilon, (from, input), (to, output));
         }
+        Operation::Normalize(_) => normalize::softmax(batch, (from, input), (to, output)),
         Operation::Reorder => arrange::reorder(batch, (from, input), (to, output)),
-        // Done above.
+        // Done above, by `elementwise` or by `extended`.
         Operation::Elementwise { .. } | Operation::Binary { .. } => {}
+        Operation::Function(_) | Operation::Constant(_) | Operation::Reduce(_) => {}
+        Operation::View(_) | Operation::Product | Operation::OneHot => {}
     }
 }
