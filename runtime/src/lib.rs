@@ -8,6 +8,7 @@
 //! | feature | adds | needs |
 //! |---|---|---|
 //! | (none) | the core | `core` |
+//! | `extended-operators` | functions such as GELU, instance and layer norms, attention, transposes: see [`ops::Operation::is_extended`] | `core` |
 //! | `alloc` | owned buffers | an allocator |
 //! | `std` | files, choosing a back end at run time | the standard library |
 //! | `onnx` | reading ONNX files: `onnx::load`, `onnx::ModelMetadata` | `std` |

@@ -182,6 +182,15 @@ pub enum FormatError {
         /// The kind's number.
         found: u32,
     },
+    /// An operator of a family that this build of the crate leaves out.
+    Feature {
+        /// The operator.
+        operator: Name,
+        /// What it does.
+        kind: &'static str,
+        /// The crate's feature that brings it.
+        feature: &'static str,
+    },
     /// An operator cannot take values or weights of these types together.
     Types {
         /// The operator.
@@ -294,6 +303,10 @@ impl fmt::Display for FormatError {
                 write!(f, "operator {operator} reads a value twice or overwrites what it reads")
             }
             Self::OperatorKind { operator, found } => write!(f, "operator {operator} has unknown kind {found}"),
+            Self::Feature { operator, kind, feature } => write!(
+                f,
+                "operator {operator} ({kind}) needs the feature `{feature}` of latent-runtime, without which it was built"
+            ),
             Self::Types { operator } => {
                 write!(f, "operator {operator} cannot take values and weights of these types together")
             }

@@ -16,7 +16,7 @@ pub struct Operator<'a> {
     pub name: &'a str,
     /// What it does.
     pub kind: OperatorKind<Layer<'a>, &'a [f32]>,
-    /// What it reads.
+    /// What it reads; of a constant, which reads nothing, what it writes.
     pub input: Value<'a>,
     /// What else it reads: the second operand or the residual.
     pub second: Option<Value<'a>>,
@@ -40,6 +40,7 @@ impl<'a> Operator<'a> {
             OperatorKind::Transposed { window, groups, .. } => {
                 inputs * (self.output.channels / groups.max(&1)) as u64 * taps(window)
             }
+            OperatorKind::Unweighted(Operation::Product) => outputs * self.input.width as u64,
             OperatorKind::Unweighted(_) => 0,
         }
     }
@@ -58,18 +59,22 @@ impl<'a> Operator<'a> {
             ""
         };
         let reader = Reader { record, name, context };
-        let input = reader.value(field::INPUT)?;
         let output = reader.value(field::OUTPUT)?;
+        let without_input = reader.word(field::INPUT) == NONE;
+        let input = if without_input { output } else { reader.value(field::INPUT)? };
         let second = match reader.word(field::SECOND) {
             NONE => None,
             _ => Some(reader.value(field::SECOND)?),
         };
         let kind = OperatorKind::read(&reader, &Ends { input, second, output })?;
+        if without_input == kind.takes_input() {
+            return Err(reader.parameter("input"));
+        }
         if second.is_some() && !kind.takes_second() {
             return Err(reader.parameter("second input"));
         }
         let now = index + 1;
-        for value in [Some(input), second].into_iter().flatten() {
+        for value in [Some(input).filter(|_| !without_input), second].into_iter().flatten() {
             if value.first >= now || value.last < now {
                 return Err(FormatError::NotAlive {
                     operator: reader.operator(),
@@ -96,7 +101,7 @@ impl<'a> Operator<'a> {
             && input.last == now
             && index_of(field::SECOND) != index_of(field::INPUT);
         if index_of(field::INPUT) == index_of(field::OUTPUT)
-            || (in_place && !can_be_in_place)
+            || (in_place && !can_be_in_place && !without_input)
             || second.is_some_and(|second| overlap(&second, &output))
         {
             return Err(FormatError::Aliased { operator: reader.operator() });

@@ -88,6 +88,34 @@ fn varied() -> Vec<u8> {
     builder.finish().unwrap()
 }
 
+/// A model of the operators that the feature `extended-operators` brings.
+fn extended() -> Vec<u8> {
+    let mut builder = Builder::new(ModelInfo::default());
+    let x = builder.input("x", &[4, 2, 3], Element::U8 { scale: 0.02, zero_point: 9 }).unwrap();
+    let axis = |extent, stride| ViewAxis { extent, stride };
+    let turned = View::new(2, &[axis(2, 3), axis(3, -1), axis(4, 6)]).unwrap();
+    let turned = builder.view("view", x, turned, [2, 3, 4]).unwrap();
+    let a = builder.function("gelu", turned, Function::Elu { alpha: 0.5 }, Element::F32).unwrap();
+    let mask = builder.constant("mask", &[0.5; 12], [1, 3, 4]).unwrap();
+    let b = builder.binary("mul", Binary::Prelu, a, mask, Activation::Relu, Element::F32).unwrap();
+    let normalize = Normalize { kind: NormalizeKind::Standardize, block: [2, 1, 4], epsilon: 1e-5 };
+    let c = builder.normalize("norm", b, normalize, Element::F32).unwrap();
+    let square = View::new(0, &[axis(2, 12), axis(4, 1), axis(3, 4)]).unwrap();
+    let square = builder.view("square", c, square, [2, 4, 3]).unwrap();
+    let d = builder.product("product", c, square, Element::F32).unwrap();
+    let step = Resize {
+        step: [0.5; 2],
+        coordinates: Coordinates::HalfPixel,
+        interpolation: Interpolation::Cubic { a: -0.75 },
+    };
+    let e = builder.resize("cubic", d, [6, 6], step, Element::F32).unwrap();
+    let reduce = Reduce { kind: ReduceKind::Maximum, block: [1, 3, 6] };
+    let f = builder.reduce("reduce", e, reduce, Element::F32).unwrap();
+    let g = builder.one_hot("one-hot", f, 3, Element::F32).unwrap();
+    builder.output(g, "y", &[4, 3]).unwrap();
+    builder.finish().unwrap()
+}
+
 /// A convolution with transformed weights, all the same.
 fn winograd(kind: WeightType, weight: f32) -> Vec<u8> {
     let mut builder = Builder::new(ModelInfo::default());
@@ -314,6 +342,71 @@ fn every_rule_has_a_file_that_breaks_it() {
             assert_eq!(outcome(&bytes), *expected, "{kind:?} case {index}");
         }
     }
+    // Operators, in order: view, gelu, mask, mul, norm, square, product, cubic, reduce, one-hot.
+    let others: &[(&str, Change)] = &[
+        ("ok", |_| ()),
+        // An input reached beyond, more elements than there are, another type's result.
+        ("Shapes", |b| {
+            let at = operator_at(b, 0, operator::ARGUMENTS);
+            set(b, at, 22);
+        }),
+        ("Shapes", |b| {
+            let at = operator_at(b, 0, operator::ARGUMENTS + 1);
+            set(b, at, 2);
+        }),
+        ("Parameter", |b| {
+            let at = operator_at(b, 1, operator::ARGUMENTS);
+            set(b, at, 18);
+        }),
+        ("Parameter", |b| {
+            let at = operator_at(b, 1, operator::ARGUMENTS + 1);
+            set(b, at, f32::NAN.to_bits());
+        }),
+        // A constant reads nothing, a function does.
+        ("Parameter", |b| {
+            let at = operator_at(b, 2, operator::INPUT);
+            set(b, at, 0);
+        }),
+        ("Parameter", |b| {
+            let at = operator_at(b, 1, operator::INPUT);
+            set(b, at, u32::MAX);
+        }),
+        ("DataLength", |b| {
+            let at = operator_at(b, 2, operator::PARAMETERS + 1);
+            set(b, at, 4);
+        }),
+        ("NoSuchValue", |b| {
+            let at = operator_at(b, 3, operator::SECOND);
+            set(b, at, u32::MAX);
+        }),
+        ("Shapes", |b| {
+            let at = operator_at(b, 4, operator::ARGUMENTS + 3);
+            set(b, at, 3);
+        }),
+        ("Parameter", |b| {
+            let at = operator_at(b, 4, operator::ARGUMENTS + 4);
+            set(b, at, (-1f32).to_bits());
+        }),
+        ("NoSuchValue", |b| {
+            let at = operator_at(b, 6, operator::SECOND);
+            set(b, at, u32::MAX);
+        }),
+        ("Shapes", |b| {
+            let at = operator_at(b, 8, operator::ARGUMENTS + 2);
+            set(b, at, 2);
+        }),
+        ("Parameter", |b| {
+            let at = operator_at(b, 8, operator::ARGUMENTS);
+            set(b, at, 6);
+        }),
+    ];
+    let good = extended();
+    for (index, (expected, change)) in others.iter().enumerate() {
+        let mut bytes = good.clone();
+        change(&mut bytes);
+        seal(&mut bytes);
+        assert_eq!(outcome(&bytes), *expected, "case {index}");
+    }
     let good = small_generator(true);
     // What comes before the checksum is not sealed again.
     let raw: &[(&str, Change)] = &[
@@ -354,7 +447,9 @@ fn survive(bytes: &[u8], aligned: &mut AlignedBytes, arena: &mut [u8]) -> bool {
 #[test]
 fn no_changed_byte_makes_a_model_that_panics() {
     let transformed = [WeightType::F32, WeightType::F16].map(|kind| winograd(kind, 0.1));
-    for good in [small_generator(true), small_generator(false), varied()].into_iter().chain(transformed) {
+    for good in
+        [small_generator(true), small_generator(false), varied(), extended()].into_iter().chain(transformed)
+    {
         let mut aligned = AlignedBytes::zeroed(good.len());
         let mut arena = vec![0; 1 << 20];
         assert!(survive(&good, &mut aligned, &mut arena));
@@ -380,7 +475,7 @@ fn no_changed_byte_makes_a_model_that_panics() {
 
 #[test]
 fn no_truncated_file_is_a_model() {
-    for good in [small_generator(true), varied(), winograd(WeightType::F16, 0.1)] {
+    for good in [small_generator(true), varied(), extended(), winograd(WeightType::F16, 0.1)] {
         let mut aligned = AlignedBytes::zeroed(good.len());
         for length in 0..good.len() {
             let mut bytes = good[..length].to_vec();
@@ -423,6 +518,7 @@ fn the_fuzzer_begins_with_these_models() {
         ("generator.int8", small_generator(true)),
         ("generator.f32", small_generator(false)),
         ("varied", varied()),
+        ("extended", extended()),
         ("winograd.f16", winograd(WeightType::F16, 0.1)),
     ];
     for (name, bytes) in models {

@@ -105,6 +105,11 @@ impl<'a> Value<'a> {
         (self.channels, self.height, self.width) == (other.channels, other.height, other.width)
     }
 
+    /// Channels, rows, columns.
+    pub(super) fn extents(&self) -> [usize; 3] {
+        [self.channels, self.height, self.width]
+    }
+
     /// Whether elements of both mean the same.
     pub(super) fn same_quantization(&self, other: &Value<'_>) -> bool {
         (self.kind, self.scale.to_bits(), self.zero_point)

@@ -17,7 +17,7 @@ pub(crate) trait OutputShape {
 
 impl OutputShape for ValuesMut<'_> {
     fn is_u8(&self) -> bool {
-        matches!(self, Self::U8(_))
+        ValuesMut::is_u8(self)
     }
 
     fn length(&self) -> usize {

@@ -30,6 +30,16 @@ impl Image {
         if end.is_some_and(|end| end <= length) { Ok(()) } else { Err(OutOfBounds) }
     }
 
+    /// Channels, rows, columns.
+    pub(crate) fn extents(&self) -> [usize; 3] {
+        [self.channels, self.height, self.width]
+    }
+
+    /// The elements of one example.
+    pub(crate) fn elements(&self) -> usize {
+        self.channels * self.height * self.width
+    }
+
     /// Calls `each` for every pixel of the batch.
     #[inline(always)]
     pub(crate) fn pixels(&self, batch: usize, mut each: impl FnMut(Pixel)) {

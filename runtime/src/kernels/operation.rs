@@ -4,10 +4,12 @@
 use super::epilogue::Epilogue;
 use super::geometry::{Geometry, OutOfBounds};
 use super::image::Image;
+#[cfg(feature = "extended-operators")]
+use super::scalar::extended;
 use super::scalar::{arrange, depthwise, elementwise, normalize, pool};
 use super::values::{Values, ValuesMut};
 use super::{Engine, Isa};
-use crate::ops::{Affine, Operation, PackedWeights, Pad, PadMode, Pool};
+use crate::ops::{Affine, Normalize, NormalizeKind, Operation, PackedWeights, Pad, PadMode, Pool, Reduce};
 
 /// An operator and its parameters.
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +25,7 @@ pub(crate) enum Work<'a> {
     },
     Unweighted {
         operation: Operation<&'a [f32]>,
-        /// The second operand of a binary operation.
+        /// The second operand.
         second: Option<(Image, Values<'a>)>,
     },
 }
@@ -38,6 +40,14 @@ pub(crate) fn run(
 ) -> Result<(), OutOfBounds> {
     let input = input.as_ref();
     check(batch, work, (from, input), (to, &output))?;
+    #[cfg(feature = "extended-operators")]
+    if let Work::Unweighted { operation, second } = work {
+        let other = second.as_ref().map(|(other, _)| other.extents());
+        if operation.is_extended(from.extents(), other) {
+            extended::compute(batch, operation, second.as_ref(), (from, input), (to, &mut output));
+            return Ok(());
+        }
+    }
     match engine.isa() {
         Isa::Scalar => compute(batch, work, (from, input), (to, &mut output)),
         #[cfg(target_arch = "x86_64")]
@@ -66,6 +76,9 @@ fn check(
     let affine = |affine: &Option<Affine<&[f32]>>| {
         affine.is_none_or(|Affine { scale, shift }| scale.len() >= to.channels && shift.len() >= to.channels)
     };
+    let divides = |block: [usize; 3]| {
+        from.extents().iter().zip(block).all(|(extent, block)| block > 0 && extent.is_multiple_of(block))
+    };
     let fits = match operation {
         Operation::Pool(Pool { window, .. }) => {
             let steps = window.iter().all(|axis| axis.kernel > 0 && axis.stride > 0 && axis.dilation > 0);
@@ -75,9 +88,7 @@ fn check(
         Operation::Binary { .. } => {
             let Some((other, second)) = second else { return Err(OutOfBounds) };
             other.check(batch, second.len())?;
-            let pixel = other.height == 1 && other.width == 1;
-            let fits = pixel || (other.height == to.height && other.width == to.width);
-            same && fits && other.channels == to.channels
+            same && other.extents().iter().zip(to.extents()).all(|(&b, a)| b == a || b == 1)
         }
         Operation::Copy { at } => {
             at[0] + from.channels <= to.channels
@@ -93,8 +104,26 @@ fn check(
             fits && from.channels == to.channels
         }
         Operation::Resize(_) => from.channels == to.channels,
-        Operation::Softmax | Operation::L2Normalize { .. } => same,
-        Operation::Reorder => from.channels * from.height * from.width == to.channels * to.height * to.width,
+        Operation::Normalize(Normalize { block, .. }) => same && divides(*block),
+        Operation::Reduce(Reduce { block, .. }) => {
+            divides(*block) && (0..3).all(|n| from.extents()[n] == to.extents()[n] * block[n])
+        }
+        Operation::Reorder => from.elements() == to.elements(),
+        Operation::Function(_) => same,
+        Operation::Constant(values) => values.len() == to.elements() && !output.is_u8(),
+        Operation::View(view) => {
+            view.elements() == Some(to.elements())
+                && view.fits(from.elements())
+                && input.is_some_and(|input| input.is_u8() == output.is_u8())
+        }
+        Operation::Product => {
+            let Some((other, second)) = second else { return Err(OutOfBounds) };
+            other.check(batch, second.len())?;
+            from.width == other.height
+                && to.extents() == [from.channels, from.height, other.width]
+                && (other.channels == 1 || other.channels == from.channels)
+        }
+        Operation::OneHot => from.elements() > 0 && to.elements().is_multiple_of(from.elements()),
     };
     to.check(batch, output.len())?;
     match input {
@@ -140,12 +169,14 @@ pub(crate) fn compute(
         Operation::Copy { at } => arrange::copy(batch, at, (from, input), (to, output)),
         Operation::Pad(pad) => arrange::pad(batch, pad, (from, input), (to, output)),
         Operation::Resize(resize) => arrange::resize(batch, resize, (from, input), (to, output)),
-        Operation::Softmax => normalize::softmax(batch, (from, input), (to, output)),
-        Operation::L2Normalize { epsilon } => {
+        Operation::Normalize(Normalize { kind: NormalizeKind::Euclidean, epsilon, .. }) => {
             normalize::l2_normalize(batch, epsilon, (from, input), (to, output));
         }
+        Operation::Normalize(_) => normalize::softmax(batch, (from, input), (to, output)),
         Operation::Reorder => arrange::reorder(batch, (from, input), (to, output)),
-        // Done above.
+        // Done above, by `elementwise` or by `extended`.
         Operation::Elementwise { .. } | Operation::Binary { .. } => {}
+        Operation::Function(_) | Operation::Constant(_) | Operation::Reduce(_) => {}
+        Operation::View(_) | Operation::Product | Operation::OneHot => {}
     }
 }

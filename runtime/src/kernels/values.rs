@@ -14,6 +14,10 @@ impl Values<'_> {
             Self::U8(values) => values.len(),
         }
     }
+
+    pub(crate) fn is_u8(&self) -> bool {
+        matches!(self, Self::U8(_))
+    }
 }
 
 /// Elements of either type, to be written.
@@ -29,5 +33,9 @@ impl ValuesMut<'_> {
             Self::F32(values) => values.len(),
             Self::U8(values) => values.len(),
         }
+    }
+
+    pub(crate) fn is_u8(&self) -> bool {
+        matches!(self, Self::U8(_))
     }
 }

@@ -1,6 +1,8 @@
 //! Whole models through the builder, held against an independent reference: plain loops in f64 over channel-first
 //! tensors, as the ONNX specification writes them.
 
+mod extended;
+
 use std::boxed::Box;
 use std::format;
 use std::string::String;
@@ -520,8 +522,11 @@ fn layers_follow_the_definition_in_every_precision() {
 type Make = Box<dyn Fn(&mut Builder, ValueId, Element) -> ValueId>;
 type Expect = Box<dyn Fn(&Tensor) -> Tensor>;
 
-/// Operators without weights: a name, the input's shape, how to build it, what it should give.
-fn operator_cases() -> Vec<(&'static str, [usize; 3], Make, Expect)> {
+/// A name, the input's shape, how to build it, what it should give.
+type Case = (&'static str, [usize; 3], Make, Expect);
+
+/// Operators without weights.
+fn operator_cases() -> Vec<Case> {
     fn pool(kind: PoolKind, window: Window, output: [usize; 2]) -> (Make, Expect) {
         let make: Make = Box::new(move |b, x, e| b.pool("pool", x, kind, window, output, e).unwrap());
         let expect: Expect = Box::new(move |t| {
@@ -628,7 +633,7 @@ fn operator_cases() -> Vec<(&'static str, [usize; 3], Make, Expect)> {
     }
     let window_of = window;
     let square = Window::square;
-    let mut cases: Vec<(&'static str, [usize; 3], Make, Expect)> = Vec::new();
+    let mut cases: Vec<Case> = Vec::new();
     let mut add = |name, shape, (make, expect): (Make, Expect)| cases.push((name, shape, make, expect));
     add("max pool 2", [5, 6, 6], pool(PoolKind::Max, square(2, 2, 0), [3, 3]));
     add("max pool 3 padded", [20, 7, 5], pool(PoolKind::Max, square(3, 2, 1), [4, 3]));
@@ -680,7 +685,7 @@ fn operator_cases() -> Vec<(&'static str, [usize; 3], Make, Expect)> {
                 t.map(|_, x| match kind {
                     Binary::Add => x.max(0.0) + x,
                     Binary::Subtract => x.max(0.0) - x,
-                    Binary::Multiply => x.max(0.0) * x,
+                    _ => x.max(0.0) * x,
                 })
             });
             (make, expect)
@@ -775,11 +780,11 @@ fn operator_cases() -> Vec<(&'static str, [usize; 3], Make, Expect)> {
 fn operators_follow_the_definition_in_both_element_types() {
     let step = Element::U8 { scale: OUTPUT_SCALE, zero_point: 90 };
     let mut failures: Vec<String> = Vec::new();
-    for (name, shape, make, expect) in operator_cases() {
+    for (name, shape, make, expect) in operator_cases().into_iter().chain(extended::cases()) {
         for (from, to) in [(Element::F32, Element::F32), (INPUT, INPUT), (INPUT, step), (INPUT, Element::F32)]
         {
-            // A max pool only keeps its type.
-            if name.starts_with("max pool") && from != to {
+            // These only keep their type.
+            if (name.starts_with("max pool") || name.starts_with("view")) && from != to {
                 continue;
             }
             let mut rng = Rng::from_seed(5);

@@ -15,7 +15,7 @@ pub enum Coordinates {
 }
 
 /// ONNX's `mode` and `nearest_mode`: how a value is made from the neighbors of that place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Interpolation {
     /// The nearest pixel; of two the lower.
     RoundPreferFloor,
@@ -27,6 +27,11 @@ pub enum Interpolation {
     Ceil,
     /// Linear along both axes.
     Linear,
+    /// Cubic convolution along both axes (Keys, 1981), the border repeated.
+    Cubic {
+        /// Keys's `a`: -0.75 in PyTorch and ONNX, -0.5 in the paper.
+        a: f32,
+    },
 }
 
 /// How an image gets another resolution.

@@ -55,8 +55,9 @@ impl Builder {
     pub(super) fn remove_unused(&mut self, output: usize) {
         loop {
             let used = |value: usize| {
-                value == output
-                    || self.nodes.iter().any(|node| node.input == value || node.second == Some(value))
+                // A constant's input is its output.
+                let reads = |node: &Node| node.input == value && node.output != value;
+                value == output || self.nodes.iter().any(|node| reads(node) || node.second == Some(value))
             };
             let keep: Vec<bool> = self.nodes.iter().map(|node| used(node.output)).collect();
             if keep.iter().all(|&keep| keep) {

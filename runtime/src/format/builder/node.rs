@@ -54,6 +54,7 @@ impl BuildValue {
 pub(super) struct Node {
     pub(super) name: String,
     pub(super) kind: OperatorKind<PlainLayer, Vec<f32>>,
+    /// Of a constant, which reads nothing, its output.
     pub(super) input: usize,
     pub(super) second: Option<usize>,
     pub(super) output: usize,

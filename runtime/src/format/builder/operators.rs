@@ -3,12 +3,15 @@
 use alloc::borrow::ToOwned;
 use alloc::vec::Vec;
 
-use super::error::{BuildError, shape_error};
+use super::error::{BuildError, length_error, shape_error};
 use super::node::{Extents, Node, owned_affine};
 use super::spec::Element;
 use super::{Builder, ValueId};
 use crate::format::ops::OperatorKind;
-use crate::ops::{Activation, Binary, Operation, Pad, PadMode, Pool, PoolKind, Resize, Window};
+use crate::ops::{
+    Activation, Binary, Function, Normalize, NormalizeKind, Operation, Pad, PadMode, Pool, PoolKind, Reduce,
+    Resize, View, Window,
+};
 
 impl Builder {
     /// A pool with an output of `output` rows and columns (so that both of ONNX's rounding modes can be had). Max pools
@@ -72,7 +75,7 @@ impl Builder {
         self.unweighted(name, Operation::Elementwise { before, activation, after }, input, extents, element)
     }
 
-    /// `activation(a op b)`; `b` has the shape of `a`, or one pixel of as many channels.
+    /// `activation(a op b)`; along each axis `b` has the extent of `a` or one element.
     ///
     /// # Errors
     /// If shapes do not fit.
@@ -86,7 +89,7 @@ impl Builder {
         element: Element,
     ) -> Result<ValueId, BuildError> {
         let (shape, other) = (self.extents(a), self.extents(b));
-        if other != shape && other != [shape[0], 1, 1] {
+        if !other.iter().zip(shape).all(|(&b, a)| b == a || b == 1) {
             return Err(shape_error(name, "the operands' shapes do not fit"));
         }
         let kind = OperatorKind::Unweighted(Operation::Binary { binary, activation });
@@ -175,7 +178,8 @@ impl Builder {
     /// # Errors
     /// None today.
     pub fn softmax(&mut self, name: &str, input: ValueId, element: Element) -> Result<ValueId, BuildError> {
-        self.unweighted(name, Operation::Softmax, input, self.extents(input), element)
+        let block = [self.extents(input)[0], 1, 1];
+        self.normalize(name, input, Normalize { kind: NormalizeKind::Softmax, block, epsilon: 0.0 }, element)
     }
 
     /// Division by the norm over channels, which counts as at least `epsilon`.
@@ -189,7 +193,134 @@ impl Builder {
         epsilon: f32,
         element: Element,
     ) -> Result<ValueId, BuildError> {
-        self.unweighted(name, Operation::L2Normalize { epsilon }, input, self.extents(input), element)
+        let block = [self.extents(input)[0], 1, 1];
+        self.normalize(name, input, Normalize { kind: NormalizeKind::Euclidean, block, epsilon }, element)
+    }
+
+    /// The elements of each block brought to one scale.
+    ///
+    /// # Errors
+    /// If the image is no whole number of blocks.
+    pub fn normalize(
+        &mut self,
+        name: &str,
+        input: ValueId,
+        normalize: Normalize,
+        element: Element,
+    ) -> Result<ValueId, BuildError> {
+        let extents = self.extents(input);
+        blocks(name, extents, normalize.block)?;
+        self.unweighted(name, Operation::Normalize(normalize), input, extents, element)
+    }
+
+    /// One element for each block.
+    ///
+    /// # Errors
+    /// If the image is no whole number of blocks.
+    pub fn reduce(
+        &mut self,
+        name: &str,
+        input: ValueId,
+        reduce: Reduce,
+        element: Element,
+    ) -> Result<ValueId, BuildError> {
+        let extents = blocks(name, self.extents(input), reduce.block)?;
+        self.unweighted(name, Operation::Reduce(reduce), input, extents, element)
+    }
+
+    /// A function of each element.
+    ///
+    /// # Errors
+    /// None today.
+    pub fn function(
+        &mut self,
+        name: &str,
+        input: ValueId,
+        function: Function,
+        element: Element,
+    ) -> Result<ValueId, BuildError> {
+        self.unweighted(name, Operation::Function(function), input, self.extents(input), element)
+    }
+
+    /// Numbers that are always the same, in channel-first order.
+    ///
+    /// # Errors
+    /// If there are not as many as elements.
+    pub fn constant(
+        &mut self,
+        name: &str,
+        values: &[f32],
+        extents: [usize; 3],
+    ) -> Result<ValueId, BuildError> {
+        let output = self.add_value(name, extents, Element::F32)?;
+        let [channels, height, width] = extents;
+        let plane = height * width;
+        if values.len() != channels * plane {
+            return Err(length_error(name, "values", values.len(), channels * plane));
+        }
+        let values = (0..values.len()).map(|at| values[at % channels * plane + at / channels]).collect();
+        let kind = OperatorKind::Unweighted(Operation::Constant(values));
+        self.nodes.push(Node { name: name.to_owned(), kind, input: output, second: None, output });
+        Ok(ValueId(output))
+    }
+
+    /// The input's elements in another order, under another shape.
+    ///
+    /// # Errors
+    /// If the view reaches beyond the input, or has another number of elements than the shape.
+    pub fn view(
+        &mut self,
+        name: &str,
+        input: ValueId,
+        view: View,
+        extents: [usize; 3],
+    ) -> Result<ValueId, BuildError> {
+        let output = self.unweighted(name, Operation::View(view), input, extents, self.element(input))?;
+        if view.elements() != Some(extents.iter().product()) {
+            return Err(shape_error(name, "a view has as many elements as its shape"));
+        }
+        if !view.fits(self.extents(input).iter().product()) {
+            return Err(shape_error(name, "the view reaches beyond its input"));
+        }
+        Ok(output)
+    }
+
+    /// For each channel the product of two matrices of rows and columns; `b` may have one channel for all.
+    ///
+    /// # Errors
+    /// If the matrices do not fit.
+    pub fn product(
+        &mut self,
+        name: &str,
+        a: ValueId,
+        b: ValueId,
+        element: Element,
+    ) -> Result<ValueId, BuildError> {
+        let ([channels, rows, inner], [others, inner_b, columns]) = (self.extents(a), self.extents(b));
+        if inner != inner_b || (others != channels && others != 1) {
+            return Err(shape_error(name, "the matrices do not fit"));
+        }
+        let kind = OperatorKind::Unweighted(Operation::Product);
+        self.add(name, kind, a, Some(b), [channels, rows, columns], element)
+    }
+
+    /// For each element of the input, in channel-first order, `depth` elements: 1 at the place that its value, rounded,
+    /// counts from 0, else 0. Of one element they are channels, of several columns.
+    ///
+    /// # Errors
+    /// If the result would be empty or too large.
+    pub fn one_hot(
+        &mut self,
+        name: &str,
+        input: ValueId,
+        depth: usize,
+        element: Element,
+    ) -> Result<ValueId, BuildError> {
+        let extents = match self.extents(input).iter().product() {
+            1 => [depth, 1, 1],
+            count => [count, 1, depth],
+        };
+        self.unweighted(name, Operation::OneHot, input, extents, element)
     }
 
     /// The same elements, in channel-first order, under another shape.
@@ -220,5 +351,14 @@ impl Builder {
         element: Element,
     ) -> Result<ValueId, BuildError> {
         self.add(name, OperatorKind::Unweighted(operation), input, None, extents, element)
+    }
+}
+
+/// How many blocks an image is, along each axis.
+fn blocks(name: &str, extents: Extents, block: [usize; 3]) -> Result<Extents, BuildError> {
+    let divides = |n: usize| block[n] > 0 && extents[n].is_multiple_of(block[n]);
+    match (0..3).all(divides) {
+        true => Ok([0, 1, 2].map(|n| extents[n] / block[n])),
+        false => Err(shape_error(name, "the image is no whole number of blocks")),
     }
 }

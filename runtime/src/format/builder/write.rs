@@ -17,7 +17,7 @@ use crate::format::ops::OperatorKind;
 use crate::format::plan::{Buffer, plan};
 use crate::format::record::{Ends, Writer};
 use crate::format::value::Value;
-use crate::ops::{Binary, Operation};
+use crate::ops::Operation;
 
 impl Builder {
     pub(super) fn write(
@@ -98,7 +98,7 @@ impl Builder {
             let mut writer = Writer::new(&mut data);
             node.kind.write(&mut writer, &ends);
             let mut words = writer.words;
-            words[field::INPUT] = index_of[node.input];
+            words[field::INPUT] = if node.kind.takes_input() { index_of[node.input] } else { NONE };
             words[field::SECOND] = node.second.map_or(NONE, |second| index_of[second]);
             words[field::OUTPUT] = index_of[node.output];
             (words[field::NAME], words[field::NAME + 1]) = intern(&node.name);
@@ -185,7 +185,7 @@ impl Builder {
         };
         let node = &mut self.nodes[index];
         match (&node.kind, node.second) {
-            (OperatorKind::Unweighted(Operation::Elementwise { .. }), _) => {
+            (OperatorKind::Unweighted(Operation::Elementwise { .. } | Operation::Function(_)), _) => {
                 fits(node.input, node.output, &self.values).then_some(node.input)
             }
             (OperatorKind::Unweighted(Operation::Binary { binary, .. }), Some(second))
@@ -194,7 +194,7 @@ impl Builder {
                 if fits(node.input, node.output, &self.values) {
                     return Some(node.input);
                 }
-                if *binary != Binary::Subtract && fits(second, node.output, &self.values) {
+                if binary.commutes() && fits(second, node.output, &self.values) {
                     // The same result with the operands exchanged.
                     node.second = Some(node.input);
                     node.input = second;

@@ -5,7 +5,7 @@ use crate::format::layout::operator as field;
 #[cfg(feature = "alloc")]
 use crate::format::record::Writer;
 use crate::format::record::{Ends, Reader};
-use crate::ops::{Coordinates, Interpolation, Operation, Pad, PadMode, Resize};
+use crate::ops::{Coordinates, Interpolation, Operation, Pad, PadMode, Resize, VIEW_AXES, View, ViewAxis};
 
 pub(super) fn read_copy<'a>(
     reader: &Reader<'a, '_>,
@@ -68,14 +68,17 @@ pub(super) fn write_pad(writer: &mut Writer<'_>, pad: &Pad) {
     writer.float(3, value);
 }
 
-/// In the order of their numbers.
-const INTERPOLATIONS: [Interpolation; 5] = [
-    Interpolation::RoundPreferFloor,
-    Interpolation::RoundPreferCeil,
-    Interpolation::Floor,
-    Interpolation::Ceil,
-    Interpolation::Linear,
-];
+/// In the order of their numbers; `a` is Keys's.
+const fn interpolations(a: f32) -> [Interpolation; 6] {
+    [
+        Interpolation::RoundPreferFloor,
+        Interpolation::RoundPreferCeil,
+        Interpolation::Floor,
+        Interpolation::Ceil,
+        Interpolation::Linear,
+        Interpolation::Cubic { a },
+    ]
+}
 
 /// In the order of their numbers.
 const COORDINATES: [Coordinates; 4] = [
@@ -89,7 +92,11 @@ pub(super) fn read_resize<'a>(
     reader: &Reader<'a, '_>,
     Ends { input, output, .. }: &Ends<'a>,
 ) -> Result<Operation<&'a [f32]>, FormatError> {
-    let interpolation = reader.choice(0, &INTERPOLATIONS, "interpolation")?;
+    let a = reader.float(field::ARGUMENTS + 4);
+    let interpolation = reader.choice(0, &interpolations(a), "interpolation")?;
+    if matches!(interpolation, Interpolation::Cubic { .. }) && !a.is_finite() {
+        return Err(reader.parameter("coefficient"));
+    }
     let coordinates = reader.choice(1, &COORDINATES, "coordinates")?;
     let step = [reader.float(field::ARGUMENTS + 2), reader.float(field::ARGUMENTS + 3)];
     if step.iter().any(|step| !(step.is_normal() && *step > 0.0)) {
@@ -103,7 +110,12 @@ pub(super) fn read_resize<'a>(
 
 #[cfg(feature = "alloc")]
 pub(super) fn write_resize(writer: &mut Writer<'_>, resize: &Resize) {
-    writer.choice(0, &INTERPOLATIONS, &resize.interpolation);
+    let a = match resize.interpolation {
+        Interpolation::Cubic { a } => a,
+        _ => 0.0,
+    };
+    writer.choice(0, &interpolations(a), &resize.interpolation);
+    writer.float(4, a);
     writer.choice(1, &COORDINATES, &resize.coordinates);
     writer.float(2, resize.step[0]);
     writer.float(3, resize.step[1]);
@@ -117,4 +129,37 @@ pub(super) fn read_reorder<'a>(
         return Err(reader.shapes("input and output have different numbers of elements"));
     }
     Ok(Operation::Reorder)
+}
+
+/// Argument 0 is the first element, then come the axes, extent and stride of each.
+pub(super) fn read_view<'a>(
+    reader: &Reader<'a, '_>,
+    Ends { input, output, .. }: &Ends<'a>,
+) -> Result<Operation<&'a [f32]>, FormatError> {
+    let argument = |at: usize| reader.word(field::ARGUMENTS + at);
+    let mut axes = [ViewAxis::ONE; VIEW_AXES];
+    for (n, axis) in axes.iter_mut().enumerate() {
+        let stride = argument(2 + 2 * n).cast_signed();
+        *axis = ViewAxis { extent: argument(1 + 2 * n) as usize, stride: stride as isize };
+    }
+    let view = View { start: argument(0) as usize, axes };
+    if view.elements() != Some(output.logical()) {
+        return Err(reader.shapes("the view's axes have another number of elements than the output"));
+    }
+    if !view.fits(input.logical()) {
+        return Err(reader.shapes("the view reaches beyond the input"));
+    }
+    if !input.same_quantization(output) {
+        return Err(reader.types());
+    }
+    Ok(Operation::View(view))
+}
+
+#[cfg(feature = "alloc")]
+pub(super) fn write_view(writer: &mut Writer<'_>, view: &View) {
+    writer.argument(0, view.start);
+    for (n, axis) in view.axes.iter().enumerate() {
+        writer.argument(1 + 2 * n, axis.extent);
+        writer.argument(2 + 2 * n, axis.stride as usize);
+    }
 }

@@ -4,7 +4,6 @@
 use alloc::vec::Vec;
 
 use crate::format::error::FormatError;
-#[cfg(feature = "alloc")]
 use crate::format::layout::operator as field;
 use crate::format::layout::{FLAG_AFTER, FLAG_BEFORE, NONE};
 use crate::format::record::{Ends, Reader, read_activation};
@@ -12,7 +11,7 @@ use crate::format::record::{Ends, Reader, read_activation};
 use crate::format::record::{Writer, padded, write_activation};
 #[cfg(feature = "alloc")]
 use crate::ops::Activation;
-use crate::ops::{Affine, BLOCK, Binary, Operation};
+use crate::ops::{Affine, BLOCK, Binary, Function, Operation};
 
 pub(super) fn read<'a>(
     reader: &Reader<'a, '_>,
@@ -57,7 +56,16 @@ pub(super) fn write(
 }
 
 /// In the order of their numbers.
-const BINARIES: [Binary; 3] = [Binary::Add, Binary::Subtract, Binary::Multiply];
+const BINARIES: [Binary; 8] = [
+    Binary::Add,
+    Binary::Subtract,
+    Binary::Multiply,
+    Binary::Divide,
+    Binary::Maximum,
+    Binary::Minimum,
+    Binary::Power,
+    Binary::Prelu,
+];
 
 pub(super) fn read_binary<'a>(
     reader: &Reader<'a, '_>,
@@ -67,8 +75,8 @@ pub(super) fn read_binary<'a>(
     let Some(second) = second else {
         return Err(FormatError::NoSuchValue { operator: reader.operator(), index: NONE });
     };
-    let pixel = second.channels == output.channels && second.height == 1 && second.width == 1;
-    if !input.same_shape(output) || !(pixel || second.same_shape(output)) {
+    let spreads = second.extents().iter().zip(output.extents()).all(|(&b, a)| b == a || b == 1);
+    if !input.same_shape(output) || !spreads {
         return Err(reader.shapes("the operands' shapes do not fit"));
     }
     Ok(Operation::Binary { binary, activation: read_activation(reader)? })
@@ -78,4 +86,53 @@ pub(super) fn read_binary<'a>(
 pub(super) fn write_binary(writer: &mut Writer<'_>, binary: Binary, activation: Activation) {
     writer.choice(0, &BINARIES, &binary);
     write_activation(writer, activation);
+}
+
+/// In the order of their numbers; `a` is the function's number, if it has one.
+const fn functions(a: f32) -> [Function; 18] {
+    [
+        Function::Elu { alpha: a },
+        Function::Gelu,
+        Function::GeluTanh,
+        Function::Softplus,
+        Function::Mish,
+        Function::Erf,
+        Function::Exp,
+        Function::Log,
+        Function::Sqrt,
+        Function::Reciprocal,
+        Function::Power { exponent: a },
+        Function::Absolute,
+        Function::Floor,
+        Function::Ceil,
+        Function::Round,
+        Function::Sign,
+        Function::Sin,
+        Function::Cos,
+    ]
+}
+
+pub(super) fn read_function<'a>(
+    reader: &Reader<'a, '_>,
+    Ends { input, output, .. }: &Ends<'a>,
+) -> Result<Operation<&'a [f32]>, FormatError> {
+    if !input.same_shape(output) {
+        return Err(reader.shapes("input and output have different shapes"));
+    }
+    let a = reader.float(field::ARGUMENTS + 1);
+    if !a.is_finite() {
+        return Err(reader.parameter("number of the function"));
+    }
+    Ok(Operation::Function(reader.choice(0, &functions(a), "function")?))
+}
+
+#[cfg(feature = "alloc")]
+pub(super) fn write_function(writer: &mut Writer<'_>, function: Function) {
+    let a = match function {
+        Function::Elu { alpha } => alpha,
+        Function::Power { exponent } => exponent,
+        _ => 0.0,
+    };
+    writer.choice(0, &functions(a), &function);
+    writer.float(1, a);
 }

@@ -2,11 +2,12 @@
 //! stand side by side.
 
 mod arrange;
+mod blocks;
 mod elementwise;
 mod layer;
-mod normalize;
 mod parameters;
 mod pool;
+mod product;
 
 #[cfg(feature = "alloc")]
 use alloc::vec::Vec;
@@ -38,6 +39,13 @@ mod number {
     pub(super) const SOFTMAX: u32 = 11;
     pub(super) const L2_NORMALIZE: u32 = 12;
     pub(super) const REORDER: u32 = 13;
+    pub(super) const FUNCTION: u32 = 14;
+    pub(super) const CONSTANT: u32 = 15;
+    pub(super) const NORMALIZE: u32 = 16;
+    pub(super) const REDUCE: u32 = 17;
+    pub(super) const VIEW: u32 = 18;
+    pub(super) const PRODUCT: u32 = 19;
+    pub(super) const ONE_HOT: u32 = 20;
 }
 
 /// What an operator does. `L` is its layer: packed and borrowed in a model that is read ([`Layer`]), plain and owned in
@@ -103,7 +111,15 @@ impl<L, C> OperatorKind<L, C> {
     /// Whether it may read a second value: a residual or an operand.
     pub(super) const fn takes_second(&self) -> bool {
         match self {
-            Self::Unweighted(operation) => matches!(operation, Operation::Binary { .. }),
+            Self::Unweighted(operation) => operation.takes_second(),
+            _ => true,
+        }
+    }
+
+    /// Whether it reads a first value.
+    pub(super) const fn takes_input(&self) -> bool {
+        match self {
+            Self::Unweighted(operation) => operation.takes_input(),
             _ => true,
         }
     }
@@ -128,11 +144,23 @@ impl<'a> OperatorKind<Layer<'a>, &'a [f32]> {
             number::COPY => arrange::read_copy(reader, ends)?,
             number::PAD => arrange::read_pad(reader, ends)?,
             number::RESIZE => arrange::read_resize(reader, ends)?,
-            number::SOFTMAX => normalize::read_softmax(reader, ends)?,
-            number::L2_NORMALIZE => normalize::read_l2(reader, ends)?,
+            number::SOFTMAX => blocks::read_softmax(reader, ends)?,
+            number::L2_NORMALIZE => blocks::read_l2(reader, ends)?,
             number::REORDER => arrange::read_reorder(reader, ends)?,
+            number::FUNCTION => elementwise::read_function(reader, ends)?,
+            number::CONSTANT => product::read_constant(reader, ends)?,
+            number::NORMALIZE => blocks::read_normalize(reader, ends)?,
+            number::REDUCE => blocks::read_reduce(reader, ends)?,
+            number::VIEW => arrange::read_view(reader, ends)?,
+            number::PRODUCT => product::read_product(reader, ends)?,
+            number::ONE_HOT => product::read_one_hot(reader, ends)?,
             found => return Err(FormatError::OperatorKind { operator: reader.operator(), found }),
         };
+        let second = ends.second.map(|value| value.extents());
+        if cfg!(not(feature = "extended-operators")) && operation.is_extended(ends.input.extents(), second) {
+            let (operator, kind) = (reader.operator(), operation.name());
+            return Err(FormatError::Feature { operator, kind, feature: "extended-operators" });
+        }
         Ok(Self::Unweighted(operation))
     }
 }
@@ -183,12 +211,26 @@ impl OperatorKind<PlainLayer, Vec<f32>> {
                     arrange::write_resize(writer, resize);
                     number::RESIZE
                 }
-                Operation::Softmax => number::SOFTMAX,
-                Operation::L2Normalize { epsilon } => {
-                    normalize::write_l2(writer, *epsilon);
-                    number::L2_NORMALIZE
-                }
+                Operation::Normalize(normalize) => blocks::write_normalize(writer, ends, normalize),
                 Operation::Reorder => number::REORDER,
+                Operation::Function(function) => {
+                    elementwise::write_function(writer, *function);
+                    number::FUNCTION
+                }
+                Operation::Constant(values) => {
+                    product::write_constant(writer, values);
+                    number::CONSTANT
+                }
+                Operation::Reduce(reduce) => {
+                    blocks::write_reduce(writer, reduce);
+                    number::REDUCE
+                }
+                Operation::View(view) => {
+                    arrange::write_view(writer, view);
+                    number::VIEW
+                }
+                Operation::Product => number::PRODUCT,
+                Operation::OneHot => number::ONE_HOT,
             },
         };
     }

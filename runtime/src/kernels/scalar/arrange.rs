@@ -77,7 +77,7 @@ pub(crate) fn pad(
 
 impl Coordinates {
     /// The place in the input, in pixels, of output pixel `at`.
-    fn place(self, at: usize, step: f32, input: usize, output: usize) -> f32 {
+    pub(super) fn place(self, at: usize, step: f32, input: usize, output: usize) -> f32 {
         let x = at as f32;
         match self {
             Self::PytorchHalfPixel if output == 1 => 0.0,
@@ -98,7 +98,7 @@ impl Interpolation {
             Self::RoundPreferCeil => libm::floorf(place + 0.5),
             Self::Floor => libm::floorf(place),
             Self::Ceil => libm::ceilf(place),
-            Self::Linear => {
+            Self::Linear | Self::Cubic { .. } => {
                 let place = place.clamp(0.0, last);
                 let low = libm::floorf(place);
                 let first = low as usize;
@@ -141,6 +141,13 @@ pub(crate) fn resize(
     });
 }
 
+/// Where an element lies, counted in channel-first order.
+#[inline(always)]
+pub(super) fn place(image: &Image, example: usize, index: usize) -> usize {
+    let (channel, pixel) = (index / (image.height * image.width), index % (image.height * image.width));
+    channel + image.strides.at(Pixel { example, row: pixel / image.width, column: pixel % image.width })
+}
+
 /// The same elements in channel-first order under another shape. Bounds have been checked.
 #[inline(always)]
 pub(crate) fn reorder(
@@ -148,10 +155,6 @@ pub(crate) fn reorder(
     (from, input): (&Image, &Values<'_>),
     (to, output): (&Image, &mut ValuesMut<'_>),
 ) {
-    let place = |image: &Image, example: usize, index: usize| {
-        let (channel, pixel) = (index / (image.height * image.width), index % (image.height * image.width));
-        channel + image.strides.at(Pixel { example, row: pixel / image.width, column: pixel % image.width })
-    };
     for example in 0..batch {
         for index in 0..to.channels * to.height * to.width {
             let block = from.load(input, place(from, example, index), 1);

@@ -245,7 +245,7 @@ mod tests {
                             activation.apply(match kind {
                                 Binary::Add => a + b,
                                 Binary::Subtract => a - b,
-                                Binary::Multiply => a * b,
+                                _ => a * b,
                             })
                         });
                         let mut found = y.clone();

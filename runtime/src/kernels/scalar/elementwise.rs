@@ -84,7 +84,8 @@ pub(crate) fn binary(
                 *a = match binary {
                     Binary::Add => *a + b,
                     Binary::Subtract => *a - b,
-                    Binary::Multiply => *a * b,
+                    // The others are `extended`'s.
+                    _ => *a * b,
                 };
             }
             activate(&mut block, activation);

@@ -9,6 +9,8 @@ mod bytes;
 pub(crate) mod convert;
 pub(crate) mod depthwise;
 pub(crate) mod elementwise;
+#[cfg(feature = "extended-operators")]
+pub(crate) mod extended;
 pub(crate) mod matmul;
 pub(crate) mod narrow;
 pub(crate) mod normalize;
