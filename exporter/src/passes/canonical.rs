@@ -150,7 +150,7 @@ pub(super) fn hard_sigmoid(graph: &mut Graph) -> bool {
 pub(super) fn l2_normalize(graph: &mut Graph) -> bool {
     let links = Links::of(graph);
     let found = first(graph, |_, node| {
-        let (Op::Divide, &[x, mut divisor]) = (&node.op, &*node.inputs) else { return None };
+        let (Op::Binary(Binary::Divide), &[x, mut divisor]) = (&node.op, &*node.inputs) else { return None };
         let mut epsilon = 0.0;
         loop {
             let (_, step) = links.producer(graph, divisor)?;
@@ -162,7 +162,7 @@ pub(super) fn l2_normalize(graph: &mut Graph) -> bool {
                 Op::Activation(Activation::Clip { low, high }) if *high == f32::INFINITY => {
                     epsilon = low.max(0.0)
                 }
-                Op::Reduce(Reduce { kind: ReduceKind::L2, axes, keep: true }) => {
+                Op::Reduce(Reduce { kind: ReduceKind::Euclidean, axes, keep: true }) => {
                     return (step.inputs == [x] && axes.len() == 1).then(|| (x, axes[0], epsilon));
                 }
                 _ => return None,
@@ -180,7 +180,7 @@ pub(super) fn l2_normalize(graph: &mut Graph) -> bool {
 pub(super) fn needless_expand(graph: &mut Graph) -> bool {
     let links = Links::of(graph);
     let found = first(graph, |_, node| {
-        if !matches!(node.op, Op::Binary(_) | Op::Divide) {
+        if !matches!(node.op, Op::Binary(_)) {
             return None;
         }
         (0..2).find_map(|input| {
@@ -202,12 +202,7 @@ pub(super) fn needless_expand(graph: &mut Graph) -> bool {
 /// Arithmetic with a constant that is one number, or one for each channel.
 pub(super) fn constant_operand(graph: &mut Graph) -> bool {
     let found = first(graph, |_, node| {
-        // None: a division.
-        let binary = match node.op {
-            Op::Binary(binary) => Some(binary),
-            Op::Divide => None,
-            _ => return None,
-        };
+        let Op::Binary(binary) = node.op else { return None };
         let &[a, b] = &*node.inputs else { return None };
         let shape = graph.shape(node.output);
         let &Dim::Size(channels) = shape.get(1)? else { return None };
@@ -224,12 +219,12 @@ pub(super) fn constant_operand(graph: &mut Graph) -> bool {
         let pair = |at: usize| {
             let value = spread(at);
             Some(match (binary, constant_first) {
-                (Some(Binary::Add), _) => (1.0, value),
-                (Some(Binary::Subtract), false) => (1.0, -value),
-                (Some(Binary::Subtract), true) => (-1.0, value),
-                (Some(Binary::Multiply), _) => (value, 0.0),
-                (None, false) => (1.0 / value, 0.0),
-                (None, true) => return None,
+                (Binary::Add, _) => (1.0, value),
+                (Binary::Subtract, false) => (1.0, -value),
+                (Binary::Subtract, true) => (-1.0, value),
+                (Binary::Multiply, _) => (value, 0.0),
+                (Binary::Divide, false) => (1.0 / value, 0.0),
+                _ => return None,
             })
         };
         let pairs: Option<Vec<(f32, f32)>> = (0..channels).map(pair).collect();

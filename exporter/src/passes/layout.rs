@@ -135,8 +135,8 @@ fn moved(
     let mut after = permutation.to_vec();
     let mut others = Vec::new();
     let op = match &node.op {
-        Op::Activation(_) => node.op.clone(),
-        Op::Binary(_) | Op::Divide => {
+        Op::Activation(_) | Op::Function(_) | Op::Cast => node.op.clone(),
+        Op::Binary(_) => {
             others = node.inputs[1..].iter().map(|&id| operand(id)).collect::<Option<_>>()?;
             node.op.clone()
         }
@@ -165,6 +165,11 @@ fn moved(
         }
         Op::Softmax { axis } => Op::Softmax { axis: along(*axis)? },
         Op::Normalize { axis, p, epsilon } => Op::Normalize { axis: along(*axis)?, p: *p, epsilon: *epsilon },
+        Op::Standardize { axes, epsilon } => {
+            let mut axes = axes.iter().map(|&axis| along(axis)).collect::<Option<Vec<usize>>>()?;
+            axes.sort_unstable();
+            Op::Standardize { axes, epsilon: *epsilon }
+        }
         Op::Reduce(reduce) => {
             let mut axes = reduce.axes.iter().map(|&axis| along(axis)).collect::<Option<Vec<usize>>>()?;
             axes.sort_unstable();

@@ -43,22 +43,6 @@ pub(super) fn shape(node: &mut NodeContext) -> Result {
     Ok(())
 }
 
-/// Inputs: data, indices.
-pub(super) fn gather(node: &mut NodeContext) -> Result {
-    node.check_counts(2)?;
-    let axis = node.attributes.int("axis")?.unwrap_or(0);
-    match (node.shape_value(0)?, node.shape_value(1)?) {
-        (Some(data), Some(indices)) if matches!(axis, 0 | -1) => match data.gather(&indices) {
-            Some(result) => {
-                node.bind_shape(result);
-                Ok(())
-            }
-            None => Err(node.error("its indices are beyond the shape that it reads")),
-        },
-        _ => Err(node.error("only picking entries of a shape is supported")),
-    }
-}
-
 /// Inputs: shape. A constant of that shape, all of one value.
 pub(super) fn constant_of_shape(node: &mut NodeContext) -> Result {
     node.check_counts(1)?;
@@ -83,7 +67,7 @@ pub(super) fn constant_of_shape(node: &mut NodeContext) -> Result {
     Err(node.error(format!("a constant of shape {lengths:?} is not supported")))
 }
 
-/// Inputs: data, starts, ends, [axes], [steps]. Steps other than 1 only of constants.
+/// Inputs: data, starts, ends, [axes], [steps].
 pub(super) fn slice(node: &mut NodeContext) -> Result {
     node.check_counts(5)?;
     let starts = node.integers(1, "starts")?;
@@ -129,22 +113,25 @@ pub(super) fn slice(node: &mut NodeContext) -> Result {
 
 /// A part of a result.
 fn part(node: &mut NodeContext, starts: &[i64], ends: &[i64], axes: &[i64], steps: &[i64]) -> Result {
-    if let Some(step) = steps.iter().find(|&&step| step != 1) {
-        return Err(node.error(format!("its step is {step}; only 1 is supported for what is no constant")));
-    }
     let shape = node.shape(0)?;
     let mut slices = Vec::new();
-    for ((&start, &end), &axis) in starts.iter().zip(ends).zip(axes) {
+    for (((&start, &end), &axis), &step) in starts.iter().zip(ends).zip(axes).zip(steps) {
         let axis = node.axis(axis, shape.len())?;
         let length = match shape[axis] {
-            Dim::Size(length) => length as i64,
+            Dim::Size(length) => length,
             // All of it is no part.
-            Dim::Batch if start == 0 && end >= i64::from(i32::MAX) => continue,
+            Dim::Batch if start == 0 && end >= i64::from(i32::MAX) && step == 1 => continue,
             Dim::Batch => return Err(node.error("it takes a part of the batch, which is not supported")),
         };
-        let bound = |at: i64| (if at < 0 { at.saturating_add(length) } else { at }).clamp(0, length) as usize;
-        let (start, end) = (bound(start), bound(end));
-        slices.push(Slice { axis, start, end: end.max(start) });
+        let places = places(start, end, step, length).ok_or_else(|| node.error("its step is 0"))?;
+        let (start, end) = match (places.first(), places.last()) {
+            (Some(&first), Some(&last)) => (first.min(last), first.max(last) + 1),
+            _ => (0, 0),
+        };
+        let step = if places.len() > 1 { step as isize } else { 1 };
+        if (start, end, step) != (0, length, 1) {
+            slices.push(Slice { axis, start, end, step });
+        }
     }
     let input = node.input(0)?;
     if slices.is_empty() {
@@ -186,6 +173,14 @@ pub(super) fn cast(node: &mut NodeContext) -> Result {
         (from, Some(to)) if from == to => {
             node.alias(input);
             Ok(())
+        }
+        // Integers keep their type: only their numbers are read.
+        (Element::I32 | Element::I64, Some(Element::I32 | Element::I64)) if !node.is_constant(input) => {
+            node.alias(input);
+            Ok(())
+        }
+        (Element::I32 | Element::I64, Some(Element::F32)) if !node.is_constant(input) => {
+            node.emit(Op::Cast, vec![input])
         }
         (_, Some(to)) if node.is_constant(input) => {
             let tensor = node.constant(0, "input")?.cast(to);
