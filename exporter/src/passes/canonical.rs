@@ -2,7 +2,8 @@
 
 use super::{Links, constant, weight};
 use crate::graph::{
-    Activation, Binary, Convolution, Dim, Gemm, Graph, Node, Op, PadMode, Reduce, ReduceKind, ValueId,
+    Activation, Binary, Convolution, Dim, Function, Gemm, Graph, Node, Op, PadMode, Reduce, ReduceKind,
+    ValueId,
 };
 
 /// The one form of a product with weights: weights (out, in), no factors.
@@ -144,6 +145,82 @@ pub(super) fn hard_sigmoid(graph: &mut Graph) -> bool {
     clip.inputs = vec![inner];
     graph.nodes.insert(index + 1, clip);
     true
+}
+
+/// What is multiplied: the operands of products of products, each read once only.
+fn factors(graph: &Graph, links: &Links, value: ValueId, depth: usize, found: &mut Vec<ValueId>) {
+    match links.sole_producer(graph, value) {
+        Some((_, Node { op: Op::Binary(Binary::Multiply), inputs, .. })) if depth > 0 => {
+            inputs.iter().for_each(|&input| factors(graph, links, input, depth - 1, found));
+        }
+        _ => found.push(value),
+    }
+}
+
+/// Whether a constant is one number, as exactly as exporters write it.
+fn is_number(graph: &Graph, id: ValueId, number: f32) -> bool {
+    matches!(floats(graph, id), Some(&[value]) if (value - number).abs() < 1e-5 * number.abs())
+}
+
+/// The other operand of a sum, product or quotient (by it) with this number.
+fn beside(graph: &Graph, links: &Links, id: ValueId, binary: Binary, number: f32) -> Option<ValueId> {
+    let (_, node) = links.producer(graph, id)?;
+    let &[a, b] = &*node.inputs else { return None };
+    let bare = node.op == Op::Binary(binary) && node.epilogue.is_empty();
+    match (is_number(graph, b, number), is_number(graph, a, number)) {
+        (true, _) if bare => Some(a),
+        (_, true) if bare && binary.commutes() => Some(b),
+        _ => None,
+    }
+}
+
+/// x (1 + erf(x / sqrt(2))) / 2 and its approximation by tanh, as exporters write Gelu before opset 20.
+pub(super) fn gelu(graph: &mut Graph) -> bool {
+    let links = Links::of(graph);
+    let found = first(graph, |_, node| {
+        let Op::Binary(Binary::Multiply) = node.op else { return None };
+        let mut all = Vec::new();
+        node.inputs.iter().for_each(|&input| factors(graph, &links, input, 2, &mut all));
+        let half = all.iter().position(|&factor| is_number(graph, factor, 0.5))?;
+        all.remove(half);
+        let &[a, b] = &*all else { return None };
+        [(a, b), (b, a)].into_iter().find_map(|(x, gate)| {
+            let inner = beside(graph, &links, gate, Binary::Add, 1.0)?;
+            let (_, gate) = links.producer(graph, inner)?;
+            let scaled = gate.inputs[0];
+            let of = |binary, number| beside(graph, &links, scaled, binary, number);
+            match gate.op {
+                Op::Function(Function::Erf) => {
+                    let root = std::f32::consts::SQRT_2;
+                    let of = of(Binary::Divide, root).or_else(|| of(Binary::Multiply, root.recip()))?;
+                    (of == x).then_some((Function::Gelu, x))
+                }
+                Op::Activation(Activation::Tanh) => {
+                    let sum = of(Binary::Multiply, (2.0 / std::f32::consts::PI).sqrt())?;
+                    let (_, sum) = links.producer(graph, sum)?;
+                    let &[a, b] = &*sum.inputs else { return None };
+                    let part = if a == x { b } else { a };
+                    let cube = beside(graph, &links, part, Binary::Multiply, 0.044715)?;
+                    let is_sum = sum.op == Op::Binary(Binary::Add) && sum.inputs.contains(&x);
+                    (is_sum && is_cube(graph, &links, cube, x)).then_some((Function::GeluTanh, x))
+                }
+                _ => None,
+            }
+        })
+    });
+    let Some((index, (function, x))) = found else { return false };
+    graph.nodes[index].op = Op::Function(function);
+    graph.nodes[index].inputs = vec![x];
+    true
+}
+
+fn is_cube(graph: &Graph, links: &Links, value: ValueId, x: ValueId) -> bool {
+    let mut all = Vec::new();
+    let power = links.producer(graph, value).is_some_and(|(_, node)| {
+        node.op == Op::Function(Function::Power { exponent: 3.0 }) && node.inputs == [x]
+    });
+    factors(graph, links, value, 2, &mut all);
+    power || all == [x; 3]
 }
 
 /// x divided by its norm, which exporters write with a least norm, and spread over x's shape first.

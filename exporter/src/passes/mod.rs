@@ -42,6 +42,7 @@ const SIMPLIFY: &[Rewrite] = &[
     canonical::batch_norm_to_affine,
     canonical::gemm,
     canonical::matmul,
+    canonical::gelu,
     canonical::hard_swish,
     canonical::hard_sigmoid,
     canonical::l2_normalize,
