@@ -59,6 +59,7 @@ const SIMPLIFY: &[Rewrite] = &[
     layout::transposed_alike,
     upsample::twice,
     layout::product_of_pixels,
+    layout::product_of_rows,
     fold::affine_twice,
     fold::affine_before_reshape,
     fold::affine_after_reshape,

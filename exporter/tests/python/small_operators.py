@@ -113,7 +113,7 @@ class Style(nn.Module):
         x = self.start.expand(z.shape[0], -1, -1, -1)
         x = F.interpolate(x, scale_factor=2, mode="bilinear", align_corners=False)
         x = self.conv(x * style[:, :, None, None])
-        demodulation = torch.rsqrt((self.conv.weight ** 2).sum((2, 3)) @ (style ** 2).t() + 1e-8).t()
+        demodulation = torch.rsqrt(style ** 2 @ (self.conv.weight ** 2).sum((2, 3)).t() + 1e-8)
         x = F.leaky_relu(x * demodulation[:, :, None, None] + self.noise, 0.2)
         return torch.tanh(self.rgb(x))
 
@@ -201,7 +201,7 @@ MODELS = {
 }
 
 # Those that the exporter based on torch.export writes otherwise, or whose models are whole networks.
-BOTH = {"convnext", "attention", "transformer", "style", "group_norm", "gelu", "chunks", "flip", "take"}
+BOTH = {"convnext", "attention", "transformer", "style", "group_norm", "gelu", "chunks", "flip"}
 
 
 def constant(name, value):
@@ -244,7 +244,7 @@ GRAPHS = {
     "middle_axis": lambda: graph([
         helper.make_node("Reshape", ["c", "s"], ["r"]), helper.make_node("Softmax", ["r"], ["t"], axis=2),
         helper.make_node("Concat", ["t", "r"], ["u"], axis=2), helper.make_node("Mul", ["u", "m"], ["v"]),
-        helper.make_node("ReduceMean", ["v"], ["w"], axes=[2, 4], keepdims=0), node("Transpose", ["w"], perm=[0, 3, 1, 2])], [
+        helper.make_node("ReduceMean", ["v"], ["w"], axes=[2, 4], keepdims=0), node("Transpose", ["w"], perm=[0, 2, 1])], [
         constant("s", np.array([0, 4, 2, 8, 8], I64)), constant("m", RNG.normal(size=(4, 4, 1, 8)).astype(F32))], IMAGE),
     "rms": lambda: graph([helper.make_node("Mul", ["c", "c"], ["s"]), helper.make_node("ReduceMean", ["s"], ["m"], axes=[1]),
                           helper.make_node("Add", ["m", "e"], ["a"]), helper.make_node("Sqrt", ["a"], ["r"]),

@@ -186,8 +186,6 @@ pub enum FormatError {
     Feature {
         /// The operator.
         operator: Name,
-        /// What it does.
-        kind: &'static str,
         /// The crate's feature that brings it.
         feature: &'static str,
     },
@@ -303,10 +301,9 @@ impl fmt::Display for FormatError {
                 write!(f, "operator {operator} reads a value twice or overwrites what it reads")
             }
             Self::OperatorKind { operator, found } => write!(f, "operator {operator} has unknown kind {found}"),
-            Self::Feature { operator, kind, feature } => write!(
-                f,
-                "operator {operator} ({kind}) needs the feature `{feature}` of latent-runtime, without which it was built"
-            ),
+            Self::Feature { operator, feature } => {
+                write!(f, "operator {operator} needs latent-runtime built with its feature `{feature}`")
+            }
             Self::Types { operator } => {
                 write!(f, "operator {operator} cannot take values and weights of these types together")
             }

@@ -9,7 +9,7 @@ use super::scalar::extended;
 use super::scalar::{arrange, depthwise, elementwise, normalize, pool};
 use super::values::{Values, ValuesMut};
 use super::{Engine, Isa};
-use crate::ops::{Affine, Normalize, NormalizeKind, Operation, PackedWeights, Pad, PadMode, Pool, Reduce};
+use crate::ops::{Affine, Normalize, NormalizeKind, Operation, PackedWeights, Pad, PadMode, Pool};
 
 /// An operator and its parameters.
 #[derive(Clone, Copy, Debug)]
@@ -39,15 +39,17 @@ pub(crate) fn run(
     (to, mut output): (&Image, ValuesMut<'_>),
 ) -> Result<(), OutOfBounds> {
     let input = input.as_ref();
-    check(batch, work, (from, input), (to, &output))?;
     #[cfg(feature = "extended-operators")]
     if let Work::Unweighted { operation, second } = work {
         let other = second.as_ref().map(|(other, _)| other.extents());
         if operation.is_extended(from.extents(), other) {
+            check_slices(batch, operation, (from, input), (to, &output))?;
+            extended::check(batch, operation, second.as_ref(), (from, input), (to, &output))?;
             extended::compute(batch, operation, second.as_ref(), (from, input), (to, &mut output));
             return Ok(());
         }
     }
+    check(batch, work, (from, input), (to, &output))?;
     match engine.isa() {
         Isa::Scalar => compute(batch, work, (from, input), (to, &mut output)),
         #[cfg(target_arch = "x86_64")]
@@ -76,9 +78,6 @@ fn check(
     let affine = |affine: &Option<Affine<&[f32]>>| {
         affine.is_none_or(|Affine { scale, shift }| scale.len() >= to.channels && shift.len() >= to.channels)
     };
-    let divides = |block: [usize; 3]| {
-        from.extents().iter().zip(block).all(|(extent, block)| block > 0 && extent.is_multiple_of(block))
-    };
     let fits = match operation {
         Operation::Pool(Pool { window, .. }) => {
             let steps = window.iter().all(|axis| axis.kernel > 0 && axis.stride > 0 && axis.dilation > 0);
@@ -88,7 +87,9 @@ fn check(
         Operation::Binary { .. } => {
             let Some((other, second)) = second else { return Err(OutOfBounds) };
             other.check(batch, second.len())?;
-            same && other.extents().iter().zip(to.extents()).all(|(&b, a)| b == a || b == 1)
+            let pixel = other.height == 1 && other.width == 1;
+            let fits = pixel || (other.height == to.height && other.width == to.width);
+            same && fits && other.channels == to.channels
         }
         Operation::Copy { at } => {
             at[0] + from.channels <= to.channels
@@ -104,34 +105,29 @@ fn check(
             fits && from.channels == to.channels
         }
         Operation::Resize(_) => from.channels == to.channels,
-        Operation::Normalize(Normalize { block, .. }) => same && divides(*block),
-        Operation::Reduce(Reduce { block, .. }) => {
-            divides(*block) && (0..3).all(|n| from.extents()[n] == to.extents()[n] * block[n])
-        }
+        Operation::Normalize(_) => same,
         Operation::Reorder => from.elements() == to.elements(),
-        Operation::Function(_) => same,
-        Operation::Constant(values) => values.len() == to.elements() && !output.is_u8(),
-        Operation::View(view) => {
-            view.elements() == Some(to.elements())
-                && view.fits(from.elements())
-                && input.is_some_and(|input| input.is_u8() == output.is_u8())
-        }
-        Operation::Product => {
-            let Some((other, second)) = second else { return Err(OutOfBounds) };
-            other.check(batch, second.len())?;
-            from.width == other.height
-                && to.extents() == [from.channels, from.height, other.width]
-                && (other.channels == 1 || other.channels == from.channels)
-        }
-        Operation::OneHot => from.elements() > 0 && to.elements().is_multiple_of(from.elements()),
+        // Of `extended`, if it is there.
+        Operation::Function(_) | Operation::Constant(_) | Operation::Reduce(_) => false,
+        Operation::View(_) | Operation::Product | Operation::OneHot => false,
     };
+    check_slices(batch, operation, (from, input), (to, output))?;
+    if fits { Ok(()) } else { Err(OutOfBounds) }
+}
+
+/// Whether what is read and what is written lies in the slices.
+fn check_slices(
+    batch: usize,
+    operation: &Operation<&[f32]>,
+    (from, input): (&Image, Option<&Values<'_>>),
+    (to, output): (&Image, &ValuesMut<'_>),
+) -> Result<(), OutOfBounds> {
     to.check(batch, output.len())?;
     match input {
-        Some(input) => from.check(batch, input.len())?,
-        None if operation.works_in_place() => from.check(batch, output.len())?,
-        None => return Err(OutOfBounds),
+        Some(input) => from.check(batch, input.len()),
+        None if operation.works_in_place() => from.check(batch, output.len()),
+        None => Err(OutOfBounds),
     }
-    if fits { Ok(()) } else { Err(OutOfBounds) }
 }
 
 /// The operators' plain source; inlined into a function per instruction set.

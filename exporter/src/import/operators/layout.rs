@@ -16,6 +16,14 @@ fn elements(dims: &[Dim]) -> (usize, usize) {
 pub(super) fn reshape(node: &mut NodeContext) -> Result {
     node.check_counts(2)?;
     let allow_zero = node.attributes.flag("allowzero")?;
+    // A shape as a vector of its entries.
+    if let (Some(entries), Some(wanted)) = (node.shape_value(0)?, node.shape_value(1)?)
+        && let Some(&[wanted]) = wanted.known().as_deref()
+        && (wanted == -1 || wanted == entries.entries.len() as i64)
+    {
+        node.bind_shape(ShapeValue { scalar: false, ..entries });
+        return Ok(());
+    }
     let shape = node.shape(0)?;
     let target = node.entries(1, "shape")?;
     let mut dims = Vec::with_capacity(target.len());

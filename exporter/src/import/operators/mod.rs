@@ -122,6 +122,11 @@ const OPERATORS: &[Operator] = &[
     operator("Shape", shapes::shape, &["end", "start"]),
     operator("Gather", lookup::gather, &["axis"]),
     operator("OneHot", lookup::one_hot, &["axis"]),
+    operator("Range", shapes::range, &[]),
+    operator("Equal", shapes::compare, &[]),
+    operator("Less", shapes::compare, &[]),
+    operator("Greater", shapes::compare, &[]),
+    operator("Where", shapes::choose, &[]),
     operator("Slice", shapes::slice, &[]),
     operator("Cast", shapes::cast, &["round_mode", "saturate", "to"]),
 ];

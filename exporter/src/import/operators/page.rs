@@ -248,6 +248,8 @@ const CASES: &[(&str, Make, &str)] = &[
     ("Div", |e| { let x = e.x(&[0, 4, 6, 6]); let c = e.number(4.0); e.node("Div", &[&x, &c], &[]) }, "also of shapes"),
     ("Dropout", |e| of_one(e, "Dropout", &[]), "does nothing in inference"),
     ("Elu", |e| of_one(e, "Elu", &[]), ""),
+    ("Equal", |e| { let x = e.x(&[0, 4, 6, 6]); let [a, b] = [&[11], &[4]].map(|values| e.longs(values)); let c = e.push("Equal", &[&a, &b], &[]);
+        let [one, other] = [2.0, 3.0].map(|value| e.floats(&[value])); let s = e.push("Where", &[&c, &one, &other], &[]); e.node("Mul", &[&x, &s], &[]) }, "of shapes and constants only"),
     ("Erf", |e| of_one(e, "Erf", &[]), ""),
     ("Exp", |e| of_one(e, "Exp", &[]), ""),
     ("Expand", |e| { let x = e.x(&[0, 4, 1, 1]); let s = e.longs(&[1, 1, 6, 6]); let y = e.push("Expand", &[&x, &s], &[]);
@@ -261,6 +263,8 @@ const CASES: &[(&str, Make, &str)] = &[
     ("Gemm", |e| { let x = e.x(&[0, 10]); let w = e.weights(&[20, 10]); e.node("Gemm", &[&x, &w], &[("transB", Int(1))]) }, "packed with constant weights"),
     ("GlobalAveragePool", |e| of_one(e, "GlobalAveragePool", &[]), ""),
     ("GlobalMaxPool", |e| of_one(e, "GlobalMaxPool", &[]), ""),
+    ("Greater", |e| { let x = e.x(&[0, 4, 6, 6]); let [a, b] = [&[11], &[4]].map(|values| e.longs(values)); let c = e.push("Greater", &[&a, &b], &[]);
+        let [one, other] = [2.0, 3.0].map(|value| e.floats(&[value])); let s = e.push("Where", &[&c, &one, &other], &[]); e.node("Mul", &[&x, &s], &[]) }, "of shapes and constants only"),
     ("GroupNormalization", |e| { let x = e.x(&[0, 4, 6, 6]); let [a, b] = [1.0, 0.5].map(|value| e.floats(&[value; 4])); e.node("GroupNormalization", &[&x, &a, &b], &[("num_groups", Int(2))]) }, "also as a Reshape, InstanceNormalization and another Reshape"),
     ("HardSigmoid", |e| of_one(e, "HardSigmoid", &[]), ""),
     ("HardSwish", |e| of_one(e, "HardSwish", &[]), ""),
@@ -268,6 +272,8 @@ const CASES: &[(&str, Make, &str)] = &[
     ("InstanceNormalization", |e| { let x = e.x(&[0, 4, 6, 6]); let [a, b] = [1.0, 0.5].map(|value| e.floats(&[value; 4])); e.node("InstanceNormalization", &[&x, &a, &b], &[]) }, ""),
     ("LayerNormalization", |e| { let x = e.x(&[0, 4, 6, 6]); let a = e.tensor(&[4, 6, 6]); e.node("LayerNormalization", &[&x, &a], &[("axis", Int(1))]) }, "without mean and deviation as further outputs"),
     ("LeakyRelu", |e| of_one(e, "LeakyRelu", &[]), ""),
+    ("Less", |e| { let x = e.x(&[0, 4, 6, 6]); let [a, b] = [&[11], &[4]].map(|values| e.longs(values)); let c = e.push("Less", &[&a, &b], &[]);
+        let [one, other] = [2.0, 3.0].map(|value| e.floats(&[value])); let s = e.push("Where", &[&c, &one, &other], &[]); e.node("Mul", &[&x, &s], &[]) }, "of shapes and constants only"),
     ("Log", |e| of_one(e, "Log", &[]), ""),
     ("LogSoftmax", |e| of_one(e, "LogSoftmax", &[("axis", Int(1))]), ""),
     ("LpNormalization", |e| of_one(e, "LpNormalization", &[("axis", Int(1))]), "p 1 and 2"),
@@ -290,6 +296,8 @@ const CASES: &[(&str, Make, &str)] = &[
     ("QuantizeLinear", |e| { let x = e.x(&[0, 4, 6, 6]); let s = e.number(0.125);
         let y = e.push("QuantizeLinear", &[&x, &s], &[]); e.push("DequantizeLinear", &[&y, &s], &[]) }, "constant scales; to uint8 and int8"),
     ("RMSNormalization", |e| { let x = e.x(&[0, 4, 6, 6]); let a = e.tensor(&[4, 6, 6]); e.node("RMSNormalization", &[&x, &a], &[("axis", Int(1))]) }, ""),
+    ("Range", |e| { let x = e.x(&[0, 4, 6, 6]); let [a, b, c] = [0.0, 6.0, 1.0].map(|value| e.number(value)); let r = e.push("Range", &[&a, &b, &c], &[]);
+        e.node("Mul", &[&x, &r], &[]) }, "of shapes and constants only"),
     ("Reciprocal", |e| of_one(e, "Reciprocal", &[]), ""),
     ("ReduceL1", |e| { let x = e.x(&[0, 4, 6, 6]); let a = e.longs(&[1]); e.node("ReduceL1", &[&x, &a], &[]) }, "not over the batch"),
     ("ReduceL2", |e| { let x = e.x(&[0, 4, 6, 6]); let a = e.longs(&[1]); let n = e.push("ReduceL2", &[&x, &a], &[]); e.node("Div", &[&x, &n], &[]) },
@@ -329,6 +337,8 @@ const CASES: &[(&str, Make, &str)] = &[
         let w = e.weights(&[4, 8]); let y = e.node("MatMul", &[&y, &w], &[]); e.push("Transpose", &[&y], &[("perm", Ints(&[0, 3, 1, 2]))]) },
         "not of the batch"),
     ("Unsqueeze", |e| { let x = e.x(&[0, 4, 6]); let a = e.longs(&[2]); e.node("Unsqueeze", &[&x, &a], &[]) }, ""),
+    ("Where", |e| { let x = e.x(&[0, 4, 6, 6]); let [a, b] = [&[11], &[4]].map(|values| e.longs(values)); let c = e.push("Greater", &[&a, &b], &[]);
+        let [one, other] = [2.0, 3.0].map(|value| e.floats(&[value])); let s = e.push("Where", &[&c, &one, &other], &[]); e.node("Mul", &[&x, &s], &[]) }, "of shapes and constants only"),
 ];
 
 fn model(make: Make, quantized: bool, wrong: Option<(&'static str, &'static str)>, opset: i64) -> ModelProto {
@@ -352,6 +362,9 @@ fn opsets(make: Make, operator: &'static str, attribute: &'static str) -> Vec<i6
 const ISLANDS: &[&str] =
     &["function", "constant", "standardize", "L1 normalize", "reduce", "product", "one-hot"];
 
+/// What changes the type of elements alone.
+const CONVERSIONS: [&str; 3] = ["quantize", "dequantize", "requantize"];
+
 /// What the packed model computes.
 fn packed(model: &ModelProto, precision: FloatPrecision) -> BTreeSet<String> {
     let bytes = pack(model, precision).unwrap_or_else(|error| panic!("{error}"));
@@ -360,13 +373,18 @@ fn packed(model: &ModelProto, precision: FloatPrecision) -> BTreeSet<String> {
     let quantized = model.precision() == Precision::Int8;
     let plan = Plan::of(&model).operators.into_iter().enumerate();
     // The others compute with floats, whatever they take and give; what is between them may be floats.
-    let is_island = (0..plan.len())
-        .filter_map(|index| model.operator(index))
-        .any(|operator| ISLANDS.contains(&operator.kind.name()));
+    let computing = (0..plan.len()).filter(|&index| {
+        let planned = plan.clone().nth(index);
+        planned.is_some_and(|(_, planned)| !CONVERSIONS.contains(&planned.kind.as_str()))
+    });
+    let is_island = computing.count() > 1
+        || (0..plan.len())
+            .filter_map(|index| model.operator(index))
+            .any(|operator| ISLANDS.contains(&operator.kind.name()));
     let kinds = plan.filter_map(|(index, planned)| {
         let operator = model.operator(index)?;
         let (kind, input, output) = (operator.kind.name(), operator.input.kind, operator.output.kind);
-        if ["quantize", "dequantize", "requantize"].contains(&planned.kind.as_str()) {
+        if CONVERSIONS.contains(&planned.kind.as_str()) {
             return None;
         }
         let integers = [input, output] == [ValueType::U8; 2];

@@ -81,7 +81,7 @@ fn per_example(shape: &[Dim]) -> Result<Vec<usize>, String> {
             .iter()
             .map(|dim| match dim {
                 Dim::Size(length) => Ok(*length),
-                Dim::Batch => Err(format!("has the batch on two axes: {}", text())),
+                Dim::Batch => Err(format!("has the batch on another axis than the first: {}", text())),
             })
             .collect(),
         Some((Dim::Size(batch), _)) => Err(format!(
@@ -165,7 +165,8 @@ impl<'g> Lowering<'g> {
             Op::Transpose(_) | Op::Slice(_) | Op::Expand(_) | Op::DepthToSpace(_) => true,
             Op::Reshape(_) => {
                 let id = node.inputs[0];
-                self.strided.contains_key(&id) && !self.values.contains_key(&id)
+                let is_strided = self.strided.contains_key(&id) && !self.values.contains_key(&id);
+                is_strided || per_example(&self.graph.shape(node.output)).is_err()
             }
             _ => false,
         }

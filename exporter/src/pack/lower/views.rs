@@ -7,7 +7,7 @@ use latent_runtime::format;
 use latent_runtime::ops::{VIEW_AXES, View, ViewAxis};
 
 use super::{Lowering, PackError, extents_of};
-use crate::graph::{DepthOrder, DepthToSpace, Node, Op, Slice, ValueId, shape_text};
+use crate::graph::{DepthOrder, DepthToSpace, Dim, Node, Op, Slice, ValueId, shape_text};
 
 /// Elements of a value of the packed model, in their order, row-major over the axes.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,7 +21,7 @@ pub(super) struct Strided {
 
 /// The axes for each axis of a shape with so many elements; `None` where they do not divide them.
 fn groups(axes: &[ViewAxis], lengths: &[usize]) -> Option<Vec<Vec<ViewAxis>>> {
-    let mut left = axes.to_vec();
+    let mut left: Vec<ViewAxis> = axes.iter().copied().filter(|axis| axis.extent != 1).collect();
     let mut groups = Vec::with_capacity(lengths.len());
     for &length in lengths.iter().rev() {
         let (mut group, mut wanted) = (Vec::new(), length);
@@ -68,13 +68,13 @@ fn moved(
     Some(match op {
         Op::Transpose(permutation) => {
             let groups = groups(axes, lengths)?;
-            let turned = permutation.get(1..)?.iter().map(|axis| groups.get(axis.checked_sub(1)?).cloned());
+            let turned = permutation.iter().map(|&axis| groups.get(axis).cloned());
             turned.collect::<Option<Vec<_>>>()?.concat()
         }
         Op::Slice(slices) => {
             let mut groups = groups(axes, lengths)?;
             for slice in slices {
-                take(slice, groups.get_mut(slice.axis.checked_sub(1)?)?, start)?;
+                take(slice, groups.get_mut(slice.axis)?, start)?;
             }
             groups.concat()
         }
@@ -91,7 +91,7 @@ fn moved(
             spread.collect::<Vec<_>>().concat()
         }
         Op::DepthToSpace(DepthToSpace { block, order }) => {
-            let (&[_, height, width], &[channels, ..]) = (lengths, result) else { return None };
+            let (&[_, _, height, width], &[_, channels, ..]) = (lengths, result) else { return None };
             let (apart, order) = match order {
                 DepthOrder::BlockFirst => ([*block, *block, channels, height, width], [2, 3, 0, 4, 1]),
                 DepthOrder::ChannelFirst => ([channels, *block, *block, height, width], [0, 3, 1, 4, 2]),
@@ -118,12 +118,21 @@ fn take(slice: &Slice, group: &mut Vec<ViewAxis>, start: &mut usize) -> Option<(
 impl Lowering<'_> {
     /// Notes how a node moves elements.
     pub(super) fn mover(&mut self, node: &Node) -> Result<(), PackError> {
-        let rank = self.graph.shape(node.output).len();
         let is_constant = self.graph.constant(node.inputs[0]).is_some();
-        let lengths = self.operand_lengths(node, 0, if is_constant { rank } else { 0 })?;
-        let result = self.lengths(node, node.output)?;
-        if matches!(&node.op, Op::Transpose(permutation) if permutation.first() != Some(&0)) {
-            return Err(self.error(node, "it moves the batch"));
+        let (from, to) = (self.graph.shape(node.inputs[0]), self.graph.shape(node.output));
+        let [lengths, result] = [&from, &to].map(|shape| {
+            shape.iter().map(|dim| if let Dim::Size(n) = dim { *n } else { 1 }).collect::<Vec<_>>()
+        });
+        // The batch may lie anywhere, as long as the elements of an example keep their order when it is put first.
+        let ahead = |shape: &[Dim], lengths: &[usize]| {
+            let batch = shape.iter().position(|dim| *dim == Dim::Batch)?;
+            Some(lengths[..batch].iter().product::<usize>())
+        };
+        let several = to.iter().filter(|dim| **dim == Dim::Batch).count() > 1;
+        let mixes = matches!(node.op, Op::Reshape(_)) && ahead(&from, &lengths) != ahead(&to, &result);
+        if several || mixes {
+            let (from, to) = (shape_text(&from), shape_text(&to));
+            return Err(self.error(node, format!("from {from} to {to} it mixes the examples of the batch")));
         }
         let known = self.strided.get(&node.inputs[0]).cloned();
         let known = known.filter(|_| !self.values.contains_key(&node.inputs[0]));
@@ -134,7 +143,7 @@ impl Lowering<'_> {
             return Ok(());
         }
         let base = match is_constant {
-            true => self.operand(node, 0, rank)?,
+            true => self.operand_as(node, 0, extents_of(&lengths))?,
             false => self.input(node, 0)?,
         };
         let axes = vec![ViewAxis { extent: lengths.iter().product(), stride: 1 }];
@@ -235,28 +244,38 @@ mod tests {
         type Case<'a> =
             (Op, &'a [usize], &'a [usize], &'a [(usize, isize)], Option<(usize, &'a [(usize, isize)])>);
         let whole: &[(usize, isize)] = &[(60, 1)];
+        let last = |step| Op::Slice(vec![Slice { axis: 3, start: 1, end: 5, step }]);
+        let first = Op::Slice(vec![Slice::new(1, 0, 7)]);
         let cases: &[Case<'_>] = &[
-            (Op::Transpose(vec![0, 2, 3, 1]), &[3, 4, 5], &[4, 5, 3], whole, Some((0, &[(20, 1), (3, 20)]))),
+            (
+                Op::Transpose(vec![0, 2, 3, 1]),
+                &[1, 3, 4, 5],
+                &[1, 4, 5, 3],
+                whole,
+                Some((0, &[(20, 1), (3, 20)])),
+            ),
             (
                 Op::Transpose(vec![0, 3, 2, 1]),
-                &[3, 4, 5],
-                &[5, 4, 3],
+                &[1, 3, 4, 5],
+                &[1, 5, 4, 3],
                 whole,
                 Some((0, &[(5, 1), (4, 5), (3, 20)])),
             ),
             // And back.
-            (Op::Transpose(vec![0, 3, 1, 2]), &[4, 5, 3], &[3, 4, 5], &[(20, 1), (3, 20)], Some((0, whole))),
             (
-                Op::Slice(vec![Slice { axis: 3, start: 1, end: 5, step: -2 }]),
-                &[3, 4, 5],
-                &[3, 4, 2],
-                whole,
-                Some((4, &[(12, 5), (2, -2)])),
+                Op::Transpose(vec![0, 3, 1, 2]),
+                &[1, 4, 5, 3],
+                &[1, 3, 4, 5],
+                &[(20, 1), (3, 20)],
+                Some((0, whole)),
             ),
-            (Op::Expand(vec![]), &[3, 1, 1], &[3, 4, 5], &[(3, 1)], Some((0, &[(3, 1), (20, 0)]))),
+            (last(-2), &[1, 3, 4, 5], &[1, 3, 4, 2], whole, Some((4, &[(12, 5), (2, -2)]))),
+            (Op::Expand(vec![]), &[1, 3, 1, 1], &[1, 3, 4, 5], &[(3, 1)], Some((0, &[(3, 1), (20, 0)]))),
+            (Op::Expand(vec![]), &[1, 1, 1], &[1, 4, 5], &[(1, 1)], Some((0, &[(20, 0)]))),
             // Rows that were transposed cannot be cut as if they were not.
-            (Op::Slice(vec![Slice::new(1, 0, 7)]), &[12, 5], &[7, 5], &[(4, 5), (3, 20), (5, 1)], None),
-            (Op::Transpose(vec![0, 2, 1]), &[7, 9], &[9, 7], &[(9, 1), (7, 9)], None),
+            (first, &[1, 12, 5], &[1, 7, 5], &[(4, 5), (3, 20), (5, 1)], None),
+            // And 7 is no part of 9.
+            (Op::Transpose(vec![0, 2, 1]), &[1, 7, 9], &[1, 9, 7], &[(9, 1), (7, 9)], None),
         ];
         for (op, lengths, result, before, expected) in cases {
             let mut start = 0;

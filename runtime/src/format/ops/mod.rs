@@ -130,6 +130,14 @@ impl<L, C> OperatorKind<L, C> {
     }
 }
 
+/// Whether the crate was built with the operators of this feature. Where it was not, not even their records are read, which
+/// saves the code.
+const EXTENDED: bool = cfg!(feature = "extended-operators");
+
+fn needs_feature(reader: &Reader<'_, '_>) -> FormatError {
+    FormatError::Feature { operator: reader.operator(), feature: "extended-operators" }
+}
+
 impl<'a> OperatorKind<Layer<'a>, &'a [f32]> {
     /// Reads and checks what a record says.
     pub(super) fn read(reader: &Reader<'a, '_>, ends: &Ends<'a>) -> Result<Self, FormatError> {
@@ -147,6 +155,7 @@ impl<'a> OperatorKind<Layer<'a>, &'a [f32]> {
             number::SOFTMAX => blocks::read_softmax(reader, ends)?,
             number::L2_NORMALIZE => blocks::read_l2(reader, ends)?,
             number::REORDER => arrange::read_reorder(reader, ends)?,
+            number::FUNCTION..=number::ONE_HOT if !EXTENDED => return Err(needs_feature(reader)),
             number::FUNCTION => elementwise::read_function(reader, ends)?,
             number::CONSTANT => product::read_constant(reader, ends)?,
             number::NORMALIZE => blocks::read_normalize(reader, ends)?,
@@ -157,9 +166,8 @@ impl<'a> OperatorKind<Layer<'a>, &'a [f32]> {
             found => return Err(FormatError::OperatorKind { operator: reader.operator(), found }),
         };
         let second = ends.second.map(|value| value.extents());
-        if cfg!(not(feature = "extended-operators")) && operation.is_extended(ends.input.extents(), second) {
-            let (operator, kind) = (reader.operator(), operation.name());
-            return Err(FormatError::Feature { operator, kind, feature: "extended-operators" });
+        if !EXTENDED && operation.is_extended(ends.input.extents(), second) {
+            return Err(needs_feature(reader));
         }
         Ok(Self::Unweighted(operation))
     }

@@ -11,15 +11,62 @@ mod view;
 
 use super::arrange;
 use crate::kernels::epilogue::quantize;
-use crate::kernels::geometry::Pixel;
+use crate::kernels::geometry::{OutOfBounds, Pixel};
 use crate::kernels::image::Image;
 use crate::kernels::values::{Values, ValuesMut};
-use crate::ops::{Normalize, Operation};
+use crate::ops::{Normalize, Operation, Reduce};
 
 /// A batch that is read: its images and their elements.
 type Source<'a, 'v> = (&'a Image, &'a Values<'v>);
 /// A batch that is written.
 type Target<'a, 'v> = (&'a Image, &'a mut ValuesMut<'v>);
+
+/// Whether shapes and types go together; `Err` also for an operator that is none of these. That the slices hold what is read and
+/// written has been checked, but for the second operand.
+pub(crate) fn check(
+    batch: usize,
+    operation: &Operation<&[f32]>,
+    second: Option<&(Image, Values<'_>)>,
+    (from, input): (&Image, Option<&Values<'_>>),
+    (to, output): (&Image, &ValuesMut<'_>),
+) -> Result<(), OutOfBounds> {
+    let same = from.extents() == to.extents();
+    let divides = |block: [usize; 3]| {
+        from.extents().iter().zip(block).all(|(extent, block)| block > 0 && extent.is_multiple_of(block))
+    };
+    let other = match second {
+        Some((other, values)) => {
+            other.check(batch, values.len())?;
+            Some(other.extents())
+        }
+        None => None,
+    };
+    let fits = match (operation, other) {
+        (Operation::Function(_), _) => same,
+        (Operation::Constant(values), _) => values.len() == to.elements() && !output.is_u8(),
+        (Operation::Binary { .. }, Some(other)) => {
+            same && other.iter().zip(to.extents()).all(|(&b, a)| b == a || b == 1)
+        }
+        (Operation::Normalize(Normalize { block, .. }), _) => same && divides(*block),
+        (Operation::Reduce(Reduce { block, .. }), _) => {
+            divides(*block) && (0..3).all(|n| from.extents()[n] == to.extents()[n] * block[n])
+        }
+        (Operation::View(view), _) => {
+            view.elements() == Some(to.elements())
+                && view.fits(from.elements())
+                && input.is_some_and(|input| input.is_u8() == output.is_u8())
+        }
+        (Operation::Resize(_), _) => from.channels == to.channels,
+        (Operation::Product, Some([channels, rows, columns])) => {
+            from.width == rows
+                && to.extents() == [from.channels, from.height, columns]
+                && (channels == 1 || channels == from.channels)
+        }
+        (Operation::OneHot, _) => from.elements() > 0 && to.elements().is_multiple_of(from.elements()),
+        _ => false,
+    };
+    if fits { Ok(()) } else { Err(OutOfBounds) }
+}
 
 /// Runs one of them. Bounds have been checked; without an input it works in place.
 pub(crate) fn compute(
