@@ -8,6 +8,8 @@ use std::process::{Command, Output};
 
 use latent_exporter::graph::Tensor;
 use latent_exporter::import::import;
+use latent_runtime::backend::Backend;
+use latent_runtime::native::{NativeBackend, NativeOptions};
 use latent_runtime::onnx::proto::{GraphProto, ModelProto, OperatorSetIdProto, TensorProto, ValueInfoProto};
 use latent_runtime::rng::Rng;
 use prost::Message;
@@ -199,4 +201,33 @@ pub(crate) fn read_tensor(proto: TensorProto) -> Result<Tensor, String> {
     };
     let graph = import(&model).map_err(|error| error.to_string())?;
     graph.constant(graph.outputs[0].value).cloned().ok_or_else(|| "not a constant".to_string())
+}
+
+/// The largest difference, over the expected range.
+pub(crate) fn error_of(found: impl Iterator<Item = f64>, expected: &Tensor) -> f64 {
+    let expected = expected.doubles();
+    let range = expected.iter().fold(f64::NEG_INFINITY, |a, &b| a.max(b))
+        - expected.iter().fold(f64::INFINITY, |a, &b| a.min(b));
+    // An output that hardly varies would hide every error.
+    assert!(range > 1e-4, "the output is almost constant");
+    found.zip(&expected).map(|(found, expected)| (found - expected).abs()).fold(0.0, f64::max) / range
+}
+
+/// The same for a packed model of one input and one output in the native engine.
+pub(crate) fn packed_error(packed: &[u8], input: &Tensor, expected: &Tensor) -> f64 {
+    let mut backend = NativeBackend::from_bytes(packed, &NativeOptions::default()).unwrap();
+    assert_eq!(backend.input().shape, &input.shape()[1..]);
+    assert_eq!(backend.output().shape, &expected.shape()[1..]);
+    let mut output = vec![0.0; expected.len()];
+    backend.run(input.shape()[0], input.floats().unwrap(), &mut output).unwrap();
+    error_of(output.iter().map(|&value| f64::from(value)), expected)
+}
+
+/// Runs the program `exporter`; what it said when it failed.
+pub(crate) fn exporter_succeeds(arguments: &[&str]) -> Result<(), String> {
+    let output = exporter(arguments);
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(format!("{arguments:?}: {}", String::from_utf8_lossy(&output.stderr))),
+    }
 }

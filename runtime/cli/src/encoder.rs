@@ -14,6 +14,7 @@ use latent_runtime::open::{BackendKind, OpenOptions, open};
 use latent_runtime::pixels::ValueRange;
 
 use super::metadata::{decide, metadata};
+use super::ports::{self, PortArgs};
 
 /// How a model is run.
 #[derive(Args)]
@@ -30,6 +31,8 @@ pub(crate) struct EngineArgs {
     /// The values of black and white that the model takes, such as 0,1 or -1,1 [default: what its file states, else 0,1]
     #[arg(long, value_name = "LOW,HIGH", allow_hyphen_values = true)]
     range: Option<ValueRange>,
+    #[command(flatten)]
+    ports: PortArgs,
 }
 
 /// A model that takes images and gives embeddings.
@@ -72,20 +75,22 @@ impl Encoder {
             true => metadata(path)?,
             false => ModelMetadata::default(),
         };
-        let backend = open(path, kind, &OpenOptions { threads: args.threads.into() })?;
+        let options = OpenOptions { threads: args.threads.into(), choice: args.ports.choice()? };
+        let backend = open(path, kind, &options)?;
+        let given: Vec<String> = options.choice.given.into_iter().map(|(name, _)| name).collect();
+        ports::check_given(path, backend.as_ref(), &given)?;
         let refuse = |what: String| format!("{} gives no embeddings: {what}", path.display());
         if let Some(kind @ (ModelKind::Generator | ModelKind::Discriminator)) = metadata.kind {
             bail!(refuse(format!("it is a {kind}; give an encoder")));
         }
-        let &[channels, height, width] = backend.input().shape else {
-            bail!(refuse(format!("an encoder takes images (N, C, H, W), but it takes {}", backend.input())));
+        let Some((shape, _)) = ImageShape::of(backend.input().shape, metadata.image) else {
+            bail!(refuse(format!("an encoder takes images, (N, C, H, W) or (N, H, W, C), but it takes {}", backend.input())));
         };
         let encoding = decide(path, &metadata, backend.as_ref(), args.range)?;
         let threads = match args.threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             threads => threads.into(),
         };
-        let shape = ImageShape { channels, height, width };
         let (batch, path) = (args.batch as usize, path.to_path_buf());
         Ok(Self { backend, kind, shape, encoding, threads, batch, path })
     }
@@ -159,9 +164,7 @@ impl Encoder {
         let one = |file: &PictureFile| {
             let picture =
                 pictures::open(&file.path)?.into_shape((shape.channels, shape.height, shape.width))?;
-            let mut values = picture.values(encoding.range);
-            encoding.normalize(&mut values);
-            Ok(values)
+            Ok(picture.values(&encoding))
         };
         let share = files.len().div_ceil(self.threads).max(1);
         std::thread::scope(|scope| {

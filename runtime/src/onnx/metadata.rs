@@ -8,7 +8,7 @@ use std::vec::Vec;
 
 use super::proto::{ModelProto, StringStringEntryProto};
 use crate::format;
-use crate::image_encoding::{Facts, ImageEncoding, NormalizationError};
+use crate::image_encoding::{Facts, ImageEncoding, ImageShape, NormalizationError};
 use crate::latent::Distribution;
 use crate::pixels::ValueRange;
 
@@ -61,38 +61,6 @@ impl FromStr for ModelKind {
     }
 }
 
-/// The shape of one image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ImageShape {
-    /// 1 (gray) or 3 (RGB).
-    pub channels: usize,
-    /// Rows.
-    pub height: usize,
-    /// Columns.
-    pub width: usize,
-}
-
-impl fmt::Display for ImageShape {
-    /// `CxHxW`, e.g. `1x28x28`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}x{}x{}", self.channels, self.height, self.width)
-    }
-}
-
-impl FromStr for ImageShape {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let mut sizes = text.split('x').map(|part| part.parse().ok().filter(|&size: &usize| size > 0));
-        match (sizes.next(), sizes.next(), sizes.next(), sizes.next()) {
-            (Some(Some(channels)), Some(Some(height)), Some(Some(width)), None) => {
-                Ok(Self { channels, height, width })
-            }
-            _ => Err(()),
-        }
-    }
-}
-
 /// What our exporter says about a model in its `metadata_props`, under keys that begin with `latent.`.
 ///
 /// Everything is optional: a model from elsewhere has none of it.
@@ -116,6 +84,10 @@ pub struct ModelMetadata {
     pub image: Option<ImageShape>,
     /// `latent.dataset`: the name of the data set it was trained on.
     pub dataset: Option<String>,
+    /// `latent.label`: the name of the input that takes a class, of a model that has one.
+    pub label: Option<String>,
+    /// `latent.classes`: how many classes there are.
+    pub classes: Option<usize>,
     /// `latent.training`: figures of the training, a JSON object, as it stands in the file.
     pub training: Option<String>,
     /// Every other entry, in the file's order: unknown keys, and values that could not be understood.
@@ -162,6 +134,8 @@ impl ModelMetadata {
                 "latent.latent_size" => set(&mut metadata.latent_size, value),
                 "latent.image" => set(&mut metadata.image, value),
                 "latent.dataset" => set(&mut metadata.dataset, value),
+                "latent.label" => set(&mut metadata.label, value),
+                "latent.classes" => set(&mut metadata.classes, value),
                 "latent.training" => set(&mut metadata.training, value),
                 "latent.distribution" => remember(&mut distribution[0], value),
                 "latent.distribution.a" => remember(&mut distribution[1], value),
@@ -197,7 +171,7 @@ impl ModelMetadata {
     /// What the file tells that bears on its images; shapes are those of input and output, without the batch axis.
     pub fn facts<'a>(&self, input: &'a [usize], output: &'a [usize]) -> Facts<'a> {
         let kind = self.kind.map_or(format::ModelKind::Other, format::ModelKind::from);
-        Facts { kind, input, output, range: self.range }
+        Facts { kind, input, output, range: self.range, image: self.image }
     }
 
     /// How the model's images are values, with the range that a user gave, if one did: see [`ImageEncoding::decide`].
@@ -243,6 +217,8 @@ impl ModelMetadata {
         push("latent.range.high", self.range.map(|x| x.high().to_string()));
         push("latent.image", self.image.map(|x| x.to_string()));
         push("latent.dataset", self.dataset.clone());
+        push("latent.label", self.label.clone());
+        push("latent.classes", self.classes.map(|x| x.to_string()));
         push("latent.training", self.training.clone());
         for (key, value) in &self.other {
             push(key, Some(value.clone()));
@@ -283,6 +259,8 @@ mod tests {
             range: Some(ValueRange::SIGNED),
             image: Some(ImageShape { channels: 1, height: 28, width: 28 }),
             dataset: Some("mnist".into()),
+            label: Some("label".into()),
+            classes: Some(10),
             training: Some("{\"iteration\":1950}".into()),
             other: vec![("author".into(), "somebody".into())],
         }

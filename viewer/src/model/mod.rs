@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use latent_runtime::image_encoding::ImageEncoding;
 use latent_runtime::latent::Distribution;
 use latent_runtime::onnx::{ImageShape, ModelKind};
-use latent_runtime::open::BackendKind;
+use latent_runtime::open::{BackendKind, Label};
 use latent_runtime::pixels::ValueRange;
 
 use crate::walk::LatentSpace;
@@ -95,6 +95,8 @@ pub struct GeneratorFile {
     pub image: ImageShape,
     /// How its images are values.
     pub encoding: ImageEncoding,
+    /// The input that takes the class of what is drawn, if it has one.
+    pub label: Option<Label>,
     /// The architecture, if the file says it.
     pub architecture: Option<String>,
     /// The data set it was trained on, if the file says it.
@@ -139,10 +141,17 @@ impl GeneratorFile {
             distribution_is_known: description.metadata.distribution.is_some(),
             image,
             encoding,
+            label: description.label,
             architecture: description.metadata.architecture,
             dataset: description.metadata.dataset,
             engines,
         })
+    }
+
+    /// The number of classes that it can draw; 0 if it takes none.
+    pub fn classes(&self) -> usize {
+        // Of a label of any number some are shown.
+        self.label.as_ref().map_or(0, |label| label.classes.unwrap_or(10))
     }
 
     /// The values of one image.
@@ -180,7 +189,9 @@ fn image_shape(path: &Path, description: &Description) -> Result<ImageShape, Mod
     };
     let shape = match (description.metadata.image, description.output_shape.as_slice()) {
         (Some(image), _) => Some((image.channels, image.height, image.width)),
-        (None, &[channels, height, width]) => Some((channels, height, width)),
+        (None, shape @ &[_, _, _]) => {
+            ImageShape::of(shape, None).map(|(image, _)| (image.channels, image.height, image.width))
+        }
         (None, &[height, width]) => Some((1, height, width)),
         (None, &[_]) => square(1).or_else(|| square(3)),
         _ => None,
@@ -202,7 +213,6 @@ fn image_shape(path: &Path, description: &Description) -> Result<ImageShape, Mod
 /// A file for tests of what does not open it: 4 latent values, a gray image of 4 by 4.
 #[cfg(test)]
 pub(crate) fn test_file() -> GeneratorFile {
-    use latent_runtime::image_encoding::RangeSource;
     GeneratorFile {
         path: "models/test.fp32.onnx".into(),
         name: "test.fp32".into(),
@@ -211,11 +221,8 @@ pub(crate) fn test_file() -> GeneratorFile {
         space: LatentSpace { size: 4, distribution: Distribution::REFERENCE },
         distribution_is_known: true,
         image: ImageShape { channels: 1, height: 4, width: 4 },
-        encoding: ImageEncoding {
-            range: ValueRange::SIGNED,
-            source: RangeSource::Stated,
-            normalization: None,
-        },
+        encoding: ImageEncoding::stated(ValueRange::SIGNED),
+        label: None,
         architecture: Some("dcgan".into()),
         dataset: Some("mnist".into()),
         engines: vec![BackendKind::Ort],
@@ -233,6 +240,7 @@ mod tests {
             input_shape: input.to_vec(),
             output_shape: output.to_vec(),
             precision: "fp32",
+            label: None,
             metadata: ModelMetadata::default(),
         }
     }
