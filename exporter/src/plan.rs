@@ -187,7 +187,13 @@ fn describe(operator: &Operator) -> String {
             Binary::Add => "add".into(),
             Binary::Subtract => "subtract".into(),
             Binary::Multiply => "multiply".into(),
+            Binary::Divide => "divide".into(),
+            Binary::Maximum => "maximum".into(),
+            Binary::Minimum => "minimum".into(),
+            Binary::Power => "power".into(),
+            Binary::Prelu => "prelu".into(),
         },
+        OperatorKind::Unweighted(Operation::Function(function)) => function.name().to_lowercase(),
         // What does nothing else changes the element type.
         OperatorKind::Unweighted(Operation::Elementwise {
             before: None,

@@ -11,11 +11,9 @@ use latent_exporter::graph::interpret::{self, Array};
 use latent_exporter::import::import_file;
 use latent_exporter::pack::{FloatPrecision, is_quantized, pack_graph};
 use latent_exporter::passes::{optimize, simplify};
-use latent_runtime::backend::Backend;
-use latent_runtime::native::{NativeBackend, NativeOptions};
 use latent_runtime::onnx::ModelMetadata;
 use latent_test_support::python;
-use support::{exporter, read_tensor, run_python, tensor_file};
+use support::{error_of, exporter_succeeds, packed_error, read_tensor, run_python, tensor_file};
 
 /// How often elements are still moved about in each packed model: where channels come last at an end of it.
 #[rustfmt::skip] // A table.
@@ -24,24 +22,6 @@ const TRANSPOSES: &[(&str, usize)] = &[
     ("flattened", 1), ("padded_joined", 2), ("softmax_last", 2), ("mean_last", 1), ("wide_last", 2), ("repeated", 1),
     ("expanded", 0), ("qdq_encoder", 1), ("qdq_generator", 1),
 ];
-
-/// The largest difference over the expected range.
-fn error_of(found: impl Iterator<Item = f64>, expected: &Tensor) -> f64 {
-    let expected = expected.doubles();
-    let range = expected.iter().fold(f64::NEG_INFINITY, |a, &b| a.max(b))
-        - expected.iter().fold(f64::INFINITY, |a, &b| a.min(b));
-    assert!(range > 1e-3, "the output is almost constant");
-    found.zip(&expected).map(|(found, expected)| (found - expected).abs()).fold(0.0, f64::max) / range
-}
-
-fn run_packed(packed: &[u8], input: &Tensor, expected: &Tensor) -> f64 {
-    let mut backend = NativeBackend::from_bytes(packed, &NativeOptions::default()).unwrap();
-    assert_eq!(backend.input().shape, &input.shape()[1..]);
-    assert_eq!(backend.output().shape, &expected.shape()[1..]);
-    let mut output = vec![0.0; expected.len()];
-    backend.run(input.shape()[0], input.floats().unwrap(), &mut output).unwrap();
-    error_of(output.iter().map(|&value| f64::from(value)), expected)
-}
 
 fn check(folder: &Path, transposes: usize) -> Result<(), String> {
     let file = folder.join("model.onnx");
@@ -73,27 +53,22 @@ fn check(folder: &Path, transposes: usize) -> Result<(), String> {
     for (precision, tolerance) in [(FloatPrecision::F32, 1e-5), (FloatPrecision::F16, 5e-3)] {
         let packed = pack_graph(&optimized, &ModelMetadata::default(), precision)
             .map_err(|error| error.to_string())?;
-        let error = run_packed(&packed, &input, &expected);
+        let error = packed_error(&packed, &input, &expected);
         if error > if quantized { float } else { tolerance } {
             return Err(format!("packed in {precision:?} it differs by {error:e} of the range"));
         }
     }
-    let program = |arguments: &[&str]| {
-        let output = exporter(arguments);
-        let what = || format!("{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-        if output.status.success() { Ok(()) } else { Err(what()) }
-    };
     let path = |name: &str| folder.join(name).to_str().unwrap().to_owned();
     let (model, packed) = (path("model.onnx"), path("int8.lat"));
     if !quantized {
-        program(&["pack", &model, "--precision", "int8", "--out", &packed])?;
-        let error = run_packed(&fs::read(&packed).unwrap(), &input, &expected);
+        exporter_succeeds(&["pack", &model, "--precision", "int8", "--out", &packed])?;
+        let error = packed_error(&fs::read(&packed).unwrap(), &input, &expected);
         if error > 0.15 {
             return Err(format!("packed in int8 it differs by {error:e} of the range"));
         }
     }
     let converted = path("fp32.onnx");
-    program(&["convert", &model, "--precision", "fp32", "--out", &converted])?;
+    exporter_succeeds(&["convert", &model, "--precision", "fp32", "--out", &converted])?;
     let error = interpreted(&import_file(Path::new(&converted)).map_err(|error| error.to_string())?);
     if error > float { Err(format!("converted it differs by {error:e} of the range")) } else { Ok(()) }
 }

@@ -8,9 +8,10 @@
 //! other as the others. Who applies the rule says so: [`ImageEncoding::note`].
 
 use core::fmt;
+use core::str::FromStr;
 
 use crate::format::{Model, ModelKind, Name};
-use crate::pixels::{PixelError, ValueRange, hwc_to_chw};
+use crate::pixels::{PixelError, ValueRange, chw_to_hwc, hwc_to_chw};
 
 /// The most channels whose normalization is read.
 pub const MAX_CHANNELS: usize = 4;
@@ -19,6 +20,55 @@ pub const MAX_CHANNELS: usize = 4;
 const MEAN_KEYS: [&str; 2] = ["latent.normalize.mean", "latent.normalise.mean"];
 /// The metadata's standard deviation of each channel, the same way.
 const STD_KEYS: [&str; 2] = ["latent.normalize.std", "latent.normalise.std"];
+
+/// The size of one image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ImageShape {
+    /// 1 (gray) or 3 (RGB).
+    pub channels: usize,
+    /// Rows.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
+}
+
+impl fmt::Display for ImageShape {
+    /// `CxHxW`, e.g. `1x28x28`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}x{}x{}", self.channels, self.height, self.width)
+    }
+}
+
+impl FromStr for ImageShape {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let mut sizes = text.split('x').map(|part| part.parse().ok().filter(|&size: &usize| size > 0));
+        match (sizes.next(), sizes.next(), sizes.next(), sizes.next()) {
+            (Some(Some(channels)), Some(Some(height)), Some(Some(width)), None) => {
+                Ok(Self { channels, height, width })
+            }
+            _ => Err(()),
+        }
+    }
+}
+
+impl ImageShape {
+    /// The image that the values of a shape (without the batch axis) are, and whether the channels of each of its pixels lie
+    /// side by side, (H, W, C), as TensorFlow has it, rather than in planes, (C, H, W). What a file states counts; else the
+    /// channels are the axis of 1 or 3, the first where both are. `None` for what has not three axes.
+    pub fn of(shape: &[usize], stated: Option<Self>) -> Option<(Self, bool)> {
+        let &[a, b, c] = shape else { return None };
+        let planes = Self { channels: a, height: b, width: c };
+        let last = Self { channels: c, height: a, width: b };
+        let is_last = match stated {
+            Some(stated) if stated == planes => false,
+            Some(stated) if stated == last => true,
+            _ => !matches!(a, 1 | 3) && matches!(c, 1 | 3),
+        };
+        Some((if is_last { last } else { planes }, is_last))
+    }
+}
 
 /// How the pixels of a model's images are values: a pixel p of 0 to 255 is `low + (high - low) * p / 255` and, where the
 /// model leaves the normalization to its caller, of that `(value - mean) / std` of its channel.
@@ -30,6 +80,8 @@ pub struct ImageEncoding {
     pub source: RangeSource,
     /// What the caller normalizes images with, of a model that takes them and wants it.
     pub normalization: Option<Normalization>,
+    /// Whether the channels of a pixel lie side by side, (H, W, C), rather than in planes, (C, H, W).
+    pub channels_last: bool,
 }
 
 /// Where a value range comes from.
@@ -68,6 +120,8 @@ pub struct Facts<'a> {
     pub output: &'a [usize],
     /// The range that it states.
     pub range: Option<ValueRange>,
+    /// The size of its images that it states.
+    pub image: Option<ImageShape>,
 }
 
 impl Facts<'_> {
@@ -76,7 +130,7 @@ impl Facts<'_> {
         match self.kind {
             ModelKind::Generator => false,
             ModelKind::Discriminator | ModelKind::Encoder => self.input.len() == 3,
-            ModelKind::Other => is_image(self.input),
+            ModelKind::Other => self.is_image(self.input),
         }
     }
 
@@ -85,7 +139,7 @@ impl Facts<'_> {
         match self.kind {
             ModelKind::Generator => true,
             ModelKind::Discriminator | ModelKind::Encoder => false,
-            ModelKind::Other => is_image(self.output),
+            ModelKind::Other => self.is_image(self.output),
         }
     }
 
@@ -98,14 +152,20 @@ impl Facts<'_> {
         };
         if gives_features { ValueRange::UNIT } else { ValueRange::SIGNED }
     }
-}
 
-/// Whether a shape is that of a picture rather than of a vector: 1 or 3 channels, rows and columns.
-fn is_image(shape: &[usize]) -> bool {
-    matches!(*shape, [1 | 3, height, width] if height > 1 && width > 1)
+    /// Whether a shape is that of a picture rather than of a vector: 1 or 3 channels, rows and columns.
+    fn is_image(&self, shape: &[usize]) -> bool {
+        ImageShape::of(shape, self.image)
+            .is_some_and(|(image, _)| matches!(image.channels, 1 | 3) && image.height > 1 && image.width > 1)
+    }
 }
 
 impl ImageEncoding {
+    /// Planes of values in a range, as a file states it.
+    pub const fn stated(range: ValueRange) -> Self {
+        Self { range, source: RangeSource::Stated, normalization: None, channels_last: false }
+    }
+
     /// Decides: `given`, what the user says, counts more than what the file states, and that more than the module's rule.
     /// `metadata` are the file's entries, of which the normalization is read if the model takes images.
     ///
@@ -122,12 +182,14 @@ impl ImageEncoding {
             (Some(given), stated) if stated == Some(given) => (given, RangeSource::Stated),
             (Some(given), instead_of) => (given, RangeSource::Given { instead_of }),
         };
-        let channels = facts.input.first().filter(|_| facts.takes_images());
-        let normalization = match channels {
-            Some(&channels) => Normalization::from_metadata(metadata, channels)?,
+        let taken = ImageShape::of(facts.input, facts.image).filter(|_| facts.takes_images());
+        let normalization = match taken {
+            Some((image, _)) => Normalization::from_metadata(metadata, image.channels)?,
             None => None,
         };
-        Ok(Self { range, source, normalization })
+        let image = taken.or_else(|| ImageShape::of(facts.output, facts.image));
+        let channels_last = image.is_some_and(|(_, last)| last);
+        Ok(Self { range, source, normalization, channels_last })
     }
 
     /// What a packed model's images are; see [`ImageEncoding::decide`].
@@ -140,25 +202,43 @@ impl ImageEncoding {
             input: model.input_shape().as_slice(),
             output: model.output_shape().as_slice(),
             range: model.range(),
+            image: model
+                .metadata()
+                .find(|(key, _)| *key == "latent.image")
+                .and_then(|(_, size)| size.parse().ok()),
         };
         Self::decide(&facts, model.metadata(), given)
     }
 
-    /// The values of interleaved pixels (H, W, C) as planes (C, H, W): what the model takes.
+    /// The values of interleaved pixels (H, W, C) as the model takes them.
     ///
     /// # Errors
     /// If `pixels` cannot be divided into `channels`, or `values` has another length.
     pub fn values(&self, pixels: &[u8], channels: usize, values: &mut [f32]) -> Result<(), PixelError> {
-        hwc_to_chw(pixels, channels, self.range, values)?;
+        match self.channels_last {
+            // As one channel nothing changes its place.
+            true => hwc_to_chw(pixels, 1, self.range, values)?,
+            false => hwc_to_chw(pixels, channels, self.range, values)?,
+        }
         self.normalize(values);
         Ok(())
     }
 
-    /// Normalizes one image of values in the range, planes (C, H, W). Without a normalization it stays as it is.
+    /// The interleaved pixels (H, W, C) of values as the model gives them.
+    ///
+    /// # Errors
+    /// If `values` cannot be divided into `channels`, or `pixels` has another length.
+    pub fn pixels(&self, values: &[f32], channels: usize, pixels: &mut [u8]) -> Result<(), PixelError> {
+        let channels = if self.channels_last { 1 } else { channels };
+        chw_to_hwc(values, channels, self.range, pixels)
+    }
+
+    /// Normalizes one image of values in the range, in the model's order. Without a normalization it stays as it is.
     pub fn normalize(&self, values: &mut [f32]) {
         let Some(normalization) = self.normalization else { return };
-        let area = values.len().div_ceil(normalization.mean().len().max(1)).max(1);
-        let each = normalization.mean().iter().zip(normalization.std());
+        let channels = normalization.mean().len().max(1);
+        let area = if self.channels_last { 1 } else { values.len().div_ceil(channels).max(1) };
+        let each = normalization.mean().iter().zip(normalization.std()).cycle();
         for (plane, (mean, std)) in values.chunks_mut(area).zip(each) {
             plane.iter_mut().for_each(|value| *value = (*value - mean) / std);
         }
@@ -331,12 +411,33 @@ mod tests {
             (Other, &[3, 32, 32], &[128, 1, 1], UNIT, [true, false]),
             (Other, &[3, 16, 16], &[3, 32, 32], UNIT, [true, true]),
             (Other, &[8], &[2], SIGNED, [false, false]),
+            (Other, &[96], &[28, 28, 1], SIGNED, [false, true]),
+            (Other, &[32, 32, 3], &[128], UNIT, [true, false]),
         ] {
-            let facts = Facts { kind, input, output, range: None };
+            let facts = Facts { kind, input, output, range: None, image: None };
             let found = decide(&facts, &[], None).unwrap();
             let what = std::format!("{kind:?} {input:?} {output:?}");
             assert_eq!((found.range, found.source), (expected, RangeSource::Assumed), "{what}");
             assert_eq!([facts.takes_images(), facts.gives_images()], [takes, gives], "{what}");
+        }
+    }
+
+    #[test]
+    fn the_channels_are_where_the_file_says_or_the_axis_of_1_or_3() {
+        let stated = |channels, height, width| Some(ImageShape { channels, height, width });
+        for (shape, said, expected) in [
+            (&[1, 28, 28][..], None, Some(("1x28x28", false))),
+            (&[28, 28, 1], None, Some(("1x28x28", true))),
+            (&[16, 24, 3], None, Some(("3x16x24", true))),
+            (&[3, 16, 3], None, Some(("3x16x3", false))),
+            (&[3, 16, 3], stated(3, 3, 16), Some(("3x3x16", true))),
+            (&[3, 16, 24], stated(1, 28, 28), Some(("3x16x24", false))),
+            (&[4, 8, 8], None, Some(("4x8x8", false))),
+            (&[8, 8, 2], stated(2, 8, 8), Some(("2x8x8", true))),
+            (&[784], None, None),
+        ] {
+            let found = ImageShape::of(shape, said).map(|(image, last)| (image.to_string(), last));
+            assert_eq!(found, expected.map(|(image, last)| (image.to_string(), last)), "{shape:?}");
         }
     }
 
@@ -363,7 +464,13 @@ mod tests {
                 "--range takes 0 and 255 for black and white, where the model says -1 and 1",
             ),
         ] {
-            let facts = Facts { kind: ModelKind::Encoder, input: &[3, 8, 8], output: &[4], range: stated };
+            let facts = Facts {
+                kind: ModelKind::Encoder,
+                input: &[3, 8, 8],
+                output: &[4],
+                range: stated,
+                image: None,
+            };
             let found = decide(&facts, &[], option).unwrap();
             assert_eq!((found.range, found.source), (range, source));
             assert_eq!(found.note().map(|note| note.to_string()).unwrap_or_default(), note);
@@ -373,7 +480,8 @@ mod tests {
     #[test]
     fn a_normalization_is_whole_or_refused() {
         let [mean, std] = Normalization::KEYS;
-        let facts = Facts { kind: ModelKind::Encoder, input: &[2, 4, 4], output: &[4], range: None };
+        let facts =
+            Facts { kind: ModelKind::Encoder, input: &[2, 4, 4], output: &[4], range: None, image: None };
         let lists = |entries: &[(&str, &str)]| -> Option<[Vec<f32>; 2]> {
             let found = decide(&facts, entries, None).unwrap().normalization?;
             Some([found.mean().to_vec(), found.std().to_vec()])
@@ -403,14 +511,21 @@ mod tests {
         let wide = Facts { input: &[5, 4, 4], ..facts };
         assert!(decide(&wide, &[(mean, "0,0,0,0,0"), (std, "1,1,1,1,1")], None).is_err());
         // A generator is given no images.
-        let generator = Facts { kind: ModelKind::Generator, input: &[2], output: &[2, 4, 4], range: None };
+        let generator =
+            Facts { kind: ModelKind::Generator, input: &[2], output: &[2, 4, 4], range: None, image: None };
         assert_eq!(decide(&generator, &[(mean, "0")], None).unwrap().normalization, None);
     }
 
     #[test]
     fn pixels_are_scaled_and_then_normalized() {
         let [mean, std] = Normalization::KEYS;
-        let facts = Facts { kind: ModelKind::Encoder, input: &[2, 1, 2], output: &[4], range: Some(SIGNED) };
+        let facts = Facts {
+            kind: ModelKind::Encoder,
+            input: &[2, 1, 2],
+            output: &[4],
+            range: Some(SIGNED),
+            image: None,
+        };
         let found = decide(&facts, &[(mean, "0.2,-1"), (std, "0.4,2")], None).unwrap();
         let mut values = [0.0; 4];
         found.values(&[0, 255, 255, 0], 2, &mut values).unwrap();
@@ -420,5 +535,19 @@ mod tests {
         let plain = decide(&facts, &[], Some(UNIT)).unwrap();
         plain.values(&[0, 255, 51, 0], 2, &mut values).unwrap();
         assert_eq!(values, [0.0, 0.2, 1.0, 0.0]);
+        let mut pixels = [9; 4];
+        plain.pixels(&values, 2, &mut pixels).unwrap();
+        assert_eq!(pixels, [0, 255, 51, 0]);
+        // Channels last: values lie as pixels do.
+        let facts = Facts {
+            input: &[1, 2, 2],
+            image: Some(ImageShape { channels: 2, height: 1, width: 2 }),
+            ..facts
+        };
+        let last = decide(&facts, &[(mean, "0,0.5"), (std, "1,0.5")], Some(UNIT)).unwrap();
+        last.values(&[0, 255, 51, 0], 2, &mut values).unwrap();
+        assert_eq!(values, [0.0, 1.0, 0.2, -1.0]);
+        last.pixels(&[0.0, 1.0, 0.2, 0.0], 2, &mut pixels).unwrap();
+        assert_eq!(pixels, [0, 255, 51, 0]);
     }
 }

@@ -36,8 +36,9 @@ fn libtorch_and_every_back_end_agree() {
         let (_, checkpoint) = checkpoint::list(&run.join("checkpoints")).unwrap().pop().unwrap();
         let image = ImageShape { channels: 1, height: 28, width: 28 };
         let mut rng = Rng::from_seed(1);
-        let generator = architecture::generator(net, image, LATENT as i64, &mut rng, Device::Cpu).unwrap();
-        let discriminator = architecture::discriminator(net, image, &mut rng, Device::Cpu).unwrap();
+        let generator =
+            architecture::generator(net, image, LATENT as i64, None, &mut rng, Device::Cpu).unwrap();
+        let discriminator = architecture::discriminator(net, image, None, &mut rng, Device::Cpu).unwrap();
         load(&generator, &checkpoint.join("generator.safetensors"));
         load(&discriminator, &checkpoint.join("discriminator.safetensors"));
 

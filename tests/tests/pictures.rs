@@ -8,7 +8,7 @@ use latent_exporter::graph::Dim;
 use latent_exporter::quantize::Pictures;
 use latent_files::pictures::{self, PictureFile, Skip};
 use latent_runtime::format::{Activation, Builder, Element, ModelInfo, ModelKind};
-use latent_runtime::image_encoding::{ImageEncoding, RangeSource};
+use latent_runtime::image_encoding::ImageEncoding;
 use latent_runtime::onnx::ImageShape;
 use latent_runtime::pixels::ValueRange;
 use latent_tests::{program, refuse, root};
@@ -66,7 +66,7 @@ fn tree(folder: &Path) -> PathBuf {
 
 /// Pixels as values of this range, and nothing else.
 fn encoded(range: ValueRange) -> ImageEncoding {
-    ImageEncoding { range, source: RangeSource::Stated, normalization: None }
+    ImageEncoding::stated(range)
 }
 
 /// An encoder whose embedding is the picture itself, black 0 and white 1.
@@ -132,7 +132,7 @@ fn every_reader_gives_the_same_pixels_and_labels() {
     for channels in [1, 3] {
         let shape = ImageShape { channels, height: HEIGHT, width: WIDTH };
         let range = ValueRange::new(0.0, 255.0).unwrap();
-        let planar = |picture: pictures::Picture| bytes(&picture.values(range), 1.0);
+        let planar = |picture: pictures::Picture| bytes(&picture.values(&encoded(range)), 1.0);
         let of_file = |file: &PictureFile| {
             let picture = pictures::open(&file.path).unwrap();
             planar(picture.into_shape((channels, HEIGHT, WIDTH)).unwrap())

@@ -22,6 +22,8 @@ const COLOR: [u8; 3] = [255, 102, 0];
 /// Metadata of a file, the option that is given, and the features of [`COLOR`] that have to come of both.
 struct Case {
     name: &'static str,
+    /// Whether images are (N, H, W, C).
+    channels_last: bool,
     metadata: &'static [(&'static str, &'static str)],
     range: Option<&'static str>,
     expected: [f64; 3],
@@ -35,9 +37,10 @@ const ASSUMED: &str =
 const ENCODER: (&str, &str) = ("latent.kind", "encoder");
 const SIGNED: [(&str, &str); 2] = [("latent.range.low", "-1"), ("latent.range.high", "1")];
 
-const CASES: [Case; 6] = [
+const CASES: [Case; 8] = [
     Case {
         name: "bare",
+        channels_last: false,
         metadata: &[],
         range: None,
         expected: [1.0, 0.4, 0.0],
@@ -46,6 +49,7 @@ const CASES: [Case; 6] = [
     },
     Case {
         name: "given",
+        channels_last: false,
         metadata: &[],
         range: Some("-1,1"),
         expected: [1.0, -0.2, -1.0],
@@ -54,6 +58,7 @@ const CASES: [Case; 6] = [
     },
     Case {
         name: "stated",
+        channels_last: false,
         metadata: &[ENCODER, SIGNED[0], SIGNED[1]],
         range: None,
         expected: [1.0, -0.2, -1.0],
@@ -62,6 +67,7 @@ const CASES: [Case; 6] = [
     },
     Case {
         name: "overruled",
+        channels_last: false,
         metadata: &[ENCODER, SIGNED[0], SIGNED[1]],
         range: Some("0,1"),
         expected: [1.0, 0.4, 0.0],
@@ -70,6 +76,7 @@ const CASES: [Case; 6] = [
     },
     Case {
         name: "normalized",
+        channels_last: false,
         metadata: &[
             ENCODER,
             SIGNED[0],
@@ -84,19 +91,49 @@ const CASES: [Case; 6] = [
     },
     Case {
         name: "older",
+        channels_last: false,
         metadata: &[("latent.normalise.mean", "0.5,0.5,0.5"), ("latent.normalise.std", "0.25,0.5,0.25")],
         range: None,
         expected: [2.0, -0.2, -2.0],
         source: "assumed",
         note: ASSUMED,
     },
+    Case {
+        name: "last",
+        channels_last: true,
+        metadata: &[],
+        range: None,
+        expected: [1.0, 0.4, 0.0],
+        source: "assumed",
+        note: ASSUMED,
+    },
+    Case {
+        name: "last-normalized",
+        channels_last: true,
+        metadata: &[
+            ENCODER,
+            SIGNED[0],
+            SIGNED[1],
+            ("latent.image", "3x8x8"),
+            ("latent.normalize.mean", "0.5,-0.2,0"),
+            ("latent.normalize.std", "0.5,1,0.25"),
+        ],
+        range: None,
+        expected: [1.0, 0.0, -4.0],
+        source: "stated",
+        note: "",
+    },
 ];
 
 /// A convolution that changes nothing, then the mean of each channel.
-fn encoder(metadata: &[(&str, &str)]) -> Vec<u8> {
+fn encoder(metadata: &[(&str, &str)], channels_last: bool) -> Vec<u8> {
     let mut graph = Graph { name: "means".into(), ..Graph::default() };
-    let shape = [Dim::Batch, Dim::Size(3), Dim::Size(SIDE), Dim::Size(SIDE)].to_vec();
-    let image = graph.add_input("image", Element::F32, shape);
+    let mut shape = [Dim::Batch, Dim::Size(3), Dim::Size(SIDE), Dim::Size(SIDE)].to_vec();
+    shape[1..].rotate_left(usize::from(channels_last));
+    let mut image = graph.add_input("image", Element::F32, shape);
+    if channels_last {
+        image = graph.add_node("first", Op::Transpose(vec![0, 3, 1, 2]), vec![image], "first").unwrap();
+    }
     let unit = (0..9).map(|at| if at % 4 == 0 { 1.0 } else { 0.0 }).collect();
     let weight = Tensor::new(vec![3, 3, 1, 1], Elements::F32(unit)).unwrap();
     let weight = graph.add_constant("same.weight", weight);
@@ -157,7 +194,7 @@ fn a_picture_is_the_same_input_everywhere_and_what_is_assumed_is_said() {
     }
     for case in &CASES {
         let (onnx, lat) = (format!("{}.onnx", case.name), format!("{}.lat", case.name));
-        fs::write(folder.join(&onnx), encoder(case.metadata)).unwrap();
+        fs::write(folder.join(&onnx), encoder(case.metadata, case.channels_last)).unwrap();
         let (packed, _, told_by_pack) = said("exporter", &["pack", &onnx, "--out", &lat], None, folder);
         assert!(packed, "{told_by_pack}");
 
@@ -204,7 +241,7 @@ fn a_picture_is_the_same_input_everywhere_and_what_is_assumed_is_said() {
 fn what_is_not_stated_stays_so_unless_it_is_given() {
     let scratch = tempfile::tempdir().unwrap();
     let folder = scratch.path();
-    fs::write(folder.join("bare.onnx"), encoder(&[])).unwrap();
+    fs::write(folder.join("bare.onnx"), encoder(&[], false)).unwrap();
     let stated = |file: &str| {
         let (_, text, _) = said("runtime", &["inspect", file], None, folder);
         let line = text.lines().find(|line| line.trim_start().starts_with("value range")).unwrap().to_owned();

@@ -1,10 +1,10 @@
 """Holds the trainer against PyTorch: run by the tests of gan_pytorch.rs, which write the files it reads.
 
-    gan_pytorch.py forward FOLDER NET    our weights in the notebook's nn.Sequential give our outputs
-    gan_pytorch.py steps FOLDER NET LOSS COUNT    COUNT iterations of the notebook's loop give our losses and weights
+    gan_pytorch.py forward FOLDER NET CLASSES    our weights in the notebook's nn.Sequential give our outputs
+    gan_pytorch.py steps FOLDER NET CLASSES LOSS COUNT    COUNT iterations of the notebook's loop give our losses and weights
     gan_pytorch.py adam FOLDER STEPS     torch.optim.Adam on our gradients gives our parameters
 
-Several tasks are separated by "--". Prints figures; the exit code says whether all are within tolerance.
+CLASSES is 0 for networks that are not conditional. Several tasks are separated by "--". Prints figures; the exit code says whether all are within tolerance.
 """
 
 import copy
@@ -19,27 +19,37 @@ from torch.nn import functional as F
 torch.set_num_threads(1)
 
 
-def networks(net):
+def networks(net, classes):
+    """Conditional: G of (z, one-hot label), D with a score and a row of the projection (Miyato & Koyama 2018) for each class."""
+    latent, scores = 96 + classes, 1 + classes
     if net == "vanilla":
         d = nn.Sequential(
             nn.Flatten(), nn.Linear(784, 256), nn.LeakyReLU(0.01), nn.Linear(256, 256), nn.LeakyReLU(0.01),
-            nn.Linear(256, 1),
+            nn.Linear(256, scores),
         )
         g = nn.Sequential(
-            nn.Linear(96, 1024), nn.ReLU(), nn.Linear(1024, 1024), nn.ReLU(), nn.Linear(1024, 784), nn.Tanh()
+            nn.Linear(latent, 1024), nn.ReLU(), nn.Linear(1024, 1024), nn.ReLU(), nn.Linear(1024, 784), nn.Tanh()
         )
     else:
         d = nn.Sequential(
             nn.Unflatten(1, (1, 28, 28)), nn.Conv2d(1, 32, 5), nn.LeakyReLU(0.01), nn.MaxPool2d(2, 2),
             nn.Conv2d(32, 64, 5), nn.LeakyReLU(0.01), nn.MaxPool2d(2, 2), nn.Flatten(), nn.Linear(1024, 1024),
-            nn.LeakyReLU(0.01), nn.Linear(1024, 1),
+            nn.LeakyReLU(0.01), nn.Linear(1024, scores),
         )
         g = nn.Sequential(
-            nn.Linear(96, 1024), nn.ReLU(), nn.BatchNorm1d(1024), nn.Linear(1024, 6272), nn.ReLU(),
+            nn.Linear(latent, 1024), nn.ReLU(), nn.BatchNorm1d(1024), nn.Linear(1024, 6272), nn.ReLU(),
             nn.BatchNorm1d(6272), nn.Unflatten(1, (128, 7, 7)), nn.ConvTranspose2d(128, 64, 4, 2, 1), nn.ReLU(),
             nn.BatchNorm2d(64), nn.ConvTranspose2d(64, 1, 4, 2, 1), nn.Tanh(), nn.Flatten(),
         )
     return d, g
+
+
+def generate(g, z, y):
+    return g(z) if y is None else g(torch.cat([z, y.to(z.dtype)], dim=1))
+
+
+def score(d, x, y):
+    return d(x) if y is None else d(x)[:, :1] + (d(x)[:, 1:] * y.to(x.dtype)).sum(dim=1, keepdim=True)
 
 
 def check(figures):
@@ -53,29 +63,30 @@ def distance(a, b):
     return (a.double() - b.double()).abs().max().item()
 
 
-def forward(folder, net):
-    d, g = networks(net)
+def forward(folder, net, classes):
+    d, g = networks(net, classes)
     # Strict: every name must be there, and no other.
     d.load_state_dict(load_file(folder / "discriminator.safetensors"))
     g.load_state_dict(load_file(folder / "generator.safetensors"))
     io = load_file(folder / "io.safetensors")
+    y = io.get("label")
     figures = {}
     exact_d, exact_g = copy.deepcopy(d).double(), copy.deepcopy(g).double()
     with torch.no_grad():
 
-        def hold(name, ours, network, exact, x):
-            exact = exact(x.double())
+        def hold(name, ours, way, network, exact, x):
+            exact = way(exact, x.double(), y)
             # A feature that hardly varies within the batch is divided by a tiny deviation, which enlarges rounding errors in
             # every implementation: what PyTorch itself is off in f32, against f64, is allowed to us twice over.
-            theirs = distance(network(x), exact)
+            theirs = distance(way(network, x, y), exact)
             print(f"{name}: PyTorch is {theirs:.1e} off")
             figures[name] = (distance(ours, exact), max(1e-5, 2 * theirs))
 
-        hold("D", io["score"], d, exact_d, io["image"].flatten(1))
+        hold("D", io["score"], score, d, exact_d, io["image"].flatten(1))
         g.eval(), exact_g.eval()
-        hold("G eval", io["eval"], g, exact_g, io["z"])
+        hold("G eval", io["eval"], generate, g, exact_g, io["z"])
         g.train(), exact_g.train()
-        hold("G train", io["train"], g, exact_g, io["z"])
+        hold("G train", io["train"], generate, g, exact_g, io["z"])
     after = load_file(folder / "after.safetensors")
     figures["state after"] = (max(distance(v, after[k]) for k, v in g.state_dict().items()), 1e-5)
     return check(figures)
@@ -93,8 +104,8 @@ def losses(loss, d, real, fake_d, fake_g):
     return fake_d.mean() - real.mean() if d else -fake_g.mean()
 
 
-def steps(folder, net, loss, count):
-    d, g = networks(net)
+def steps(folder, net, classes, loss, count):
+    d, g = networks(net, classes)
     d.load_state_dict(load_file(folder / "start/discriminator.safetensors"))
     g.load_state_dict(load_file(folder / "start/generator.safetensors"))
     given = load_file(folder / "given.safetensors")
@@ -103,17 +114,20 @@ def steps(folder, net, loss, count):
     d_error = g_error = 0.0
     for i in range(count):
         real = given[f"real.{i}"].flatten(1)
-        fake = g(given[f"zd.{i}"]).detach()
-        d_loss = losses(loss, True, d(real), d(fake), d(fake))
+        y = given.get(f"yd.{i}")
+        fake = generate(g, given[f"zd.{i}"], y).detach()
+        on_fake = score(d, fake, y)
+        d_loss = losses(loss, True, score(d, real, y), on_fake, on_fake)
         if loss == "wgan-gp":
             t = given[f"t.{i}"][:, None]
             between = (t * real + (1 - t) * fake).requires_grad_(True)
-            (gradient,) = torch.autograd.grad(d(between).sum(), between, create_graph=True)
+            (gradient,) = torch.autograd.grad(score(d, between, y).sum(), between, create_graph=True)
             d_loss = d_loss + 10.0 * ((gradient.norm(dim=1) - 1) ** 2).mean()
         d_adam.zero_grad()
         d_loss.backward()
         d_adam.step()
-        g_loss = losses(loss, False, None, None, d(g(given[f"zg.{i}"])))
+        y = given.get(f"yg.{i}")
+        g_loss = losses(loss, False, None, None, score(d, generate(g, given[f"zg.{i}"], y), y))
         g_adam.zero_grad()
         g_loss.backward()
         g_adam.step()
@@ -167,9 +181,9 @@ def adam(folder, count):
 def run(task, folder, *rest):
     folder = Path(folder)
     if task == "forward":
-        return forward(folder, rest[0])
+        return forward(folder, rest[0], int(rest[1]))
     if task == "steps":
-        return steps(folder, rest[0], rest[1], int(rest[2]))
+        return steps(folder, rest[0], int(rest[1]), rest[2], int(rest[3]))
     return adam(folder, int(rest[0]))
 
 

@@ -12,6 +12,7 @@ use latent_test_support::python;
 use latent_trainer::checkpoint::{self, Tensors};
 use latent_trainer::gan::architecture::{self, ImageShape, NetKind};
 use latent_trainer::gan::batches::Batches;
+use latent_trainer::gan::condition::{self, Labels};
 use latent_trainer::gan::losses::LossKind;
 use latent_trainer::gan::model::Gan;
 use latent_trainer::gan::noise::Noise;
@@ -32,6 +33,15 @@ fn noise(seed: u64) -> Noise {
     Noise::new(Rng::from_seed(seed), Distribution::REFERENCE, 96, Device::Cpu)
 }
 
+/// Classes of the conditional networks.
+const CLASSES: usize = 5;
+
+/// Labels that are not all as frequent.
+fn labels(count: usize) -> Labels {
+    let labels: Vec<u32> = (0..count as u32).map(|i| i * i % 7 % CLASSES as u32).collect();
+    Labels::new(&labels, CLASSES, Device::Cpu).unwrap()
+}
+
 fn pixels(count: usize) -> Vec<u8> {
     // Half of each image is background, as in digits: ties in the pooling.
     let mut rng = Rng::from_seed(5);
@@ -42,15 +52,23 @@ fn pixels(count: usize) -> Vec<u8> {
 fn our_weights_give_the_same_outputs_in_pytorch() {
     let Some(python) = python() else { return };
     let (mut tasks, mut folders) = (Vec::new(), Vec::new());
-    for net in [NetKind::Vanilla, NetKind::Dcgan] {
+    for (net, classes) in [
+        (NetKind::Vanilla, None),
+        (NetKind::Dcgan, None),
+        (NetKind::Vanilla, Some(CLASSES)),
+        (NetKind::Dcgan, Some(CLASSES)),
+    ] {
         let dir = tempfile::tempdir().unwrap();
         let mut rng = Rng::from_seed(11);
-        let d = architecture::discriminator(net, MNIST, &mut rng, Device::Cpu).unwrap();
-        let g = architecture::generator(net, MNIST, 96, &mut rng, Device::Cpu).unwrap();
+        let d = architecture::discriminator(net, MNIST, classes, &mut rng, Device::Cpu).unwrap();
+        let g = architecture::generator(net, MNIST, 96, classes, &mut rng, Device::Cpu).unwrap();
+        let label = classes.map(|_| labels(128).draw(&mut rng, 128).unwrap());
+        let y = label.as_ref();
         let (image, z) = tch::no_grad(|| {
             // Give the running statistics something to differ by.
             for seed in 0..3 {
-                let _ = g.forward(&noise(seed).draw(128).unwrap(), Pass::TRAIN).unwrap();
+                let z = noise(seed).draw(128).unwrap();
+                let _ = condition::generate(&g, &z, y, Pass::TRAIN).unwrap();
             }
             let image =
                 Batches::new(&pixels(128), 128, MNIST, 128, None, Device::Cpu).unwrap().get(0).unwrap();
@@ -62,14 +80,15 @@ fn our_weights_give_the_same_outputs_in_pytorch() {
         write("discriminator.safetensors", &d.state().unwrap());
         write("generator.safetensors", &g.state().unwrap());
         let outputs = tch::no_grad(|| {
-            let score = d.forward(&image, Pass::TRAIN).unwrap();
-            let eval = g.forward(&z, Pass::EVAL).unwrap();
-            let train = g.forward(&z, Pass::TRAIN).unwrap();
+            let score = condition::score(&d, &image, y, Pass::TRAIN).unwrap();
+            let eval = condition::generate(&g, &z, y, Pass::EVAL).unwrap();
+            let train = condition::generate(&g, &z, y, Pass::TRAIN).unwrap();
             [("image", image), ("z", z), ("score", score), ("eval", eval), ("train", train)]
         });
-        write("io.safetensors", &outputs.into_iter().map(|(n, t)| (n.to_owned(), t)).collect());
+        let outputs = outputs.into_iter().chain(label.map(|label| ("label", label)));
+        write("io.safetensors", &outputs.map(|(n, t)| (n.to_owned(), t)).collect());
         write("after.safetensors", &g.state().unwrap());
-        tasks.push(format!("forward {} {net}", dir.path().display()));
+        tasks.push(format!("forward {} {net} {}", dir.path().display(), classes.unwrap_or(0)));
         folders.push(dir);
     }
     check(&python, &tasks);
@@ -79,15 +98,18 @@ fn our_weights_give_the_same_outputs_in_pytorch() {
 fn iterations_are_those_of_the_notebook() {
     let Some(python) = python() else { return };
     let cases = [
-        (NetKind::Vanilla, LossKind::Bce),
-        (NetKind::Vanilla, LossKind::Ls),
-        (NetKind::Vanilla, LossKind::WganGp),
-        (NetKind::Dcgan, LossKind::Bce),
-        (NetKind::Dcgan, LossKind::Hinge),
-        (NetKind::Dcgan, LossKind::WganGp),
+        (NetKind::Vanilla, LossKind::Bce, None),
+        (NetKind::Vanilla, LossKind::Ls, None),
+        (NetKind::Vanilla, LossKind::WganGp, None),
+        (NetKind::Dcgan, LossKind::Bce, None),
+        (NetKind::Dcgan, LossKind::Hinge, None),
+        (NetKind::Dcgan, LossKind::WganGp, None),
+        (NetKind::Vanilla, LossKind::Ls, Some(CLASSES)),
+        (NetKind::Vanilla, LossKind::WganGp, Some(CLASSES)),
+        (NetKind::Dcgan, LossKind::Bce, Some(CLASSES)),
     ];
     let (mut tasks, mut folders) = (Vec::new(), Vec::new());
-    for (net, loss) in cases {
+    for (net, loss, classes) in cases {
         // Adam enlarges differences of rounding from step to step, batch normalization still more.
         let count = if net == NetKind::Dcgan { 2 } else { 4 };
         let dir = tempfile::tempdir().unwrap();
@@ -107,8 +129,12 @@ fn iterations_are_those_of_the_notebook() {
             beta2: 0.999,
             ..GanSettings::new(loss)
         };
-        let mut gan = Gan::new(&options, MNIST, &mut Rng::from_seed(3), Device::Cpu).unwrap();
+        let mut gan = Gan::new(&options, MNIST, classes, &mut Rng::from_seed(3), Device::Cpu).unwrap();
         let mut batches = Batches::new(&pixels(48), 48, MNIST, batch, None, Device::Cpu).unwrap();
+        let drawn = classes.map(|_| labels(48));
+        if classes.is_some() {
+            batches = batches.with_labels(labels(48)).unwrap();
+        }
         let write = |folder: &str, gan: &Gan| {
             fs::create_dir(dir.path().join(folder)).unwrap();
             for (name, tensors) in gan.tensors().unwrap() {
@@ -126,12 +152,19 @@ fn iterations_are_those_of_the_notebook() {
                 given.insert(format!("t.{i}"), copy.fractions(batch).unwrap());
             }
             given.insert(format!("zg.{i}"), copy.draw(batch).unwrap());
+            if let Some(labels) = batches.labels(i).unwrap() {
+                given.insert(format!("yd.{i}"), labels);
+            }
+            if let Some(labels) = copy.labels(drawn.as_ref(), batch).unwrap() {
+                given.insert(format!("yg.{i}"), labels);
+            }
             let figures = gan.step(i, &mut batches, &mut training).unwrap();
             given.insert(format!("losses.{i}"), figures);
         }
         checkpoint::write_tensors(&dir.path().join("given.safetensors"), &given).unwrap();
         write("end", &gan);
-        tasks.push(format!("steps {} {net} {loss} {count}", dir.path().display()));
+        let classes = classes.unwrap_or(0);
+        tasks.push(format!("steps {} {net} {classes} {loss} {count}", dir.path().display()));
         folders.push(dir);
     }
     check(&python, &tasks);

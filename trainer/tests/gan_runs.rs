@@ -8,6 +8,8 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
+use latent_files::pictures::Picture;
+use latent_files::sheet::{self, Compression};
 use runs::{assert_same, finish, info, run, signal, succeed, trainer, wait_for};
 
 /// Small enough for a test; one thread, so that tests beside each other do not wait for each other's threads.
@@ -20,6 +22,7 @@ fn ctrl_c_saves_and_resume_goes_on_bit_for_bit() {
     for (command, iterations, more) in [
         ("vanilla", "60", &["--shuffle", "--loss", "wgan-gp", "--d-steps", "2"][..]),
         ("dcgan", "24", &["--ema", "0.9", "--distribution", "normal"]),
+        ("lsgan", "60", &["--conditional", "--ema", "0.9"]),
     ] {
         let dir = tempfile::tempdir().unwrap();
         let (whole, parts) = (dir.path().join("whole"), dir.path().join("parts"));
@@ -177,7 +180,8 @@ fn a_resumed_run_keeps_its_options() {
     assert!(code == Some(1) && text.contains("--resume") && text.contains("--force"), "{text}");
     succeed(&[&new[..], &["--force"]].concat());
 
-    let cases: [(&[&str], &str); 9] = [
+    let cases: [(&[&str], &str); 10] = [
+        (&["--conditional"], "--conditional is given and the run does without;"),
         (&["--batch", "16"], "--batch 16 is given and the run has 8"),
         (&["--lr", "0.1"], "--lr 0.1"),
         (&["--net", "dcgan", "--seed", "3"], "--net dcgan is given and the run has vanilla and --seed 3"),
@@ -234,7 +238,8 @@ fn samples_are_the_same_for_a_seed_and_nothing_is_overwritten() {
     let (code, text) = sample(&["--single", &path("single"), "--count", "4"]);
     assert!(code == Some(1) && text.contains("00000.png"), "{text}");
 
-    let cases: [(&[&str], &str, i32); 4] = [
+    let cases: [(&[&str], &str, i32); 5] = [
+        (&["--label", "3"], "knows no classes; train with --conditional", 1),
         (&["--checkpoint", "5"], "no checkpoint of iteration 5", 1),
         (&["--count", "0"], "--count", 2),
         (&["--out", "/proc/none/x.png"], "/proc/none", 1),
@@ -254,6 +259,54 @@ fn samples_are_the_same_for_a_seed_and_nothing_is_overwritten() {
         "{text}"
     );
     assert!(!Path::new(&path("e.png")).exists());
+}
+
+#[test]
+fn a_conditional_run_knows_its_classes_and_is_asked_for_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("run");
+    let run_folder = out.to_str().unwrap();
+    let options = ["--iterations", "6", "--diversity-every", "2", "--out", run_folder];
+    let new = [&["dcgan", "--conditional"], &SMALL[..], &options].concat();
+    let text = succeed(&new);
+    assert!(text.contains("within classes (the data's is"), "{text}");
+    let info = info(&out);
+    assert_eq!(info["classes"]["count"], 10);
+    assert_eq!(info["classes"]["names"][7], "7");
+    assert_eq!(info["networks"]["generator"][0]["inputs"], 106);
+    assert_eq!(info["networks"]["discriminator"][10]["outputs"], 11);
+    // Six rows of ten classes are as many as there are within 64 images.
+    let grid = fs::read(out.join("samples/final.png")).unwrap();
+    let decoder = png::Decoder::new(std::io::Cursor::new(grid)).read_info().unwrap();
+    let (width, height) = (decoder.info().width, decoder.info().height);
+    assert!(width * 6 / 10 <= height + 16 && height <= width * 6 / 10 + 16, "{width}x{height}");
+
+    let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let sample = |name: &str, options: &[&str]| {
+        let file = path(name);
+        let (code, text) = run(&[&["sample", run_folder, "--out", &file], options].concat());
+        assert_eq!(code, Some(0), "{text}");
+        fs::read(file).unwrap()
+    };
+    let all = ["--label", "0,1,2,3,4,5,6,7,8,9", "--count", "70"];
+    assert_eq!(sample("a.png", &[]), sample("b.png", &all), "whole rows of all classes");
+    assert_ne!(sample("c.png", &["--label", "7"]), sample("d.png", &["--label", "3"]));
+    sample("e.png", &["--label", "7,1", "--count", "5"]);
+    let cases = [
+        ("10", "there is no class \"10\": expected a number from 0 to 9, or a name: 0, 1"),
+        ("seven", "there is no class \"seven\""),
+        ("1,", "there is no class \"\""),
+    ];
+    for (label, expected) in cases {
+        let (code, text) = run(&["sample", run_folder, "--out", &path("f.png"), "--label", label]);
+        assert!(code == Some(1) && text.contains(expected), "{label}: {text}");
+    }
+    // The same pictures under other labels are not what it was trained on.
+    let text = fs::read_to_string(out.join("run.json")).unwrap();
+    let crc = info["classes"]["crc32c"].to_string();
+    fs::write(out.join("run.json"), text.replace(&format!("\"crc32c\": {crc}"), "\"crc32c\": 1")).unwrap();
+    let (code, text) = run(&["dcgan", "--resume", run_folder, "--iterations", "9"]);
+    assert!(code == Some(1) && text.contains("does not hold the images"), "{text}");
 }
 
 #[test]
@@ -286,6 +339,32 @@ fn wrong_input_gets_a_sentence_and_an_exit_code() {
         assert!(!text.contains("panicked"), "{text}");
         assert!(!Path::new(&out).exists(), "{arguments:?} left a folder");
     }
+    // Pictures that are not in folders of classes, and a class of which no image is used.
+    let pictures = dir.path().join("pictures");
+    fs::create_dir(&pictures).unwrap();
+    let picture = Picture::from_planes(&[99; 28 * 28], (1, 28, 28));
+    let write =
+        |name: &str| fs::write(pictures.join(name), sheet::png(&picture, Compression::Balanced).unwrap());
+    write("a.png").unwrap();
+    write("b.png").unwrap();
+    let data = format!("folder:{}", pictures.display());
+    let conditional = |more: &[&str]| {
+        run(&[&["vanilla", "--conditional", "--data", &data, "--batch", "2", "--out", &out], more].concat())
+    };
+    let (code, text) = conditional(&[]);
+    assert!(code == Some(1) && text.contains("has no labels") && text.contains("leave out"), "{text}");
+    fs::remove_file(pictures.join("a.png")).unwrap();
+    fs::remove_file(pictures.join("b.png")).unwrap();
+    for class in ["cat", "dog"] {
+        fs::create_dir(pictures.join(class)).unwrap();
+        write(&format!("{class}/a.png")).unwrap();
+        write(&format!("{class}/b.png")).unwrap();
+    }
+    let (code, text) = conditional(&["--train-images", "2"]);
+    assert!(
+        code == Some(1) && text.contains("have none of \"dog\"") && text.contains("--train-images"),
+        "{text}"
+    );
     let file = dir.path().join("file");
     fs::write(&file, "").unwrap();
     let inside = file.join("run");

@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
-use latent_runtime::image_encoding::{ImageEncoding, RangeSource};
+use latent_runtime::image_encoding::ImageEncoding;
 use latent_runtime::latent::Distribution;
 use latent_runtime::onnx::ImageShape;
 use latent_runtime::open::{BackendKind, Label};
@@ -32,7 +32,7 @@ const TOLERANCE: u8 = 3;
 const IMAGE: ImageShape = ImageShape { channels: 1, height: 16, width: 16 };
 
 fn stated(range: ValueRange) -> ImageEncoding {
-    ImageEncoding { range, source: RangeSource::Stated, normalization: None }
+    ImageEncoding::stated(range)
 }
 
 fn file(precision: &'static str) -> GeneratorFile {
@@ -65,7 +65,7 @@ fn images(latents: &[f32], class: usize, precision: &str) -> Images {
             values.push(if precision == "int8" { (value * 24.0).round() / 24.0 } else { value });
         }
     }
-    let pictures = values.chunks_exact(256).map(|v| Picture::from_values(v, (1, 16, 16), ValueRange::SIGNED));
+    let pictures = values.chunks_exact(256).map(|v| Picture::from_values(v, (1, 16, 16), &stated(ValueRange::SIGNED)));
     Images { pictures: pictures.collect::<Result<_, _>>().unwrap(), values, seconds: 0.000_612 }
 }
 

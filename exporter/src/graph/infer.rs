@@ -22,7 +22,7 @@ fn fail<T>(what: String) -> Result<T, InferError> {
 /// When there are too few or too many inputs, or their types or shapes do not fit the operator.
 pub fn infer(op: &Op, inputs: &[Typed]) -> Result<Typed, InferError> {
     let expected = match op {
-        Op::MatMul | Op::Binary(_) | Op::Divide => 2..=2,
+        Op::MatMul | Op::Binary(_) => 2..=2,
         Op::Gemm(_) | Op::Conv(_) | Op::ConvTranspose(_) | Op::Interleaved(_) => 2..=3,
         Op::Quantize { .. } | Op::Dequantize { .. } => 2..=3,
         Op::Affine => 3..=3,
@@ -59,8 +59,8 @@ pub fn infer(op: &Op, inputs: &[Typed]) -> Result<Typed, InferError> {
             }
             shape.clone()
         }
-        Op::Activation(_) | Op::HardSigmoid { .. } => shape.clone(),
-        Op::Binary(_) | Op::Divide => broadcast(shapes[0], shapes[1])?,
+        Op::Activation(_) | Op::Function(_) | Op::HardSigmoid { .. } | Op::Cast => shape.clone(),
+        Op::Binary(_) => broadcast(shapes[0], shapes[1])?,
         Op::Pool(pool) => pooled(pool, shape)?,
         Op::Reduce(reduce) => reduced(reduce, shape)?,
         Op::Reshape(target) => {
@@ -96,10 +96,15 @@ pub fn infer(op: &Op, inputs: &[Typed]) -> Result<Typed, InferError> {
         }
         Op::DepthToSpace(depth) => depth_to_space(depth, shape)?,
         Op::Slice(slices) => sliced(slices, shape)?,
+        Op::Standardize { axes, .. } => {
+            reduced(&Reduce { kind: super::ReduceKind::Mean, axes: axes.clone(), keep: true }, shape)?;
+            shape.clone()
+        }
+        Op::OneHot { depth } => [shape.as_slice(), &[Dim::Size(*depth)]].concat(),
     };
     let element = match op {
         Op::Quantize { element, .. } => *element,
-        Op::Dequantize { .. } => Element::F32,
+        Op::Dequantize { .. } | Op::OneHot { .. } | Op::Cast => Element::F32,
         _ => *element,
     };
     Ok((element, result))
@@ -111,7 +116,7 @@ fn float_inputs(op: &Op, inputs: &[Typed]) -> Option<Element> {
     match op {
         // Moving elements about works for any type.
         Op::Reshape(_) | Op::Transpose(_) | Op::Concat { .. } | Op::Expand(_) | Op::Pad(_) => None,
-        Op::DepthToSpace(_) | Op::Slice(_) => None,
+        Op::DepthToSpace(_) | Op::Slice(_) | Op::OneHot { .. } | Op::Cast => None,
         Op::Pool(pool) if pool.kind == super::PoolKind::Max => None,
         Op::Quantize { .. } => elements.take(2).find(|element| *element != Element::F32),
         Op::Dequantize { .. } => elements.nth(1).filter(|element| *element != Element::F32),
@@ -386,8 +391,8 @@ fn sliced(slices: &[Slice], shape: &[Dim]) -> Result<Vec<Dim>, InferError> {
     for slice in slices {
         check_axis(slice.axis, shape)?;
         match shape[slice.axis] {
-            Dim::Size(length) if slice.start <= slice.end && slice.end <= length => {
-                result[slice.axis] = Dim::Size(slice.end - slice.start);
+            Dim::Size(length) if slice.start <= slice.end && slice.end <= length && slice.step != 0 => {
+                result[slice.axis] = Dim::Size(slice.count());
             }
             Dim::Batch => return fail("it takes a part of the batch".into()),
             Dim::Size(_) => {

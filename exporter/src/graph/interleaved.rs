@@ -51,10 +51,9 @@ impl Interleaved {
 
     /// What is done last, of so many rows and columns: nothing, when there is no slice.
     pub fn slices(&self, lengths: [usize; 2]) -> Vec<Slice> {
-        let of = |axis: usize| Slice {
-            axis: axis + 2,
-            start: self.cut[axis].min(lengths[axis]),
-            end: lengths[axis].saturating_sub(self.cut[axis + 2]),
+        let of = |axis: usize| {
+            let (start, end) = (self.cut[axis], lengths[axis].saturating_sub(self.cut[axis + 2]));
+            Slice::new(axis + 2, start.min(lengths[axis]), end)
         };
         let axes = (0..2).filter(|&axis| [self.cut[axis], self.cut[axis + 2]] != [0, 0]);
         axes.map(of).collect()

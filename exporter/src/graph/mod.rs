@@ -15,10 +15,12 @@ pub use grid::Grid;
 pub use infer::{InferError, infer};
 pub use interleaved::Interleaved;
 // The attributes that the packed format has too.
-pub use latent_runtime::ops::{Activation, Binary, Coordinates, Interpolation, PadMode, PoolKind, Window};
+pub use latent_runtime::ops::{
+    Activation, Binary, Coordinates, Function, Interpolation, PadMode, PoolKind, ReduceKind, Window,
+};
+pub(crate) use op::is_nearest;
 pub use op::{
-    Convolution, DepthOrder, DepthToSpace, Gemm, Op, Pad, Pool, Reduce, ReduceKind, Resize, Slice,
-    TransposedConvolution,
+    Convolution, DepthOrder, DepthToSpace, Gemm, Op, Pad, Pool, Reduce, Resize, Slice, TransposedConvolution,
 };
 pub use tensor::{Element, Elements, Tensor};
 

@@ -1,7 +1,9 @@
 //! The operators of a graph, with their attributes checked and resolved: no defaults, no automatic padding, no
 //! negative axes are left.
 
-use latent_runtime::ops::{Activation, Binary, Coordinates, Interpolation, PadMode, PoolKind, Window};
+use latent_runtime::ops::{
+    Activation, Binary, Coordinates, Function, Interpolation, PadMode, PoolKind, ReduceKind, Window,
+};
 
 use super::{Dim, Element, Interleaved};
 
@@ -34,10 +36,10 @@ pub enum Op {
         /// Value at 0.
         beta: f32,
     },
+    /// x: a function of each element that is no [`Activation`].
+    Function(Function),
     /// a, b, broadcast against each other.
     Binary(Binary),
-    /// a, b, broadcast against each other: a / b.
-    Divide,
     /// x (batch, channels, height, width).
     Pool(Pool),
     /// x.
@@ -87,6 +89,21 @@ pub enum Op {
     DepthToSpace(DepthToSpace),
     /// x: a part of it along some axes, of which none is the batch.
     Slice(Vec<Slice>),
+    /// x: (x - mean) / sqrt(variance + epsilon), both over these axes together. What layer, instance and group
+    /// normalization do before they scale and shift.
+    Standardize {
+        /// The axes, ascending; none is the batch.
+        axes: Vec<usize>,
+        /// Added to the variance.
+        epsilon: f32,
+    },
+    /// x, of any numbers: a new last axis, of floats: 1 at the place that the element, rounded, counts from 0, else 0.
+    OneHot {
+        /// The length of the new axis.
+        depth: usize,
+    },
+    /// x, of integers: the same numbers as floats.
+    Cast,
 }
 
 impl Op {
@@ -102,7 +119,7 @@ impl Op {
                 PadMode::Constant(value) => value == 0.0,
                 PadMode::Edge | PadMode::Reflect => true,
             },
-            Op::Resize(resize) => resize.interpolation != Interpolation::Linear,
+            Op::Resize(resize) => is_nearest(resize.interpolation),
             _ => false,
         }
     }
@@ -119,14 +136,18 @@ impl Op {
             Op::Affine => "Affine",
             Op::Activation(activation) => activation.name(),
             Op::HardSigmoid { .. } => "HardSigmoid",
-            Op::Binary(Binary::Add) => "Add",
-            Op::Binary(Binary::Subtract) => "Sub",
-            Op::Binary(Binary::Multiply) => "Mul",
-            Op::Divide => "Div",
+            Op::Function(function) => function.name(),
+            Op::Binary(binary) => binary.name(),
             Op::Pool(Pool { kind: PoolKind::Max, .. }) => "MaxPool",
             Op::Pool(_) => "AveragePool",
-            Op::Reduce(Reduce { kind: ReduceKind::Mean, .. }) => "ReduceMean",
-            Op::Reduce(Reduce { kind: ReduceKind::L2, .. }) => "ReduceL2",
+            Op::Reduce(reduce) => match reduce.kind {
+                ReduceKind::Mean => "ReduceMean",
+                ReduceKind::Sum => "ReduceSum",
+                ReduceKind::Maximum => "ReduceMax",
+                ReduceKind::Minimum => "ReduceMin",
+                ReduceKind::Euclidean => "ReduceL2",
+                ReduceKind::Absolute => "ReduceL1",
+            },
             Op::Reshape(_) => "Reshape",
             Op::Transpose(_) => "Transpose",
             Op::Concat { .. } => "Concat",
@@ -139,7 +160,19 @@ impl Op {
             Op::Expand(_) => "Expand",
             Op::DepthToSpace(_) => "DepthToSpace",
             Op::Slice(_) => "Slice",
+            Op::Standardize { .. } => "Standardize",
+            Op::OneHot { .. } => "OneHot",
+            Op::Cast => "Cast",
         }
+    }
+}
+
+/// Whether each element of what is resized is one of the image's.
+pub(crate) fn is_nearest(interpolation: Interpolation) -> bool {
+    match interpolation {
+        Interpolation::Linear | Interpolation::Cubic { .. } => false,
+        Interpolation::RoundPreferFloor | Interpolation::RoundPreferCeil => true,
+        Interpolation::Floor | Interpolation::Ceil => true,
     }
 }
 
@@ -198,15 +231,6 @@ pub struct Reduce {
     pub keep: bool,
 }
 
-/// How a reduction combines elements.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ReduceKind {
-    /// Their mean.
-    Mean,
-    /// The square root of the sum of their squares.
-    L2,
-}
-
 /// Attributes of [`Op::Pad`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pad {
@@ -250,13 +274,32 @@ pub enum DepthOrder {
     ChannelFirst,
 }
 
-/// The elements from `start` to before `end` along an axis.
+/// The elements from `start` to before `end` along an axis, or every n-th of them, in either direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Slice {
     /// The axis.
     pub axis: usize,
-    /// The first element.
+    /// The first element of the part.
     pub start: usize,
-    /// The element after the last.
+    /// The element after the part's last.
     pub end: usize,
+    /// From one element that is taken to the next, not 0: a negative one begins at the part's last element.
+    pub step: isize,
+}
+
+impl Slice {
+    /// A whole part.
+    pub fn new(axis: usize, start: usize, end: usize) -> Slice {
+        Slice { axis, start, end, step: 1 }
+    }
+
+    /// How many elements are taken.
+    pub fn count(&self) -> usize {
+        self.end.saturating_sub(self.start).div_ceil(self.step.unsigned_abs().max(1))
+    }
+
+    /// The element that comes first.
+    pub fn first(&self) -> usize {
+        if self.step < 0 { self.end.saturating_sub(1) } else { self.start }
+    }
 }

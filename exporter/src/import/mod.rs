@@ -173,10 +173,13 @@ fn port(role: &'static str, proto: &ValueInfoProto) -> Result<(Element, Vec<Dim>
     let info = ValueInfo::new(proto);
     let error = |what: String| ImportError::Port { role, name: proto.name.clone(), what };
     let element = match tensors::element(info.data_type) {
-        Some(element @ (Element::F32 | Element::U8 | Element::I8)) => element,
+        // Integers of more bits are labels, which OneHot, Gather and Cast read.
+        Some(element @ (Element::F32 | Element::U8 | Element::I8 | Element::I32 | Element::I64)) => element,
         _ => {
             let found = tensors::type_name(info.data_type);
-            return Err(error(format!("its type is {found}; only float32, uint8 and int8 are supported")));
+            return Err(error(format!(
+                "its type is {found}; only float32 and integers of 8, 32 and 64 bits are supported"
+            )));
         }
     };
     let Some(shape) = info.shape else { return Err(error("its shape is not given".into())) };

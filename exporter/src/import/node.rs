@@ -5,7 +5,7 @@ use latent_runtime::onnx::proto::NodeProto;
 use super::attributes::Attributes;
 use super::shape_values::{Entry, ShapeValue};
 use super::{Bound, ImportError, Importer, operators};
-use crate::graph::{Content, Dim, Element, InferError, Op, Tensor, ValueId, interpret};
+use crate::graph::{Binary, Content, Dim, Element, InferError, Op, Tensor, ValueId, interpret};
 
 /// What the integers of a value stand for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -230,6 +230,40 @@ impl<'a, 'b> NodeContext<'a, 'b> {
         let value = self.compute(op, inputs, &output)?;
         self.bind(Bound::Value(value));
         Ok(())
+    }
+
+    /// The node's output `index` is a value that is there already.
+    pub(super) fn bind_output(&mut self, index: usize, value: ValueId) {
+        if let Some(name) = self.proto.output.get(index).filter(|name| !name.is_empty()) {
+            self.importer.bound.insert(name.clone(), Bound::Value(value));
+        }
+    }
+
+    /// The node's output `index` is a computation on shapes.
+    pub(super) fn bind_shape_output(&mut self, index: usize, value: ShapeValue) {
+        if let Some(name) = self.proto.output.get(index).filter(|name| !name.is_empty()) {
+            self.importer.bound.insert(name.clone(), Bound::Shape(value));
+        }
+    }
+
+    /// How many outputs the node has, used or not.
+    pub(super) fn all_outputs(&self) -> usize {
+        self.proto.output.len()
+    }
+
+    /// A constant of one float that comes of taking the node apart.
+    pub(super) fn number(&mut self, part: &str, value: f32) -> ValueId {
+        self.new_constant(part, Tensor::scalar(value))
+    }
+
+    /// A step that is a function of two values.
+    pub(super) fn binary_step(
+        &mut self,
+        binary: Binary,
+        a: ValueId,
+        b: ValueId,
+    ) -> Result<ValueId, ImportError> {
+        self.step(Op::Binary(binary), vec![a, b])
     }
 
     /// A step on the way to the node's result.

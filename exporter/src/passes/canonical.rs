@@ -2,7 +2,8 @@
 
 use super::{Links, constant, weight};
 use crate::graph::{
-    Activation, Binary, Convolution, Dim, Gemm, Graph, Node, Op, PadMode, Reduce, ReduceKind, ValueId,
+    Activation, Binary, Convolution, Dim, Function, Gemm, Graph, Node, Op, PadMode, Reduce, ReduceKind,
+    ValueId,
 };
 
 /// The one form of a product with weights: weights (out, in), no factors.
@@ -146,11 +147,87 @@ pub(super) fn hard_sigmoid(graph: &mut Graph) -> bool {
     true
 }
 
+/// What is multiplied: the operands of products of products, each read once only.
+fn factors(graph: &Graph, links: &Links, value: ValueId, depth: usize, found: &mut Vec<ValueId>) {
+    match links.sole_producer(graph, value) {
+        Some((_, Node { op: Op::Binary(Binary::Multiply), inputs, .. })) if depth > 0 => {
+            inputs.iter().for_each(|&input| factors(graph, links, input, depth - 1, found));
+        }
+        _ => found.push(value),
+    }
+}
+
+/// Whether a constant is one number, as exactly as exporters write it.
+fn is_number(graph: &Graph, id: ValueId, number: f32) -> bool {
+    matches!(floats(graph, id), Some(&[value]) if (value - number).abs() < 1e-5 * number.abs())
+}
+
+/// The other operand of a sum, product or quotient (by it) with this number.
+fn beside(graph: &Graph, links: &Links, id: ValueId, binary: Binary, number: f32) -> Option<ValueId> {
+    let (_, node) = links.producer(graph, id)?;
+    let &[a, b] = &*node.inputs else { return None };
+    let bare = node.op == Op::Binary(binary) && node.epilogue.is_empty();
+    match (is_number(graph, b, number), is_number(graph, a, number)) {
+        (true, _) if bare => Some(a),
+        (_, true) if bare && binary.commutes() => Some(b),
+        _ => None,
+    }
+}
+
+/// x (1 + erf(x / sqrt(2))) / 2 and its approximation by tanh, as exporters write Gelu before opset 20.
+pub(super) fn gelu(graph: &mut Graph) -> bool {
+    let links = Links::of(graph);
+    let found = first(graph, |_, node| {
+        let Op::Binary(Binary::Multiply) = node.op else { return None };
+        let mut all = Vec::new();
+        node.inputs.iter().for_each(|&input| factors(graph, &links, input, 2, &mut all));
+        let half = all.iter().position(|&factor| is_number(graph, factor, 0.5))?;
+        all.remove(half);
+        let &[a, b] = &*all else { return None };
+        [(a, b), (b, a)].into_iter().find_map(|(x, gate)| {
+            let inner = beside(graph, &links, gate, Binary::Add, 1.0)?;
+            let (_, gate) = links.producer(graph, inner)?;
+            let scaled = gate.inputs[0];
+            let of = |binary, number| beside(graph, &links, scaled, binary, number);
+            match gate.op {
+                Op::Function(Function::Erf) => {
+                    let root = std::f32::consts::SQRT_2;
+                    let of = of(Binary::Divide, root).or_else(|| of(Binary::Multiply, root.recip()))?;
+                    (of == x).then_some((Function::Gelu, x))
+                }
+                Op::Activation(Activation::Tanh) => {
+                    let sum = of(Binary::Multiply, (2.0 / std::f32::consts::PI).sqrt())?;
+                    let (_, sum) = links.producer(graph, sum)?;
+                    let &[a, b] = &*sum.inputs else { return None };
+                    let part = if a == x { b } else { a };
+                    let cube = beside(graph, &links, part, Binary::Multiply, 0.044715)?;
+                    let is_sum = sum.op == Op::Binary(Binary::Add) && sum.inputs.contains(&x);
+                    (is_sum && is_cube(graph, &links, cube, x)).then_some((Function::GeluTanh, x))
+                }
+                _ => None,
+            }
+        })
+    });
+    let Some((index, (function, x))) = found else { return false };
+    graph.nodes[index].op = Op::Function(function);
+    graph.nodes[index].inputs = vec![x];
+    true
+}
+
+fn is_cube(graph: &Graph, links: &Links, value: ValueId, x: ValueId) -> bool {
+    let mut all = Vec::new();
+    let power = links.producer(graph, value).is_some_and(|(_, node)| {
+        node.op == Op::Function(Function::Power { exponent: 3.0 }) && node.inputs == [x]
+    });
+    factors(graph, links, value, 2, &mut all);
+    power || all == [x; 3]
+}
+
 /// x divided by its norm, which exporters write with a least norm, and spread over x's shape first.
 pub(super) fn l2_normalize(graph: &mut Graph) -> bool {
     let links = Links::of(graph);
     let found = first(graph, |_, node| {
-        let (Op::Divide, &[x, mut divisor]) = (&node.op, &*node.inputs) else { return None };
+        let (Op::Binary(Binary::Divide), &[x, mut divisor]) = (&node.op, &*node.inputs) else { return None };
         let mut epsilon = 0.0;
         loop {
             let (_, step) = links.producer(graph, divisor)?;
@@ -162,7 +239,7 @@ pub(super) fn l2_normalize(graph: &mut Graph) -> bool {
                 Op::Activation(Activation::Clip { low, high }) if *high == f32::INFINITY => {
                     epsilon = low.max(0.0)
                 }
-                Op::Reduce(Reduce { kind: ReduceKind::L2, axes, keep: true }) => {
+                Op::Reduce(Reduce { kind: ReduceKind::Euclidean, axes, keep: true }) => {
                     return (step.inputs == [x] && axes.len() == 1).then(|| (x, axes[0], epsilon));
                 }
                 _ => return None,
@@ -180,7 +257,7 @@ pub(super) fn l2_normalize(graph: &mut Graph) -> bool {
 pub(super) fn needless_expand(graph: &mut Graph) -> bool {
     let links = Links::of(graph);
     let found = first(graph, |_, node| {
-        if !matches!(node.op, Op::Binary(_) | Op::Divide) {
+        if !matches!(node.op, Op::Binary(_)) {
             return None;
         }
         (0..2).find_map(|input| {
@@ -202,12 +279,7 @@ pub(super) fn needless_expand(graph: &mut Graph) -> bool {
 /// Arithmetic with a constant that is one number, or one for each channel.
 pub(super) fn constant_operand(graph: &mut Graph) -> bool {
     let found = first(graph, |_, node| {
-        // None: a division.
-        let binary = match node.op {
-            Op::Binary(binary) => Some(binary),
-            Op::Divide => None,
-            _ => return None,
-        };
+        let Op::Binary(binary) = node.op else { return None };
         let &[a, b] = &*node.inputs else { return None };
         let shape = graph.shape(node.output);
         let &Dim::Size(channels) = shape.get(1)? else { return None };
@@ -224,12 +296,12 @@ pub(super) fn constant_operand(graph: &mut Graph) -> bool {
         let pair = |at: usize| {
             let value = spread(at);
             Some(match (binary, constant_first) {
-                (Some(Binary::Add), _) => (1.0, value),
-                (Some(Binary::Subtract), false) => (1.0, -value),
-                (Some(Binary::Subtract), true) => (-1.0, value),
-                (Some(Binary::Multiply), _) => (value, 0.0),
-                (None, false) => (1.0 / value, 0.0),
-                (None, true) => return None,
+                (Binary::Add, _) => (1.0, value),
+                (Binary::Subtract, false) => (1.0, -value),
+                (Binary::Subtract, true) => (-1.0, value),
+                (Binary::Multiply, _) => (value, 0.0),
+                (Binary::Divide, false) => (1.0 / value, 0.0),
+                _ => return None,
             })
         };
         let pairs: Option<Vec<(f32, f32)>> = (0..channels).map(pair).collect();

@@ -166,7 +166,7 @@ fn rewrite(graph: &mut Graph, index: usize, conv: &TransposedConvolution, axes: 
     let slices: Vec<Slice> = axes
         .iter()
         .enumerate()
-        .map(|(axis, Axis { kept: [start, end], .. })| Slice { axis: axis + 2, start: *start, end: *end })
+        .map(|(axis, Axis { kept: [start, end], .. })| Slice::new(axis + 2, *start, *end))
         .filter(|slice| (slice.start, slice.end) != (0, large[slice.axis - 2]))
         .collect();
     let spread = match slices.is_empty() {

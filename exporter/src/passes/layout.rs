@@ -135,8 +135,8 @@ fn moved(
     let mut after = permutation.to_vec();
     let mut others = Vec::new();
     let op = match &node.op {
-        Op::Activation(_) => node.op.clone(),
-        Op::Binary(_) | Op::Divide => {
+        Op::Activation(_) | Op::Function(_) | Op::Cast => node.op.clone(),
+        Op::Binary(_) => {
             others = node.inputs[1..].iter().map(|&id| operand(id)).collect::<Option<_>>()?;
             node.op.clone()
         }
@@ -165,6 +165,11 @@ fn moved(
         }
         Op::Softmax { axis } => Op::Softmax { axis: along(*axis)? },
         Op::Normalize { axis, p, epsilon } => Op::Normalize { axis: along(*axis)?, p: *p, epsilon: *epsilon },
+        Op::Standardize { axes, epsilon } => {
+            let mut axes = axes.iter().map(|&axis| along(axis)).collect::<Option<Vec<usize>>>()?;
+            axes.sort_unstable();
+            Op::Standardize { axes, epsilon: *epsilon }
+        }
         Op::Reduce(reduce) => {
             let mut axes = reduce.axes.iter().map(|&axis| along(axis)).collect::<Option<Vec<usize>>>()?;
             axes.sort_unstable();
@@ -538,4 +543,86 @@ pub(super) fn product_of_pixels(graph: &mut Graph) -> bool {
     graph.nodes.insert(index + 1, transpose);
     set_weight(graph, index, tensor, dequantize);
     true
+}
+
+/// A product of rows with constant weights is a convolution of as many pixels, and what is added to each of its
+/// channels its bias: then its weights can be 16-bit floats or integers.
+pub(super) fn product_of_rows(graph: &mut Graph) -> bool {
+    let links = Links::of(graph);
+    let found = first(graph, |_, node| {
+        let (Op::MatMul, &[rows, weights]) = (&node.op, &*node.inputs) else { return None };
+        let Weight { tensor, dequantize } = weight(graph, &links, weights)?;
+        let shape = graph.shape(rows);
+        let (&[batch, Dim::Size(count), Dim::Size(inner)], &[_, outputs]) = (&*shape, tensor.shape()) else {
+            return None;
+        };
+        if graph.constant(rows).is_some() || !node.epilogue.is_empty() {
+            return None;
+        }
+        let turned = interpret::fold(&Op::Transpose(vec![1, 0]), &[tensor])?;
+        let shape = [turned.shape(), &[1, 1]].concat();
+        let weights = Tensor::new(shape, turned.elements().clone())?;
+        let dequantize = dequantize.map(|(axis, parameters)| (usize::from(axis == 0), parameters.to_vec()));
+        let bias = bias_of(graph, node.output, outputs);
+        Some((batch, [count, inner], weights, dequantize, bias))
+    });
+    let Some((index, (batch, [count, inner], weights, dequantize, bias))) = found else { return false };
+    let (name, rows, product) =
+        (graph.nodes[index].name.clone(), graph.nodes[index].inputs[0], graph.nodes[index].output);
+    let outputs = weights.shape()[0];
+    let window = Window { kernel: [1, 1], stride: [1, 1], dilation: [1, 1], pads: [0; 4] };
+    let sized = |lengths: &[usize]| -> Vec<Dim> {
+        std::iter::once(batch).chain(lengths.iter().map(|&length| Dim::Size(length))).collect()
+    };
+    let weight = graph.add_constant(format!("{name}.weight"), weights.clone());
+    let (bias, result) = match bias {
+        Some((add, bias)) => (Some(bias), graph.nodes[add].output),
+        None => (None, product),
+    };
+    let swap = || Op::Transpose(vec![0, 2, 1]);
+    let steps = [
+        ("columns", swap(), sized(&[inner, count])),
+        ("image", Op::Reshape(sized(&[inner, 1, count])), sized(&[inner, 1, count])),
+        ("", Op::Conv(Convolution { window, groups: 1 }), sized(&[outputs, 1, count])),
+        ("line", Op::Reshape(sized(&[outputs, count])), sized(&[outputs, count])),
+        ("rows", swap(), sized(&[count, outputs])),
+    ];
+    let mut value = rows;
+    let mut made = Vec::new();
+    let mut layer = 0;
+    for (place, (part, op, shape)) in steps.into_iter().enumerate() {
+        let mut inputs = vec![value];
+        if matches!(op, Op::Conv(_)) {
+            inputs.push(weight);
+            inputs.extend(bias);
+            layer = index + place;
+        }
+        let name = if part.is_empty() { name.clone() } else { format!("{name}.{part}") };
+        let content = Content::Computed { element: Element::F32, shape };
+        value = if part == "rows" { result } else { graph.add_value(format!("{name}.result"), content) };
+        made.push(Node { name, op, inputs, epilogue: Epilogue::default(), output: value });
+    }
+    if result != product {
+        graph.nodes.retain(|node| node.output != result);
+    }
+    graph.nodes.splice(index..=index, made);
+    set_weight(graph, layer, weights, dequantize);
+    true
+}
+
+/// The node that adds a constant vector of `outputs` numbers to a value that nothing else reads, and the vector.
+fn bias_of(graph: &Graph, value: ValueId, outputs: usize) -> Option<(usize, ValueId)> {
+    if graph.uses().get(&value) != Some(&1) {
+        return None;
+    }
+    graph.nodes.iter().enumerate().find_map(|(index, node)| {
+        let (Op::Binary(crate::graph::Binary::Add), &[a, b]) = (&node.op, &*node.inputs) else { return None };
+        let other = if a == value { b } else { a };
+        let fits = node.inputs.contains(&value)
+            && node.epilogue.is_empty()
+            && graph
+                .constant(other)
+                .is_some_and(|tensor| tensor.shape() == [outputs] && tensor.floats().is_some());
+        fits.then_some((index, other))
+    })
 }

@@ -190,8 +190,11 @@ pub(super) fn slice_into_pads(graph: &mut Graph) -> bool {
         }
         let mut op = layer.op.clone();
         let shape = graph.shape(layer.output);
-        for &Slice { axis, start, end } in slices {
+        for &Slice { axis, start, end, step } in slices {
             let Dim::Size(length) = shape[axis] else { return None };
+            if step != 1 {
+                return None;
+            }
             let (axis, cut) = (axis - 2, length - end);
             match &mut op {
                 Op::ConvTranspose(conv) => {
@@ -377,7 +380,7 @@ mod tests {
             let tanh = Op::Activation(Activation::Tanh);
             let mut value = graph.add_node("tanh", tanh, vec![value], "tanh").unwrap();
             if kept.len() < 12 {
-                let slices = [2, 3].map(|axis| Slice { axis, start: kept.start, end: kept.end });
+                let slices = [2, 3].map(|axis| Slice::new(axis, kept.start, kept.end));
                 value = graph.add_node("cut", Op::Slice(slices.to_vec()), vec![value], "cut").unwrap();
             }
             let (_, names) = optimized(graph, value, &mut rng, &format!("case {at}"));

@@ -213,7 +213,7 @@ fn arithmetic_with_constants_is_an_affine_map() {
         (Op::Binary(Binary::Subtract), false),
         (Op::Binary(Binary::Subtract), true),
         (Op::Binary(Binary::Multiply), true),
-        (Op::Divide, false),
+        (Op::Binary(Binary::Divide), false),
     ] {
         let mut net = Net::new();
         let x = net.input(&[4, 3, 3]);
@@ -261,10 +261,10 @@ fn transposes_meet_their_inverse_or_go_into_weights() {
 fn composite_operators_are_recognized() {
     let mut net = Net::new();
     let x = net.input(&[6]);
-    let norm = net.node(Op::Reduce(Reduce { kind: ReduceKind::L2, axes: vec![1], keep: true }), &[x]);
+    let norm = net.node(Op::Reduce(Reduce { kind: ReduceKind::Euclidean, axes: vec![1], keep: true }), &[x]);
     let norm = net.act(Activation::Clip { low: 1e-12, high: f32::INFINITY }, norm);
     let norm = net.node(Op::Expand(vec![Dim::Batch, Dim::Size(6)]), &[norm]);
-    let y = net.node(Op::Divide, &[x, norm]);
+    let y = net.node(Op::Binary(Binary::Divide), &[x, norm]);
     assert_eq!(net.check(&[y]), "LpNormalization");
 
     let mut net = Net::new();

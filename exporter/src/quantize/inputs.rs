@@ -276,9 +276,14 @@ impl Pictures {
         encoding: &ImageEncoding,
         seed: u64,
     ) -> Result<Pictures, DataError> {
-        let &[_, Dim::Size(channels @ (1 | 3)), Dim::Size(height), Dim::Size(width)] = shape else {
-            return Err(DataError::NotPictures { path: path.into(), shape: shape_text(shape) });
+        let (channels, height, width) = match *shape {
+            [_, Dim::Size(a), Dim::Size(b), Dim::Size(c)] if encoding.channels_last => (c, a, b),
+            [_, Dim::Size(a), Dim::Size(b), Dim::Size(c)] => (a, b, c),
+            _ => (0, 0, 0),
         };
+        if !matches!(channels, 1 | 3) {
+            return Err(DataError::NotPictures { path: path.into(), shape: shape_text(shape) });
+        }
         let mut files = pictures::list(path)?.files;
         Rng::from_seed(seed).shuffle(&mut files);
         Ok(Pictures { files, shape: (channels, height, width), encoding: *encoding })
@@ -315,9 +320,7 @@ impl Pictures {
         let files = self.files.get(places).unwrap_or_default();
         let decoded = files.par_iter().map(|file| {
             let picture = pictures::open(&file.path)?.into_shape(self.shape)?;
-            let mut values = picture.values(self.encoding.range);
-            self.encoding.normalize(&mut values);
-            Ok(values)
+            Ok(picture.values(&self.encoding))
         });
         let values = decoded.collect::<Result<Vec<Vec<f32>>, DataError>>()?.concat();
         Ok(Samples { count: files.len(), values })
@@ -329,12 +332,10 @@ mod tests {
     use latent_files::pictures::Picture;
 
     use super::*;
-    use latent_runtime::image_encoding::RangeSource;
     use latent_runtime::pixels::ValueRange;
 
     fn encoding(low: f32, high: f32) -> ImageEncoding {
-        let range = ValueRange::new(low, high).unwrap();
-        ImageEncoding { range, source: RangeSource::Stated, normalization: None }
+        ImageEncoding::stated(ValueRange::new(low, high).unwrap())
     }
 
     const PICTURE: [Dim; 4] = [Dim::Batch, Dim::Size(3), Dim::Size(2), Dim::Size(4)];

@@ -1,6 +1,6 @@
 """Checks models that were written beside the ones they come from: python check_written.py FOLDER
 
-Each folder in FOLDER has input_0.pb and output_0.pb, and models that are to give this output: written.onnx,
+Each folder in FOLDER has input_0.pb, ... and output_0.pb, ..., and models that are to give these outputs: written.onnx,
 optimized.onnx and half.onnx. Runs ONNX's checker and ONNX Runtime on each. Exits with 1 when a check fails or an output
 is further off than its precision explains.
 """
@@ -43,22 +43,23 @@ def main():
     folder = sys.argv[1]
     worst = dict.fromkeys(TOLERANCES, 0.0)
     for name in sorted(os.listdir(folder)):
-        tensors = []
-        for file in ("input_0.pb", "output_0.pb"):
-            with open(os.path.join(folder, name, file), "rb") as data:
-                tensors.append(numpy_helper.to_array(onnx.TensorProto.FromString(data.read())))
-        given, expected = tensors
+        given, expected = ([], [])
+        for role, tensors in (("input", given), ("output", expected)):
+            while os.path.exists(path := os.path.join(folder, name, f"{role}_{len(tensors)}.pb")):
+                tensors.append(numpy_helper.to_array(onnx.load_tensor(path)))
         for file, tolerance in TOLERANCES.items():
             path = os.path.join(folder, name, file)
             model = check_model(path)
             options = onnxruntime.SessionOptions()
             options.log_severity_level = 3
             session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-            found, = session.run(None, {model.graph.input[0].name: given})
-            assert found.dtype == np.float32 and found.shape == expected.shape, (path, found.dtype, found.shape)
-            error = float(np.abs(found - expected).max() / np.ptp(expected))
-            assert error <= tolerance, f"{path} differs by {error} of the range in ONNX Runtime"
-            worst[file] = max(worst[file], error)
+            names = [value.name for value in model.graph.input]
+            results = session.run(None, dict(zip(names, given, strict=True)))
+            for found, wanted in zip(results, expected, strict=True):
+                assert found.dtype == np.float32 and found.shape == wanted.shape, (path, found.dtype, found.shape)
+                error = float(np.abs(found - wanted).max() / np.ptp(wanted))
+                assert error <= tolerance, f"{path} differs by {error} of the range in ONNX Runtime"
+                worst[file] = max(worst[file], error)
     for file, error in worst.items():
         print(f"{file} in ONNX Runtime: at most {error:.1e} of the range off")
 

@@ -1,11 +1,13 @@
-"""Exports PyTorch models as others do: python export_models.py OUT
+"""Exports PyTorch models as others do: python export_models.py OUT [NAME ...]
 
-For each model, exporter of PyTorch and opset, OUT gets a folder with model.onnx, input_0.pb and output_0.pb (a batch of
-3, PyTorch's own result). The exporter that is based on torch.export needs the package onnxscript and is left out, with
-a message, when that is missing. Models of opset 18 keep their weights in a file of their own.
-"""
+For each model (all, or those whose names are given), exporter of PyTorch and opset, OUT gets a folder with model.onnx,
+input_0.pb, ... and output_0.pb, ... (a batch of 3, PyTorch's own results). The exporter that is based on torch.export
+needs the package onnxscript and is left out, with a message, when that is missing. Models of opset 18 keep their weights
+in a file of their own. """
 
 import importlib.util
+import inspect
+import multiprocessing
 import os
 import sys
 import warnings
@@ -15,6 +17,8 @@ import torch
 from onnx import numpy_helper
 from torch import nn
 from torch.nn import functional as F
+
+from families import FAMILIES
 
 warnings.filterwarnings("ignore")
 
@@ -158,55 +162,89 @@ MODELS = {
     "permuted": lambda: (Permuted(), (3, 8, 8)),
 }
 
+# What an exporter of PyTorch 2.11 refuses to write: a model, whether by torch.export, the first opset that it can.
+UNWRITTEN = {("unflattened", False): 13, ("diffusion_unet", False): 14, ("diffusion_einsum", False): 12}
+
 
 def randomize(model):
     """Running statistics and scales that matter."""
     for module in model.modules():
         if isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
-            nn.init.uniform_(module.weight, -0.5, 1.5)
-            nn.init.uniform_(module.bias, -0.5, 0.5)
+            if module.affine:
+                nn.init.uniform_(module.weight, -0.5, 1.5)
+                nn.init.uniform_(module.bias, -0.5, 0.5)
             nn.init.uniform_(module.running_mean, 0, 1)
             nn.init.uniform_(module.running_var, 0.1, 2)
+        elif isinstance(module, (nn.GroupNorm, nn.LayerNorm, nn.InstanceNorm1d)) and module.weight is not None:
+            nn.init.uniform_(module.weight, 0.3, 1.5)
+            nn.init.uniform_(module.bias, -0.5, 0.5)
+        elif isinstance(module, nn.PReLU):
+            nn.init.uniform_(module.weight, -0.2, 0.5)
 
 
-def main():
-    out = sys.argv[1]
-    torch.set_num_threads(2)
-    dynamo = importlib.util.find_spec("onnxscript") is not None
-    if not dynamo:
-        print("onnxscript is not installed: the exporter based on torch.export is left out")
+def made(name):
+    """A model and its inputs."""
+    torch.manual_seed(0)
+    if name in FAMILIES:
+        model, inputs = FAMILIES[name]()
+        randomize(model)
+        return model, inputs
+    model, shape = MODELS[name]()
+    randomize(model)
+    return model, (torch.rand(3, *shape) * 2 - 1,)
+
+
+def write(path, model, inputs, outputs, opset, program):
+    """Writes a model: `program`, what torch.export made of it, or if that is None by script."""
+    names = list(inspect.signature(model.forward).parameters) if len(inputs) > 1 else ["x"]
+    results = [f"y{i}" for i in range(len(outputs))] if len(outputs) > 1 else ["y"]
+    if program is not None:
+        torch.onnx.export(program, inputs, path, dynamo=True, opset_version=opset, verbose=False, external_data=True)
+        return
+    torch.onnx.export(model, inputs, path, dynamo=False, opset_version=opset, do_constant_folding=opset != 13,
+                      input_names=names, output_names=results,
+                      dynamic_axes={name: {0: "batch"} for name in names + results})
+    if opset == 18:
+        # The weights in a file of their own, as large models have them.
+        onnx.save(onnx.load(path), path, save_as_external_data=True, location="weights.bin", size_threshold=0)
+
+
+def write_all(name, out, dynamo):
+    """Writes one model in all ways."""
+    torch.set_num_threads(1)
+    model, inputs = made(name)
+    model.eval()
+    with torch.no_grad():
+        outputs = model(*inputs)
+    outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+    program = None
+    if dynamo:
+        batch = torch.export.Dim("batch", min=1, max=64)
+        program = torch.export.export(model, inputs, dynamic_shapes=tuple({0: batch} for _ in inputs))
     # HardSwish is an operator from opset 14 on, and made of others before.
     ways = [(False, opset) for opset in (11, 13, 17, 18)] + [(True, opset) for opset in (18, 21) if dynamo]
-    for name, make in MODELS.items():
-        torch.manual_seed(0)
-        model, shape = make()
-        randomize(model)
-        model.eval()
-        x = torch.rand(3, *shape) * 2 - 1
-        with torch.no_grad():
-            y = model(x)
-        for is_dynamo, opset in ways:
-            if name == "unflattened" and opset < 13:
-                # PyTorch writes it from opset 13 on.
-                continue
-            folder = os.path.join(out, f"{name}-{'export' if is_dynamo else 'script'}-{opset}")
-            os.makedirs(folder)
-            path = os.path.join(folder, "model.onnx")
-            if is_dynamo:
-                batch = torch.export.Dim("batch", min=1, max=64)
-                torch.onnx.export(model, (x,), path, dynamo=True, opset_version=opset, verbose=False,
-                                  dynamic_shapes=({0: batch},), external_data=True)
-            else:
-                torch.onnx.export(model, (x,), path, dynamo=False, opset_version=opset,
-                                  do_constant_folding=opset != 13, input_names=["x"], output_names=["y"],
-                                  dynamic_axes={"x": {0: "batch"}, "y": {0: "batch"}})
-                if opset == 18:
-                    # The weights in a file of their own, as large models have them.
-                    onnx.save(onnx.load(path), path, save_as_external_data=True, location="weights.bin",
-                              size_threshold=0)
-            for role, tensor in (("input", x), ("output", y)):
-                with open(os.path.join(folder, f"{role}_0.pb"), "wb") as file:
+    for is_dynamo, opset in ways:
+        if opset < UNWRITTEN.get((name, is_dynamo), 0):
+            continue
+        folder = os.path.join(out, f"{name}-{'export' if is_dynamo else 'script'}-{opset}")
+        os.makedirs(folder)
+        path = os.path.join(folder, "model.onnx")
+        write(path, model, inputs, outputs, opset, program if is_dynamo else None)
+        for role, tensors in (("input", inputs), ("output", outputs)):
+            for i, tensor in enumerate(tensors):
+                with open(os.path.join(folder, f"{role}_{i}.pb"), "wb") as file:
                     file.write(numpy_helper.from_array(tensor.numpy(), role).SerializeToString())
 
 
-main()
+def main():
+    dynamo = importlib.util.find_spec("onnxscript") is not None
+    if not dynamo:
+        print("onnxscript is not installed: the exporter based on torch.export is left out")
+    names = sys.argv[2:] or [*MODELS, *FAMILIES]
+    # An export is Python's work, a few seconds on one core.
+    with multiprocessing.Pool(min(os.cpu_count(), 4)) as pool:
+        pool.starmap(write_all, [(name, sys.argv[1], dynamo) for name in names], chunksize=1)
+
+
+if __name__ == "__main__":
+    main()

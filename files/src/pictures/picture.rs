@@ -2,7 +2,8 @@
 
 use image::imageops::{self, FilterType};
 use image::{GrayImage, ImageBuffer, Pixel, RgbImage};
-use latent_runtime::pixels::{PixelError, ValueRange, chw_to_hwc, hwc_to_chw};
+use latent_runtime::image_encoding::ImageEncoding;
+use latent_runtime::pixels::PixelError;
 
 use super::PictureError;
 use crate::sheet::{self, Compression, Gap, Sheet};
@@ -45,17 +46,17 @@ impl Picture {
         Self { width, height, channels, pixels: vec![0; width * height * channels] }
     }
 
-    /// The picture of one image of a model, planar values (C, H, W) in `range`.
+    /// The picture of one image as a model gives it, of so many channels, rows and columns.
     ///
     /// # Errors
     /// If `values` has not as many values as the shape.
     pub fn from_values(
         values: &[f32],
         (channels, height, width): (usize, usize, usize),
-        range: ValueRange,
+        encoding: &ImageEncoding,
     ) -> Result<Self, PixelError> {
         let mut picture = Self::black(width, height, channels);
-        chw_to_hwc(values, channels, range, &mut picture.pixels)?;
+        encoding.pixels(values, channels, &mut picture.pixels)?;
         Ok(picture)
     }
 
@@ -209,11 +210,11 @@ impl Picture {
         sheet::png(self, Compression::High)
     }
 
-    /// Its values as a model takes them: planar, (C, H, W), black and white being the ends of `range`.
-    pub fn values(&self, range: ValueRange) -> Vec<f32> {
+    /// Its values as a model takes them.
+    pub fn values(&self, encoding: &ImageEncoding) -> Vec<f32> {
         let mut values = vec![0.0; self.pixels.len()];
-        let planar = hwc_to_chw(&self.pixels, self.channels, range, &mut values);
-        debug_assert!(planar.is_ok(), "both have as many values");
+        let taken = encoding.values(&self.pixels, self.channels, &mut values);
+        debug_assert!(taken.is_ok(), "both have as many values");
         values
     }
 }
@@ -233,6 +234,8 @@ fn resized<P: Pixel<Subpixel = u8> + 'static>(
 
 #[cfg(test)]
 mod tests {
+    use latent_runtime::pixels::ValueRange;
+
     use super::*;
 
     fn gray(width: usize, pixels: &[u8]) -> Picture {
@@ -258,11 +261,11 @@ mod tests {
 
     #[test]
     fn values_are_planar() {
-        let range = ValueRange::new(0.0, 255.0).unwrap();
+        let range = ImageEncoding::stated(ValueRange::new(0.0, 255.0).unwrap());
         let color = Picture { width: 2, height: 1, channels: 3, pixels: vec![1, 2, 3, 4, 5, 6] };
-        let values = color.values(range);
+        let values = color.values(&range);
         assert_eq!(values, [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]);
-        assert_eq!(Picture::from_values(&values, (3, 1, 2), range).unwrap(), color);
+        assert_eq!(Picture::from_values(&values, (3, 1, 2), &range).unwrap(), color);
         let mut planes = [0; 6];
         color.write_planes(&mut planes);
         assert_eq!(planes, [1, 4, 2, 5, 3, 6]);
@@ -300,9 +303,9 @@ mod tests {
     fn values_become_pixels_and_pixels_colors() {
         let shape = (3, 1, 2);
         let values = [-1.0, 1.0, 0.0, 0.0, 1.0, -1.0];
-        let picture = Picture::from_values(&values, shape, ValueRange::SIGNED).unwrap();
+        let picture = Picture::from_values(&values, shape, &ImageEncoding::stated(ValueRange::SIGNED)).unwrap();
         assert_eq!((picture.rgb(0, 0), picture.rgb(1, 0)), ([0, 128, 255], [255, 128, 0]));
         assert_eq!((picture.rgb(2, 0), picture.rgb(0, 1)), ([0; 3], [0; 3]));
-        assert!(Picture::from_values(&values[..4], shape, ValueRange::SIGNED).is_err());
+        assert!(Picture::from_values(&values[..4], shape, &ImageEncoding::stated(ValueRange::SIGNED)).is_err());
     }
 }

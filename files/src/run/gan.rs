@@ -10,6 +10,8 @@ use super::{Data, Finding, GanNetworks, Image, Progress, RunKind, Training};
 
 /// Values in a latent vector at most.
 pub const MAX_LATENT: usize = 1 << 16;
+/// Classes of a conditional GAN at most.
+pub const MAX_CLASSES: usize = 1 << 16;
 
 /// Configuration and status of a GAN's run; `O` is the trainer's options.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,6 +37,9 @@ pub struct GanRun<O = serde_json::Value> {
     pub loss: String,
     /// The generator's input.
     pub latent: Latent,
+    /// The classes that both networks are told, if the GAN is conditional.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classes: Option<Classes>,
     /// The generator's output.
     pub image: Image,
     /// What was trained on.
@@ -142,6 +147,68 @@ impl Latent {
     }
 }
 
+/// The classes of a conditional GAN (Mirza & Osindero 2014). Their labels are the numbers from 0.
+///
+/// The generator takes a latent vector with the one-hot label appended. The discriminator puts out a score of the image
+/// followed by one number for each class; the score of an image with its label is the first plus that of the label
+/// ([`GanNetworks`]).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Classes {
+    /// How many there are, at least 2.
+    pub count: usize,
+    /// Their names in the order of their labels; none if they have no names.
+    #[serde(default)]
+    pub names: Vec<String>,
+    /// CRC-32C of the labels of the training images, each as 4 bytes, little-endian.
+    pub crc32c: u32,
+}
+
+impl Classes {
+    /// Checks the count, and that there are as many names.
+    fn check(&self) -> Result<(), String> {
+        let &Classes { count, ref names, .. } = self;
+        if count < 2 {
+            return Err(format!("classes.count is {count}, expected at least 2"));
+        }
+        within("classes.count", count, MAX_CLASSES)?;
+        if !names.is_empty() && names.len() != count {
+            return Err(format!(
+                "classes.names has {} names, expected {count}, one for each class",
+                names.len()
+            ));
+        }
+        Ok(())
+    }
+
+    /// The class as people call it: its label, with its name where that says more.
+    pub fn text(&self, label: usize) -> String {
+        match self.names.get(label).filter(|name| **name != label.to_string()) {
+            Some(name) => format!("{label} ({name})"),
+            None => label.to_string(),
+        }
+    }
+
+    /// The label that `text` means: a number from 0, or a name.
+    ///
+    /// # Errors
+    /// A sentence that says which there are.
+    pub fn label(&self, text: &str) -> Result<usize, String> {
+        let label = match text.parse::<usize>() {
+            Ok(number) => Some(number).filter(|number| *number < self.count),
+            Err(_) => self.names.iter().position(|name| name == text),
+        };
+        label.ok_or_else(|| {
+            let last = self.count.saturating_sub(1);
+            let names = match self.names.as_slice() {
+                [] => String::new(),
+                [a, b, c, ..] if self.names.len() > 20 => format!(", or a name such as {a}, {b}, {c}"),
+                names => format!(", or a name: {}", names.join(", ")),
+            };
+            format!("there is no class {text:?}: expected a number from 0 to {last}{names}")
+        })
+    }
+}
+
 /// What came out.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct GanFigures {
@@ -157,20 +224,30 @@ pub struct GanFigures {
     pub iterations_per_second: Option<f64>,
 }
 
+impl<O> GanRun<O> {
+    /// How many classes the networks are told, if the GAN is conditional.
+    pub fn class_count(&self) -> Option<usize> {
+        self.classes.as_ref().map(|classes| classes.count)
+    }
+}
+
 impl<O: RunOptions> Description for GanRun<O> {
     const KIND: RunKind = RunKind::Gan;
 
     fn complete(&mut self) {
         if self.networks == GanNetworks::default() {
             let shape = [self.image.channels, self.image.height, self.image.width];
-            self.networks = self.net.networks(shape, self.latent.size);
+            self.networks = self.net.networks(shape, self.latent.size, self.class_count());
         }
     }
 
     fn check(&self) -> Result<(), String> {
         self.image.check()?;
         self.latent.check()?;
-        self.networks.check(&self.latent, &self.image)?;
+        if let Some(classes) = &self.classes {
+            classes.check()?;
+        }
+        self.networks.check(&self.latent, &self.image, self.class_count())?;
         self.hyperparameters.check()
     }
 
@@ -223,9 +300,31 @@ mod tests {
         let run = parse(&normal).unwrap();
         assert_eq!(run.latent.distribution, LatentDistribution::Normal { mean: 0.0, std: 1.0 });
         // The layers that an old run does not list are those of its networks.
-        assert_eq!(run.networks, NetKind::Dcgan.networks([1, 28, 28], 96));
-        // Writing and reading again changes nothing.
-        assert_eq!(parse(&serde_json::to_string_pretty(&run).unwrap()).unwrap(), run);
+        assert_eq!(run.networks, NetKind::Dcgan.networks([1, 28, 28], 96, None));
+        // Writing and reading again changes nothing, and what is not conditional says nothing of classes.
+        let written = serde_json::to_string_pretty(&run).unwrap();
+        assert_eq!(parse(&written).unwrap(), run);
+        assert!(!written.contains("classes"), "{written}");
+    }
+
+    #[test]
+    fn a_conditional_run_says_its_classes() {
+        let classes = r#""classes":{"count":3,"names":["0","cat","7"],"crc32c":5},"image""#;
+        let run = parse(&GOOD.replace(r#""image""#, classes)).unwrap();
+        assert_eq!(run.class_count(), Some(3));
+        assert_eq!(run.networks, NetKind::Dcgan.networks([1, 28, 28], 96, Some(3)));
+        assert_eq!(parse(&serde_json::to_string(&run).unwrap()).unwrap(), run);
+        let classes = run.classes.unwrap();
+        assert_eq!([0, 1, 2].map(|label| classes.text(label)), ["0", "1 (cat)", "2 (7)"]);
+        let cases =
+            [("0", Some(0)), ("2", Some(2)), ("cat", Some(1)), ("7", None), ("dog", None), ("-1", None)];
+        for (text, expected) in cases {
+            let found = classes.label(text);
+            assert_eq!(found.as_ref().ok(), expected.as_ref(), "{text}: {found:?}");
+            if let Err(error) = found {
+                assert!(error.contains("from 0 to 2, or a name: 0, cat, 7"), "{error}");
+            }
+        }
     }
 
     #[test]
@@ -253,6 +352,21 @@ mod tests {
                 "networks.generator makes [96], expected images of [1, 28, 28]",
             ),
             (r#""loss""#, r#""networks":{"generator":[{"type":"GRU"}],"discriminator":[]},"loss""#, "`GRU`"),
+            (
+                r#""loss""#,
+                r#""classes":{"count":1,"crc32c":5},"loss""#,
+                "classes.count is 1, expected at least 2",
+            ),
+            (
+                r#""loss""#,
+                r#""classes":{"count":99999,"crc32c":5},"loss""#,
+                "classes.count is 99999, expected 1 to",
+            ),
+            (
+                r#""loss""#,
+                r#""classes":{"count":3,"names":["a"],"crc32c":5},"loss""#,
+                "classes.names has 1 names",
+            ),
         ];
         for (find, replace, expected) in cases {
             let text = if find.is_empty() { String::new() } else { GOOD.replacen(find, replace, 1) };

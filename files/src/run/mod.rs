@@ -31,7 +31,7 @@ pub use describe::{
     RunOptions, Training, kind_of, read, within,
 };
 pub use error::RunError;
-pub use gan::{GanFigures, GanRun, Latent, LatentDistribution, MAX_LATENT, NetKind};
+pub use gan::{Classes, GanFigures, GanRun, Latent, LatentDistribution, MAX_CLASSES, MAX_LATENT, NetKind};
 pub use layers::{Conv, Layer, MAX_PARAMETERS};
 pub use networks::GanNetworks;
 pub use resnet::{Architecture, Block, BlockKind, ConvShape, Stage, Stem};

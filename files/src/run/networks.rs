@@ -9,25 +9,36 @@ use super::{Image, Latent, NetKind};
 const SLOPE: f32 = 0.01;
 
 /// The layers of a GAN.
+///
+/// A conditional GAN of `classes` classes is told its images' labels in this way, which leaves both networks plain
+/// sequences. The generator takes the one-hot label behind the latent values (Mirza & Osindero 2014). The discriminator
+/// puts out 1 + `classes` numbers, and an image with the label y has the score `s[0] + s[1 + y]`: the projection
+/// discriminator of Miyato & Koyama 2018 (eq. 3, ψ linear, with a bias for each class), whose inner product of features and
+/// embedded label is number 1 + y of a linear layer.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct GanNetworks {
-    /// Latent vectors to images in the range of [`Image`], flat or not.
+    /// Latent vectors, with one-hot labels behind them if the GAN is conditional, to images in the range of [`Image`], flat
+    /// or not.
     pub generator: Vec<Layer>,
-    /// Images to raw scores.
+    /// Images to raw scores: one number, and one for each class if the GAN is conditional.
     pub discriminator: Vec<Layer>,
 }
 
 impl GanNetworks {
     /// Checks that the networks go together with the noise and the images.
-    pub(super) fn check(&self, latent: &Latent, image: &Image) -> Result<(), String> {
+    pub(super) fn check(&self, latent: &Latent, image: &Image, classes: Option<usize>) -> Result<(), String> {
         let shape = [image.channels, image.height, image.width];
-        let output = check_layers("networks.generator", &self.generator, &[latent.size])?;
+        let output = check_layers("networks.generator", &self.generator, &[inputs(latent.size, classes)])?;
         if output != shape && output != [shape.iter().product::<usize>()] {
             return Err(format!("networks.generator makes {output:?}, expected images of {shape:?}"));
         }
         let output = check_layers("networks.discriminator", &self.discriminator, &shape)?;
-        if output != [1] {
-            return Err(format!("networks.discriminator makes {output:?}, expected one score"));
+        if output != [scores(classes)] {
+            let expected = match classes {
+                None => "one score".to_owned(),
+                Some(classes) => format!("1 + {classes}, a score and one for each class"),
+            };
+            return Err(format!("networks.discriminator makes {output:?}, expected {expected}"));
         }
         Ok(())
     }
@@ -48,14 +59,18 @@ impl NetKind {
         }
     }
 
-    /// Both networks for these images (channels, height, width) and latent vectors.
-    pub fn networks(self, image: [usize; 3], latent: usize) -> GanNetworks {
-        GanNetworks { generator: self.generator(image, latent), discriminator: self.discriminator(image) }
+    /// Both networks for these images (channels, height, width) and latent vectors; conditional for a number of `classes`.
+    pub fn networks(self, image: [usize; 3], latent: usize, classes: Option<usize>) -> GanNetworks {
+        GanNetworks {
+            generator: self.generator(image, latent, classes),
+            discriminator: self.discriminator(image, classes),
+        }
     }
 
-    /// The generator: latent vectors (`latent`) to flat images (C·H·W) in [-1, 1].
-    pub fn generator(self, image: [usize; 3], latent: usize) -> Vec<Layer> {
+    /// The generator: latent vectors (`latent`, with `classes` a one-hot label behind) to flat images (C·H·W) in [-1, 1].
+    pub fn generator(self, image: [usize; 3], latent: usize, classes: Option<usize>) -> Vec<Layer> {
         let [channels, height, width] = image;
+        let latent = inputs(latent, classes);
         match self {
             NetKind::Vanilla => vec![
                 linear(latent, 1024),
@@ -91,8 +106,8 @@ impl NetKind {
         }
     }
 
-    /// The discriminator: images (C, H, W) in [-1, 1] to raw scores (1).
-    pub fn discriminator(self, image: [usize; 3]) -> Vec<Layer> {
+    /// The discriminator: images (C, H, W) in [-1, 1] to raw scores (1, and one for each of `classes`).
+    pub fn discriminator(self, image: [usize; 3], classes: Option<usize>) -> Vec<Layer> {
         let [channels, height, width] = image;
         let leaky = Layer::LeakyRelu { slope: SLOPE };
         match self {
@@ -102,7 +117,7 @@ impl NetKind {
                 leaky.clone(),
                 linear(256, 256),
                 leaky,
-                linear(256, 1),
+                linear(256, scores(classes)),
             ],
             NetKind::Dcgan => {
                 // A 5x5 convolution without padding takes 4 pixels, the pooling halves.
@@ -122,11 +137,21 @@ impl NetKind {
                     Layer::Flatten,
                     linear(values([64, after(height), after(width)]), 1024),
                     leaky,
-                    linear(1024, 1),
+                    linear(1024, scores(classes)),
                 ]
             }
         }
     }
+}
+
+/// What a generator takes.
+fn inputs(latent: usize, classes: Option<usize>) -> usize {
+    latent.saturating_add(classes.unwrap_or(0))
+}
+
+/// What a discriminator puts out.
+fn scores(classes: Option<usize>) -> usize {
+    classes.map_or(1, |classes| classes.saturating_add(1))
 }
 
 fn linear(inputs: usize, outputs: usize) -> Layer {
@@ -151,14 +176,35 @@ mod tests {
         for shape in [[1, 28, 28], [3, 32, 32], [1, 16, 64], [3, 28, 20]] {
             for net in NetKind::ALL {
                 net.fits(shape[1], shape[2]).unwrap();
-                net.networks(shape, latent.size).check(&latent, &image(shape)).unwrap();
+                for classes in [None, Some(2), Some(10)] {
+                    net.networks(shape, latent.size, classes).check(&latent, &image(shape), classes).unwrap();
+                }
             }
         }
         for shape in [[1, 30, 28], [1, 28, 12], [1, 0, 0], [3, usize::MAX, usize::MAX]] {
             assert!(NetKind::Dcgan.fits(shape[1], shape[2]).unwrap_err().contains("multiples of 4"));
-            assert!(NetKind::Dcgan.networks(shape, latent.size).check(&latent, &image(shape)).is_err());
+            assert!(
+                NetKind::Dcgan
+                    .networks(shape, latent.size, None)
+                    .check(&latent, &image(shape), None)
+                    .is_err()
+            );
         }
-        let other = NetKind::Vanilla.networks([1, 8, 8], 7).check(&latent, &image([1, 8, 9])).unwrap_err();
-        assert!(other.contains("networks.generator makes [64], expected images of [1, 8, 9]"), "{other}");
+        let cases = [
+            ([1, 8, 8], None, None, "networks.generator makes [64], expected images of [1, 8, 9]"),
+            ([1, 8, 9], None, Some(3), "networks.generator[0], Linear, is given [10], expected [7]"),
+            ([1, 8, 9], Some(3), None, "networks.generator[0], Linear, is given [7], expected [10]"),
+        ];
+        for (shape, has, told, expected) in cases {
+            let networks = NetKind::Vanilla.networks(shape, 7, has);
+            let error = networks.check(&latent, &image([1, 8, 9]), told).unwrap_err();
+            assert!(error.contains(expected), "{error} does not say {expected}");
+        }
+        let networks = GanNetworks {
+            discriminator: NetKind::Vanilla.discriminator([1, 8, 9], None),
+            ..NetKind::Vanilla.networks([1, 8, 9], 7, Some(3))
+        };
+        let error = networks.check(&latent, &image([1, 8, 9]), Some(3)).unwrap_err();
+        assert!(error.contains("networks.discriminator makes [1], expected 1 + 3"), "{error}");
     }
 }

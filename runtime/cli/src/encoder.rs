@@ -83,15 +83,14 @@ impl Encoder {
         if let Some(kind @ (ModelKind::Generator | ModelKind::Discriminator)) = metadata.kind {
             bail!(refuse(format!("it is a {kind}; give an encoder")));
         }
-        let &[channels, height, width] = backend.input().shape else {
-            bail!(refuse(format!("an encoder takes images (N, C, H, W), but it takes {}", backend.input())));
+        let Some((shape, _)) = ImageShape::of(backend.input().shape, metadata.image) else {
+            bail!(refuse(format!("an encoder takes images, (N, C, H, W) or (N, H, W, C), but it takes {}", backend.input())));
         };
         let encoding = decide(path, &metadata, backend.as_ref(), args.range)?;
         let threads = match args.threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             threads => threads.into(),
         };
-        let shape = ImageShape { channels, height, width };
         let (batch, path) = (args.batch as usize, path.to_path_buf());
         Ok(Self { backend, kind, shape, encoding, threads, batch, path })
     }
@@ -165,9 +164,7 @@ impl Encoder {
         let one = |file: &PictureFile| {
             let picture =
                 pictures::open(&file.path)?.into_shape((shape.channels, shape.height, shape.width))?;
-            let mut values = picture.values(encoding.range);
-            encoding.normalize(&mut values);
-            Ok(values)
+            Ok(picture.values(&encoding))
         };
         let share = files.len().div_ceil(self.threads).max(1);
         std::thread::scope(|scope| {

@@ -202,10 +202,7 @@ enum Kind {
 /// What the model is, by its metadata and shapes; the shapes alone tell if there is no metadata.
 fn kind(args: &RunArgs, metadata: &ModelMetadata, backend: &dyn Backend) -> anyhow::Result<Kind> {
     let (input, output) = (backend.input(), backend.output());
-    let image = |info: TensorInfo<'_>| match *info.shape {
-        [channels, height, width] => Some(ImageShape { channels, height, width }),
-        _ => None,
-    };
+    let image = |info: TensorInfo<'_>| ImageShape::of(info.shape, metadata.image).map(|(image, _)| image);
     let expected = metadata.kind.map(ModelKind::name).unwrap_or("model");
     Ok(match (metadata.kind, input.shape.len(), image(input), image(output)) {
         (Some(ModelKind::Generator) | None, 1, _, Some(shape)) => Kind::Generator(Some(shape)),
@@ -214,7 +211,7 @@ fn kind(args: &RunArgs, metadata: &ModelMetadata, backend: &dyn Backend) -> anyh
             Kind::TakesImages(shape)
         }
         _ => bail!(
-            "a generator takes (N, latent) and gives (N, C, H, W), other models take (N, C, H, W), but this {expected} \
+            "a generator takes (N, latent) and gives images, (N, C, H, W) or (N, H, W, C), other models take images, but this {expected} \
              takes {input} and gives {output}"
         ),
     })
@@ -283,7 +280,7 @@ fn generate(
     if let (Some(path), Some((sheet, encoding))) = (&args.out, &sheet) {
         let pictures = output
             .chunks_exact(image_values)
-            .map(|values| Picture::from_values(values, sheet.shape, encoding.range));
+            .map(|values| Picture::from_values(values, sheet.shape, encoding));
         let png = sheet.png(&pictures.collect::<Result<Vec<_>, _>>()?, Compression::Balanced)?;
         atomic::write_file(path, &png, Existing::forced(args.force))?;
     }
@@ -500,9 +497,7 @@ fn read_pictures(paths: &[PathBuf], image: ImageShape, encoding: &ImageEncoding)
         if (picture.width, picture.height) != (width, height) {
             resized.push(format!("{} has {} x {} pixels", path.display(), picture.width, picture.height));
         }
-        let mut of_one = picture.into_shape((channels, height, width))?.values(encoding.range);
-        encoding.normalize(&mut of_one);
-        values.extend(of_one);
+        values.extend(picture.into_shape((channels, height, width))?.values(encoding));
     }
     if let Some(first) = resized.first() {
         let others = match resized.len() - 1 {

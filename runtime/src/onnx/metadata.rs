@@ -8,7 +8,7 @@ use std::vec::Vec;
 
 use super::proto::{ModelProto, StringStringEntryProto};
 use crate::format;
-use crate::image_encoding::{Facts, ImageEncoding, NormalizationError};
+use crate::image_encoding::{Facts, ImageEncoding, ImageShape, NormalizationError};
 use crate::latent::Distribution;
 use crate::pixels::ValueRange;
 
@@ -58,38 +58,6 @@ impl FromStr for ModelKind {
             .into_iter()
             .find(|kind| kind.name() == text)
             .ok_or(())
-    }
-}
-
-/// The shape of one image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ImageShape {
-    /// 1 (gray) or 3 (RGB).
-    pub channels: usize,
-    /// Rows.
-    pub height: usize,
-    /// Columns.
-    pub width: usize,
-}
-
-impl fmt::Display for ImageShape {
-    /// `CxHxW`, e.g. `1x28x28`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}x{}x{}", self.channels, self.height, self.width)
-    }
-}
-
-impl FromStr for ImageShape {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let mut sizes = text.split('x').map(|part| part.parse().ok().filter(|&size: &usize| size > 0));
-        match (sizes.next(), sizes.next(), sizes.next(), sizes.next()) {
-            (Some(Some(channels)), Some(Some(height)), Some(Some(width)), None) => {
-                Ok(Self { channels, height, width })
-            }
-            _ => Err(()),
-        }
     }
 }
 
@@ -203,7 +171,7 @@ impl ModelMetadata {
     /// What the file tells that bears on its images; shapes are those of input and output, without the batch axis.
     pub fn facts<'a>(&self, input: &'a [usize], output: &'a [usize]) -> Facts<'a> {
         let kind = self.kind.map_or(format::ModelKind::Other, format::ModelKind::from);
-        Facts { kind, input, output, range: self.range }
+        Facts { kind, input, output, range: self.range, image: self.image }
     }
 
     /// How the model's images are values, with the range that a user gave, if one did: see [`ImageEncoding::decide`].

@@ -9,11 +9,12 @@ mod shapes;
 #[rustfmt::skip]
 pub mod proto;
 
+pub use crate::image_encoding::ImageShape;
 pub use interface::{
     Dimension, Element, Interface, InterfaceError, Port, ValueInfo, graph_inputs, graph_outputs,
 };
 pub use load::{MAX_EXTERNAL_BYTES, MAX_FILE_BYTES, OnnxError, check_file, decode, load};
-pub use metadata::{ImageShape, ModelKind, ModelMetadata};
+pub use metadata::{ModelKind, ModelMetadata};
 pub use shapes::{infer_shapes, multiplies, multiply_accumulates};
 
 use crate::format::Precision;

@@ -70,7 +70,7 @@ pub fn run(args: BenchArgs) -> anyhow::Result<()> {
     };
     let image = ImageShape { channels: 1, height: 28, width: 28 };
     let mut rng = Rng::from_seed(0);
-    let mut gan = Gan::new(&options, image, &mut rng, device)?;
+    let mut gan = Gan::new(&options, image, None, &mut rng, device)?;
     let pixels: Vec<u8> = (0..train_images * 784).map(|_| rng.below(256) as u8).collect();
     let mut batches = Batches::new(&pixels, train_images, image, batch, None, device)?;
     let distribution = LatentDistribution::from(options.distribution).into();

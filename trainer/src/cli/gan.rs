@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::Args;
-use latent_files::run::RunKind;
+use latent_files::run::{Classes, MAX_CLASSES, RunKind};
 
 use super::common::{decay, not_negative, number};
 use super::training::{self, Origin, TrainArgs, TrainCommand, image, set};
@@ -54,6 +54,8 @@ Examples:
       the reference recipe on MNIST, into a new folder
   trainer dcgan --data synth-digits --epochs 1 --ema 0.999 --out runs/quick
       drawn digits, no files needed, with a moving average of the generator
+  trainer dcgan --conditional --data mnist --out runs/digits
+      a generator that is told which digit to draw, from the labels of the data
   trainer vanilla --loss wgan-gp --data fashion-mnist --out runs/wgan
       any networks with any loss
   trainer dcgan --data folder:photos --image-size 32 --batch 64 --out runs/photos
@@ -89,6 +91,10 @@ pub struct GanArgs {
     /// What latent values are drawn from: U(-1, 1) or N(0, 1) [default: uniform]
     #[arg(long, value_enum, help_heading = "Model")]
     distribution: Option<DistributionKind>,
+
+    /// Tell both networks the class of each image, so that classes can be asked for; each epoch has a new order, as with --shuffle
+    #[arg(long, help_heading = "Model")]
+    conditional: bool,
 
     #[command(flatten)]
     train: TrainArgs,
@@ -149,6 +155,39 @@ pub fn run(preset: Preset, args: GanArgs) -> anyhow::Result<ExitCode> {
     training::run(&command)
 }
 
+/// The classes of a conditional run.
+fn classes(data: &Dataset) -> anyhow::Result<Classes> {
+    let (names, count) = (&data.class_names, data.class_names.len());
+    if count < 2 {
+        bail!(
+            "--conditional needs images of two classes or more, and {} has no labels: put the pictures of each class into a \
+             folder of its own, or leave out --conditional",
+            data.source
+        );
+    }
+    if count > MAX_CLASSES {
+        bail!("{} has {count} classes, --conditional takes {MAX_CLASSES} at most", data.source);
+    }
+    let mut images = vec![0usize; count];
+    for label in &data.labels {
+        images.get_mut(*label as usize).map(|images| *images += 1);
+    }
+    if let Some((name, _)) = names.iter().zip(&images).find(|(_, images)| **images == 0) {
+        bail!(
+            "--conditional needs images of each class, and the first {} training images of {} have none of {name:?}: raise \
+             --train-images, or leave that class out of the data",
+            data.len(),
+            data.source
+        );
+    }
+    Ok(Classes { count, names: names.clone(), crc32c: labels_crc32c(&data.labels) })
+}
+
+fn labels_crc32c(labels: &[u32]) -> u32 {
+    let bytes: Vec<u8> = labels.iter().flat_map(|label| label.to_le_bytes()).collect();
+    crc32c::crc32c(&bytes)
+}
+
 struct GanCommand {
     preset: Preset,
     args: GanArgs,
@@ -183,7 +222,10 @@ impl TrainCommand for GanCommand {
     }
 
     fn defaults(&self, _device: tch::Device) -> GanSettings {
-        GanSettings { net: self.preset.defaults().0, ..GanSettings::new(self.loss()) }
+        let conditional = self.args.conditional;
+        // Folders come class by class, and a batch of one class says nothing of the others.
+        let shuffle = conditional;
+        GanSettings { net: self.preset.defaults().0, conditional, shuffle, ..GanSettings::new(self.loss()) }
     }
 
     fn apply(&self, settings: &mut GanSettings) {
@@ -198,6 +240,7 @@ impl TrainCommand for GanCommand {
         set(&mut settings.beta2, args.beta2);
         set(&mut settings.latent_size, args.latent_size);
         set(&mut settings.distribution, args.distribution);
+        settings.conditional |= args.conditional;
         settings.gray |= args.gray;
         settings.shuffle |= args.shuffle;
         set(&mut settings.ema, args.ema.map(Some));
@@ -211,9 +254,14 @@ impl TrainCommand for GanCommand {
     }
 
     fn choose(&self, mut data: Dataset, count: usize) -> Dataset {
-        data.pixels.truncate(count * data.image_len());
-        data.labels.truncate(count);
+        data.truncate(count);
         data
+    }
+
+    fn fits(&self, info: &RunInfo, data: &Dataset) -> bool {
+        info.classes.as_ref().is_none_or(|trained| {
+            (trained.count, trained.crc32c) == (data.class_names.len(), labels_crc32c(&data.labels))
+        })
     }
 
     fn describe(&self, settings: GanSettings, data: &Dataset, origin: Origin) -> anyhow::Result<RunInfo> {
@@ -226,6 +274,8 @@ impl TrainCommand for GanCommand {
         let image = image(data, -1.0);
         architecture::check(net, image.into())
             .map_err(|reason| anyhow::anyhow!("{}: {reason}", data.source))?;
+        let classes = settings.conditional.then(|| classes(data)).transpose()?;
+        let class_count = classes.as_ref().map(|classes| classes.count);
         Ok(RunInfo {
             format: run_folder::FORMAT,
             kind: RunKind::Gan,
@@ -233,10 +283,15 @@ impl TrainCommand for GanCommand {
             latent_version: env!("CARGO_PKG_VERSION").to_owned(),
             libtorch: super::LIBTORCH.to_owned(),
             seed: settings.common.seed,
-            networks: net.networks([image.channels, image.height, image.width], settings.latent_size),
+            networks: net.networks(
+                [image.channels, image.height, image.width],
+                settings.latent_size,
+                class_count,
+            ),
             net,
             loss: settings.loss.to_string(),
             latent: Latent { size: settings.latent_size, distribution: settings.distribution.into() },
+            classes,
             image,
             data: origin.data,
             progress: origin.progress,
@@ -252,11 +307,12 @@ impl TrainCommand for GanCommand {
     }
 
     fn announcement(&self, info: &RunInfo, images: &str, work: &str) -> String {
-        format!("{} with {} loss on {images}, {work}", info.net, info.loss)
+        let conditional = info.class_count().map(|count| format!(" for {count} classes")).unwrap_or_default();
+        format!("{}{conditional} with {} loss on {images}, {work}", info.net, info.loss)
     }
 
     fn train(&self, job: Job<'_, RunInfo>, data: Dataset, (): ()) -> Result<Outcome<RunInfo>, TrainError> {
-        train::train(job, &data.pixels)
+        train::train(job, &data.pixels, &data.labels)
     }
 
     fn results(&self, info: &RunInfo) -> Vec<String> {
@@ -265,7 +321,9 @@ impl TrainCommand for GanCommand {
         let losses =
             losses.map(|(d, g)| format!("losses:    D {d:.4}, G {g:.4} (mean of the last 100 iterations)"));
         let diversity = figures.diversity.zip(figures.data_diversity);
-        let diversity = diversity.map(|(own, data)| format!("diversity: {own:.3} (the data's is {data:.3})"));
+        let within = if info.classes.is_some() { " within classes" } else { "" };
+        let diversity =
+            diversity.map(|(own, data)| format!("diversity: {own:.3}{within} (the data's is {data:.3})"));
         losses.into_iter().chain(diversity).collect()
     }
 

@@ -8,10 +8,12 @@ use latent_files::atomic::{self, Existing};
 use latent_files::pictures::Picture;
 use latent_files::sheet::{self, Compression};
 use latent_runtime::rng::Rng;
+use tch::Tensor;
 
 use crate::checkpoint;
 use crate::device;
 use crate::gan::architecture;
+use crate::gan::condition;
 use crate::gan::noise::Noise;
 use crate::gan::train::{layout, to_pixels};
 use crate::nn::{Named, Pass};
@@ -19,6 +21,8 @@ use crate::report::grid;
 use crate::run_folder::{self, RunInfo};
 use crate::training::newest_checkpoint;
 
+/// Images on a grid unless asked otherwise.
+const IMAGES: usize = 64;
 /// Images computed at a time.
 const CHUNK: usize = 256;
 
@@ -29,7 +33,9 @@ Examples:
       a grid of 64 images
   trainer sample runs/dcgan --count 100 --columns 20 --scale 3 --seed 7 --out wide.png
   trainer sample runs/dcgan --count 1000 --single images/
-      single PNGs images/00000.png, images/00001.png, ...";
+      single PNGs images/00000.png, images/00001.png, ...
+  trainer sample runs/digits --label 7 --out sevens.png
+      of a run that was trained with --conditional: one class, or several as --label 3,7; else a column for each";
 
 /// Which of the generator's weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -47,13 +53,16 @@ enum Weights {
 pub struct SampleArgs {
     /// The run folder
     run: PathBuf,
-    /// Number of images
-    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    count: u32,
+    /// Number of images [default: 64; of a conditional run, whole rows of all its classes]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    count: Option<u32>,
+    /// Conditional runs: the classes, by number from 0 or by name, which images have in turn [default: all]
+    #[arg(long, value_name = "LABEL", value_delimiter = ',')]
+    label: Vec<String>,
     /// Seed of the latent vectors
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Images in a row of the grid [default: about square]
+    /// Images in a row of the grid [default: about square, or one for each class]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     columns: Option<u32>,
     /// Pixels per pixel [default: by size for a grid, 1 for single images]
@@ -101,7 +110,13 @@ pub fn run(args: SampleArgs) -> anyhow::Result<()> {
         Weights::Ema => ema,
         Weights::Auto | Weights::Raw => checkpoint.join(checkpoint::GENERATOR),
     };
-    let targets = targets(&args)?;
+    let labels = labels(&args, &info)?;
+    let count = match (args.count, labels.len()) {
+        (Some(count), _) => count as usize,
+        (None, 0) => IMAGES,
+        (None, classes) => IMAGES.div_ceil(classes) * classes,
+    };
+    let targets = targets(&args, count)?;
     let existing = Existing::forced(args.force);
 
     let device = device::choose(&args.device)?;
@@ -110,22 +125,30 @@ pub fn run(args: SampleArgs) -> anyhow::Result<()> {
     let (latent_len, shape) = (i64::try_from(latent)?, image.into());
     architecture::check(info.net, shape)
         .map_err(|reason| anyhow::anyhow!("{}: {reason}", args.run.display()))?;
-    let generator = architecture::generator(info.net, shape, latent_len, &mut Rng::from_seed(0), device)?;
+    let classes = info.class_count();
+    let mut rng = Rng::from_seed(0);
+    let generator = architecture::generator(info.net, shape, latent_len, classes, &mut rng, device)?;
     let values = checkpoint::read_tensors(&file)?;
     generator.load_state(&values).with_context(|| format!("{} does not fit its run.json", file.display()))?;
 
     let mut noise = Noise::new(Rng::from_seed(args.seed), info.latent.distribution.into(), latent, device);
-    let count = args.count as usize;
     let mut pixels = Vec::with_capacity(count * image.channels * image.height * image.width);
     while count * image.channels * image.height * image.width > pixels.len() {
         let done = pixels.len() / (image.channels * image.height * image.width);
-        let z = noise.draw(CHUNK.min(count - done))?;
-        let images = tch::no_grad(|| generator.forward(&z, Pass::EVAL))?;
+        let n = CHUNK.min(count - done);
+        let z = noise.draw(n)?;
+        let given = classes.map(|classes| {
+            let labels: Vec<i64> = labels.iter().copied().cycle().skip(done % labels.len()).take(n).collect();
+            condition::one_hot(&Tensor::f_from_slice(&labels)?.f_to_device(device)?, classes)
+        });
+        let given = given.transpose()?;
+        let images = tch::no_grad(|| condition::generate(&generator, &z, given.as_ref(), Pass::EVAL))?;
         pixels.extend(to_pixels(&images, image.low, image.high)?);
     }
 
     let (c, h, w) = (image.channels, image.height, image.width);
-    let (columns, scale) = layout(count, h, w);
+    let columns = (2..=IMAGES).contains(&labels.len()).then_some(labels.len().min(count));
+    let (columns, scale) = layout(count, columns, h, w);
     if let Some(folder) = &args.single {
         let scale = args.scale.unwrap_or(1) as usize;
         for (target, image) in targets.iter().zip(pixels.chunks_exact(c * h * w)) {
@@ -143,10 +166,29 @@ pub fn run(args: SampleArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The labels that images have in turn; none if the run is not conditional.
+fn labels(args: &SampleArgs, info: &RunInfo) -> anyhow::Result<Vec<i64>> {
+    let run = args.run.display();
+    let Some(classes) = &info.classes else {
+        if let Some(label) = args.label.first() {
+            bail!("--label {label}: {run} knows no classes; train with --conditional to ask for one");
+        }
+        return Ok(Vec::new());
+    };
+    let chosen: Vec<usize> = match args.label.as_slice() {
+        [] => (0..classes.count).collect(),
+        chosen => chosen
+            .iter()
+            .map(|text| classes.label(text).map_err(|why| anyhow::anyhow!("--label: of {run} {why}")))
+            .collect::<anyhow::Result<_>>()?,
+    };
+    chosen.into_iter().map(|label| Ok(i64::try_from(label)?)).collect()
+}
+
 /// The files to write; an error if one is there already and may not be replaced.
-fn targets(args: &SampleArgs) -> anyhow::Result<Vec<PathBuf>> {
+fn targets(args: &SampleArgs, count: usize) -> anyhow::Result<Vec<PathBuf>> {
     let targets: Vec<PathBuf> = match &args.single {
-        Some(folder) => (0..args.count).map(|i| folder.join(format!("{i:05}.png"))).collect(),
+        Some(folder) => (0..count).map(|i| folder.join(format!("{i:05}.png"))).collect(),
         None => vec![args.out.clone()],
     };
     for target in &targets {

@@ -169,6 +169,11 @@ pub(super) trait TrainCommand {
     /// Whether images are turned into gray.
     fn gray(&self, settings: &SettingsOf<Self>) -> bool;
 
+    /// Whether the images that a run goes on with are those it was trained on, as far as their pixels do not say.
+    fn fits(&self, _info: &Self::Info, _data: &Dataset) -> bool {
+        true
+    }
+
     /// The images that a run uses, `count` of all of them.
     fn choose(&self, data: Dataset, count: usize) -> Dataset;
 
@@ -376,7 +381,7 @@ fn resume<C: TrainCommand>(command: &C, run: &Path) -> anyhow::Result<(RunFolder
     let fits = data.len() >= trained.images
         && (data.channels, data.height, data.width) == (image.channels, image.height, image.width);
     let data = fits.then(|| command.choose(data, trained.images));
-    match data.filter(|data| crc32c::crc32c(&data.pixels) == trained.crc32c) {
+    match data.filter(|data| crc32c::crc32c(&data.pixels) == trained.crc32c && command.fits(&info, data)) {
         Some(data) => {
             *info.parts().settings = settings;
             Ok((folder, info, data))

@@ -19,7 +19,7 @@ pub use latent_files::run::{Finding, FindingKind};
 
 pub use self::adversarial::{Monitor, Observation};
 pub use self::contrastive::{Contrast, ContrastMonitor};
-pub use self::diversity::diversity;
+pub use self::diversity::{diversity, within_groups};
 
 /// How long a condition must have gone before a finding counts as over.
 const OVER: u64 = 300;

@@ -55,26 +55,30 @@ pub fn check(net: NetKind, image: ImageShape) -> Result<(), String> {
         .map_err(|why| format!("{why}; resize them with --image-size, or use --net vanilla"))
 }
 
-/// The discriminator: images (N, C, H, W) in [-1, 1] to raw scores (N, 1).
+/// The discriminator: images (N, C, H, W) in [-1, 1] to raw scores (N, 1); (N, 1 + `classes`) if it is conditional, see
+/// [`condition::score`](super::condition::score).
 pub fn discriminator(
     net: NetKind,
     image: ImageShape,
+    classes: Option<usize>,
     rng: &mut Rng,
     device: Device,
 ) -> Result<Network, TchError> {
-    Network::build(&net.discriminator(image.lengths()), |layer| initial(net, layer), rng, device)
+    Network::build(&net.discriminator(image.lengths(), classes), |layer| initial(net, layer), rng, device)
 }
 
-/// The generator: latent vectors (N, `latent`) to flat images (N, C·H·W) in [-1, 1].
+/// The generator: latent vectors (N, `latent`), with one-hot labels behind if it is conditional, to flat images (N, C·H·W) in
+/// [-1, 1].
 pub fn generator(
     net: NetKind,
     image: ImageShape,
     latent: i64,
+    classes: Option<usize>,
     rng: &mut Rng,
     device: Device,
 ) -> Result<Network, TchError> {
     let latent = usize::try_from(latent).unwrap_or(0);
-    Network::build(&net.generator(image.lengths(), latent), |layer| initial(net, layer), rng, device)
+    Network::build(&net.generator(image.lengths(), latent, classes), |layer| initial(net, layer), rng, device)
 }
 
 /// How the notebook's weights start.
@@ -101,10 +105,16 @@ mod tests {
     fn parameter_counts_are_those_of_the_reference() {
         let mut rng = Rng::from_seed(0);
         for (net, d, g) in [(NetKind::Vanilla, 267_009, 1_952_528), (NetKind::Dcgan, 1_102_721, 6_675_009)] {
-            let d_net = discriminator(net, MNIST, &mut rng, Device::Cpu).unwrap();
-            let g_net = generator(net, MNIST, 96, &mut rng, Device::Cpu).unwrap();
+            let d_net = discriminator(net, MNIST, None, &mut rng, Device::Cpu).unwrap();
+            let g_net = generator(net, MNIST, 96, None, &mut rng, Device::Cpu).unwrap();
             assert_eq!(d_net.parameter_count(), d, "{net} D");
             assert_eq!(g_net.parameter_count(), g, "{net} G");
+            // A class adds a row of the last layer and a column of the first.
+            let d_net = discriminator(net, MNIST, Some(10), &mut rng, Device::Cpu).unwrap();
+            let g_net = generator(net, MNIST, 96, Some(10), &mut rng, Device::Cpu).unwrap();
+            let width = if net == NetKind::Vanilla { 256 } else { 1024 };
+            assert_eq!(d_net.parameter_count(), d + 10 * (width + 1), "{net} D of ten classes");
+            assert_eq!(g_net.parameter_count(), g + 10 * 1024, "{net} G of ten classes");
         }
     }
 
@@ -112,9 +122,9 @@ mod tests {
     fn names_are_those_of_the_notebook() {
         let mut rng = Rng::from_seed(0);
         let names = |network: &Network| network.state().unwrap().into_keys().collect::<Vec<_>>().join(" ");
-        let d = discriminator(NetKind::Dcgan, MNIST, &mut rng, Device::Cpu).unwrap();
+        let d = discriminator(NetKind::Dcgan, MNIST, None, &mut rng, Device::Cpu).unwrap();
         assert_eq!(names(&d), "1.bias 1.weight 10.bias 10.weight 4.bias 4.weight 8.bias 8.weight");
-        let g = generator(NetKind::Dcgan, MNIST, 96, &mut rng, Device::Cpu).unwrap();
+        let g = generator(NetKind::Dcgan, MNIST, 96, None, &mut rng, Device::Cpu).unwrap();
         let norm =
             |i| format!("{i}.bias {i}.num_batches_tracked {i}.running_mean {i}.running_var {i}.weight");
         let expected = format!(
@@ -133,8 +143,8 @@ mod tests {
             let image = ImageShape { channels: c, height: h, width: w };
             for net in [NetKind::Vanilla, NetKind::Dcgan] {
                 check(net, image).unwrap();
-                let g = generator(net, image, 7, &mut rng, Device::Cpu).unwrap();
-                let d = discriminator(net, image, &mut rng, Device::Cpu).unwrap();
+                let g = generator(net, image, 7, None, &mut rng, Device::Cpu).unwrap();
+                let d = discriminator(net, image, None, &mut rng, Device::Cpu).unwrap();
                 let z = Tensor::zeros([2, 7], (Kind::Float, Device::Cpu));
                 let x = g.forward(&z, Pass::TRAIN).unwrap();
                 assert_eq!(x.size(), [2, c * h * w]);

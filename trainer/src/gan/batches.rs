@@ -4,6 +4,7 @@ use latent_runtime::rng::Rng;
 use tch::{Device, Kind, TchError, Tensor};
 
 use super::architecture::ImageShape;
+use super::condition::{self, Labels};
 
 /// The images of a data set in training order.
 #[derive(Debug)]
@@ -12,6 +13,7 @@ pub struct Batches {
     shape: [i64; 4],
     count: i64,
     shuffle: Option<Shuffle>,
+    labels: Option<Labels>,
 }
 
 #[derive(Debug)]
@@ -41,7 +43,26 @@ impl Batches {
             shape: [batch as i64, channels, height, width],
             count: count as i64,
             shuffle: shuffle.map(|seed| Shuffle { seed, epoch: None, order }),
+            labels: None,
         })
+    }
+
+    /// The same with the label of each image.
+    ///
+    /// # Errors
+    /// When there are not as many labels as images.
+    pub fn with_labels(mut self, labels: Labels) -> Result<Self, TchError> {
+        let found = labels.tensor().numel() as i64;
+        if found != self.count {
+            return Err(TchError::Shape(format!("there are {found} labels for {} images", self.count)));
+        }
+        self.labels = Some(labels);
+        Ok(self)
+    }
+
+    /// The labels of all images, if they have labels.
+    pub fn all_labels(&self) -> Option<&Labels> {
+        self.labels.as_ref()
     }
 
     /// Batches in one epoch; the last, partial one is skipped.
@@ -51,27 +72,59 @@ impl Batches {
 
     /// Batch `index`, counted over all epochs: (N, C, H, W), values 2 (pixel / 255) - 1.
     pub fn get(&mut self, index: u64) -> Result<Tensor, TchError> {
+        let places = self.places(index)?;
+        scale(&places.of(&self.pixels)?)?.f_view(self.shape)
+    }
+
+    /// The labels of that batch as one-hot rows (N, classes), if there are labels.
+    pub fn labels(&mut self, index: u64) -> Result<Option<Tensor>, TchError> {
+        let places = self.places(index)?;
+        let one_hot = |labels: &Labels| condition::one_hot(&places.of(labels.tensor())?, labels.classes());
+        self.labels.as_ref().map(one_hot).transpose()
+    }
+
+    /// Where the images of batch `index` are.
+    fn places(&mut self, index: u64) -> Result<Places, TchError> {
         let [batch, ..] = self.shape;
         let per_epoch = self.per_epoch() as u64;
         let (epoch, start) = (index / per_epoch, (index % per_epoch) as i64 * batch);
-        let count = self.count;
-        let bytes = match &mut self.shuffle {
-            None => self.pixels.f_narrow(0, start, batch)?,
+        match &mut self.shuffle {
+            None => Ok(Places::Range { start, length: batch }),
             Some(shuffle) => {
-                shuffle.enter(epoch, count)?;
-                self.pixels.f_index_select(0, &shuffle.order.f_narrow(0, start, batch)?)?
+                shuffle.enter(epoch, self.count)?;
+                Ok(Places::List(shuffle.order.f_narrow(0, start, batch)?))
             }
-        };
-        scale(&bytes)?.f_view(self.shape)
+        }
     }
 
     /// `n` images spread evenly over the data set, values as in [`Batches::get`].
     pub fn spread(&self, n: usize) -> Result<Tensor, TchError> {
         let n = (n as i64).clamp(1, self.count);
-        let index: Vec<i64> = (0..n).map(|i| i * self.count / n).collect();
-        let index = Tensor::f_from_slice(&index)?.f_to_device(self.pixels.device())?;
+        let places: Vec<i64> = (0..n).map(|i| i * self.count / n).collect();
+        self.at(&places)
+    }
+
+    /// The images at these places, values as in [`Batches::get`].
+    pub fn at(&self, places: &[i64]) -> Result<Tensor, TchError> {
+        let index = Tensor::f_from_slice(places)?.f_to_device(self.pixels.device())?;
         let [_, c, h, w] = self.shape;
-        scale(&self.pixels.f_index_select(0, &index)?)?.f_view([n, c, h, w])
+        scale(&self.pixels.f_index_select(0, &index)?)?.f_view([-1, c, h, w])
+    }
+}
+
+/// Places of images.
+enum Places {
+    Range { start: i64, length: i64 },
+    List(Tensor),
+}
+
+impl Places {
+    /// The rows of `values` there.
+    fn of(&self, values: &Tensor) -> Result<Tensor, TchError> {
+        match self {
+            Self::Range { start, length } => values.f_narrow(0, *start, *length),
+            Self::List(places) => values.f_index_select(0, places),
+        }
     }
 }
 
@@ -139,6 +192,25 @@ mod tests {
         }
         assert_ne!(epochs[0], epochs[1]);
         assert_eq!(bytes(&mut new(), 5), epochs[2][3..], "without the epochs before");
+    }
+
+    #[test]
+    fn labels_are_those_of_the_batchs_images() {
+        for shuffle in [None, Some(Rng::from_seed(1))] {
+            let labels = Labels::new(&[0, 1, 2, 3, 0, 1, 2], 4, Device::Cpu).unwrap();
+            let batches = Batches::new(&images(), 7, SHAPE, 3, shuffle, Device::Cpu).unwrap();
+            let mut batches = batches.with_labels(labels).unwrap();
+            for index in [0, 1, 5, 2] {
+                let expected: Vec<i64> = bytes(&mut batches, index).iter().map(|image| image % 4).collect();
+                let labels = batches.labels(index).unwrap().unwrap();
+                assert_eq!(labels.size(), [3, 4]);
+                assert_eq!(Vec::<i64>::try_from(labels.argmax(1, false)).unwrap(), expected);
+                assert_eq!(labels.sum(Kind::Float).double_value(&[]), 3.0);
+            }
+        }
+        let fewer = Labels::new(&[0, 1], 4, Device::Cpu).unwrap();
+        let batches = Batches::new(&images(), 7, SHAPE, 3, None, Device::Cpu).unwrap();
+        assert!(batches.with_labels(fewer).unwrap_err().to_string().contains("2 labels for 7 images"));
     }
 
     #[test]

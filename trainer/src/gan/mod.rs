@@ -2,6 +2,7 @@
 
 pub mod architecture;
 pub mod batches;
+pub mod condition;
 pub mod ema;
 pub mod losses;
 pub mod model;

@@ -5,6 +5,7 @@ use tch::{Device, Kind, TchError, Tensor};
 
 use super::architecture::{self, ImageShape};
 use super::batches::Batches;
+use super::condition;
 use super::ema::Ema;
 use super::losses::LossKind;
 use super::noise::Noise;
@@ -31,21 +32,21 @@ pub struct Gan {
 }
 
 impl Gan {
-    /// New networks. Their weights are drawn from `rng`: the discriminator's first.
+    /// New networks, conditional for a number of `classes`. Their weights are drawn from `rng`: the discriminator's first.
     pub fn new(
         options: &GanSettings,
         image: ImageShape,
+        classes: Option<usize>,
         rng: &mut Rng,
         device: Device,
     ) -> Result<Self, TchError> {
         let latent = options.latent_size as i64;
-        let discriminator = architecture::discriminator(options.net, image, rng, device)?;
-        let generator = architecture::generator(options.net, image, latent, rng, device)?;
+        let discriminator = architecture::discriminator(options.net, image, classes, rng, device)?;
+        let generate =
+            |rng: &mut Rng| architecture::generator(options.net, image, latent, classes, rng, device);
+        let generator = generate(rng)?;
         let ema = match options.ema {
-            Some(decay) => {
-                let average = architecture::generator(options.net, image, latent, &mut rng.clone(), device)?;
-                Some(Ema::new(&generator, average, decay)?)
-            }
+            Some(decay) => Some(Ema::new(&generator, generate(&mut rng.clone())?, decay)?),
             None => None,
         };
         let adam = |network: &Network, lr| {
@@ -70,6 +71,10 @@ impl Gan {
     /// Iteration number `iteration`, from 0: the discriminator's steps, then one of the generator. Both networks stay in
     /// training mode; every step has noise of its own.
     ///
+    /// Where batches have labels, the discriminator sees generated images of the same labels as the real ones, and the
+    /// generator's step draws labels from the data's. So a label is as frequent among real as among generated images, and
+    /// the discriminator's score depends on the label only where the image does not fit it.
+    ///
     /// Returns, still on the device, a tensor of four figures: D's loss, G's loss, mean raw score of real and of generated
     /// images.
     pub fn step(
@@ -79,24 +84,35 @@ impl Gan {
         noise: &mut Noise,
     ) -> Result<Tensor, TchError> {
         let steps = u64::from(self.d_steps.max(1));
-        let mut last = self.discriminator_step(&batches.get(iteration * steps)?, noise)?;
+        let mut last = self.discriminator_step(batches, iteration * steps, noise)?;
         for k in 1..steps {
-            last = self.discriminator_step(&batches.get(iteration * steps + k)?, noise)?;
+            last = self.discriminator_step(batches, iteration * steps + k, noise)?;
         }
         let [d_loss, real, fake] = last;
-        Tensor::f_stack(&[d_loss, self.generator_step(noise)?, real, fake], 0)
+        Tensor::f_stack(&[d_loss, self.generator_step(batches, noise)?, real, fake], 0)
     }
 
-    fn discriminator_step(&mut self, real: &Tensor, noise: &mut Noise) -> Result<[Tensor; 3], TchError> {
+    fn discriminator_step(
+        &mut self,
+        batches: &mut Batches,
+        index: u64,
+        noise: &mut Noise,
+    ) -> Result<[Tensor; 3], TchError> {
         let n = self.batch as i64;
-        let fake = tch::no_grad(|| self.images(&self.generator, &noise.draw(self.batch)?, self.pass))?;
+        let (real, labels) = (&batches.get(index)?, batches.labels(index)?);
+        let labels = labels.as_ref();
+        let z = noise.draw(self.batch)?;
+        let fake = tch::no_grad(|| self.images(&self.generator, &z, labels, self.pass))?;
         // The discriminator has no batch normalization, so that real and generated images can go through it as one batch.
-        let scores = self.discriminator.forward(&Tensor::f_cat(&[real, &fake], 0)?, self.pass)?;
+        let both = labels.map(|labels| Tensor::f_cat(&[labels, labels], 0)).transpose()?;
+        let images = Tensor::f_cat(&[real, &fake], 0)?;
+        let scores = condition::score(&self.discriminator, &images, both.as_ref(), self.pass)?;
         let (on_real, on_fake) = (scores.f_narrow(0, 0, n)?, scores.f_narrow(0, n, n)?);
         let mut loss = (self.loss.definition().discriminator)(&on_real, &on_fake)?;
         if let Some(penalty) = self.loss.definition().penalty {
             let between = noise.fractions(self.batch)?;
-            let penalty = penalty(&self.discriminator, real, &fake, &between)?;
+            let score = |images: &Tensor, pass| condition::score(&self.discriminator, images, labels, pass);
+            let penalty = penalty(&score, real, &fake, &between)?;
             loss = loss.f_add(&penalty.f_mul_scalar(self.gp_weight)?)?;
         }
         let gradients = Tensor::f_run_backward(&[&loss], &self.d_adam.parameters(), false, false)?;
@@ -105,9 +121,13 @@ impl Gan {
         Ok([loss.f_detach()?, mean(&on_real)?, mean(&on_fake)?])
     }
 
-    fn generator_step(&mut self, noise: &mut Noise) -> Result<Tensor, TchError> {
-        let fake = self.images(&self.generator, &noise.draw(self.batch)?, self.pass)?;
-        let loss = (self.loss.definition().generator)(&self.discriminator.forward(&fake, self.pass)?)?;
+    fn generator_step(&mut self, batches: &Batches, noise: &mut Noise) -> Result<Tensor, TchError> {
+        let z = noise.draw(self.batch)?;
+        let labels = noise.labels(batches.all_labels(), self.batch)?;
+        let labels = labels.as_ref();
+        let fake = self.images(&self.generator, &z, labels, self.pass)?;
+        let scores = condition::score(&self.discriminator, &fake, labels, self.pass)?;
+        let loss = (self.loss.definition().generator)(&scores)?;
         // Only the generator's gradients are asked for, so none are computed for the discriminator's weights.
         let gradients = Tensor::f_run_backward(&[&loss], &self.g_adam.parameters(), false, false)?;
         self.g_adam.step(&gradients)?;
@@ -117,15 +137,22 @@ impl Gan {
         loss.f_detach()
     }
 
-    fn images(&self, generator: &Network, z: &Tensor, pass: Pass) -> Result<Tensor, TchError> {
+    fn images(
+        &self,
+        generator: &Network,
+        z: &Tensor,
+        labels: Option<&Tensor>,
+        pass: Pass,
+    ) -> Result<Tensor, TchError> {
         let ImageShape { channels, height, width } = self.image;
-        generator.forward(z, pass)?.f_view([-1, channels, height, width])
+        condition::generate(generator, z, labels, pass)?.f_view([-1, channels, height, width])
     }
 
-    /// Images (N, C, H, W) for latent vectors, in evaluation mode; from the averaged generator if there is one.
-    pub fn sample(&self, z: &Tensor) -> Result<Tensor, TchError> {
+    /// Images (N, C, H, W) for latent vectors, each with its one-hot label if the networks are conditional, in evaluation
+    /// mode; from the averaged generator if there is one.
+    pub fn sample(&self, z: &Tensor, labels: Option<&Tensor>) -> Result<Tensor, TchError> {
         let generator = self.ema.as_ref().map_or(&self.generator, Ema::network);
-        tch::no_grad(|| self.images(generator, z, Pass::EVAL))
+        tch::no_grad(|| self.images(generator, z, labels, Pass::EVAL))
     }
 
     /// Whether all weights and statistics are finite.

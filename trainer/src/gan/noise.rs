@@ -4,6 +4,8 @@ use latent_runtime::latent::Distribution;
 use latent_runtime::rng::Rng;
 use tch::{Device, Kind, TchError, Tensor};
 
+use super::condition::Labels;
+
 /// Draws batches of latent vectors.
 #[derive(Debug, Clone)]
 pub struct Noise {
@@ -30,6 +32,11 @@ impl Noise {
     pub fn fractions(&mut self, count: usize) -> Result<Tensor, TchError> {
         let values: Vec<f32> = (0..count).map(|_| self.rng.next_f32()).collect();
         self.upload(&values, &[count as i64])
+    }
+
+    /// Labels of `count` images as [`Labels::draw`] has them, if there are labels.
+    pub fn labels(&mut self, labels: Option<&Labels>, count: usize) -> Result<Option<Tensor>, TchError> {
+        labels.map(|labels| labels.draw(&mut self.rng, count)).transpose()
     }
 
     fn upload(&self, values: &[f32], shape: &[i64]) -> Result<Tensor, TchError> {

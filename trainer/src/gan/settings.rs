@@ -65,6 +65,9 @@ pub struct GanSettings {
     pub latent_size: usize,
     /// What they are drawn from.
     pub distribution: DistributionKind,
+    /// Tell both networks the class of each image.
+    #[serde(default)]
+    pub conditional: bool,
     /// Turn color into gray.
     pub gray: bool,
     /// Draw a new order for each pass instead of the file's.
@@ -96,6 +99,7 @@ impl GanSettings {
             adam_eps: 1e-8,
             latent_size: 96,
             distribution: DistributionKind::Uniform,
+            conditional: false,
             gray: false,
             shuffle: false,
             ema: None,

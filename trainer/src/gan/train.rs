@@ -10,6 +10,7 @@ use tch::{Kind, TchError, Tensor};
 
 use super::architecture::ImageShape;
 use super::batches::Batches;
+use super::condition::{self, Labels};
 use super::model::Gan;
 use super::noise::Noise;
 use crate::checkpoint::{self, CheckpointError, State, Tensors};
@@ -23,21 +24,27 @@ use crate::training::TrainError;
 /// Images over which diversity is measured.
 const DIVERSITY_IMAGES: usize = 64;
 
-/// Trains a GAN on `pixels`, planar bytes; only the first `info.data.images` images are used. See [`session::train`].
+/// Classes at most within which the diversity of a conditional GAN is measured: so there are four images of each.
+const DIVERSITY_CLASSES: usize = 16;
+
+/// Trains a GAN on `pixels`, planar bytes, and, if it is conditional, their `labels`; only the first `info.data.images`
+/// images are used. See [`session::train`].
 ///
 /// # Errors
 /// [`TrainError`]. Checkpoints that were saved before stay.
-pub fn train(job: Job<'_, RunInfo>, pixels: &[u8]) -> Result<Outcome<RunInfo>, TrainError> {
-    session::train(job, |job, checkpoint| GanTask::new(job, pixels, checkpoint))
+pub fn train(job: Job<'_, RunInfo>, pixels: &[u8], labels: &[u32]) -> Result<Outcome<RunInfo>, TrainError> {
+    session::train(job, |job, checkpoint| GanTask::new(job, pixels, labels, checkpoint))
 }
 
 struct GanTask {
     gan: Gan,
     batches: Batches,
     noise: Noise,
-    /// Latent vectors of all sample grids, and of the measurement of diversity.
-    fixed: Tensor,
-    fixed_diversity: Tensor,
+    /// What all sample grids are made of, and the measurement of diversity.
+    fixed: Fixed,
+    fixed_diversity: Fixed,
+    /// Images side by side on a grid, if each column is a class.
+    columns: Option<usize>,
     image: crate::run_folder::Image,
     sample_every: u64,
     diversity_every: u64,
@@ -50,6 +57,7 @@ impl GanTask {
     fn new(
         job: &Job<'_, RunInfo>,
         pixels: &[u8],
+        labels: &[u32],
         checkpoint: Option<(&Path, State)>,
     ) -> Result<Self, TrainError> {
         let options = &job.info.hyperparameters;
@@ -64,21 +72,34 @@ impl GanTask {
         let distribution = job.info.latent.distribution.into();
         let noise = |rng| Noise::new(rng, distribution, options.latent_size, device);
 
-        let gan = Gan::new(options, image, &mut weights, device)?;
+        let classes = job.info.class_count();
+        let gan = Gan::new(options, image, classes, &mut weights, device)?;
         let shuffle = options.shuffle.then_some(order);
-        let batches = Batches::new(pixels, count, image, batch, shuffle, device)?;
+        let mut batches = Batches::new(pixels, count, image, batch, shuffle, device)?;
+        if let Some(classes) = classes {
+            batches =
+                batches.with_labels(Labels::new(labels.get(..count).unwrap_or(labels), classes, device)?)?;
+        }
         // One sequence for both, so that the diversity is that of the images on the grids.
         let fixed = noise(fixed).draw(options.sample_count.max(DIVERSITY_IMAGES))?;
+        // As many whole rows as fit, a column for each class.
+        let columns = classes.map(|classes| classes.min(options.sample_count));
+        let samples =
+            columns.map_or(options.sample_count, |columns| options.sample_count / columns * columns);
         let mut monitor = Monitor::new(options.loss);
-        if let Some(diversity) = image_diversity(&batches.spread(DIVERSITY_IMAGES)?)? {
+        if let Some(diversity) = data_diversity(&batches)? {
             monitor = monitor.with_data_diversity(diversity);
         }
         let mut task = Self {
             gan,
             batches,
             noise: noise(training),
-            fixed_diversity: fixed.f_narrow(0, 0, DIVERSITY_IMAGES as i64)?,
-            fixed: fixed.f_narrow(0, 0, options.sample_count as i64)?,
+            fixed_diversity: Fixed::new(
+                fixed.f_narrow(0, 0, DIVERSITY_IMAGES as i64)?,
+                classes.map(|classes| (classes, classes.min(DIVERSITY_CLASSES))),
+            )?,
+            fixed: Fixed::new(fixed.f_narrow(0, 0, samples as i64)?, classes.zip(columns))?,
+            columns,
             image: job.info.image,
             sample_every: options.sample_every,
             diversity_every: options.diversity_every,
@@ -123,7 +144,8 @@ impl Task for GanTask {
         if !every(iteration, self.diversity_every) {
             return Ok(None);
         }
-        Ok(image_diversity(&self.gan.sample(&self.fixed_diversity)?)?)
+        let Fixed { z, labels, groups } = &self.fixed_diversity;
+        Ok(image_diversity(&self.gan.sample(z, labels.as_ref())?, groups)?)
     }
 
     fn due(&self, iteration: u64, _diversity: Option<f32>) -> Due {
@@ -151,10 +173,11 @@ impl Task for GanTask {
     /// A grid from the fixed latent vectors.
     fn samples(&self) -> Result<Option<Picture>, TrainError> {
         let image = self.image;
-        let pixels = to_pixels(&self.gan.sample(&self.fixed)?, image.low, image.high)?;
-        let n = self.fixed.size()[0] as usize;
+        let Fixed { z, labels, groups } = &self.fixed;
+        let pixels = to_pixels(&self.gan.sample(z, labels.as_ref())?, image.low, image.high)?;
+        let n = groups.len();
         let (channels, h, w) = (image.channels, image.height, image.width);
-        let (columns, scale) = layout(n, h, w);
+        let (columns, scale) = layout(n, self.columns, h, w);
         let png = grid::png(&pixels, n, channels, h, w, columns, scale)?;
         let (width, height) = grid::size(n, h, w, columns, scale)?;
         Ok(Some(Picture { png, width, height, channels }))
@@ -192,7 +215,7 @@ impl Task for GanTask {
         info.figures.d_loss = mean(|r| r.0);
         info.figures.g_loss = mean(|r| r.1);
         info.figures.diversity = self.diversity;
-        info.figures.data_diversity = image_diversity(&self.batches.spread(DIVERSITY_IMAGES)?)?;
+        info.figures.data_diversity = data_diversity(&self.batches)?;
         Ok(())
     }
 
@@ -213,9 +236,32 @@ impl Task for GanTask {
     }
 }
 
-/// Columns and enlargement for a grid of `n` images: about square, about 600 pixels wide at most.
-pub fn layout(n: usize, h: usize, w: usize) -> (usize, usize) {
-    let columns = (n as f64).sqrt().ceil().max(1.0) as usize;
+/// Latent vectors that stay the same.
+struct Fixed {
+    z: Tensor,
+    /// One-hot, if the GAN is conditional.
+    labels: Option<Tensor>,
+    /// The class of each image, all 0 if it is not.
+    groups: Vec<u32>,
+}
+
+impl Fixed {
+    /// With `(classes, used)`, the labels are 0, 1, ... below `used` in turn.
+    fn new(z: Tensor, classes: Option<(usize, usize)>) -> Result<Self, TchError> {
+        let n = z.size2()?.0;
+        let (classes, used) = classes.unwrap_or((1, 1));
+        let labels: Vec<i64> = (0..n).map(|i| i % used as i64).collect();
+        let one_hot =
+            || condition::one_hot(&Tensor::f_from_slice(&labels)?.f_to_device(z.device())?, classes);
+        let one_hot = (classes > 1).then(one_hot).transpose()?;
+        Ok(Self { z, labels: one_hot, groups: labels.into_iter().map(|label| label as u32).collect() })
+    }
+}
+
+/// Columns and enlargement for a grid of `n` images: about square unless the columns are given, about 600 pixels wide at
+/// most.
+pub fn layout(n: usize, columns: Option<usize>, h: usize, w: usize) -> (usize, usize) {
+    let columns = columns.unwrap_or_else(|| (n as f64).sqrt().ceil().max(1.0) as usize);
     (columns, (600 / (columns * h.max(w)).max(1)).clamp(1, 4))
 }
 
@@ -227,7 +273,29 @@ pub fn to_pixels(images: &Tensor, low: f32, high: f32) -> Result<Vec<u8>, TrainE
     Ok(values.into_iter().map(|v| range.to_u8(v)).collect())
 }
 
-fn image_diversity(images: &Tensor) -> Result<Option<f32>, TchError> {
+/// The diversity of images, within their classes.
+fn image_diversity(images: &Tensor, classes: &[u32]) -> Result<Option<f32>, TchError> {
     let values = Vec::<f32>::try_from(images.f_contiguous()?.f_view(-1)?)?;
-    Ok(diagnosis::diversity(&values, images.size()[0] as usize))
+    Ok(diagnosis::within_groups(&values, classes))
+}
+
+/// The diversity of real images, within their classes if these are told.
+fn data_diversity(batches: &Batches) -> Result<Option<f32>, TchError> {
+    match batches.all_labels() {
+        None => {
+            let images = batches.spread(DIVERSITY_IMAGES)?;
+            image_diversity(&images, &vec![0; images.size()[0] as usize])
+        }
+        Some(labels) => {
+            let (places, classes): (Vec<i64>, Vec<u32>) = labels
+                .spread(labels.classes().min(DIVERSITY_CLASSES), DIVERSITY_IMAGES)
+                .into_iter()
+                .map(|(place, class)| (place as i64, class))
+                .unzip();
+            if places.is_empty() {
+                return Ok(None);
+            }
+            image_diversity(&batches.at(&places)?, &classes)
+        }
+    }
 }

@@ -40,8 +40,10 @@ pub struct EncoderFile {
 impl EncoderFile {
     /// Whether a model that does not say what it is takes images and gives vectors.
     pub(super) fn looks_like_one(description: &Description) -> bool {
-        matches!(description.input_shape[..], [1 | 3, height, width] if height >= 4 && width >= 4)
-            && description.output_shape.iter().filter(|&&size| size != 1).count() == 1
+        let image = ImageShape::of(&description.input_shape, description.metadata.image);
+        image.is_some_and(|(image, _)| {
+            matches!(image.channels, 1 | 3) && image.height >= 4 && image.width >= 4
+        }) && description.output_shape.iter().filter(|&&size| size != 1).count() == 1
             && product(&description.output_shape) > 1
     }
 
@@ -55,9 +57,11 @@ impl EncoderFile {
         let encoding = description.encoding(path, range)?;
         let said = description.metadata;
         let (input, output) = (description.input_shape, description.output_shape);
-        let image = match input[..] {
-            [channels @ (1 | 3), height, width] if (1..=MAX_VALUES).contains(&product(&input)) => {
-                ImageShape { channels, height, width }
+        let image = match ImageShape::of(&input, said.image) {
+            Some((image, _))
+                if matches!(image.channels, 1 | 3) && (1..=MAX_VALUES).contains(&product(&input)) =>
+            {
+                image
             }
             _ => return Err(ModelError::EncoderInput { path: path.to_owned(), shape: input }),
         };
@@ -139,7 +143,6 @@ impl Encoder {
 /// A file for tests of what does not open it: color images of 4 by 4, embeddings of 3 values.
 #[cfg(test)]
 pub(crate) fn test_encoder() -> EncoderFile {
-    use latent_runtime::image_encoding::RangeSource;
     EncoderFile {
         path: "models/encoder.fp32.onnx".into(),
         name: "encoder.fp32".into(),
@@ -147,7 +150,7 @@ pub(crate) fn test_encoder() -> EncoderFile {
         precision: "fp32",
         image: ImageShape { channels: 3, height: 4, width: 4 },
         features: 3,
-        encoding: ImageEncoding { range: ValueRange::UNIT, source: RangeSource::Stated, normalization: None },
+        encoding: ImageEncoding::stated(ValueRange::UNIT),
         architecture: Some("resnet".into()),
         dataset: Some("cifar10".into()),
         engines: vec![BackendKind::Ort],

@@ -76,7 +76,7 @@ impl Generator {
         let pictures = self
             .values
             .chunks_exact(image_values)
-            .map(|values| Picture::from_values(values, shape, self.file.encoding.range))
+            .map(|values| Picture::from_values(values, shape, &self.file.encoding))
             // The lengths fit by construction.
             .collect::<Result<_, _>>()
             .map_err(|error| ModelError::Open { message: error.to_string() })?;

@@ -189,7 +189,9 @@ fn image_shape(path: &Path, description: &Description) -> Result<ImageShape, Mod
     };
     let shape = match (description.metadata.image, description.output_shape.as_slice()) {
         (Some(image), _) => Some((image.channels, image.height, image.width)),
-        (None, &[channels, height, width]) => Some((channels, height, width)),
+        (None, shape @ &[_, _, _]) => {
+            ImageShape::of(shape, None).map(|(image, _)| (image.channels, image.height, image.width))
+        }
         (None, &[height, width]) => Some((1, height, width)),
         (None, &[_]) => square(1).or_else(|| square(3)),
         _ => None,
@@ -211,7 +213,6 @@ fn image_shape(path: &Path, description: &Description) -> Result<ImageShape, Mod
 /// A file for tests of what does not open it: 4 latent values, a gray image of 4 by 4.
 #[cfg(test)]
 pub(crate) fn test_file() -> GeneratorFile {
-    use latent_runtime::image_encoding::RangeSource;
     GeneratorFile {
         path: "models/test.fp32.onnx".into(),
         name: "test.fp32".into(),
@@ -220,11 +221,7 @@ pub(crate) fn test_file() -> GeneratorFile {
         space: LatentSpace { size: 4, distribution: Distribution::REFERENCE },
         distribution_is_known: true,
         image: ImageShape { channels: 1, height: 4, width: 4 },
-        encoding: ImageEncoding {
-            range: ValueRange::SIGNED,
-            source: RangeSource::Stated,
-            normalization: None,
-        },
+        encoding: ImageEncoding::stated(ValueRange::SIGNED),
         label: None,
         architecture: Some("dcgan".into()),
         dataset: Some("mnist".into()),

@@ -80,17 +80,31 @@ pub(super) fn depth_to_space<T: Real>(depth: &DepthToSpace, x: &Array<T>) -> Arr
 }
 
 pub(super) fn slice<T: Real>(slices: &[Slice], x: &Array<T>) -> Array<T> {
-    let (mut starts, mut shape) = (vec![0; x.shape.len()], x.shape.clone());
+    let (mut starts, mut shape) = (vec![(0, 1); x.shape.len()], x.shape.clone());
     for slice in slices {
-        starts[slice.axis] = slice.start;
-        shape[slice.axis] = slice.end - slice.start;
+        starts[slice.axis] = (slice.first(), slice.step);
+        shape[slice.axis] = slice.count();
     }
     let mut result = Array::zeros(shape.clone());
     each_index(&shape, |place, index| {
         let axes = index.iter().zip(&starts).zip(&x.shape);
-        let from = axes.fold(0, |from, ((&at, &start), &length)| from * length + start + at);
+        let from = axes.fold(0, |from, ((&at, &(start, step)), &length)| {
+            from * length + start.saturating_add_signed(at as isize * step)
+        });
         result.data[place] = x.data[from];
     });
+    result
+}
+
+/// A new last axis with 1 at the place that an element counts.
+pub(super) fn one_hot<T: Real>(depth: usize, x: &Array<T>) -> Array<T> {
+    let mut result = Array::zeros([x.shape.as_slice(), &[depth]].concat());
+    for (at, value) in x.data.iter().enumerate() {
+        let place = value.to_f64().round_ties_even();
+        if place >= 0.0 && place < depth as f64 {
+            result.data[at * depth + place as usize] = T::from_f64(1.0);
+        }
+    }
     result
 }
 

@@ -192,8 +192,8 @@ fn evaluate<T: Real>(op: &Op, inputs: &[Array<T>], batch: Option<usize>) -> Arra
         Op::Affine => elementwise::affine(x, &inputs[1].data, &inputs[2].data),
         Op::Activation(activation) => x.map(|value| elementwise::activate(activation, value)),
         Op::HardSigmoid { alpha, beta } => x.map(|value| elementwise::hard_sigmoid(*alpha, *beta, value)),
+        Op::Function(function) => x.map(|value| elementwise::function(function, value)),
         Op::Binary(binary) => elementwise::binary(*binary, x, &inputs[1]),
-        Op::Divide => elementwise::combine(x, &inputs[1], |a, b| a / b),
         Op::Pool(pool) => pool::pool(pool, x),
         Op::Reduce(reduce) => reduce::reduce(reduce, x),
         Op::Reshape(shape) => Array { shape: shape.iter().map(size).collect(), data: x.data.clone() },
@@ -208,6 +208,9 @@ fn evaluate<T: Real>(op: &Op, inputs: &[Array<T>], batch: Option<usize>) -> Arra
         Op::Expand(shape) => x.broadcast(&shape.iter().map(size).collect::<Vec<_>>()),
         Op::DepthToSpace(depth) => layout::depth_to_space(depth, x),
         Op::Slice(slices) => layout::slice(slices, x),
+        Op::Standardize { axes, epsilon } => reduce::standardize(axes, *epsilon, x),
+        Op::OneHot { depth } => layout::one_hot(*depth, x),
+        Op::Cast => x.clone(),
     }
 }
 

@@ -9,19 +9,29 @@ pub(super) fn reduce<T: Real>(reduce: &Reduce, x: &Array<T>) -> Array<T> {
     let kept: Vec<usize> =
         x.shape.iter().enumerate().map(|(axis, &length)| if reduced(axis) { 1 } else { length }).collect();
     let mut sums: Array<T> = Array::zeros(kept.clone());
+    match reduce.kind {
+        ReduceKind::Maximum => sums.data.fill(T::from_f64(f64::NEG_INFINITY)),
+        ReduceKind::Minimum => sums.data.fill(T::from_f64(f64::INFINITY)),
+        _ => {}
+    }
     each_index(&x.shape, |place, index| {
         let axes = index.iter().enumerate().zip(&kept);
         let to = axes.fold(0, |to, ((axis, &at), &length)| to * length + if reduced(axis) { 0 } else { at });
         let value = x.data[place];
-        sums.data[to] += match reduce.kind {
-            ReduceKind::Mean => value,
-            ReduceKind::L2 => value * value,
+        let sum = sums.data[to];
+        sums.data[to] = match reduce.kind {
+            ReduceKind::Mean | ReduceKind::Sum => sum + value,
+            ReduceKind::Absolute => sum + value.abs(),
+            ReduceKind::Euclidean => sum + value * value,
+            ReduceKind::Maximum => sum.greater(value),
+            ReduceKind::Minimum => sum.smaller(value),
         };
     });
     let count: usize = reduce.axes.iter().map(|&axis| x.shape[axis]).product();
     let result = sums.map(|sum| match reduce.kind {
         ReduceKind::Mean => sum / T::from_f64(count as f64),
-        ReduceKind::L2 => sum.sqrt(),
+        ReduceKind::Euclidean => sum.sqrt(),
+        _ => sum,
     });
     if reduce.keep {
         return result;
@@ -29,6 +39,21 @@ pub(super) fn reduce<T: Real>(reduce: &Reduce, x: &Array<T>) -> Array<T> {
     let shape =
         x.shape.iter().enumerate().filter(|(axis, _)| !reduced(*axis)).map(|(_, &length)| length).collect();
     Array { shape, data: result.data }
+}
+
+/// (x - mean) / sqrt(variance + epsilon), both over some axes together.
+pub(super) fn standardize<T: Real>(axes: &[usize], epsilon: f32, x: &Array<T>) -> Array<T> {
+    let mean = |x: &Array<T>| {
+        reduce(&Reduce { kind: ReduceKind::Mean, axes: axes.to_vec(), keep: true }, x).broadcast(&x.shape)
+    };
+    let combine = |a: &Array<T>, b: &Array<T>, function: fn(T, T) -> T| Array {
+        shape: a.shape.clone(),
+        data: a.data.iter().zip(&b.data).map(|(&a, &b)| function(a, b)).collect(),
+    };
+    let centered = combine(x, &mean(x), |x, mean| x - mean);
+    let variance = mean(&centered.map(|value| value * value));
+    let deviation = variance.map(|variance| (variance + T::from_f64(epsilon.into())).sqrt());
+    combine(&centered, &deviation, |value, deviation| value / deviation)
 }
 
 /// Replaces every line along an axis by a function of it.

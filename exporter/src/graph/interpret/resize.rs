@@ -45,11 +45,22 @@ fn taps<T: Real>(resize: &Resize, axis: usize, at: usize, length: usize) -> Vec<
         Coordinates::AlignCorners => 0.0,
     };
     let last = length as f64 - 1.0;
+    if let Interpolation::Cubic { a } = resize.interpolation {
+        let below = place.floor();
+        let weights = cubic(place - below, a.into());
+        // Beyond the border the outermost pixel is repeated.
+        let tap = |(at, weight): (usize, f64)| {
+            ((below + at as f64 - 1.0).clamp(0.0, last) as usize, T::from_f64(weight))
+        };
+        return weights.into_iter().enumerate().map(tap).collect();
+    }
     let nearest = match resize.interpolation {
         Interpolation::RoundPreferFloor => (place - 0.5).ceil(),
         Interpolation::RoundPreferCeil => (place + 0.5).floor(),
         Interpolation::Floor => place.floor(),
         Interpolation::Ceil => place.ceil(),
+        // Above.
+        Interpolation::Cubic { .. } => place,
         Interpolation::Linear => {
             // Beyond the border the outermost pixel counts.
             let place = place.clamp(0.0, last);
@@ -60,4 +71,11 @@ fn taps<T: Real>(resize: &Resize, axis: usize, at: usize, length: usize) -> Vec<
         }
     };
     vec![(nearest.clamp(0.0, last) as usize, T::from_f64(1.0))]
+}
+
+/// The weights of the two pixels before and the two after a place that lies `t` behind the second (Keys, 1981).
+fn cubic(t: f64, a: f64) -> [f64; 4] {
+    let near = |d: f64| ((a + 2.0) * d - (a + 3.0)) * d * d + 1.0;
+    let far = |d: f64| ((a * d - 5.0 * a) * d + 8.0 * a) * d - 4.0 * a;
+    [far(1.0 + t), near(t), near(1.0 - t), far(2.0 - t)]
 }

@@ -1,7 +1,7 @@
 //! Operators that move elements about.
 
 use super::{NodeContext, Result};
-use crate::graph::{DepthOrder, DepthToSpace, Dim, Op, Pad, PadMode, shape_text};
+use crate::graph::{DepthOrder, DepthToSpace, Dim, Op, Pad, PadMode, Slice, ValueId, shape_text};
 use crate::import::shape_values::{Entry, ShapeValue};
 
 /// The number of elements, and how often the batch is a factor of it.
@@ -16,6 +16,14 @@ fn elements(dims: &[Dim]) -> (usize, usize) {
 pub(super) fn reshape(node: &mut NodeContext) -> Result {
     node.check_counts(2)?;
     let allow_zero = node.attributes.flag("allowzero")?;
+    // A shape as a vector of its entries.
+    if let (Some(entries), Some(wanted)) = (node.shape_value(0)?, node.shape_value(1)?)
+        && let Some(&[wanted]) = wanted.known().as_deref()
+        && (wanted == -1 || wanted == entries.entries.len() as i64)
+    {
+        node.bind_shape(ShapeValue { scalar: false, ..entries });
+        return Ok(());
+    }
     let shape = node.shape(0)?;
     let target = node.entries(1, "shape")?;
     let mut dims = Vec::with_capacity(target.len());
@@ -236,10 +244,79 @@ pub(super) fn pad(node: &mut NodeContext) -> Result {
         "constant" => PadMode::Constant(0.0),
         "edge" => PadMode::Edge,
         "reflect" => PadMode::Reflect,
+        "wrap" => return wrapped(node),
         other => {
             return Err(node.attributes.error("mode", format!("is \"{other}\", which is not supported")));
         }
     };
+    let sides = sides(node)?;
+    let input = node.input(0)?;
+    let shape = node.dims(input);
+    let (mut before, mut after) = (vec![0; shape.len()], vec![0; shape.len()]);
+    let mut slices = Vec::new();
+    for (axis, &[first, last]) in sides.iter().enumerate() {
+        (before[axis], after[axis]) = (first.max(0) as usize, last.max(0) as usize);
+        if first >= 0 && last >= 0 {
+            continue;
+        }
+        // What is cut off is cut off first: of a border that is made from the image it would not be the same.
+        if (first > 0 || last > 0) && !matches!(mode, PadMode::Constant(_)) {
+            return Err(
+                node.error(format!("it pads axis {axis} by {first} and {last} with what it cuts off"))
+            );
+        }
+        let Dim::Size(length) = shape[axis] else {
+            return Err(node.error("it cuts off examples of the batch"));
+        };
+        let (start, cut) = (first.min(0).unsigned_abs() as usize, last.min(0).unsigned_abs() as usize);
+        match length.checked_sub(cut) {
+            Some(end) if start < end => slices.push(Slice::new(axis, start, end)),
+            _ => return Err(node.error(format!("it cuts off all of axis {axis} of {}", shape_text(&shape)))),
+        }
+    }
+    let pads = before.iter().chain(&after).any(|&side| side > 0);
+    let pad = Op::Pad(Pad { before, after, mode });
+    match (slices.is_empty(), pads) {
+        (false, true) => {
+            let part = node.step(Op::Slice(slices), vec![input])?;
+            node.emit(pad, vec![part])
+        }
+        (false, false) => node.emit(Op::Slice(slices), vec![input]),
+        _ => node.emit(pad, vec![input]),
+    }
+}
+
+/// The image beside itself.
+fn wrapped(node: &mut NodeContext) -> Result {
+    let sides = sides(node)?;
+    let mut value: ValueId = node.input(0)?;
+    for (axis, &[before, after]) in sides.iter().enumerate() {
+        if (before, after) == (0, 0) {
+            continue;
+        }
+        let Dim::Size(length) = node.dims(value)[axis] else {
+            return Err(node.error("it pads the batch"));
+        };
+        let reach = 0..=length as i64;
+        if !reach.contains(&before) || !reach.contains(&after) {
+            return Err(node.error(format!("it wraps {before} and {after} elements of an axis of {length}")));
+        }
+        let mut parts = vec![value];
+        if before > 0 {
+            let slice = Slice::new(axis, length - before as usize, length);
+            parts.insert(0, node.step(Op::Slice(vec![slice]), vec![value])?);
+        }
+        if after > 0 {
+            parts.push(node.step(Op::Slice(vec![Slice::new(axis, 0, after as usize)]), vec![value])?);
+        }
+        value = node.step(Op::Concat { axis }, parts)?;
+    }
+    node.alias(value);
+    Ok(())
+}
+
+/// How much Pad puts before and after each axis.
+fn sides(node: &mut NodeContext) -> Result<Vec<[i64; 2]>> {
     let rank = node.shape(0)?.len();
     let pads = node.integers(1, "pads")?;
     let axes = match node.has(3) {
@@ -253,27 +330,110 @@ pub(super) fn pad(node: &mut NodeContext) -> Result {
     if pads.len() != 2 * axes.len() {
         return Err(node.error(format!("it has {} pads for {} axes", pads.len(), axes.len())));
     }
-    if let Some(pad) = pads.iter().find(|pad| !(0..=1 << 16).contains(*pad)) {
-        return Err(node.error(format!("it pads by {pad}; only 0 to 65536 is supported")));
+    if let Some(pad) = pads.iter().find(|pad| pad.unsigned_abs() > 1 << 16) {
+        return Err(node.error(format!("it pads by {pad}; only -65536 to 65536 is supported")));
     }
-    let (mut before, mut after) = (vec![0; rank], vec![0; rank]);
+    let mut sides = vec![[0; 2]; rank];
     for (index, &axis) in axes.iter().enumerate() {
-        before[axis] = pads[index] as usize;
-        after[axis] = pads[index + axes.len()] as usize;
+        sides[axis] = [pads[index], pads[index + axes.len()]];
     }
+    Ok(sides)
+}
+
+/// Inputs: x, [lengths] (an attribute before opset 13). Without them as many equal parts as outputs; a last one may be
+/// smaller.
+pub(super) fn split(node: &mut NodeContext) -> Result {
+    let outputs = node.all_outputs();
+    let given = match node.attributes.ints("split")? {
+        Some(_) if node.opset() >= 13 => {
+            return Err(node.attributes.error("split", "is not supported".into()));
+        }
+        Some(lengths) => Some(lengths.to_vec()),
+        None if node.has(1) => Some(node.integers(1, "split")?),
+        None => None,
+    };
+    if let Some(count) = node.attributes.int("num_outputs")?
+        && count != outputs as i64
+    {
+        return Err(node
+            .attributes
+            .error("num_outputs", format!("is {count}, but it has {outputs} outputs")));
+    }
+    let axis = node.attributes.int("axis")?.unwrap_or(0);
+    let whole = node.shape_value(0)?;
+    let shape = match &whole {
+        Some(entries) => vec![Dim::Size(entries.entries.len())],
+        None => node.shape(0)?,
+    };
+    let axis = node.axis(axis, shape.len())?;
+    let Dim::Size(length) = shape[axis] else {
+        return Err(node.error("it takes the batch apart, which is not supported"));
+    };
+    let part = length.div_ceil(outputs.max(1));
+    let lengths = given.unwrap_or_else(|| {
+        (0..outputs).map(|at| part.min(length.saturating_sub(at * part)) as i64).collect()
+    });
+    let lengths: Option<Vec<usize>> = lengths.iter().map(|&length| usize::try_from(length).ok()).collect();
+    let sum =
+        lengths.as_ref().and_then(|lengths| lengths.iter().try_fold(0usize, |sum, &n| sum.checked_add(n)));
+    let lengths = match lengths {
+        Some(lengths) if lengths.len() == outputs && sum == Some(length) => lengths,
+        _ => return Err(node.error(format!("its parts are not {outputs} that make up {length}"))),
+    };
+    let mut start = 0;
+    for (index, length) in lengths.into_iter().enumerate() {
+        let end = start + length;
+        match &whole {
+            Some(entries) => {
+                let part = entries.slice(start as i64, end as i64);
+                node.bind_shape_output(index, part);
+            }
+            None => {
+                let input = node.input(0)?;
+                let part = node.step(Op::Slice(vec![Slice::new(axis, start, end)]), vec![input])?;
+                node.bind_output(index, part);
+            }
+        }
+        start = end;
+    }
+    Ok(())
+}
+
+fn block_size(node: &mut NodeContext) -> Result<usize> {
+    match node.attributes.int("blocksize")? {
+        Some(block @ 1..=0x10000) => Ok(block as usize),
+        Some(other) => Err(node.attributes.error("blocksize", format!("is {other}, expected 1 or more"))),
+        None => Err(node.attributes.error("blocksize", "is missing".into())),
+    }
+}
+
+/// Blocks of pixels become channels: the inverse of DepthToSpace (DCR).
+pub(super) fn space_to_depth(node: &mut NodeContext) -> Result {
+    node.check_counts(1)?;
+    let block = block_size(node)?;
     let input = node.input(0)?;
-    node.emit(Op::Pad(Pad { before, after, mode }), vec![input])
+    let shape = node.dims(input);
+    let (batch, [channels, height, width]) = match *shape {
+        [batch, Dim::Size(channels), Dim::Size(height), Dim::Size(width)]
+            if height.is_multiple_of(block) && width.is_multiple_of(block) =>
+        {
+            (batch, [channels, height, width])
+        }
+        _ => {
+            return Err(node.error(format!("{} is no image of blocks of {block} pixels", shape_text(&shape))));
+        }
+    };
+    let (rows, columns) = (height / block, width / block);
+    let apart = [channels, rows, block, columns, block].map(Dim::Size);
+    let apart = node.step(Op::Reshape([&[batch], &apart[..]].concat()), vec![input])?;
+    let turned = node.step(Op::Transpose(vec![0, 3, 5, 1, 2, 4]), vec![apart])?;
+    let together = [channels * block * block, rows, columns].map(Dim::Size);
+    node.emit(Op::Reshape([&[batch], &together[..]].concat()), vec![turned])
 }
 
 pub(super) fn depth_to_space(node: &mut NodeContext) -> Result {
     node.check_counts(1)?;
-    let block = match node.attributes.int("blocksize")? {
-        Some(block @ 1..=0x10000) => block as usize,
-        Some(other) => {
-            return Err(node.attributes.error("blocksize", format!("is {other}, expected 1 or more")));
-        }
-        None => return Err(node.attributes.error("blocksize", "is missing".into())),
-    };
+    let block = block_size(node)?;
     let order = match node.attributes.text("mode")?.unwrap_or("DCR") {
         "DCR" => DepthOrder::BlockFirst,
         "CRD" => DepthOrder::ChannelFirst,

@@ -97,6 +97,14 @@ impl Example {
         self.constant(TensorProto { dims, data_type, float_data: values.into(), ..Default::default() })
     }
 
+    /// Numbers of any shape that stay floats.
+    fn tensor(&mut self, shape: &[i64]) -> String {
+        let count = shape.iter().product::<i64>() as usize;
+        let float_data = (0..count).map(|at| 0.25 + 0.125 * (at % 5) as f32).collect();
+        let (dims, data_type) = (shape.to_vec(), DataType::Float as i32);
+        self.constant(TensorProto { dims, data_type, float_data, ..Default::default() })
+    }
+
     /// Whole numbers: a shape, axes.
     fn longs(&mut self, values: &[i64]) -> String {
         let (dims, data_type) = (vec![values.len() as i64], DataType::Int64 as i32);
@@ -209,15 +217,18 @@ fn reshaped(e: &mut Example, x: &str, entry: &str) -> String {
 /// An example of each operator, and what its attributes do not tell.
 #[rustfmt::skip] // A few lines each.
 const CASES: &[(&str, Make, &str)] = &[
+    ("Abs", |e| of_one(e, "Abs", &[]), ""),
     ("Add", |e| of_two(e, "Add"), "also of shapes"),
-    ("AveragePool", |e| of_one(e, "AveragePool", &[("kernel_shape", Ints(&[2, 2])), ("strides", Ints(&[2, 2]))]), "two-dimensional"),
+    ("AveragePool", |e| of_one(e, "AveragePool", &[("kernel_shape", Ints(&[2, 2])), ("strides", Ints(&[2, 2]))]), "of images and sequences"),
     ("BatchNormalization", |e| {
         let x = e.x(&[0, 4, 6, 6]);
         let [a, b, c, d] = [1.0, 0.5, 0.25, 2.0].map(|value| e.floats(&[value; 4]));
         e.node("BatchNormalization", &[&x, &a, &b, &c, &d], &[])
     }, "in evaluation mode; packed with constant parameters"),
     ("Cast", |e| { let x = e.x(&[0, 4, 6, 6]); e.push("Cast", &[&x], &[("to", Int(DataType::Float as i64))]) },
-        "to the type that the value has; any of constants and shapes"),
+        "to the type that the value has, integers to floats; any of constants and shapes"),
+    ("Ceil", |e| of_one(e, "Ceil", &[]), ""),
+    ("Celu", |e| of_one(e, "Celu", &[]), ""),
     ("Clip", |e| { let x = e.x(&[0, 4, 6, 6]); let (a, b) = (e.number(0.0), e.number(6.0)); e.node("Clip", &[&x, &a, &b], &[]) },
         "constant limits"),
     ("Concat", |e| { let x = e.x(&[0, 4, 6, 6]); e.node("Concat", &[&x, &x], &[("axis", Int(1))]) }, "also of shapes; packed along any axis but the batch"),
@@ -225,60 +236,109 @@ const CASES: &[(&str, Make, &str)] = &[
     ("ConstantOfShape", |e| { let x = e.x(&[0, 4, 6, 6]); let s = e.longs(&[1]); let c = e.push("ConstantOfShape", &[&s], &[("value", Given::Tensor)]);
         e.node("Mul", &[&x, &c], &[]) }, "at most 16 777 215 elements"),
     ("Conv", |e| { let x = e.x(&[0, 4, 6, 6]); let w = e.weights(&[8, 4, 3, 3]); e.node("Conv", &[&x, &w], &[("pads", Ints(&[1, 1, 1, 1]))]) },
-        "two-dimensional; packed with constant weights"),
+        "of images and sequences; packed with constant weights"),
     ("ConvTranspose", |e| { let x = e.x(&[0, 4, 6, 6]); let w = e.weights(&[4, 8, 4, 4]);
-        e.node("ConvTranspose", &[&x, &w], &[("pads", Ints(&[1, 1, 1, 1])), ("strides", Ints(&[2, 2]))]) }, "two-dimensional; packed with constant weights"),
+        e.node("ConvTranspose", &[&x, &w], &[("pads", Ints(&[1, 1, 1, 1])), ("strides", Ints(&[2, 2]))]) }, "of images and sequences; packed with constant weights"),
+    ("Cos", |e| of_one(e, "Cos", &[]), ""),
     ("DepthToSpace", |e| { let x = e.x(&[0, 4, 6, 6]); let w = e.weights(&[8, 4, 3, 3]);
         let y = e.push("Conv", &[&x, &w], &[("pads", Ints(&[1, 1, 1, 1]))]); e.node("DepthToSpace", &[&y], &[("blocksize", Int(2))]) },
-        "packed after a Conv of stride 1, as a transposed convolution"),
+        ""),
     ("DequantizeLinear", |e| { let x = e.x(&[0, 4, 6, 6]); let s = e.number(0.125);
         let y = e.push("QuantizeLinear", &[&x, &s], &[]); e.push("DequantizeLinear", &[&y, &s], &[]) }, "constant scales; 8-bit integers, and 32-bit biases"),
-    ("Div", |e| { let x = e.x(&[0, 4, 6, 6]); let c = e.number(4.0); e.node("Div", &[&x, &c], &[]) }, "also of shapes; packed with a constant divisor"),
+    ("Div", |e| { let x = e.x(&[0, 4, 6, 6]); let c = e.number(4.0); e.node("Div", &[&x, &c], &[]) }, "also of shapes"),
     ("Dropout", |e| of_one(e, "Dropout", &[]), "does nothing in inference"),
+    ("Elu", |e| of_one(e, "Elu", &[]), ""),
+    ("Equal", |e| { let x = e.x(&[0, 4, 6, 6]); let [a, b] = [&[11], &[4]].map(|values| e.longs(values)); let c = e.push("Equal", &[&a, &b], &[]);
+        let [one, other] = [2.0, 3.0].map(|value| e.floats(&[value])); let s = e.push("Where", &[&c, &one, &other], &[]); e.node("Mul", &[&x, &s], &[]) }, "of shapes and constants only"),
+    ("Erf", |e| of_one(e, "Erf", &[]), ""),
+    ("Exp", |e| of_one(e, "Exp", &[]), ""),
     ("Expand", |e| { let x = e.x(&[0, 4, 1, 1]); let s = e.longs(&[1, 1, 6, 6]); let y = e.push("Expand", &[&x, &s], &[]);
         let l = e.longs(&[6, 6]); let z = e.node("Resize", &[&x, "", "", &l], &[("axes", Ints(&[2, 3]))]); e.node("Mul", &[&z, &y], &[]) },
-        "packed as an operand of Add, Sub and Mul"),
+        ""),
     ("Flatten", |e| of_one(e, "Flatten", &[]), ""),
+    ("Floor", |e| of_one(e, "Floor", &[]), ""),
     ("Gather", |e| { let x = e.x(&[0, 4, 6, 6]); let s = e.push("Shape", &[&x], &[]); let i = e.longs(&[0]); let b = e.push("Gather", &[&s, &i], &[]); reshaped(e, &x, &b) },
-        "entries of shapes only"),
+        "entries of shapes, constant places of any value, computed places of a constant (its axis 0, from 0 on)"),
+    ("Gelu", |e| of_one(e, "Gelu", &[]), "also as Erf or Tanh and arithmetic"),
     ("Gemm", |e| { let x = e.x(&[0, 10]); let w = e.weights(&[20, 10]); e.node("Gemm", &[&x, &w], &[("transB", Int(1))]) }, "packed with constant weights"),
     ("GlobalAveragePool", |e| of_one(e, "GlobalAveragePool", &[]), ""),
+    ("GlobalMaxPool", |e| of_one(e, "GlobalMaxPool", &[]), ""),
+    ("Greater", |e| { let x = e.x(&[0, 4, 6, 6]); let [a, b] = [&[11], &[4]].map(|values| e.longs(values)); let c = e.push("Greater", &[&a, &b], &[]);
+        let [one, other] = [2.0, 3.0].map(|value| e.floats(&[value])); let s = e.push("Where", &[&c, &one, &other], &[]); e.node("Mul", &[&x, &s], &[]) }, "of shapes and constants only"),
+    ("GroupNormalization", |e| { let x = e.x(&[0, 4, 6, 6]); let [a, b] = [1.0, 0.5].map(|value| e.floats(&[value; 4])); e.node("GroupNormalization", &[&x, &a, &b], &[("num_groups", Int(2))]) }, "also as a Reshape, InstanceNormalization and another Reshape"),
     ("HardSigmoid", |e| of_one(e, "HardSigmoid", &[]), ""),
     ("HardSwish", |e| of_one(e, "HardSwish", &[]), ""),
     ("Identity", |e| of_one(e, "Identity", &[]), ""),
+    ("InstanceNormalization", |e| { let x = e.x(&[0, 4, 6, 6]); let [a, b] = [1.0, 0.5].map(|value| e.floats(&[value; 4])); e.node("InstanceNormalization", &[&x, &a, &b], &[]) }, ""),
+    ("LayerNormalization", |e| { let x = e.x(&[0, 4, 6, 6]); let a = e.tensor(&[4, 6, 6]); e.node("LayerNormalization", &[&x, &a], &[("axis", Int(1))]) }, "without mean and deviation as further outputs"),
     ("LeakyRelu", |e| of_one(e, "LeakyRelu", &[]), ""),
-    ("LpNormalization", |e| of_one(e, "LpNormalization", &[("axis", Int(1))]), "p 1 and 2; packed with p 2 along the channels"),
+    ("Less", |e| { let x = e.x(&[0, 4, 6, 6]); let [a, b] = [&[11], &[4]].map(|values| e.longs(values)); let c = e.push("Less", &[&a, &b], &[]);
+        let [one, other] = [2.0, 3.0].map(|value| e.floats(&[value])); let s = e.push("Where", &[&c, &one, &other], &[]); e.node("Mul", &[&x, &s], &[]) }, "of shapes and constants only"),
+    ("Log", |e| of_one(e, "Log", &[]), ""),
+    ("LogSoftmax", |e| of_one(e, "LogSoftmax", &[("axis", Int(1))]), ""),
+    ("LpNormalization", |e| of_one(e, "LpNormalization", &[("axis", Int(1))]), "p 1 and 2"),
     ("MatMul", |e| { let x = e.x(&[0, 10]); let w = e.weights(&[10, 20]); e.node("MatMul", &[&x, &w], &[]) }, "packed with constant weights"),
-    ("MaxPool", |e| of_one(e, "MaxPool", &[("kernel_shape", Ints(&[2, 2])), ("strides", Ints(&[2, 2]))]), "two-dimensional; without the maxima's places"),
+    ("Max", |e| of_two(e, "Max"), "of any number"),
+    ("MaxPool", |e| of_one(e, "MaxPool", &[("kernel_shape", Ints(&[2, 2])), ("strides", Ints(&[2, 2]))]), "of images and sequences; without the maxima's places"),
+    ("Mean", |e| of_two(e, "Mean"), "of any number"),
+    ("Min", |e| of_two(e, "Min"), "of any number"),
+    ("Mish", |e| of_one(e, "Mish", &[]), ""),
     ("Mod", |e| { let x = e.x(&[0, 4, 6, 6]); let a = e.longs(&[11]); let b = e.longs(&[4]); let r = e.push("Mod", &[&a, &b], &[]);
         let rest = e.longs(&[48]); let zero = e.longs(&[0]); let s = e.push("Concat", &[&zero, &r, &rest], &[("axis", Int(0))]); e.node("Reshape", &[&x, &s], &[]) },
         "of shapes only"),
     ("Mul", |e| of_two(e, "Mul"), "also of shapes"),
+    ("Neg", |e| of_one(e, "Neg", &[]), "also of shapes"),
+    ("OneHot", |e| { let x = e.x(&[0, 4]); let d = e.longs(&[5]); let v = e.floats(&[0.0, 1.0]); e.node("OneHot", &[&x, &d, &v], &[]) }, "constant depth and values; places from 0 on"),
+    ("PRelu", |e| { let x = e.x(&[0, 4, 6, 6]); let c = e.tensor(&[4, 1, 1]); e.node("PRelu", &[&x, &c], &[]) }, ""),
     ("Pad", |e| { let x = e.x(&[0, 4, 6, 6]); let p = e.longs(&[0, 0, 1, 1, 0, 0, 1, 1]); e.node("Pad", &[&x, &p], &[]) },
-        "constant, edge or reflect, by 0 or more; packed along rows and columns"),
+        "constant, edge, reflect or wrap, a negative one cuts off; not of the batch"),
+    ("Pow", |e| { let x = e.x(&[0, 4, 6, 6]); let c = e.number(3.0); e.node("Pow", &[&x, &c], &[]) }, "exponents of floats or integers"),
     ("QuantizeLinear", |e| { let x = e.x(&[0, 4, 6, 6]); let s = e.number(0.125);
         let y = e.push("QuantizeLinear", &[&x, &s], &[]); e.push("DequantizeLinear", &[&y, &s], &[]) }, "constant scales; to uint8 and int8"),
+    ("RMSNormalization", |e| { let x = e.x(&[0, 4, 6, 6]); let a = e.tensor(&[4, 6, 6]); e.node("RMSNormalization", &[&x, &a], &[("axis", Int(1))]) }, ""),
+    ("Range", |e| { let x = e.x(&[0, 4, 6, 6]); let [a, b, c] = [0.0, 6.0, 1.0].map(|value| e.number(value)); let r = e.push("Range", &[&a, &b, &c], &[]);
+        e.node("Mul", &[&x, &r], &[]) }, "of shapes and constants only"),
+    ("Reciprocal", |e| of_one(e, "Reciprocal", &[]), ""),
+    ("ReduceL1", |e| { let x = e.x(&[0, 4, 6, 6]); let a = e.longs(&[1]); e.node("ReduceL1", &[&x, &a], &[]) }, "not over the batch"),
     ("ReduceL2", |e| { let x = e.x(&[0, 4, 6, 6]); let a = e.longs(&[1]); let n = e.push("ReduceL2", &[&x, &a], &[]); e.node("Div", &[&x, &n], &[]) },
-        "packed as the norm over the channels that a value is divided by"),
-    ("ReduceMean", |e| { let x = e.x(&[0, 4, 6, 6]); let a = e.longs(&[2, 3]); e.node("ReduceMean", &[&x, &a], &[]) }, "packed over rows and columns"),
+        "not over the batch"),
+    ("ReduceLogSum", |e| { let x = e.x(&[0, 4, 6, 6]); let a = e.longs(&[1]); e.node("ReduceLogSum", &[&x, &a], &[]) }, "not over the batch"),
+    ("ReduceLogSumExp", |e| { let x = e.x(&[0, 4, 6, 6]); let a = e.longs(&[1]); e.node("ReduceLogSumExp", &[&x, &a], &[]) }, "not over the batch"),
+    ("ReduceMax", |e| { let x = e.x(&[0, 4, 6, 6]); let a = e.longs(&[1]); e.node("ReduceMax", &[&x, &a], &[]) }, "not over the batch"),
+    ("ReduceMean", |e| { let x = e.x(&[0, 4, 6, 6]); let a = e.longs(&[2, 3]); e.node("ReduceMean", &[&x, &a], &[]) }, "not over the batch"),
+    ("ReduceMin", |e| { let x = e.x(&[0, 4, 6, 6]); let a = e.longs(&[1]); e.node("ReduceMin", &[&x, &a], &[]) }, "not over the batch"),
+    ("ReduceSum", |e| { let x = e.x(&[0, 4, 6, 6]); let a = e.longs(&[1]); e.node("ReduceSum", &[&x, &a], &[]) }, "not over the batch"),
+    ("ReduceSumSquare", |e| { let x = e.x(&[0, 4, 6, 6]); let a = e.longs(&[1]); e.node("ReduceSumSquare", &[&x, &a], &[]) }, "not over the batch"),
     ("Relu", |e| of_one(e, "Relu", &[]), ""),
     ("Reshape", |e| { let x = e.x(&[0, 4, 6, 6]); let s = e.longs(&[0, 16, 3, 3]); e.node("Reshape", &[&x, &s], &[]) }, "a shape that is constant but for the batch"),
     ("Resize", |e| { let x = e.x(&[0, 4, 6, 6]); let s = e.longs(&[12, 12]); e.node("Resize", &[&x, "", "", &s], &[("axes", Ints(&[2, 3])), ("mode", Text("nearest"))]) },
-        "rows and columns; nearest and linear; half_pixel, pytorch_half_pixel, asymmetric and align_corners"),
+        "rows and columns; nearest, linear and cubic; half_pixel, pytorch_half_pixel, asymmetric and align_corners"),
+    ("Round", |e| of_one(e, "Round", &[]), ""),
+    ("Selu", |e| of_one(e, "Selu", &[]), ""),
     ("Shape", |e| { let x = e.x(&[0, 4, 6, 6]); let b = e.push("Shape", &[&x], &[("end", Int(1))]); reshaped(e, &x, &b) }, ""),
     ("Sigmoid", |e| of_one(e, "Sigmoid", &[]), ""),
+    ("Sign", |e| of_one(e, "Sign", &[]), ""),
+    ("Sin", |e| of_one(e, "Sin", &[]), ""),
     ("Slice", |e| { let x = e.x(&[0, 4, 6, 6]); let w = e.weights(&[4, 8, 4, 4]); let y = e.push("ConvTranspose", &[&x, &w], &[("strides", Ints(&[2, 2]))]);
         let [a, b, c] = [&[1, 1], &[13, 13], &[2, 3]].map(|values| e.longs(values)); e.node("Slice", &[&y, &a, &b, &c], &[]) },
-        "any of constants and shapes; packed as rows and columns of a transposed convolution's result"),
-    ("Softmax", |e| of_one(e, "Softmax", &[("axis", Int(1))]), "packed along the channels"),
+        "not of the batch"),
+    ("Softmax", |e| of_one(e, "Softmax", &[("axis", Int(1))]), ""),
+    ("Softplus", |e| of_one(e, "Softplus", &[]), ""),
+    ("Softsign", |e| of_one(e, "Softsign", &[]), ""),
+    ("SpaceToDepth", |e| of_one(e, "SpaceToDepth", &[("blocksize", Int(2))]), ""),
+    ("Split", |e| { let x = e.x(&[0, 4, 6, 6]); let y = e.push("Split", &[&x], &[("axis", Int(1)), ("num_outputs", Int(1))]); e.node("Neg", &[&y], &[]) }, "constant lengths; not of the batch; also of shapes"),
+    ("Sqrt", |e| of_one(e, "Sqrt", &[]), ""),
     ("Squeeze", |e| { let x = e.x(&[0, 4, 1, 6]); let a = e.longs(&[2]); e.node("Squeeze", &[&x, &a], &[]) }, ""),
     ("Sub", |e| of_two(e, "Sub"), "also of shapes"),
+    ("Sum", |e| of_two(e, "Sum"), "of any number"),
     ("Tanh", |e| of_one(e, "Tanh", &[]), ""),
     ("Tile", |e| { let x = e.x(&[0, 4, 6, 6]); let r = e.longs(&[1, 2, 1, 1]); e.node("Tile", &[&x, &r], &[]) }, "repeats that are constant; not of the batch"),
     ("Transpose", |e| { let x = e.x(&[0, 4, 6, 6]); let y = e.push("Transpose", &[&x], &[("perm", Ints(&[0, 2, 3, 1]))]);
         let w = e.weights(&[4, 8]); let y = e.node("MatMul", &[&y, &w], &[]); e.push("Transpose", &[&y], &[("perm", Ints(&[0, 3, 1, 2]))]) },
-        "packed where the layers around it can take it in"),
+        "not of the batch"),
     ("Unsqueeze", |e| { let x = e.x(&[0, 4, 6]); let a = e.longs(&[2]); e.node("Unsqueeze", &[&x, &a], &[]) }, ""),
+    ("Where", |e| { let x = e.x(&[0, 4, 6, 6]); let [a, b] = [&[11], &[4]].map(|values| e.longs(values)); let c = e.push("Greater", &[&a, &b], &[]);
+        let [one, other] = [2.0, 3.0].map(|value| e.floats(&[value])); let s = e.push("Where", &[&c, &one, &other], &[]); e.node("Mul", &[&x, &s], &[]) }, "of shapes and constants only"),
 ];
 
 fn model(make: Make, quantized: bool, wrong: Option<(&'static str, &'static str)>, opset: i64) -> ModelProto {
@@ -298,6 +358,13 @@ fn opsets(make: Make, operator: &'static str, attribute: &'static str) -> Vec<i6
     OPSETS.filter(reads).collect()
 }
 
+/// Operators that are islands of floats between integers.
+const ISLANDS: &[&str] =
+    &["function", "constant", "standardize", "L1 normalize", "reduce", "product", "one-hot"];
+
+/// What changes the type of elements alone.
+const CONVERSIONS: [&str; 3] = ["quantize", "dequantize", "requantize"];
+
 /// What the packed model computes.
 fn packed(model: &ModelProto, precision: FloatPrecision) -> BTreeSet<String> {
     let bytes = pack(model, precision).unwrap_or_else(|error| panic!("{error}"));
@@ -305,17 +372,26 @@ fn packed(model: &ModelProto, precision: FloatPrecision) -> BTreeSet<String> {
     let model = Model::from_bytes(bytes.as_slice()).unwrap();
     let quantized = model.precision() == Precision::Int8;
     let plan = Plan::of(&model).operators.into_iter().enumerate();
+    // The others compute with floats, whatever they take and give; what is between them may be floats.
+    let computing = (0..plan.len()).filter(|&index| {
+        let planned = plan.clone().nth(index);
+        planned.is_some_and(|(_, planned)| !CONVERSIONS.contains(&planned.kind.as_str()))
+    });
+    let is_island = computing.count() > 1
+        || (0..plan.len())
+            .filter_map(|index| model.operator(index))
+            .any(|operator| ISLANDS.contains(&operator.kind.name()));
     let kinds = plan.filter_map(|(index, planned)| {
         let operator = model.operator(index)?;
         let (kind, input, output) = (operator.kind.name(), operator.input.kind, operator.output.kind);
-        if ["quantize", "dequantize", "requantize"].contains(&planned.kind.as_str()) {
+        if CONVERSIONS.contains(&planned.kind.as_str()) {
             return None;
         }
         let integers = [input, output] == [ValueType::U8; 2];
-        assert_eq!(integers, quantized, "{kind} from {input:?} to {output:?}");
+        assert!(is_island || integers == quantized, "{kind} from {input:?} to {output:?}");
         Some(match kind {
             "elementwise" => planned.fused.join(", "),
-            "binary" => planned.kind,
+            "binary" | "function" => planned.kind,
             _ => kind.to_string(),
         })
     });

@@ -1,7 +1,7 @@
 //! Constants, and what computes with shapes.
 
 use super::{NodeContext, Result};
-use crate::graph::{Dim, Element, Elements, Op, Slice, Tensor};
+use crate::graph::{Binary, Dim, Element, Elements, Op, Slice, Tensor, interpret};
 use crate::import::shape_values::{Entry, ShapeValue};
 use crate::import::tensors;
 
@@ -35,7 +35,12 @@ pub(super) fn constant(node: &mut NodeContext) -> Result {
 
 pub(super) fn shape(node: &mut NodeContext) -> Result {
     node.check_counts(1)?;
-    let dims = node.shape(0)?;
+    // The shape of a shape, whatever its entries are.
+    let dims = match node.shape_value(0)? {
+        Some(value) if value.scalar => vec![],
+        Some(value) => vec![Dim::Size(value.entries.len())],
+        None => node.shape(0)?,
+    };
     let (start, end) =
         (node.attributes.int("start")?.unwrap_or(0), node.attributes.int("end")?.unwrap_or(i64::MAX));
     let all = ShapeValue::vector(dims.into_iter().map(Entry::from).collect());
@@ -43,19 +48,124 @@ pub(super) fn shape(node: &mut NodeContext) -> Result {
     Ok(())
 }
 
-/// Inputs: data, indices.
-pub(super) fn gather(node: &mut NodeContext) -> Result {
+/// The most numbers that Range makes.
+const MAX_RANGE: f64 = 65536.0;
+
+/// Inputs: start, limit, step: constants or of shapes.
+pub(super) fn range(node: &mut NodeContext) -> Result {
+    node.check_counts(3)?;
+    let element = node.constant(0, "start")?.element();
+    let mut numbers = [0.0; 3];
+    for (index, what) in ["start", "limit", "step"].into_iter().enumerate() {
+        numbers[index] = match *node.constant(index, what)?.doubles() {
+            [number] => number,
+            ref others => {
+                return Err(node.error(format!("its {what} has {} elements, expected one", others.len())));
+            }
+        };
+    }
+    let [start, limit, step] = numbers;
+    let count = ((limit - start) / step).ceil().max(0.0);
+    if step == 0.0 || !(count <= MAX_RANGE) {
+        return Err(node.error(format!("from {start} to {limit} in steps of {step} is not supported")));
+    }
+    let values: Vec<f32> = (0..count as usize).map(|at| (start + at as f64 * step) as f32).collect();
+    node.bind_constant(Tensor::vector(values).cast(element));
+    Ok(())
+}
+
+/// Two numbers of shapes; `None` when it depends on the batch.
+fn holds(operator: &str, a: Entry, b: Entry) -> Option<bool> {
+    match (operator, a, b) {
+        ("Equal", Entry::Known(a), Entry::Known(b)) => Some(a == b),
+        ("Less", Entry::Known(a), Entry::Known(b)) => Some(a < b),
+        (_, Entry::Known(a), Entry::Known(b)) => Some(a > b),
+        // A batch has at least one example.
+        ("Equal", Entry::Known(..=0), Entry::Batch) | ("Equal", Entry::Batch, Entry::Known(..=0)) => {
+            Some(false)
+        }
+        ("Equal", Entry::Batch, Entry::Batch) => Some(true),
+        _ => None,
+    }
+}
+
+/// Equal, Less and Greater of shapes and constants.
+pub(super) fn compare(node: &mut NodeContext) -> Result {
     node.check_counts(2)?;
-    let axis = node.attributes.int("axis")?.unwrap_or(0);
-    match (node.shape_value(0)?, node.shape_value(1)?) {
-        (Some(data), Some(indices)) if matches!(axis, 0 | -1) => match data.gather(&indices) {
-            Some(result) => {
-                node.bind_shape(result);
+    let operator = node.operator();
+    if let (Some(a), Some(b)) = (node.shape_value(0)?, node.shape_value(1)?) {
+        let count = a.entries.len().max(b.entries.len());
+        let at = |value: &ShapeValue, index: usize| {
+            value.entries.get(if value.entries.len() == 1 { 0 } else { index }).copied()
+        };
+        let flags = (0..count)
+            .map(|index| holds(operator, at(&a, index)?, at(&b, index)?))
+            .collect::<Option<Vec<_>>>();
+        let shape = if a.scalar && b.scalar { vec![] } else { vec![count] };
+        return match flags.and_then(|flags| Tensor::new(shape, Elements::Bool(flags))) {
+            Some(tensor) => {
+                node.bind_constant(tensor);
                 Ok(())
             }
-            None => Err(node.error("its indices are beyond the shape that it reads")),
-        },
-        _ => Err(node.error("only picking entries of a shape is supported")),
+            None => Err(node.error("it depends on the batch size, which is not supported")),
+        };
+    }
+    let [a, b] = [
+        node.constant(0, "first operand")?.cast(Element::F32),
+        node.constant(1, "second operand")?.cast(Element::F32),
+    ];
+    let Some(difference) = interpret::fold(&Op::Binary(Binary::Subtract), &[&a, &b]) else {
+        return Err(node.error("its operands do not fit"));
+    };
+    let flag = |difference: f64| match operator {
+        "Equal" => difference == 0.0,
+        "Less" => difference < 0.0,
+        _ => difference > 0.0,
+    };
+    let flags = difference.doubles().into_iter().map(flag).collect();
+    match Tensor::new(difference.shape().to_vec(), Elements::Bool(flags)) {
+        Some(tensor) => {
+            node.bind_constant(tensor);
+            Ok(())
+        }
+        None => Err(node.error("its operands are not valid")),
+    }
+}
+
+/// Inputs: condition, x, y: where the condition, a constant, holds x, else y; of shapes and constants.
+pub(super) fn choose(node: &mut NodeContext) -> Result {
+    node.check_counts(3)?;
+    let condition = node.constant(0, "condition")?.clone();
+    let flags = condition.integers().unwrap_or_default();
+    if let (Some(x), Some(y)) = (node.shape_value(1)?, node.shape_value(2)?)
+        && condition.shape().len() <= 1
+    {
+        let count = flags.len().max(x.entries.len()).max(y.entries.len());
+        let at = |length: usize, index: usize| if length == 1 { 0 } else { index };
+        let entry = |index: usize| {
+            let from = if *flags.get(at(flags.len(), index))? != 0 { &x } else { &y };
+            from.entries.get(at(from.entries.len(), index)).copied()
+        };
+        let Some(entries) = (0..count).map(entry).collect::<Option<Vec<_>>>() else {
+            return Err(node.error("its operands do not fit"));
+        };
+        let scalar = x.scalar && y.scalar && condition.shape().is_empty();
+        node.bind_shape(ShapeValue { entries, scalar, element: x.element });
+        return Ok(());
+    }
+    let [x, y] = [node.constant(1, "first choice")?.clone(), node.constant(2, "second choice")?.clone()];
+    let element = x.element();
+    let ([x, y], one) = ([x, y].map(|tensor| tensor.cast(Element::F32)), condition.cast(Element::F32));
+    let fold = |binary, a: &Tensor, b: &Tensor| interpret::fold(&Op::Binary(binary), &[a, b]);
+    let other = fold(Binary::Subtract, &Tensor::scalar(1.0), &one);
+    let [x, y] =
+        [fold(Binary::Multiply, &x, &one), other.and_then(|other| fold(Binary::Multiply, &y, &other))];
+    match x.zip(y).and_then(|(x, y)| fold(Binary::Add, &x, &y)) {
+        Some(tensor) if tensor.doubles().iter().all(|value| value.is_finite()) => {
+            node.bind_constant(tensor.cast(element));
+            Ok(())
+        }
+        _ => Err(node.error("its operands do not fit, or are not finite")),
     }
 }
 
@@ -83,7 +193,7 @@ pub(super) fn constant_of_shape(node: &mut NodeContext) -> Result {
     Err(node.error(format!("a constant of shape {lengths:?} is not supported")))
 }
 
-/// Inputs: data, starts, ends, [axes], [steps]. Steps other than 1 only of constants.
+/// Inputs: data, starts, ends, [axes], [steps].
 pub(super) fn slice(node: &mut NodeContext) -> Result {
     node.check_counts(5)?;
     let starts = node.integers(1, "starts")?;
@@ -129,22 +239,25 @@ pub(super) fn slice(node: &mut NodeContext) -> Result {
 
 /// A part of a result.
 fn part(node: &mut NodeContext, starts: &[i64], ends: &[i64], axes: &[i64], steps: &[i64]) -> Result {
-    if let Some(step) = steps.iter().find(|&&step| step != 1) {
-        return Err(node.error(format!("its step is {step}; only 1 is supported for what is no constant")));
-    }
     let shape = node.shape(0)?;
     let mut slices = Vec::new();
-    for ((&start, &end), &axis) in starts.iter().zip(ends).zip(axes) {
+    for (((&start, &end), &axis), &step) in starts.iter().zip(ends).zip(axes).zip(steps) {
         let axis = node.axis(axis, shape.len())?;
         let length = match shape[axis] {
-            Dim::Size(length) => length as i64,
+            Dim::Size(length) => length,
             // All of it is no part.
-            Dim::Batch if start == 0 && end >= i64::from(i32::MAX) => continue,
+            Dim::Batch if start == 0 && end >= i64::from(i32::MAX) && step == 1 => continue,
             Dim::Batch => return Err(node.error("it takes a part of the batch, which is not supported")),
         };
-        let bound = |at: i64| (if at < 0 { at.saturating_add(length) } else { at }).clamp(0, length) as usize;
-        let (start, end) = (bound(start), bound(end));
-        slices.push(Slice { axis, start, end: end.max(start) });
+        let places = places(start, end, step, length).ok_or_else(|| node.error("its step is 0"))?;
+        let (start, end) = match (places.first(), places.last()) {
+            (Some(&first), Some(&last)) => (first.min(last), first.max(last) + 1),
+            _ => (0, 0),
+        };
+        let step = if places.len() > 1 { step as isize } else { 1 };
+        if (start, end, step) != (0, length, 1) {
+            slices.push(Slice { axis, start, end, step });
+        }
     }
     let input = node.input(0)?;
     if slices.is_empty() {
@@ -186,6 +299,14 @@ pub(super) fn cast(node: &mut NodeContext) -> Result {
         (from, Some(to)) if from == to => {
             node.alias(input);
             Ok(())
+        }
+        // Integers keep their type: only their numbers are read.
+        (Element::I32 | Element::I64, Some(Element::I32 | Element::I64)) if !node.is_constant(input) => {
+            node.alias(input);
+            Ok(())
+        }
+        (Element::I32 | Element::I64, Some(Element::F32)) if !node.is_constant(input) => {
+            node.emit(Op::Cast, vec![input])
         }
         (_, Some(to)) if node.is_constant(input) => {
             let tensor = node.constant(0, "input")?.cast(to);

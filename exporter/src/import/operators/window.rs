@@ -1,33 +1,72 @@
 //! Operators with a window: convolutions and pools. And Resize, which also works on images alone.
 
 use super::{NodeContext, Result};
+use crate::graph::is_nearest;
 use crate::graph::{
-    Convolution, Coordinates, Dim, Interpolation, Op, Pool, PoolKind, Resize, TransposedConvolution, Window,
+    Convolution, Coordinates, Dim, Interpolation, Op, Pool, PoolKind, Resize, TransposedConvolution, ValueId,
+    Window,
 };
 use crate::import::shape_values::Entry;
 
-/// Rows and columns of input `index`.
+/// Rows and columns of input `index`; one row, where there is only one axis.
 fn size(node: &mut NodeContext, index: usize) -> Result<[usize; 2]> {
     let shape = node.shape(index)?;
     match shape.as_slice() {
         [_, _, Dim::Size(height), Dim::Size(width)] => Ok([*height, *width]),
+        [_, _, Dim::Size(width)] => Ok([1, *width]),
         _ => {
             let shape = crate::graph::shape_text(&shape);
             Err(node.error(format!(
-                "its input {index} has the shape {shape}; only two-dimensional images of fixed size are supported"
+                "its input {index} has the shape {shape}; only images and sequences of fixed size are supported"
             )))
         }
     }
 }
 
+/// Of a sequence, which has one axis, the other one's value is the neutral one.
+fn both(node: &mut NodeContext, values: &[i64], neutral: i64) -> Result<Option<[i64; 2]>> {
+    let one_axis = node.shape(0)?.len() == 3;
+    Ok(match *values {
+        [value] if one_axis => Some([neutral, value]),
+        [a, b] if !one_axis => Some([a, b]),
+        _ => None,
+    })
+}
+
+/// The inputs of a window: sequences, and their weights, as images of one row.
+fn images(node: &mut NodeContext, most: usize) -> Result<Vec<ValueId>> {
+    let mut inputs = node.inputs(most)?;
+    if node.dims(inputs[0]).len() == 3 {
+        for index in 0..inputs.len().min(2) {
+            if let [a, b, length] = *node.dims(inputs[index]) {
+                let image = vec![a, b, Dim::Size(1), length];
+                inputs[index] = node.step(Op::Reshape(image), vec![inputs[index]])?;
+            }
+        }
+    }
+    Ok(inputs)
+}
+
+/// The node's result: of a sequence, a sequence again.
+fn emit(node: &mut NodeContext, op: Op, inputs: Vec<ValueId>) -> Result {
+    if node.shape(0)?.len() != 3 {
+        return node.emit(op, inputs);
+    }
+    let image = node.step(op, inputs)?;
+    let shape = node.dims(image);
+    node.emit(Op::Reshape(vec![shape[0], shape[1], shape[3]]), vec![image])
+}
+
 /// An attribute of two integers, each at least 1.
 fn pair(node: &mut NodeContext, name: &str) -> Result<Option<[usize; 2]>> {
     let Some(values) = node.attributes.ints(name)? else { return Ok(None) };
-    match *values {
-        [a, b] if (1..=1 << 16).contains(&a) && (1..=1 << 16).contains(&b) => {
+    match both(node, values, 1)? {
+        Some([a, b]) if (1..=1 << 16).contains(&a) && (1..=1 << 16).contains(&b) => {
             Ok(Some([a as usize, b as usize]))
         }
-        _ => Err(node.attributes.error(name, format!("is {values:?}, expected two positive integers"))),
+        _ => Err(node
+            .attributes
+            .error(name, format!("is {values:?}, expected a positive integer for each of rows and columns"))),
     }
 }
 
@@ -47,18 +86,26 @@ fn padding(node: &mut NodeContext) -> Result<Padding> {
         ("NOTSET", None) | ("VALID", _) => Ok(Padding::Given([0; 4])),
         ("SAME_UPPER", _) => Ok(Padding::Same { at_end: true }),
         ("SAME_LOWER", _) => Ok(Padding::Same { at_end: false }),
-        ("NOTSET", Some(pads)) => match <[i64; 4]>::try_from(pads) {
-            Ok(sides) if sides.iter().all(|side| (0..=1 << 16).contains(side)) => {
+        ("NOTSET", Some(pads)) => match sides(node, pads)? {
+            Some(sides) if sides.iter().all(|side| (0..=1 << 16).contains(side)) => {
                 Ok(Padding::Given(sides.map(|side| side as usize)))
             }
-            _ => Err(node
-                .attributes
-                .error("pads", format!("is {pads:?}, expected four integers of at least 0"))),
+            _ => Err(node.attributes.error(
+                "pads",
+                format!("is {pads:?}, expected as many integers of at least 0 as there are sides"),
+            )),
         },
         (other, _) => {
             Err(node.attributes.error("auto_pad", format!("is \"{other}\", which is not supported")))
         }
     }
+}
+
+/// Top, left, bottom, right.
+fn sides(node: &mut NodeContext, pads: &[i64]) -> Result<Option<[i64; 4]>> {
+    let half = pads.len() / 2;
+    let (before, after) = (both(node, &pads[..half], 0)?, both(node, &pads[half..], 0)?);
+    Ok(before.zip(after).map(|([top, left], [bottom, right])| [top, left, bottom, right]))
 }
 
 /// Splits padding along each axis between both ends.
@@ -104,8 +151,8 @@ pub(super) fn conv(node: &mut NodeContext) -> Result {
     (1..3).try_for_each(|index| node.check_finite(index))?;
     let kernel = size(node, 1)?;
     let conv = Convolution { window: window(node, Some(kernel))?, groups: groups(node)? };
-    let inputs = node.inputs(3)?;
-    node.emit(Op::Conv(conv), inputs)
+    let inputs = images(node, 3)?;
+    emit(node, Op::Conv(conv), inputs)
 }
 
 pub(super) fn conv_transpose(node: &mut NodeContext) -> Result {
@@ -118,11 +165,12 @@ pub(super) fn conv_transpose(node: &mut NodeContext) -> Result {
     let stride = pair(node, "strides")?.unwrap_or([1, 1]);
     let dilation = pair(node, "dilations")?.unwrap_or([1, 1]);
     let mut window = Window { kernel, stride, dilation, pads: [0; 4] };
-    let mut output_padding = match node.attributes.ints("output_padding")? {
-        None => [0, 0],
-        Some(&[a, b]) if (0..=1 << 16).contains(&a) && (0..=1 << 16).contains(&b) => [a as usize, b as usize],
-        Some(other) => {
-            let what = format!("is {other:?}, expected two integers of at least 0");
+    let given = node.attributes.ints("output_padding")?.unwrap_or_default();
+    let mut output_padding = match both(node, given, 0)? {
+        None if given.is_empty() => [0, 0],
+        Some([a, b]) if (0..=1 << 16).contains(&a) && (0..=1 << 16).contains(&b) => [a as usize, b as usize],
+        _ => {
+            let what = format!("is {given:?}, expected as many integers of at least 0 as there are axes");
             return Err(node.attributes.error("output_padding", what));
         }
     };
@@ -145,8 +193,8 @@ pub(super) fn conv_transpose(node: &mut NodeContext) -> Result {
         }
     };
     let conv = TransposedConvolution { window, groups: groups(node)?, output_padding };
-    let inputs = node.inputs(3)?;
-    node.emit(Op::ConvTranspose(conv), inputs)
+    let inputs = images(node, 3)?;
+    emit(node, Op::ConvTranspose(conv), inputs)
 }
 
 pub(super) fn max_pool(node: &mut NodeContext) -> Result {
@@ -167,8 +215,8 @@ pub(super) fn average_pool(node: &mut NodeContext) -> Result {
 fn pool(node: &mut NodeContext, kind: PoolKind) -> Result {
     let ceil = node.attributes.flag("ceil_mode")?;
     let pool = Pool { kind, window: window(node, None)?, ceil };
-    let input = node.input(0)?;
-    node.emit(Op::Pool(pool), vec![input])
+    let inputs = images(node, 1)?;
+    emit(node, Op::Pool(pool), inputs)
 }
 
 /// Inputs: X, [roi], [scales], [sizes]. Only images are resized, along rows and columns.
@@ -188,6 +236,13 @@ pub(super) fn resize(node: &mut NodeContext) -> Result {
     let nearest = node.attributes.text("nearest_mode")?.unwrap_or("round_prefer_floor");
     let interpolation = match (mode, nearest) {
         ("linear", _) => Interpolation::Linear,
+        ("cubic", _) => {
+            let a = node.attributes.float("cubic_coeff_a")?.unwrap_or(-0.75);
+            if !a.is_finite() {
+                return Err(node.attributes.error("cubic_coeff_a", format!("is {a}")));
+            }
+            Interpolation::Cubic { a }
+        }
         ("nearest", "round_prefer_floor") => Interpolation::RoundPreferFloor,
         ("nearest", "round_prefer_ceil") => Interpolation::RoundPreferCeil,
         ("nearest", "floor") => Interpolation::Floor,
@@ -202,16 +257,23 @@ pub(super) fn resize(node: &mut NodeContext) -> Result {
         }
     };
     node.attributes.only_int("antialias", 0)?;
-    // These concern cubic interpolation and tf_crop_and_resize only, which are refused above.
+    // These concern cubic interpolation, which has been read, and tf_crop_and_resize, which is refused.
     for unused in ["cubic_coeff_a", "extrapolation_value"] {
         node.attributes.ignore(unused);
     }
-    if interpolation != Interpolation::Linear {
+    if is_nearest(interpolation) {
         node.attributes.ignore("exclude_outside");
     }
     node.attributes.only_int("exclude_outside", 0)?;
 
-    let input = size(node, 0)?;
+    let shape = node.shape(0)?;
+    let [_, _, Dim::Size(height), Dim::Size(width)] = *shape else {
+        let shape = crate::graph::shape_text(&shape);
+        return Err(
+            node.error(format!("its input has the shape {shape}; only images of fixed size are resized"))
+        );
+    };
+    let input = [height, width];
     let axes = match node.attributes.ints("axes")? {
         Some(axes) => axes.iter().map(|&axis| node.axis(axis, 4)).collect::<Result<Vec<_>>>()?,
         None => vec![0, 1, 2, 3],

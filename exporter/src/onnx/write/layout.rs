@@ -38,16 +38,24 @@ impl Writer<'_> {
     }
 
     pub(super) fn slice(&mut self, step: &Step, whole: String, slices: &[Slice]) -> String {
-        let part = |place: fn(&Slice) -> usize| -> Vec<i64> {
-            slices.iter().map(|slice| place(slice) as i64).collect()
-        };
-        let (starts, ends, axes) = (part(|s| s.start), part(|s| s.end), part(|s| s.axis));
-        let inputs = [
+        let part = |place: fn(&Slice) -> i64| -> Vec<i64> { slices.iter().map(place).collect() };
+        let starts = part(|s| s.first() as i64);
+        // Before element 0 there is none: -1 would be the last.
+        let ends = part(|s| match s.start.checked_sub(1) {
+            _ if s.step > 0 => s.end as i64,
+            Some(before) => before as i64,
+            None => i64::MIN,
+        });
+        let (axes, steps) = (part(|s| s.axis as i64), part(|s| s.step as i64));
+        let mut inputs = vec![
             whole,
             self.integers("starts", &starts),
             self.integers("ends", &ends),
             self.integers("axes", &axes),
         ];
+        if steps.iter().any(|&step| step != 1) {
+            inputs.push(self.integers("steps", &steps));
+        }
         self.single(step, "Slice", &inputs, vec![])
     }
 
@@ -128,6 +136,7 @@ impl Writer<'_> {
             Interpolation::Floor => ("nearest", Some("floor")),
             Interpolation::Ceil => ("nearest", Some("ceil")),
             Interpolation::Linear => ("linear", None),
+            Interpolation::Cubic { .. } => ("cubic", None),
         };
         let coordinates = match resize.coordinates {
             Coordinates::HalfPixel => "half_pixel",
@@ -139,6 +148,9 @@ impl Writer<'_> {
             ("mode", Attribute::Text(mode)),
             ("coordinate_transformation_mode", Attribute::Text(coordinates)),
         ];
+        if let Interpolation::Cubic { a } = resize.interpolation {
+            attributes.push(("cubic_coeff_a", Attribute::Float(a)));
+        }
         attributes.extend(nearest.map(|nearest| ("nearest_mode", Attribute::Text(nearest))));
         let lengths = [2, 3].map(|axis| match shape[axis] {
             Dim::Size(length) => length as f32,

@@ -8,6 +8,7 @@
 //! norms, which add up many elements, and Resize) and for nodes with a constant beyond the range of half precision.
 //! Inputs and outputs stay float32: Cast nodes stand where the types meet.
 
+mod function;
 mod graph_builder;
 mod half;
 mod layout;

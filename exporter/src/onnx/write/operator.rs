@@ -5,7 +5,7 @@ use latent_runtime::onnx::proto::tensor_proto::DataType;
 use super::graph_builder::Attribute;
 use super::{Attributes, Step, WriteError, Writer, error};
 use crate::graph::{
-    Activation, Binary, DepthOrder, DepthToSpace, Element, Elements, Node, Op, Pool, PoolKind, Tensor, Window,
+    Activation, DepthOrder, DepthToSpace, Element, Elements, Node, Op, Pool, PoolKind, Tensor, Window,
 };
 
 impl<'g> Writer<'g> {
@@ -51,10 +51,8 @@ impl<'g> Writer<'g> {
             Op::HardSigmoid { alpha, beta } => {
                 ("HardSigmoid", vec![("alpha", Attribute::Float(*alpha)), ("beta", Attribute::Float(*beta))])
             }
-            Op::Binary(Binary::Add) => ("Add", vec![]),
-            Op::Binary(Binary::Subtract) => ("Sub", vec![]),
-            Op::Binary(Binary::Multiply) => ("Mul", vec![]),
-            Op::Divide => ("Div", vec![]),
+            Op::Function(function) => return Ok(self.function(step, function)),
+            Op::Binary(binary) => (binary.name(), vec![]),
             Op::Pool(pool) => pool_operator(node, pool)?,
             Op::Reduce(reduce) => return Ok(self.reduce(step, reduce)),
             Op::Reshape(target) => return self.reshape(step, target),
@@ -76,6 +74,9 @@ impl<'g> Writer<'g> {
                 let whole = self.read(node.inputs[0], float);
                 return Ok(self.slice(step, whole, slices));
             }
+            Op::Standardize { axes, epsilon } => return Ok(self.standardize(step, axes, *epsilon)),
+            Op::OneHot { depth } => return Ok(self.one_hot(step, *depth)),
+            Op::Cast => ("Cast", vec![("to", Attribute::Int(float as i64))]),
         };
         let inputs: Vec<String> = node.inputs.iter().map(|&id| self.read(id, float)).collect();
         Ok(self.single(step, op, &inputs, attributes))

@@ -68,7 +68,7 @@ impl Lowering<'_> {
         if let Some(grid) = self.wanted(node.output) {
             return on(grid);
         }
-        let mut inputs = node.inputs.iter().map(|id| self.values.get(id).map(|&id| self.builder.element(id)));
+        let mut inputs = node.inputs.iter().map(|id| self.known_element(id));
         let first = inputs.next().flatten();
         let same = inputs.all(|other| other == first);
         let keeps = node.op.keeps_grids() && node.epilogue.is_empty();

@@ -30,7 +30,7 @@ impl<'g> Lowering<'g> {
     pub(super) fn layer(&mut self, node: &'g Node) -> Result<format::ValueId, PackError> {
         let mut input = self.input(node, 0)?;
         let mut residual = match node.epilogue.residual {
-            Some(id) => Some(*self.values.get(&id).ok_or_else(|| self.error(node, "it adds a constant"))?),
+            Some(id) => Some(self.value(id)?.ok_or_else(|| self.error(node, "it adds a constant"))?),
             None => None,
         };
         let integers = match self.builder.element(input) {
@@ -176,7 +176,7 @@ impl<'g> Lowering<'g> {
     }
 
     /// A layer's weights or bias as floats.
-    fn floats(&self, node: &Node, index: usize) -> Result<Cow<'g, [f32]>, PackError> {
+    pub(super) fn floats(&self, node: &Node, index: usize) -> Result<Cow<'g, [f32]>, PackError> {
         let graph = self.graph;
         if let Some(values) = graph.constant(node.inputs[index]).and_then(Tensor::floats) {
             return Ok(Cow::Borrowed(values));

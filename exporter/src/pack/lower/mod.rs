@@ -1,18 +1,19 @@
 //! The nodes of an optimized graph as operators of a packed model.
 
+mod blocks;
 mod elements;
 mod layer;
-mod transpose;
+mod operands;
+mod views;
 
 use std::collections::HashMap;
 
 use latent_runtime::format::{self, Builder, Element, ModelInfo};
-use latent_runtime::ops;
+use latent_runtime::ops::{self, NormalizeKind};
 
 use super::{FloatPrecision, PackError, PackOptions};
 use crate::graph::{
-    self, Activation, Binary, Dim, Graph, Grid, Node, Op, Pool, PoolKind, Reduce, ReduceKind, ValueId,
-    Window, shape_text,
+    self, Activation, Dim, Graph, Grid, Node, Op, Pad, PadMode, Pool, PoolKind, ValueId, shape_text,
 };
 
 /// Packs `graph`.
@@ -28,6 +29,8 @@ pub(super) fn lower(graph: &Graph, info: ModelInfo, options: PackOptions) -> Res
         graph,
         builder: Builder::new(info),
         values: HashMap::new(),
+        strided: HashMap::new(),
+        constants: Vec::new(),
         dequantized: HashMap::new(),
         wanted: elements::wanted(graph),
         converted: Vec::new(),
@@ -38,6 +41,8 @@ pub(super) fn lower(graph: &Graph, info: ModelInfo, options: PackOptions) -> Res
         per_example(&graph.shape(id)).map_err(|what| PackError::Ends { role, what }).and_then(|shape| {
             match graph.element(id) {
                 graph::Element::F32 => Ok(shape),
+                // Labels: whole numbers.
+                graph::Element::I32 | graph::Element::I64 if role == "input" => Ok(shape),
                 other => Err(PackError::Ends { role, what: format!("is of type {other}, expected float32") }),
             }
         })
@@ -45,21 +50,23 @@ pub(super) fn lower(graph: &Graph, info: ModelInfo, options: PackOptions) -> Res
     let shape = port("input", input)?;
     let element = lowering.wanted(input).map_or(Element::F32, elements::on);
     let name = &graph.value(input).name;
-    let value = match transpose::input_extents(graph, input) {
-        Some(extents) => lowering.builder.input_as(name, &shape, extents, element)?,
-        None => lowering.builder.input(name, &shape, element)?,
-    };
+    let value = lowering.builder.input(name, &shape, element)?;
     lowering.values.insert(input, value);
     for node in &graph.nodes {
         if matches!(node.op, Op::Dequantize { .. }) && graph.constant(node.inputs[0]).is_some() {
             lowering.dequantized.insert(node.output, node);
             continue;
         }
+        if lowering.moves(node) {
+            lowering.check_integers(node)?;
+            lowering.mover(node)?;
+            continue;
+        }
         let value = lowering.node(node)?;
         lowering.values.insert(node.output, value);
     }
     let shape = port("output", output.value)?;
-    let Some(&value) = lowering.values.get(&output.value) else {
+    let Some(value) = lowering.value(output.value)? else {
         return Err(PackError::Ends { role: "output", what: "does not depend on its input".into() });
     };
     lowering.builder.output(value, &output.name, &shape)?;
@@ -74,7 +81,7 @@ fn per_example(shape: &[Dim]) -> Result<Vec<usize>, String> {
             .iter()
             .map(|dim| match dim {
                 Dim::Size(length) => Ok(*length),
-                Dim::Batch => Err(format!("has the batch on two axes: {}", text())),
+                Dim::Batch => Err(format!("has the batch on another axis than the first: {}", text())),
             })
             .collect(),
         Some((Dim::Size(batch), _)) => Err(format!(
@@ -85,11 +92,25 @@ fn per_example(shape: &[Dim]) -> Result<Vec<usize>, String> {
     }
 }
 
+/// Channels, rows and columns of a value whose axes have these lengths, the batch not counted: its elements in their order.
+fn extents_of(lengths: &[usize]) -> [usize; 3] {
+    match *lengths {
+        [] => [1, 1, 1],
+        [channels] => [channels, 1, 1],
+        [channels, columns] => [channels, 1, columns],
+        [ref channels @ .., rows, columns] => [channels.iter().product(), rows, columns],
+    }
+}
+
 struct Lowering<'g> {
     graph: &'g Graph,
     builder: Builder,
     /// What each computed value is in the packed model.
     values: HashMap<ValueId, format::ValueId>,
+    /// What each value is that was only moved, until it is read.
+    strided: HashMap<ValueId, views::Strided>,
+    /// Constants that are values, with their extents.
+    constants: Vec<(ValueId, [usize; 3], format::ValueId)>,
     /// What dequantizes constants: weights and biases.
     dequantized: HashMap<ValueId, &'g Node>,
     /// The grid that all readers of each value round it to.
@@ -105,39 +126,29 @@ impl<'g> Lowering<'g> {
         PackError::Node { node: node.name.clone(), operator: node.op.name(), what: what.into() }
     }
 
-    fn input(&self, node: &Node, index: usize) -> Result<format::ValueId, PackError> {
+    /// A node's input; a constant becomes a value.
+    fn input(&mut self, node: &Node, index: usize) -> Result<format::ValueId, PackError> {
         let id = node.inputs[index];
-        self.values.get(&id).copied().ok_or_else(|| {
-            self.error(
-                node,
-                format!(
-                    "its input \"{}\" is a constant of shape {}; only one number, or one for each channel, is supported",
-                    self.graph.value(id).name,
-                    shape_text(&self.graph.shape(id))
-                ),
-            )
-        })
+        if let Some(value) = self.value(id)? {
+            return Ok(value);
+        }
+        if self.graph.constant(id).is_some() || self.dequantized.contains_key(&id) {
+            return self.operand(node, index, 0);
+        }
+        Err(self.error(
+            node,
+            format!("its input \"{}\" mixes the examples of the batch", self.graph.value(id).name),
+        ))
     }
 
     /// Channels, rows and columns of the node's result.
     fn result(&self, node: &Node) -> Result<[usize; 3], PackError> {
-        self.extents(node, node.output)
+        Ok(extents_of(&self.lengths(node, node.output)?))
     }
 
-    fn extents(&self, node: &Node, id: ValueId) -> Result<[usize; 3], PackError> {
-        let shape = self.graph.shape(id);
-        let per_example =
-            per_example(&shape).map_err(|what| self.error(node, format!("its value {what}")))?;
-        match *per_example {
-            [] => Ok([1, 1, 1]),
-            [channels] => Ok([channels, 1, 1]),
-            [channels, columns] => Ok([channels, 1, columns]),
-            [channels, rows, columns] => Ok([channels, rows, columns]),
-            _ => {
-                Err(self
-                    .error(node, format!("its value has the shape {}, beyond four axes", shape_text(&shape))))
-            }
-        }
+    /// The lengths of a value's axes without the batch.
+    fn lengths(&self, node: &Node, id: ValueId) -> Result<Vec<usize>, PackError> {
+        per_example(&self.graph.shape(id)).map_err(|what| self.error(node, format!("its value {what}")))
     }
 
     /// One of the constant parameters of an affine map.
@@ -148,12 +159,38 @@ impl<'g> Lowering<'g> {
         })
     }
 
+    /// Whether a node only moves elements. A Reshape of what is there is an operator of its own.
+    fn moves(&self, node: &Node) -> bool {
+        match &node.op {
+            Op::Transpose(_) | Op::Slice(_) | Op::Expand(_) | Op::DepthToSpace(_) => true,
+            Op::Reshape(_) => {
+                let id = node.inputs[0];
+                let is_strided = self.strided.contains_key(&id) && !self.values.contains_key(&id);
+                is_strided || per_example(&self.graph.shape(node.output)).is_err()
+            }
+            _ => false,
+        }
+    }
+
+    /// Integers are read by what turns them to floats alone, and moved before.
+    fn check_integers(&self, node: &Node) -> Result<(), PackError> {
+        let takes = match node.inputs.first().map(|&id| self.graph.element(id)) {
+            None | Some(graph::Element::F32) => true,
+            Some(graph::Element::I32 | graph::Element::I64) => {
+                matches!(node.op, Op::OneHot { .. } | Op::Cast | Op::Reshape(_) | Op::Concat { .. })
+                    || self.moves(node)
+            }
+            Some(_) => matches!(node.op, Op::Dequantize { .. }),
+        };
+        match takes {
+            true => Ok(()),
+            false => Err(self.error(node, "it computes with integers; only DequantizeLinear takes them")),
+        }
+    }
+
     fn node(&mut self, node: &'g Node) -> Result<format::ValueId, PackError> {
         let name = node.name.as_str();
-        let computes_integers = |id: &ValueId| self.graph.element(*id) != graph::Element::F32;
-        if !matches!(node.op, Op::Dequantize { .. }) && node.inputs.first().is_some_and(computes_integers) {
-            return Err(self.error(node, "it computes with integers; only DequantizeLinear takes them"));
-        }
+        self.check_integers(node)?;
         match &node.op {
             Op::Gemm(_) | Op::Conv(_) | Op::ConvTranspose(_) | Op::Interleaved(_) => self.layer(node),
             Op::Affine => {
@@ -161,33 +198,20 @@ impl<'g> Lowering<'g> {
                 self.elementwise(node, Some((scale?, shift?)), node.epilogue.activation)
             }
             Op::Activation(activation) => self.elementwise(node, None, Some(*activation)),
+            Op::Function(function) => {
+                let input = self.input(node, 0)?;
+                let element = self.element(node);
+                Ok(self.builder.function(name, input, *function, element)?)
+            }
             Op::Binary(binary) => self.binary(node, *binary),
             Op::Pool(pool) => self.pool(node, pool),
             Op::Reduce(reduce) => self.reduce(node, reduce),
-            Op::Reshape(_) => {
+            Op::Reshape(_) | Op::Transpose(_) | Op::Expand(_) | Op::DepthToSpace(_) | Op::Slice(_) => {
                 let (input, extents) = (self.input(node, 0)?, self.result(node)?);
                 Ok(self.builder.reshape(name, input, extents)?)
             }
-            Op::Concat { axis } => {
-                let inputs = (0..node.inputs.len()).map(|index| self.input(node, index));
-                let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
-                // A tensor of three axes has one row, so its last axis is the columns.
-                let axis = match (axis, self.graph.shape(node.output).len()) {
-                    (0, _) => return Err(self.error(node, "it joins along the batch")),
-                    (2, 3) => 2,
-                    (axis, _) => axis - 1,
-                };
-                let element = self.element(node);
-                Ok(self.builder.concat(name, &inputs, axis, element)?)
-            }
-            Op::Pad(pad) => {
-                let ([0, 0, top, left], [0, 0, bottom, right]) = (&*pad.before, &*pad.after) else {
-                    return Err(self.error(node, "only the rows and columns of images can be padded"));
-                };
-                let input = self.input(node, 0)?;
-                let element = self.element(node);
-                Ok(self.builder.pad(name, input, [*top, *left, *bottom, *right], pad.mode, element)?)
-            }
+            Op::Concat { axis } => self.concat(node, *axis),
+            Op::Pad(pad) => self.pad(node, pad),
             Op::Resize(resize) => {
                 let input = self.input(node, 0)?;
                 let element = self.element(node);
@@ -198,40 +222,54 @@ impl<'g> Lowering<'g> {
                 };
                 Ok(self.builder.resize(name, input, resize.output, how, element)?)
             }
-            Op::Softmax { axis: 1 } => {
-                let input = self.input(node, 0)?;
-                let element = self.element(node);
-                Ok(self.builder.softmax(name, input, element)?)
+            Op::Softmax { axis } => self.normalize(node, NormalizeKind::Softmax, &[*axis], 0.0),
+            Op::Normalize { axis, p, epsilon } => {
+                let kind = if *p == 1 { NormalizeKind::Absolute } else { NormalizeKind::Euclidean };
+                self.normalize(node, kind, &[*axis], *epsilon)
             }
-            Op::Normalize { axis: 1, p: 2, epsilon } => {
-                let input = self.input(node, 0)?;
-                let element = self.element(node);
-                Ok(self.builder.l2_normalize(name, input, *epsilon, element)?)
+            Op::Standardize { axes, epsilon } => {
+                self.normalize(node, NormalizeKind::Standardize, axes, *epsilon)
             }
-            Op::Softmax { .. } | Op::Normalize { .. } => Err(self
-                .error(node, "only the Euclidean norm, and only along the channels (axis 1), is supported")),
             Op::Quantize { .. } => self.quantize(node),
             Op::Dequantize { .. } => self.dequantize(node),
-            Op::Transpose(permutation) => self.transpose(node, permutation),
-            Op::MatMul => Err(self.error(
-                node,
-                "only a product of vectors, or of each pixel, with constant weights is supported",
-            )),
+            Op::MatMul => self.product(node),
+            Op::OneHot { depth } => {
+                let input = self.input(node, 0)?;
+                let element = self.element(node);
+                let value = self.builder.one_hot(name, input, *depth, element)?;
+                let extents = self.result(node)?;
+                Ok(self.builder.reshape(&format!("{name}.reshape"), value, extents)?)
+            }
+            Op::Cast => self.input(node, 0),
             Op::HardSigmoid { .. } => {
                 Err(self.error(node, "HardSigmoid of a value without channels is not supported"))
             }
-            Op::Divide => Err(self.error(node, "only a division by a constant is supported")),
             Op::BatchNorm { .. } => Err(self.error(node, "only constant parameters are supported")),
-            Op::Expand(_) => Err(self.error(node, "it is supported only as an operand of Add, Sub and Mul")),
-            Op::DepthToSpace(_) => Err(self.error(
-                node,
-                "it is supported only after a Conv of stride 1 without groups or dilation, with less padding than its kernel is long, as a transposed convolution; what lies between must treat all channels that become one alike",
-            )),
-            Op::Slice(_) => Err(self.error(
-                node,
-                "it is supported only for rows and columns of what a transposed convolution, or Conv and DepthToSpace, give",
-            )),
         }
+    }
+
+    /// Rows and columns at once, other axes one after the other.
+    fn pad(&mut self, node: &Node, pad: &Pad) -> Result<format::ValueId, PackError> {
+        let name = node.name.as_str();
+        let input = self.input(node, 0)?;
+        let element = self.element(node);
+        if let ([0, 0, top, left], [0, 0, bottom, right]) = (&*pad.before, &*pad.after) {
+            return Ok(self.builder.pad(name, input, [*top, *left, *bottom, *right], pad.mode, element)?);
+        }
+        let mut lengths = self.lengths(node, node.inputs[0])?;
+        let mut value = input;
+        for axis in 0..lengths.len() {
+            let (before, after) = (pad.before[axis + 1], pad.after[axis + 1]);
+            if (before, after) == (0, 0) {
+                continue;
+            }
+            let extents = operands::around(&lengths, axis);
+            let image = self.builder.reshape(&format!("{name}.axis{axis}"), value, extents)?;
+            value = self.builder.pad(name, image, [before, 0, after, 0], pad.mode, element)?;
+            lengths[axis] += before + after;
+        }
+        let extents = self.result(node)?;
+        Ok(self.builder.reshape(&format!("{name}.reshape"), value, extents)?)
     }
 
     fn elementwise(
@@ -242,99 +280,47 @@ impl<'g> Lowering<'g> {
     ) -> Result<format::ValueId, PackError> {
         let input = self.input(node, 0)?;
         let activation = packed(activation);
+        // Of more than four axes the first ones are the channels together.
+        let channels = self.builder.extents(input)[0];
+        let spread = |values: &[f32]| -> Vec<f32> {
+            let times = channels / values.len().max(1);
+            values.iter().flat_map(|&value| vec![value; times]).collect()
+        };
+        let before = before.map(|(scale, shift)| (spread(&scale), spread(&shift)));
+        let after =
+            node.epilogue.affine.as_ref().map(|affine| (spread(&affine.scale), spread(&affine.shift)));
         let before = before.as_ref().map(|(scale, shift)| (&**scale, &**shift));
-        let after = node.epilogue.affine.as_ref().map(|affine| (&*affine.scale, &*affine.shift));
+        let after = after.as_ref().map(|(scale, shift)| (&**scale, &**shift));
         let element = self.element(node);
         Ok(self.builder.elementwise(&node.name, input, before, activation, after, element)?)
     }
 
-    /// The second operand may be one pixel for the whole image; the first one may not.
-    fn binary(&mut self, node: &Node, mut binary: Binary) -> Result<format::ValueId, PackError> {
-        let activation = packed(node.epilogue.activation);
-        let (mut a, mut b) = (self.input(node, 0)?, self.input(node, 1)?);
-        let whole = self.result(node)?;
-        if self.extents(node, node.inputs[0])? != whole {
-            if binary == Binary::Subtract {
-                // a - b = -b + a.
-                let channels = self.builder.extents(b)[0];
-                let (minus, zero) = (vec![-1.0; channels], vec![0.0; channels]);
-                let (identity, name) = (Activation::Identity, format!("{}.negative", node.name));
-                b = self.builder.elementwise(
-                    &name,
-                    b,
-                    Some((&minus, &zero)),
-                    identity,
-                    None,
-                    Element::F32,
-                )?;
-                binary = Binary::Add;
-            }
-            (a, b) = (b, a);
-        }
-        let (first, second) = (self.builder.extents(a), self.builder.extents(b));
-        if first != whole || (second != whole && second != [whole[0], 1, 1]) {
-            let shapes = [0, 1].map(|index| shape_text(&self.graph.shape(node.inputs[index])));
-            return Err(self.error(
-                node,
-                format!(
-                    "operands of shape {} and {} cannot be combined in a packed model",
-                    shapes[0], shapes[1]
-                ),
-            ));
-        }
-        let element = self.element(node);
-        Ok(self.builder.binary(&node.name, binary, a, b, activation, element)?)
-    }
-
     fn pool(&mut self, node: &Node, pool: &Pool) -> Result<format::ValueId, PackError> {
         let [_, rows, columns] = self.result(node)?;
-        let [_, height, width] = self.extents(node, node.inputs[0])?;
+        let [_, height, width] = extents_of(&self.lengths(node, node.inputs[0])?);
         let overhangs = |axis: usize, count: usize, length: usize| {
             let window = &pool.window;
             (count - 1) * window.stride[axis] + window.extent(axis)
                 > length + window.pads[axis] + window.pads[axis + 2]
         };
+        let mut input = self.input(node, 0)?;
+        let (mut kind, mut window) = (pool.kind, pool.window);
         if pool.kind == PoolKind::AverageWithPadding
             && (overhangs(0, rows, height) || overhangs(1, columns, width))
         {
-            return Err(self.error(
-                node,
-                "an average that counts padding, with windows that overhang it (ceil_mode), is not supported",
-            ));
+            // What is padded counts, what overhangs that does not: the average of an image with a border.
+            let [top, left, bottom, right] = window.pads;
+            let (name, zero) = (format!("{}.padded", node.name), PadMode::Constant(0.0));
+            let element = self.builder.element(input);
+            input = self.builder.pad(&name, input, [top, left, bottom, right], zero, element)?;
+            (kind, window.pads) = (PoolKind::Average, [0; 4]);
         }
-        let input = self.input(node, 0)?;
         let element = match (pool.kind, self.builder.element(input)) {
             // The greatest integer stands for the greatest number; and floats are not rounded while they are pooled.
             (PoolKind::Max, element) | (_, element @ Element::F32) => element,
             _ => self.element(node),
         };
-        Ok(self.builder.pool(&node.name, input, pool.kind, pool.window, [rows, columns], element)?)
-    }
-
-    /// A mean over rows, columns or both.
-    fn reduce(&mut self, node: &Node, reduce: &Reduce) -> Result<format::ValueId, PackError> {
-        let rank = self.graph.shape(node.inputs[0]).len();
-        let spatial = rank == 4 && reduce.axes.iter().all(|axis| matches!(axis, 2 | 3));
-        if reduce.kind != ReduceKind::Mean || !spatial {
-            return Err(self.error(
-                node,
-                "only a mean over the rows and columns of images, and a norm that divides what it is of, are supported",
-            ));
-        }
-        let input = self.input(node, 0)?;
-        let [_, height, width] = self.builder.extents(input);
-        let over = |axis: usize, length: usize| if reduce.axes.contains(&axis) { length } else { 1 };
-        let (rows, columns) = (over(2, height), over(3, width));
-        let window =
-            Window { kernel: [rows, columns], stride: [rows, columns], dilation: [1, 1], pads: [0; 4] };
-        let size = [height / rows, width / columns];
-        let element = match self.builder.element(input) {
-            Element::F32 => Element::F32,
-            Element::U8 { .. } => self.element(node),
-        };
-        let mean = self.builder.pool(&node.name, input, PoolKind::Average, window, size, element)?;
-        let result = self.result(node)?;
-        Ok(self.builder.reshape(&format!("{}.reshape", node.name), mean, result)?)
+        Ok(self.builder.pool(&node.name, input, kind, window, [rows, columns], element)?)
     }
 }
 

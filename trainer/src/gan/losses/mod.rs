@@ -12,10 +12,13 @@ use serde::{Deserialize, Serialize};
 use tch::{Kind, TchError, Tensor};
 
 pub(crate) use self::levels::{Level, Levels};
-use crate::nn::Network;
+use crate::nn::Pass;
+
+/// The discriminator: scores for images, which stay in their order where it is conditional.
+type Score<'a> = &'a dyn Fn(&Tensor, Pass) -> Result<Tensor, TchError>;
 
 /// A function of the discriminator, real and generated images, and a number for each pair of these.
-type Penalty = fn(&Network, &Tensor, &Tensor, &Tensor) -> Result<Tensor, TchError>;
+type Penalty = fn(Score<'_>, &Tensor, &Tensor, &Tensor) -> Result<Tensor, TchError>;
 
 /// Everything about a pair of losses.
 #[derive(Debug)]

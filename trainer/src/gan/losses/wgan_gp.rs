@@ -2,8 +2,8 @@
 
 use tch::{Kind, TchError, Tensor};
 
-use super::{Level, Levels, Loss, Recipe, negative_mean};
-use crate::nn::{Network, Pass};
+use super::{Level, Levels, Loss, Recipe, Score, negative_mean};
+use crate::nn::Pass;
 
 pub(super) const LOSS: Loss = Loss {
     discriminator,
@@ -29,7 +29,7 @@ fn discriminator(real: &Tensor, fake: &Tensor) -> Result<Tensor, TchError> {
 /// `real` and `fake` are batches of one shape (N, ...), `t` is (N), from U(0, 1). The result can be differentiated with
 /// respect to the discriminator's parameters.
 fn gradient_penalty(
-    discriminator: &Network,
+    discriminator: Score<'_>,
     real: &Tensor,
     fake: &Tensor,
     t: &Tensor,
@@ -39,7 +39,7 @@ fn gradient_penalty(
     let t = t.f_view(shape.as_slice())?;
     let between = tch::no_grad(|| fake.f_add(&real.f_sub(fake)?.f_mul(&t)?))?;
     let between = between.f_detach()?.f_set_requires_grad(true)?;
-    let scores = discriminator.forward(&between, Pass { twice: true, ..Pass::TRAIN })?;
+    let scores = discriminator(&between, Pass { twice: true, ..Pass::TRAIN })?;
     let gradient = Tensor::f_run_backward(&[scores.f_sum(Kind::Float)?], &[&between], true, true)?;
     // The square root has no derivative at zero; the constant is far below one rounding step of a norm near 1.
     let squared = gradient[0].f_flatten(1, -1)?.f_square()?.f_sum_dim_intlist(1i64, false, Kind::Float)?;
