@@ -52,7 +52,7 @@ fn file(precision: &'static str) -> GeneratorFile {
     }
 }
 
-/// A generator of rings: the latent values are the center, the radius and the brightness; the class is (modulo 10) the width of a dark
+/// A generator of rings: the latent values are the center, the radius and the brightness; the class is the width of a dark
 /// bar across. int8 is a little off.
 fn images(latents: &[f32], class: usize, precision: &str) -> Images {
     let mut values = Vec::new();
@@ -60,12 +60,13 @@ fn images(latents: &[f32], class: usize, precision: &str) -> Images {
         for (y, x) in (0..16).flat_map(|y| (0..16).map(move |x| (y as f32, x as f32))) {
             let distance = (x - 7.5 - 4.0 * z[0]).hypot(y - 7.5 - 4.0 * z[1]);
             let ring = 1.0 - (distance - 4.0 - 1.5 * z[2]).abs() / 1.6;
-            let ring = if (x - 7.5).abs() < (class % 10) as f32 / 4.0 { 0.0 } else { ring };
+            let ring = if (x - 7.5).abs() < class as f32 / 4.0 { 0.0 } else { ring };
             let value = 2.0 * ring.clamp(0.0, 1.0) * (0.85 + 0.15 * z[3]) - 1.0;
             values.push(if precision == "int8" { (value * 24.0).round() / 24.0 } else { value });
         }
     }
-    let pictures = values.chunks_exact(256).map(|v| Picture::from_values(v, (1, 16, 16), &stated(ValueRange::SIGNED)));
+    let pictures =
+        values.chunks_exact(256).map(|v| Picture::from_values(v, (1, 16, 16), &stated(ValueRange::SIGNED)));
     Images { pictures: pictures.collect::<Result<_, _>>().unwrap(), values, seconds: 0.000_612 }
 }
 
