@@ -191,6 +191,9 @@ fn about_gan(run: &SavedRun<GanRun>, kind: ModelKind, weights: &str) -> About {
             ("score".into(), score.into())
         }
     });
+    if let Some(classes) = &json.classes {
+        ports.push((network::LABEL.into(), metadata::label_sentence(classes)));
+    }
     About {
         doc: metadata::model_sentence(json, iteration, kind, weights),
         ports,

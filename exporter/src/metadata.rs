@@ -6,14 +6,24 @@ use latent_runtime::onnx::{ImageShape, ModelKind, ModelMetadata};
 use latent_runtime::pixels::ValueRange;
 use serde_json::{Map, Value, json};
 
-use crate::network::{Form, Network};
-use crate::run::{self, Description, GanRun, Image, SimclrRun, Training};
+use crate::network::{Form, LABEL, Network};
+use crate::run::{self, Classes, Description, GanRun, Image, SimclrRun, Training};
 
 /// Version of the set of keys.
 const FORMAT: u32 = 1;
 
-/// What a model says of itself. `iteration` is the checkpoint's; `weights` is `raw` or `ema`.
+/// What a model says of itself. `iteration` is the checkpoint's; `weights` is `raw` or `ema`. A conditional one has, beside
+/// the usual keys, `latent.label`, the name of the input for classes, `latent.classes`, how many there are, and
+/// `latent.class_names`, their names as a JSON array.
 pub fn of(run: &GanRun, iteration: u64, kind: ModelKind, weights: &str) -> ModelMetadata {
+    let mut other = Vec::new();
+    if let Some(classes) = &run.classes {
+        other.push(("latent.label".into(), LABEL.into()));
+        other.push(("latent.classes".into(), classes.count.to_string()));
+        if !classes.names.is_empty() {
+            other.push(("latent.class_names".into(), json!(classes.names).to_string()));
+        }
+    }
     ModelMetadata {
         format: Some(FORMAT),
         kind: Some(kind),
@@ -25,7 +35,7 @@ pub fn of(run: &GanRun, iteration: u64, kind: ModelKind, weights: &str) -> Model
         image: Some(image_shape(&run.image)),
         dataset: Some(run.data.name.clone()),
         training: Some(Value::Object(figures(&run.training(), iteration)).to_string()),
-        other: Vec::new(),
+        other,
     }
 }
 
@@ -89,8 +99,9 @@ fn figures(training: &Training<'_>, iteration: u64) -> Map<String, Value> {
 /// One sentence on the model.
 pub fn model_sentence(run: &GanRun, iteration: u64, kind: ModelKind, weights: &str) -> String {
     let weights = if weights == "ema" { ", moving average of the weights" } else { "" };
+    let conditional = if run.classes.is_some() { "conditional " } else { "" };
     format!(
-        "{} {kind} ({} loss) trained on {}, iteration {iteration}{weights}",
+        "{conditional}{} {kind} ({} loss) trained on {}, iteration {iteration}{weights}",
         run.net.name(),
         run.loss,
         run.data.name
@@ -126,6 +137,19 @@ pub fn encoder_input_sentence(run: &SimclrRun, form: &Form) -> String {
 pub fn latent_sentence(run: &GanRun) -> String {
     let distribution = Distribution::from(run.latent.distribution);
     format!("Latent vectors of {} values drawn from {distribution}", run.latent.size)
+}
+
+/// One sentence on the classes.
+pub fn label_sentence(classes: &Classes) -> String {
+    // More names than these are a list to look up, in `latent.class_names`.
+    const NAMED: usize = 20;
+    let last = classes.count.saturating_sub(1);
+    let names: Vec<String> = (0..classes.count.min(NAMED)).map(|label| classes.text(label)).collect();
+    let more = if classes.count > NAMED { ", ..." } else { "" };
+    match classes.names.is_empty() {
+        true => format!("Classes, numbers from 0 to {last}"),
+        false => format!("Classes, numbers from 0 to {last}: {}{more}", names.join(", ")),
+    }
 }
 
 /// One sentence on the images.

@@ -11,7 +11,7 @@ use std::process::Command;
 use latent_runtime::onnx::proto::ModelProto;
 use latent_test_support::python;
 use prost::Message;
-use support::{checkpoint, exporter, run_python, write_run};
+use support::{checkpoint, exporter, run_python, write_run, write_run_of_classes};
 
 fn export(run: &Path, out: &Path, extra: &[&str]) -> std::process::Output {
     let mut args: Vec<&OsStr> = vec!["export".as_ref(), run.as_os_str(), "--out".as_ref(), out.as_os_str()];
@@ -31,15 +31,22 @@ fn operators(model: &ModelProto) -> Vec<&str> {
     model.graph.as_ref().unwrap().node.iter().map(|node| node.op_type.as_str()).collect()
 }
 
-/// All three generators and both discriminators (LSGAN's networks are the vanilla ones), folded and not.
+/// All three generators and both discriminators (LSGAN's networks are the vanilla ones), folded and not; conditional ones too.
 #[test]
 fn models_agree_with_pytorch() {
     let Some(python) = python() else { return };
     let folder = tempfile::tempdir().unwrap();
     let mut args: Vec<OsString> = Vec::new();
-    for (command, net) in [("vanilla", "vanilla"), ("lsgan", "vanilla"), ("dcgan", "dcgan")] {
-        let run = folder.path().join(command);
-        write_run(&run, command, &[1950], false);
+    for (command, net, classes) in [
+        ("vanilla", "vanilla", 0),
+        ("lsgan", "vanilla", 0),
+        ("dcgan", "dcgan", 0),
+        ("vanilla", "vanilla", 3),
+        ("dcgan", "dcgan", 10),
+    ] {
+        let name = format!("{command}{classes}");
+        let run = folder.path().join(&name);
+        write_run_of_classes(&run, command, &[1950], false, classes);
         for (out, extra) in
             [("folded", &["--discriminator"][..]), ("kept", &["--discriminator", "--no-fold"])]
         {
@@ -51,8 +58,9 @@ fn models_agree_with_pytorch() {
             assert!(output.status.success(), "{}", stderr(&output));
             for (kind, file) in [("generator", "fp32.onnx"), ("discriminator", "discriminator.fp32.onnx")] {
                 let weights = checkpoint(&run, 1950).join(format!("{kind}.safetensors"));
-                let model = out.join(format!("{command}.{file}"));
-                args.extend([net.into(), kind.into(), weights.into_os_string(), model.into_os_string()]);
+                let model = out.join(format!("{name}.{file}"));
+                args.extend([net.into(), kind.into(), classes.to_string().into()]);
+                args.extend([weights.into_os_string(), model.into_os_string()]);
             }
         }
     }
@@ -122,6 +130,30 @@ fn a_model_says_what_it_is() {
     assert_eq!(training["iteration"], 250);
     assert!(training.get("g_loss").is_none() && training.get("epoch").is_none());
     assert_eq!(early.metadata_props[3].value, "raw");
+}
+
+#[test]
+fn a_conditional_model_says_its_classes() {
+    let folder = tempfile::tempdir().unwrap();
+    let (run, out) = (folder.path().join("run"), folder.path().join("models"));
+    write_run_of_classes(&run, "dcgan", &[1950], false, 3);
+    let output = export(&run, &out, &["--discriminator", "--name", "digits"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    for (file, input) in [("digits.fp32.onnx", "z"), ("digits.discriminator.fp32.onnx", "image")] {
+        let model = model(&out.join(file));
+        let inputs: Vec<&str> =
+            model.graph.as_ref().unwrap().input.iter().map(|input| input.name.as_str()).collect();
+        assert_eq!(inputs, [input, "label"]);
+        let label = &model.graph.as_ref().unwrap().input[1];
+        assert!(label.doc_string.starts_with("Classes, numbers from 0 to 2: 0 (kind \"0\"), 1"), "{label:?}");
+        let said = |key: &str| {
+            model.metadata_props.iter().find(|entry| entry.key == key).map(|entry| entry.value.as_str())
+        };
+        assert_eq!(said("latent.label"), Some("label"));
+        assert_eq!(said("latent.classes"), Some("3"));
+        let names: Vec<String> = serde_json::from_str(said("latent.class_names").unwrap()).unwrap();
+        assert_eq!(names, ["kind \"0\"", "kind \"1\"", "kind \"2\""]);
+    }
 }
 
 #[test]

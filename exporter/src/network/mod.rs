@@ -10,9 +10,9 @@ use crate::graph::{Graph, Output, ValueId};
 use crate::run::RunError;
 
 pub use encoder::{Form, INPUT, encoder};
-pub use gan::{discriminator, generator};
+pub use gan::{LABEL, discriminator, generator};
 
-/// A network as a graph with one input and one output.
+/// A network as a graph with one output.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Network {
     /// The graph.

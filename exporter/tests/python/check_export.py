@@ -1,7 +1,7 @@
-"""Checks exported models against PyTorch: python check_export.py [NET KIND WEIGHTS.safetensors MODEL.onnx]...
+"""Checks exported models against PyTorch: python check_export.py [NET KIND CLASSES WEIGHTS.safetensors MODEL.onnx]...
 
-The network is the reference notebook's, written down again here; the weights are loaded with load_state_dict as they
-are. Prints the largest difference over batches of 1 and 5 for each model. Exits with 1 when one is above 1e-5 or a
+The network is the reference notebook's, written down again here; conditional for CLASSES other than 0. The weights are
+loaded with load_state_dict as they are. Prints the largest difference over batches of 1 and 5 for each model. Exits with 1 when one is above 1e-5 or a
 check fails.
 """
 
@@ -15,26 +15,28 @@ from safetensors.torch import load_file
 from torch import nn
 
 
-def network(net, kind):
+def network(net, kind, classes):
+    latent, scores = 96 + classes, 1 + classes
     if (net, kind) == ("vanilla", "generator"):
         return nn.Sequential(
-            nn.Linear(96, 1024), nn.ReLU(), nn.Linear(1024, 1024), nn.ReLU(), nn.Linear(1024, 784), nn.Tanh())
+            nn.Linear(latent, 1024), nn.ReLU(), nn.Linear(1024, 1024), nn.ReLU(), nn.Linear(1024, 784), nn.Tanh())
     if (net, kind) == ("vanilla", "discriminator"):
         return nn.Sequential(
             nn.Flatten(), nn.Linear(784, 256), nn.LeakyReLU(0.01), nn.Linear(256, 256), nn.LeakyReLU(0.01),
-            nn.Linear(256, 1))
+            nn.Linear(256, scores))
     if (net, kind) == ("dcgan", "generator"):
         return nn.Sequential(
-            nn.Linear(96, 1024), nn.ReLU(), nn.BatchNorm1d(1024), nn.Linear(1024, 6272), nn.ReLU(),
+            nn.Linear(latent, 1024), nn.ReLU(), nn.BatchNorm1d(1024), nn.Linear(1024, 6272), nn.ReLU(),
             nn.BatchNorm1d(6272), nn.Unflatten(1, (128, 7, 7)), nn.ConvTranspose2d(128, 64, 4, 2, 1), nn.ReLU(),
             nn.BatchNorm2d(64), nn.ConvTranspose2d(64, 1, 4, 2, 1), nn.Tanh(), nn.Flatten())
     return nn.Sequential(
         nn.Unflatten(1, (1, 28)), nn.Conv2d(1, 32, 5), nn.LeakyReLU(0.01), nn.MaxPool2d(2), nn.Conv2d(32, 64, 5),
         nn.LeakyReLU(0.01), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(1024, 1024), nn.LeakyReLU(0.01),
-        nn.Linear(1024, 1))
+        nn.Linear(1024, scores))
 
 
-def check(net, kind, weights, path):
+def check(net, kind, classes, weights, path):
+    classes = int(classes)
     model = onnx.load(path)
     onnx.checker.check_model(model, full_check=True)
     inferred = onnx.shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
@@ -54,10 +56,11 @@ def check(net, kind, weights, path):
     assert all(names) and len(set(names)) == len(names), names
 
     torch.manual_seed(0)
-    reference = network(net, kind).eval()
+    reference = network(net, kind, classes).eval()
     reference.load_state_dict(load_file(weights))
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
+    names = [port.name for port in session.get_inputs()]
+    assert names == [{"generator": "z", "discriminator": "image"}[kind]] + ["label"] * (classes > 0), names
     worst = 0.0
     for batch in (1, 5):
         if kind == "generator":
@@ -66,9 +69,18 @@ def check(net, kind, weights, path):
         else:
             x = torch.rand(batch, 1, 28, 28) * 2 - 1
             given, shape = x.squeeze(1), (batch, 1)
+        label = torch.randint(classes, (batch,)) if classes else None
         with torch.no_grad():
-            expected = reference(given).reshape(shape).numpy()
-        found, = session.run(None, {name: x.numpy()})
+            if label is None:
+                expected = reference(given)
+            elif kind == "generator":
+                expected = reference(torch.cat([given, nn.functional.one_hot(label, classes)], dim=1))
+            else:
+                scores = reference(given)
+                expected = scores[:, :1] + scores[:, 1:].gather(1, label[:, None])
+        expected = expected.reshape(shape).numpy()
+        inputs = [x] if label is None else [x, label]
+        found, = session.run(None, {name: value.numpy() for name, value in zip(names, inputs)})
         assert found.shape == shape, (found.shape, shape)
         # An output that hardly varies would hide every error.
         assert batch == 1 or expected.std(axis=0).max() > 1e-3, "the reference's output is almost constant"
@@ -79,7 +91,7 @@ def check(net, kind, weights, path):
 
 def main():
     arguments = sys.argv[1:]
-    worst = [check(*arguments[at:at + 4]) for at in range(0, len(arguments), 4)]
+    worst = [check(*arguments[at:at + 5]) for at in range(0, len(arguments), 5)]
     sys.exit(not worst or max(worst) > 1e-5)
 
 

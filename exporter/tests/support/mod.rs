@@ -72,18 +72,18 @@ pub(crate) fn generator(net: &str, latent: usize) -> Spec {
     spec
 }
 
-/// The discriminator's tensors.
-pub(crate) fn discriminator(net: &str) -> Spec {
+/// The discriminator's tensors, with so many scores.
+pub(crate) fn discriminator(net: &str, scores: usize) -> Spec {
     let mut spec = Spec::new();
     if net == "vanilla" {
         layer(&mut spec, 1, &[256, 784], 256, 784);
         layer(&mut spec, 3, &[256, 256], 256, 256);
-        layer(&mut spec, 5, &[1, 256], 1, 256);
+        layer(&mut spec, 5, &[scores, 256], scores, 256);
     } else {
         layer(&mut spec, 1, &[32, 1, 5, 5], 32, 25);
         layer(&mut spec, 4, &[64, 32, 5, 5], 64, 800);
         layer(&mut spec, 8, &[1024, 1024], 1024, 1024);
-        layer(&mut spec, 10, &[1, 1024], 1, 1024);
+        layer(&mut spec, 10, &[scores, 1024], scores, 1024);
     }
     spec
 }
@@ -134,6 +134,11 @@ pub(crate) fn run_json(command: &str, iteration: u64) -> serde_json::Value {
 
 /// Writes a run folder with a checkpoint for each of `iterations`; with `ema`, each has the moving average too.
 pub(crate) fn write_run(run: &Path, command: &str, iterations: &[u64], ema: bool) {
+    write_run_of_classes(run, command, iterations, ema, 0);
+}
+
+/// [`write_run`], of a conditional GAN unless there are no classes.
+pub(crate) fn write_run_of_classes(run: &Path, command: &str, iterations: &[u64], ema: bool, classes: usize) {
     let net = if command == "dcgan" { "dcgan" } else { "vanilla" };
     for &iteration in iterations {
         let checkpoint = checkpoint(run, iteration);
@@ -141,15 +146,20 @@ pub(crate) fn write_run(run: &Path, command: &str, iterations: &[u64], ema: bool
         let write = |file: &str, spec: Spec, seed: u64| {
             fs::write(checkpoint.join(file), safetensors(&spec, seed + iteration)).unwrap();
         };
-        write("generator.safetensors", generator(net, 96), 1);
-        write("discriminator.safetensors", discriminator(net), 2);
+        write("generator.safetensors", generator(net, 96 + classes), 1);
+        write("discriminator.safetensors", discriminator(net, 1 + classes), 2);
         if ema {
-            write("generator_ema.safetensors", generator(net, 96), 3);
+            write("generator_ema.safetensors", generator(net, 96 + classes), 3);
         }
     }
     fs::create_dir_all(run).unwrap();
     let newest = iterations.iter().copied().max().unwrap_or(0);
-    fs::write(run.join("run.json"), run_json(command, newest).to_string()).unwrap();
+    let mut json = run_json(command, newest);
+    if classes > 0 {
+        let names: Vec<String> = (0..classes).map(|class| format!("kind \"{class}\"")).collect();
+        json["classes"] = serde_json::json!({"count": classes, "names": names, "crc32c": 7});
+    }
+    fs::write(run.join("run.json"), json.to_string()).unwrap();
 }
 
 /// The folder of a checkpoint.
