@@ -202,7 +202,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                     let start = Instant::now();
                     if operators {
                         for (index, timing) in
-                            backend.run_timed(1, &input, &mut output)?.into_iter().enumerate()
+                            backend.run_timed(1, &[&input], &mut [&mut output])?.into_iter().enumerate()
                         {
                             match shares.get_mut(index) {
                                 Some((_, least)) => *least = timing.time.min(*least),

@@ -50,6 +50,8 @@ mod aligned;
 pub mod backend;
 #[cfg(feature = "std")]
 mod backend_kind;
+#[cfg(feature = "std")]
+mod choice;
 pub mod format;
 pub mod gallery;
 mod half;

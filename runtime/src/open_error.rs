@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::string::String;
 
 use crate::backend_kind::{BackendKind, ModelFormat};
+use crate::choice::ChoiceError;
 use crate::native::LoadError;
 #[cfg(feature = "onnx")]
 use crate::onnx::{InterfaceError, OnnxError};
@@ -32,7 +33,14 @@ pub enum OpenError {
     /// The file is no ONNX model that can be read.
     #[cfg(feature = "onnx")]
     Onnx(OnnxError),
-    /// The model has not one input and one output of the expected kind.
+    /// The model has several inputs or outputs, and the choice among them fails.
+    Choice {
+        /// The model file.
+        path: PathBuf,
+        /// Why.
+        source: ChoiceError,
+    },
+    /// The model's inputs or outputs are none that can be run.
     #[cfg(feature = "onnx")]
     Interface {
         /// The model file.
@@ -82,6 +90,7 @@ impl fmt::Display for OpenError {
             Self::Onnx(error) => error.fmt(f),
             #[cfg(feature = "onnx")]
             Self::Interface { path, source } => write!(f, "{} cannot be run: {source}", path.display()),
+            Self::Choice { path, source } => write!(f, "{}: {source}", path.display()),
             Self::Library { detail } => write!(
                 f,
                 "{detail}; `cargo xtask setup` installs ONNX Runtime for this project, or set ORT_DYLIB_PATH to the \

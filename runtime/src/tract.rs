@@ -9,8 +9,8 @@ use std::vec::Vec;
 
 use tract_onnx::prelude::*;
 
-use crate::backend::{Backend, RunError, TensorInfo, check_run};
-use crate::onnx::{self, FloatType, Interface};
+use crate::backend::{Backend, RunError, TensorInfo, check_all};
+use crate::onnx::{self, Element, Interface, Port};
 use crate::open_error::OpenError;
 use crate::per_batch::PerBatch;
 
@@ -31,8 +31,8 @@ impl TractBackend {
     /// Loads an ONNX file, and makes the plan for the batch size 1 (or the model's only one).
     ///
     /// # Errors
-    /// If the file is no ONNX model, it has not one input and one output of float32 or float16, or tract does not support
-    /// it.
+    /// If the file is no ONNX model, its inputs and outputs are none that can be run ([`Interface::of`]), or tract
+    /// does not support it.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         let path = path.as_ref();
         // tract takes files on trust; ours is the reader that checks, external data included.
@@ -59,34 +59,48 @@ impl TractBackend {
     fn plan(&mut self, batch: usize) -> Result<&mut Arc<TypedRunnableModel>, String> {
         let Self { model, interface, plans, .. } = self;
         plans.get_or_make(batch, || {
-            let shape: TVec<usize> = [batch].iter().chain(&interface.input_shape).copied().collect();
             let plan = (|| {
-                let plan = model
-                    .clone()
-                    .with_input_fact(0, datum_type(interface.input_type).fact(shape).into())?
-                    .into_optimized()?
-                    .into_runnable()?;
-                let found = plan.model().output_fact(0)?.shape.as_concrete().map(<[usize]>::to_vec);
+                let mut model = model.clone();
+                for (index, port) in interface.inputs.iter().enumerate() {
+                    let fact = datum_type(port.element).fact(port.batch_shape(batch));
+                    model.set_input_fact(index, fact.into())?;
+                }
+                let plan = model.into_optimized()?.into_runnable()?;
+                let shape = |index| {
+                    let fact = plan.model().output_fact(index)?;
+                    TractResult::Ok(fact.shape.as_concrete().map(<[usize]>::to_vec))
+                };
+                let found = (0..interface.outputs.len()).map(shape).collect::<TractResult<Vec<_>>>()?;
                 TractResult::Ok((plan, found))
             })();
             let (plan, found) = plan.map_err(|error| chain(&error))?;
-            let expected: Vec<usize> = [batch].iter().chain(&interface.output_shape).copied().collect();
-            match found {
-                Some(found) if found == expected => Ok(plan),
-                found => Err(format!(
-                    "the output \"{}\" has the shape {found:?}, but the model declares {expected:?}",
-                    interface.output
-                )),
+            for (port, found) in interface.outputs.iter().zip(found) {
+                let expected = port.batch_shape(batch);
+                if found.as_ref() != Some(&expected) {
+                    return Err(format!(
+                        "the output \"{}\" has the shape {found:?}, but the model declares {expected:?}",
+                        port.info.name
+                    ));
+                }
             }
+            Ok(plan)
         })
     }
 }
 
-fn datum_type(float: FloatType) -> DatumType {
-    match float {
-        FloatType::F32 => f32::datum_type(),
-        FloatType::F16 => f16::datum_type(),
+fn datum_type(element: Element) -> DatumType {
+    match element {
+        Element::F32 => f32::datum_type(),
+        Element::F16 => f16::datum_type(),
+        Element::I32 => i32::datum_type(),
+        Element::I64 => i64::datum_type(),
     }
+}
+
+/// What goes into a port.
+fn tensor(port: &Port, batch: usize, values: &[f32]) -> TractResult<TValue> {
+    let tensor = Tensor::from_shape(&port.batch_shape(batch), values)?;
+    Ok(tensor.cast_to_dt(datum_type(port.element))?.into_owned().into_tvalue())
 }
 
 /// The error and all its causes in one line.
@@ -108,27 +122,42 @@ impl Backend for TractBackend {
     }
 
     fn run(&mut self, batch: usize, input: &[f32], output: &mut [f32]) -> Result<(), RunError> {
-        check_run(self.interface.input_info(), self.interface.output_info(), batch, input, output)?;
-        self.interface.check_batch(batch)?;
+        self.run_all(batch, &[input], &mut [output])
+    }
+
+    fn input_at(&self, index: usize) -> Option<TensorInfo<'_>> {
+        Some(self.interface.inputs.get(index)?.info.info())
+    }
+
+    fn output_at(&self, index: usize) -> Option<TensorInfo<'_>> {
+        Some(self.interface.outputs.get(index)?.info.info())
+    }
+
+    fn run_all(
+        &mut self,
+        batch: usize,
+        inputs: &[&[f32]],
+        outputs: &mut [&mut [f32]],
+    ) -> Result<(), RunError> {
+        check_all(self, batch, inputs, outputs)?;
+        self.interface.check(batch, inputs)?;
         let failed = |message| RunError::Engine { engine: ENGINE, message };
-        let shape: TVec<usize> = [batch].iter().chain(&self.interface.input_shape).copied().collect();
-        let input_type = datum_type(self.interface.input_type);
+        let ports = self.interface.inputs.iter().zip(inputs);
+        let tensors = ports.map(|(port, values)| tensor(port, batch, values)).collect::<TractResult<_>>();
+        let tensors: TVec<TValue> = tensors.map_err(|error| failed(chain(&error)))?;
         let plan = self.plan(batch).map_err(failed)?;
-        let run = || {
-            let tensor =
-                Tensor::from_shape(&shape, input)?.cast_to_dt(input_type)?.into_owned().into_tvalue();
-            let result = plan.run([tensor].into_iter().collect())?.remove(0);
-            TractResult::Ok(result.cast_to::<f32>()?.into_owned())
-        };
-        let result = run().map_err(|error| failed(chain(&error)))?;
-        let view = result.to_plain_array_view::<f32>().map_err(|error| failed(chain(&error)))?;
-        match view.as_slice() {
-            Some(values) if values.len() == output.len() => output.copy_from_slice(values),
-            _ => {
-                return Err(failed(format!(
-                    "the output has the shape {:?}, which was not planned",
-                    view.shape()
-                )));
+        let results = plan.run(tensors).map_err(|error| failed(chain(&error)))?;
+        for (output, result) in outputs.iter_mut().zip(&results) {
+            let result = result.cast_to::<f32>().map_err(|error| failed(chain(&error)))?;
+            let view = result.to_plain_array_view::<f32>().map_err(|error| failed(chain(&error)))?;
+            match view.as_slice() {
+                Some(values) if values.len() == output.len() => output.copy_from_slice(values),
+                _ => {
+                    return Err(failed(format!(
+                        "an output has the shape {:?}, which was not planned",
+                        view.shape()
+                    )));
+                }
             }
         }
         Ok(())

@@ -8,7 +8,7 @@ use latent_runtime::latent::Distribution;
 use latent_runtime::onnx::ModelMetadata;
 use latent_runtime::onnx::proto::ModelProto;
 use latent_runtime::onnx::proto::tensor_proto::DataType;
-use latent_runtime::open::{BackendKind, ModelFormat, OpenError, OpenOptions, open};
+use latent_runtime::open::{BackendKind, Choice, Label, ModelFormat, OpenError, OpenOptions, open};
 use latent_runtime::rng::Rng;
 use support::models::{self, Builder};
 use support::{has_onnx_runtime, reference, save};
@@ -43,7 +43,7 @@ fn back_ends_agree_with_the_scalar_evaluation() {
     for kind in kinds() {
         for (name, model) in models() {
             let path = save(&model, folder.path(), "model.onnx");
-            let mut backend = open(&path, kind, &OpenOptions { threads: 1 }).unwrap();
+            let mut backend = open(&path, kind, &OpenOptions { threads: 1, ..Default::default() }).unwrap();
             // More batch sizes than are kept, and back to the first.
             for (seed, batch) in [1, 2, 7, 1, 16, 3, 2, 1].into_iter().enumerate() {
                 let input = noise(seed as u64, batch * backend.input().values());
@@ -62,7 +62,7 @@ fn back_ends_describe_the_model() {
     let folder = tempfile::tempdir().unwrap();
     let path = save(&models::dcgan_generator(), folder.path(), "model.onnx");
     for kind in kinds() {
-        let backend = open(&path, kind, &OpenOptions { threads: 2 }).unwrap();
+        let backend = open(&path, kind, &OpenOptions { threads: 2, ..Default::default() }).unwrap();
         assert_eq!(backend.input().to_string(), "z (N, 12)");
         assert_eq!(backend.output().to_string(), "image (N, 3, 12, 12)");
         let expected = if kind == BackendKind::Ort { "ONNX Runtime 1." } else { "tract" };
@@ -139,7 +139,7 @@ fn half_precision_comes_in_and_goes_out() {
     for kind in kinds() {
         for (name, model) in models() {
             let path = save(&in_halves(model.clone()), folder.path(), "model.onnx");
-            let mut backend = open(&path, kind, &OpenOptions { threads: 1 }).unwrap();
+            let mut backend = open(&path, kind, &OpenOptions { threads: 1, ..Default::default() }).unwrap();
             for batch in [1, 3] {
                 let input = noise(7, batch * backend.input().values());
                 let mut output = vec![f32::NAN; batch * backend.output().values()];
@@ -150,6 +150,64 @@ fn half_precision_comes_in_and_goes_out() {
                 assert!(worst < 4e-3, "{name} in {kind}, batch {batch}: off by {worst}");
             }
         }
+    }
+}
+
+#[test]
+fn labels_go_in_and_several_outputs_come_out() {
+    let folder = tempfile::tempdir().unwrap();
+    for (kind, label_type) in kinds()
+        .into_iter()
+        .flat_map(|kind| [DataType::Int64, DataType::Int32].map(|label_type| (kind, label_type)))
+    {
+        let model = models::conditional_generator(label_type);
+        let table: Vec<f32> = model.graph.as_ref().unwrap().initializer[0]
+            .raw_data
+            .chunks_exact(4)
+            .map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap()))
+            .collect();
+        let path = save(&model, folder.path(), "model.onnx");
+        let about = |output: &str| OpenOptions {
+            choice: Choice { output: Some(output.into()), ..Choice::default() },
+            ..OpenOptions::default()
+        };
+        // Without a choice of the output there is none; the label is never taken for the input.
+        let error = open(&path, kind, &OpenOptions::default()).err().unwrap().to_string();
+        assert!(
+            error.contains("it has 3 outputs, image (N, 1, 8, 8), sum (N, 12), as_it_came (N);"),
+            "{error}"
+        );
+        let mut backend = open(&path, kind, &about("sum")).unwrap();
+        assert_eq!(
+            (backend.input().to_string(), backend.output().to_string()),
+            ("z (N, 12)".into(), "sum (N, 12)".into())
+        );
+        let (z, mut sum) = (noise(1, 36), vec![f32::NAN; 36]);
+        let error = backend.run(3, &z, &mut sum).unwrap_err().to_string();
+        assert_eq!(error, "the model's input `label` was not given");
+        let label = Label::of(backend.as_ref(), None, Some(10)).unwrap();
+        backend.give("label", &[4.0, 0.0, 9.0]).unwrap();
+        backend.run(3, &z, &mut sum).unwrap();
+        let expected: Vec<f32> = [4, 0, 9]
+            .iter()
+            .flat_map(|class| &table[class * 12..][..12])
+            .zip(&z)
+            .map(|(row, z)| row + z)
+            .collect();
+        assert!(sum.iter().zip(&expected).all(|(a, b)| (a - b).abs() < 1e-6), "{kind}");
+        // One for all.
+        backend.give("label", &label.values(9).unwrap()).unwrap();
+        backend.run(2, &z[..24], &mut sum[..24]).unwrap();
+        assert!((sum[0] - table[9 * 12] - z[0]).abs() < 1e-6, "{kind}");
+        // Whole numbers alone, and all at once.
+        backend.give("label", &[1.5]).unwrap();
+        let error = backend.run(1, &z[..12], &mut sum[..12]).unwrap_err().to_string();
+        assert!(error.contains("`label` takes whole numbers"), "{error}");
+        let (mut image, mut same) = (vec![f32::NAN; 128], vec![f32::NAN; 2]);
+        let all: &mut [&mut [f32]] = &mut [&mut image, &mut sum[..24], &mut same];
+        backend.run_all(2, &[&z[..24], &[7.0, 3.0]], all).unwrap();
+        assert_eq!(same, [7.0, 3.0]);
+        assert!(image.iter().all(|value| value.abs() <= 1.0));
     }
 }
 
@@ -197,12 +255,12 @@ fn models_that_cannot_be_run_are_refused_with_a_reason() {
     };
     let cases = [
         (
-            "two outputs",
+            "two outputs, of which none is chosen",
             edited(&|model| {
                 let graph = model.graph.as_mut().unwrap();
                 graph.output.push(models::value("gemm_0", Some("N"), &[32]));
             }),
-            "one output is expected, but the model has 2 (image, gemm_0)",
+            "it has 2 outputs, image (N, 1, 8, 8), gemm_0 (N, 32); choose one by its name (--output NAME)",
         ),
         (
             "no such operator",
@@ -269,7 +327,8 @@ fn a_packed_model_opens_like_any_other() {
     std::fs::write(&path, models::packed(&model)).unwrap();
     assert_eq!(BackendKind::for_file(&path), BackendKind::Native);
     for threads in [0, 1, 2] {
-        let mut backend = open(&path, BackendKind::Native, &OpenOptions { threads }).unwrap();
+        let mut backend =
+            open(&path, BackendKind::Native, &OpenOptions { threads, ..Default::default() }).unwrap();
         assert_eq!(backend.input().to_string(), "z (N, 12)");
         assert_eq!(backend.output().to_string(), "image (N, 1, 8, 8)");
         assert!(backend.describe().starts_with("native f32, "), "{}", backend.describe());

@@ -45,6 +45,7 @@ fn file(precision: &'static str) -> GeneratorFile {
         distribution_is_known: true,
         image: IMAGE,
         encoding: stated(ValueRange::SIGNED),
+        label: None,
         architecture: Some("dcgan".into()),
         dataset: Some("mnist".into()),
         engines: vec![BackendKind::Ort],

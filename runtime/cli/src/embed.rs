@@ -51,6 +51,7 @@ Examples:
   runtime embed encoder.int8.lat photo.jpg                                    print one embedding as CSV
   runtime embed encoder.int8.lat cats/ dogs/ --out pets.safetensors           keep those of two folders
   runtime embed encoder.fp32.onnx --backend tract train/ --out bank.csv
+  runtime embed simclr.onnx --output h train/ --out bank.safetensors          one of several outputs
   runtime embed encoder.int8.lat faces/ --store i8 --out faces.gallery        for a device";
 
 #[derive(Clone, Copy, ValueEnum)]

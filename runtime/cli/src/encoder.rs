@@ -14,6 +14,7 @@ use latent_runtime::open::{BackendKind, OpenOptions, open};
 use latent_runtime::pixels::ValueRange;
 
 use super::metadata::{decide, metadata};
+use super::ports::{self, PortArgs};
 
 /// How a model is run.
 #[derive(Args)]
@@ -30,6 +31,8 @@ pub(crate) struct EngineArgs {
     /// The values of black and white that the model takes, such as 0,1 or -1,1 [default: what its file states, else 0,1]
     #[arg(long, value_name = "LOW,HIGH", allow_hyphen_values = true)]
     range: Option<ValueRange>,
+    #[command(flatten)]
+    ports: PortArgs,
 }
 
 /// A model that takes images and gives embeddings.
@@ -72,7 +75,10 @@ impl Encoder {
             true => metadata(path)?,
             false => ModelMetadata::default(),
         };
-        let backend = open(path, kind, &OpenOptions { threads: args.threads.into() })?;
+        let options = OpenOptions { threads: args.threads.into(), choice: args.ports.choice()? };
+        let backend = open(path, kind, &options)?;
+        let given: Vec<String> = options.choice.given.into_iter().map(|(name, _)| name).collect();
+        ports::check_given(path, backend.as_ref(), &given)?;
         let refuse = |what: String| format!("{} gives no embeddings: {what}", path.display());
         if let Some(kind @ (ModelKind::Generator | ModelKind::Discriminator)) = metadata.kind {
             bail!(refuse(format!("it is a {kind}; give an encoder")));

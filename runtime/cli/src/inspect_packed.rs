@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use latent_runtime::backend::{Backend, TensorInfo};
-use latent_runtime::format::{Model, Operator};
+use latent_runtime::format::{Model, Operator, Port, PortType, Ports};
 use latent_runtime::native::{NativeBackend, NativeOptions};
 use latent_runtime::onnx::ModelMetadata;
 use serde::Serialize;
@@ -21,8 +20,8 @@ struct Report {
     format: &'static str,
     precision: &'static str,
     kind: Option<&'static str>,
-    input: Tensor,
-    output: Tensor,
+    inputs: Vec<Tensor>,
+    outputs: Vec<Tensor>,
     /// Weights, biases and scales.
     parameter_bytes: usize,
     /// For a batch of one.
@@ -38,6 +37,8 @@ struct Report {
 #[derive(Serialize)]
 struct Tensor {
     name: String,
+    /// `f32`, or `integer` for whole numbers that are given as f32.
+    data_type: &'static str,
     /// Without the batch axis.
     shape: Vec<usize>,
 }
@@ -57,15 +58,25 @@ struct PackedOperator {
 pub(crate) fn report(path: &Path, json: bool) -> anyhow::Result<String> {
     let backend = NativeBackend::load(path, &NativeOptions::default())?;
     let model = backend.model();
-    let report = describe(path, &backend, &model);
+    let report = describe(path, &model);
     Ok(match json {
         true => serde_json::to_string_pretty(&report)? + "\n",
         false => text(&report, &ModelMetadata::from_packed(&model)),
     })
 }
 
-fn describe(path: &Path, backend: &NativeBackend, model: &Model<'_>) -> Report {
-    let tensor = |info: TensorInfo<'_>| Tensor { name: info.name.into(), shape: info.shape.to_vec() };
+fn describe(path: &Path, model: &Model<'_>) -> Report {
+    let tensors = |ports: Ports<'_>| {
+        let tensor = |port: Port<'_>| Tensor {
+            name: port.name.into(),
+            data_type: match port.kind {
+                PortType::Float => "f32",
+                PortType::Integer => "integer",
+            },
+            shape: port.shape.as_slice().to_vec(),
+        };
+        ports.map(tensor).collect()
+    };
     let operators: Vec<PackedOperator> =
         (0..model.operators_len()).filter_map(|index| model.operator(index)).map(operator).collect();
     Report {
@@ -74,8 +85,8 @@ fn describe(path: &Path, backend: &NativeBackend, model: &Model<'_>) -> Report {
         format: "lat",
         precision: model.precision().name(),
         kind: ModelMetadata::from_packed(model).kind.map(|kind| kind.name()),
-        input: tensor(backend.input()),
-        output: tensor(backend.output()),
+        inputs: tensors(model.inputs()),
+        outputs: tensors(model.outputs()),
         parameter_bytes: model.data_len(),
         multiply_accumulates: operators.iter().map(|operator| operator.multiply_accumulates).sum(),
         arena_bytes: model.arena_len(1).unwrap_or(usize::MAX),
@@ -106,12 +117,20 @@ fn text(report: &Report, metadata: &ModelMetadata) -> String {
         metadata.weights.as_ref().map(|weights| format!("{weights} weights")),
         metadata.dataset.as_ref().map(|dataset| format!("trained on {dataset}")),
     ];
-    let end = |tensor: &Tensor| format!("{} (N{})", tensor.name, shape(&tensor.shape));
-    let facts = [
+    let ends = |role: &str, tensors: &[Tensor]| {
+        let end = |tensor: &Tensor| {
+            let whole = if tensor.data_type == "integer" { ", whole numbers" } else { "" };
+            row(&[role, &format!("{} (N{}){whole}", tensor.name, shape(&tensor.shape))])
+        };
+        tensors.iter().map(end).collect::<Vec<_>>()
+    };
+    let mut facts = vec![
         row(&["kind", &details.into_iter().flatten().collect::<Vec<_>>().join(", ")]),
         row(&["precision", report.precision]),
-        row(&["input", &end(&report.input)]),
-        row(&["output", &end(&report.output)]),
+    ];
+    facts.extend(ends("input", &report.inputs));
+    facts.extend(ends("output", &report.outputs));
+    facts.extend([
         row(&["value range", &range_text(metadata.range)]),
         row(&["parameters", &format!("{} bytes", grouped(report.parameter_bytes as u64))]),
         row(&["multiply-adds", &format!("{} for a batch of one", grouped(report.multiply_accumulates))]),
@@ -123,7 +142,7 @@ fn text(report: &Report, metadata: &ModelMetadata) -> String {
                 grouped(report.activation_bytes as u64)
             ),
         ]),
-    ];
+    ]);
     let mut out = format!("{}  {}\n", printable(&report.file), size(report.bytes as u64));
     out.push_str(&table(&[Align::Left, Align::Left], &facts));
     let number = |n: u64| if n == 0 { String::new() } else { grouped(n) };

@@ -8,6 +8,7 @@ mod inspect;
 mod inspect_packed;
 mod knn;
 mod metadata;
+mod ports;
 mod run;
 mod search;
 
@@ -45,6 +46,7 @@ const EXAMPLES: &str = "\
 Examples:
   runtime run generator.lat --seed 7 --count 64 --out sheet.png
   runtime run generator.onnx --interpolate slerp --count 4 --frames 12 --out walk.png
+  runtime run digits.lat --label 7 --out sevens.png
   runtime run discriminator.onnx --input digit.png other.png
   runtime embed encoder.lat photos/ --out photos.safetensors
   runtime search photos.safetensors new.jpg --model encoder.lat

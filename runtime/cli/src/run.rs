@@ -15,12 +15,13 @@ use latent_runtime::backend::{Backend, TensorInfo};
 use latent_runtime::image_encoding::ImageEncoding;
 use latent_runtime::latent::{Distribution, lerp, slerp};
 use latent_runtime::onnx::{ImageShape, ModelKind, ModelMetadata};
-use latent_runtime::open::{BackendKind, OpenOptions, open};
+use latent_runtime::open::BackendKind;
 use latent_runtime::pixels::ValueRange;
 use latent_runtime::rng::Rng;
 use serde_json::json;
 
 use super::metadata::{decide, metadata, range_json};
+use super::ports::{self, Given};
 use super::{print, usage};
 
 /// The most values of all inputs or outputs together: 4 GB.
@@ -30,7 +31,8 @@ const MAX_VALUES: usize = 1 << 30;
 ///
 /// A generator draws images from latent vectors: from noise by --seed, a walk through the latent space by
 /// --interpolate, or a file by --input. A discriminator or encoder takes images by --input and prints a score for each.
-/// What noise is drawn from, and which values are black and white, is taken from the model's metadata.
+/// What noise is drawn from, and which values are black and white, is taken from the model's metadata. A model that takes a
+/// class, too, is told it by --label; what else a model takes, by --input NAME=VALUES.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct RunArgs {
@@ -42,9 +44,9 @@ pub(crate) struct RunArgs {
     /// The threads one run may use; 0 leaves it to the back end
     #[arg(long, default_value_t = 0, value_name = "T", value_parser = clap::value_parser!(u16).range(..=1024))]
     threads: u16,
-    /// The seed of the noise; the same seed draws the same images
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
+    /// The seed of the noise; the same seed draws the same images [default: 0]
+    #[arg(long)]
+    seed: Option<u64>,
     /// How many latent vectors are drawn [default: 64; 2 with --interpolate]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     count: Option<u32>,
@@ -58,9 +60,18 @@ pub(crate) struct RunArgs {
     #[arg(long, default_value_t = 8, requires = "interpolate", value_parser = clap::value_parser!(u32).range(2..))]
     frames: u32,
     /// Latent vectors for a generator: one .npy file, or raw little-endian f32 values in a file named .f32, .bin or .raw. For
-    /// other models PNG and JPEG files, cropped and resized to the model's size where they have another, or one file of values
-    #[arg(long, num_args = 1.., value_name = "FILE", conflicts_with_all = ["seed", "count", "interpolate", "distribution"])]
+    /// other models PNG and JPEG files, cropped and resized to the model's size where they have another, or one file of values.
+    /// With NAME= before it, what goes into the input of that name: numbers, or a file of values, over which the examples go
+    /// round and round
+    #[arg(long, num_args = 1.., value_name = "FILE|NAME=NUMBERS|NAME=FILE")]
     input: Vec<PathBuf>,
+    /// The class of what is drawn or scored, for a model that takes one: a number, or several with commas between them, over
+    /// which the images go round and round
+    #[arg(long, value_delimiter = ',', value_name = "CLASS,...")]
+    label: Vec<usize>,
+    /// The output that is wanted, of a model with several
+    #[arg(long, value_name = "NAME")]
+    output: Option<String>,
     /// The values of black and white in the model's images, such as 0,1 or -1,1 [default: what its file states, else -1,1, or
     /// 0,1 for an encoder]
     #[arg(long, value_name = "LOW,HIGH", allow_hyphen_values = true)]
@@ -94,6 +105,9 @@ Examples:
   runtime run generator.onnx --backend tract --seed 7 --count 16 --columns 8 --scale 4 --out sheet.png
   runtime run generator.onnx --interpolate slerp --count 5 --frames 12 --out walks.png
   runtime run generator.onnx --input latents.npy --save-output images.npy
+  runtime run digits.lat --label 7 --out sevens.png               a generator that takes a class
+  runtime run digits.lat --label 0,1,2,3,4,5,6,7,8,9 --count 100 --columns 10 --out classes.png
+  runtime run encoder.onnx --input photo.png --output h --save-output h.npy
   runtime run discriminator.onnx --input digit.png other.png      a score for each";
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -122,32 +136,71 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
     if args.out.is_some() && args.out == args.save_output {
         return Err(usage!("--out and --save-output are the same file"));
     }
-    let options = OpenOptions { threads: args.threads.into() };
+    let (mut given, mut files) = (Vec::new(), Vec::new());
+    for input in &args.input {
+        match input.to_str().map(Given::read).transpose()?.flatten() {
+            Some(named) => given.push(named),
+            None => files.push(input.clone()),
+        }
+    }
     let backend_kind = args.backend.unwrap_or_else(|| BackendKind::for_file(&args.model));
     // A fault of the file is told before one of the back end.
     let metadata = match backend_kind.is_built_in() {
         true => metadata(&args.model)?,
         false => ModelMetadata::default(),
     };
-    let mut backend = open(&args.model, backend_kind, &options)?;
+    let about = (args.threads.into(), args.output.as_deref());
+    let (mut backend, main) = ports::open_given(&args.model, backend_kind, about, &mut given)?;
     if backend_kind == BackendKind::Tract && args.threads > 1 {
         eprintln!("runtime: note: tract uses one thread");
     }
-    match kind(&metadata, backend.as_ref())
-        .with_context(|| format!("{} cannot be run here", args.model.display()))?
+    if main.is_some() && !files.is_empty() {
+        return Err(usage!(
+            "all inputs of the model are given by name; {} is one too many",
+            files[0].display()
+        ));
+    }
+    let noise = [
+        ("--seed", args.seed.is_some()),
+        ("--count", args.count.is_some()),
+        ("--interpolate", args.interpolate.is_some()),
+        ("--distribution", args.distribution.is_some()),
+    ];
+    if let (true, Some((name, _))) =
+        (main.is_some() || !files.is_empty(), noise.iter().find(|(_, given)| *given))
     {
-        Kind::Generator(image) => generate(args, &metadata, image, (backend_kind, backend.as_mut())),
-        Kind::TakesImages(image) => score(args, &metadata, image, (backend_kind, backend.as_mut())),
+        return Err(usage!("--input says what goes into the model, so {name} has no meaning"));
+    }
+    ports::give_classes(&args.model, (backend.as_ref(), &metadata), &args.label, &mut given)?;
+    let names: Vec<String> = given.iter().map(|given| given.name.clone()).collect();
+    ports::check_given(&args.model, backend.as_ref(), &names)?;
+    let kind = kind(args, &metadata, backend.as_ref())
+        .with_context(|| format!("{} cannot be run here", args.model.display()))?;
+    let inputs = Inputs { files, main, given };
+    match kind {
+        Kind::Generator(image) => generate(args, &metadata, image, (backend_kind, backend.as_mut()), inputs),
+        Kind::TakesImages(image) => score(args, &metadata, image, (backend_kind, backend.as_mut()), inputs),
     }
 }
 
+/// What `--input` and `--label` say.
+struct Inputs {
+    /// Examples, as files.
+    files: Vec<PathBuf>,
+    /// Examples, as values.
+    main: Option<Given>,
+    /// What goes into the other inputs.
+    given: Vec<Given>,
+}
+
 enum Kind {
-    Generator(ImageShape),
+    /// The image, unless the output that is wanted is none.
+    Generator(Option<ImageShape>),
     TakesImages(ImageShape),
 }
 
 /// What the model is, by its metadata and shapes; the shapes alone tell if there is no metadata.
-fn kind(metadata: &ModelMetadata, backend: &dyn Backend) -> anyhow::Result<Kind> {
+fn kind(args: &RunArgs, metadata: &ModelMetadata, backend: &dyn Backend) -> anyhow::Result<Kind> {
     let (input, output) = (backend.input(), backend.output());
     let image = |info: TensorInfo<'_>| match *info.shape {
         [channels, height, width] => Some(ImageShape { channels, height, width }),
@@ -155,7 +208,8 @@ fn kind(metadata: &ModelMetadata, backend: &dyn Backend) -> anyhow::Result<Kind>
     };
     let expected = metadata.kind.map(ModelKind::name).unwrap_or("model");
     Ok(match (metadata.kind, input.shape.len(), image(input), image(output)) {
-        (Some(ModelKind::Generator) | None, 1, _, Some(shape)) => Kind::Generator(shape),
+        (Some(ModelKind::Generator) | None, 1, _, Some(shape)) => Kind::Generator(Some(shape)),
+        (Some(ModelKind::Generator), 1, ..) if args.output.is_some() => Kind::Generator(None),
         (Some(ModelKind::Discriminator | ModelKind::Encoder) | None, _, Some(shape), _) => {
             Kind::TakesImages(shape)
         }
@@ -169,8 +223,9 @@ fn kind(metadata: &ModelMetadata, backend: &dyn Backend) -> anyhow::Result<Kind>
 fn generate(
     args: &RunArgs,
     metadata: &ModelMetadata,
-    image: ImageShape,
+    image: Option<ImageShape>,
     (backend_kind, backend): (BackendKind, &mut dyn Backend),
+    inputs: Inputs,
 ) -> anyhow::Result<()> {
     if args.out.is_none() && args.save_output.is_none() {
         return Err(usage!("a generator's images go to a file: give --out PNG or --save-output FILE"));
@@ -191,9 +246,11 @@ fn generate(
     }
     // Before anything is drawn or allocated.
     check_count(count, latent_size.max(image_values))?;
-    let examples = match args.input.as_slice() {
-        [] => draw(args, metadata, latent_size, count),
-        [path] => read_values(path, backend.input())?,
+    let drawn = inputs.files.is_empty() && inputs.main.is_none();
+    let examples = match (inputs.files.as_slice(), inputs.main) {
+        ([], None) => draw(args, metadata, latent_size, count),
+        ([], Some(main)) => examples(main, backend.input())?,
+        ([path], _) => read_values(path, backend.input())?,
         _ => return Err(usage!("a generator takes one --input file of latent vectors")),
     };
     check_count(examples.count, latent_size.max(image_values))?;
@@ -202,24 +259,31 @@ fn generate(
         (None, Some(_)) => args.frames as usize,
         (None, None) => ceil_sqrt(examples.count),
     };
-    let shape = (image.channels, image.height, image.width);
-    let sheet = Sheet { count: examples.count, columns, scale: args.scale as usize, shape, gap: Gap::BLACK };
-    if args.out.is_some() {
-        sheet.size()?;
-    }
-    let encoding = match args.out {
-        Some(_) => Some(decide(&args.model, metadata, backend, args.range)?),
-        None => None,
+    let (count, scale) = (examples.count, args.scale as usize);
+    let sheet = match (&args.out, image) {
+        (None, _) => None,
+        (Some(_), Some(ImageShape { channels, height, width })) => {
+            let shape = (channels, height, width);
+            let sheet = Sheet { count, columns, scale, shape, gap: Gap::BLACK };
+            sheet.size()?;
+            Some((sheet, decide(&args.model, metadata, backend, args.range)?))
+        }
+        (Some(_), None) => {
+            let what = backend.output();
+            return Err(usage!(
+                "--out draws images, but the output is {what}; write its values with --save-output"
+            ));
+        }
     };
-    let (output, seconds) = run_all(args, backend, &examples)?;
+    let (output, seconds) = run_all(args, backend, &examples, &inputs.given)?;
     let not_finite = output.iter().filter(|value| !value.is_finite()).count();
     if not_finite > 0 {
         eprintln!("runtime: warning: {not_finite} of {} output values are not finite", output.len());
     }
-    if let (Some(path), Some(encoding)) = (&args.out, &encoding) {
+    if let (Some(path), Some((sheet, encoding))) = (&args.out, &sheet) {
         let pictures = output
             .chunks_exact(image_values)
-            .map(|values| Picture::from_values(values, shape, encoding.range));
+            .map(|values| Picture::from_values(values, sheet.shape, encoding.range));
         let png = sheet.png(&pictures.collect::<Result<Vec<_>, _>>()?, Compression::Balanced)?;
         atomic::write_file(path, &png, Existing::forced(args.force))?;
     }
@@ -229,15 +293,19 @@ fn generate(
     if args.json {
         let result = json!({
             "model": args.model.display().to_string(), "backend": backend_kind.name(),
-            "engine": backend.describe(), "images": examples.count, "image": image.to_string(),
-            "seed": args.input.is_empty().then_some(args.seed), "seconds": seconds,
+            "engine": backend.describe(), "images": examples.count, "image": image.map(|image| image.to_string()),
+            "seed": drawn.then_some(args.seed.unwrap_or(0)), "labels": args.label, "seconds": seconds,
             "not_finite": not_finite, "written": written,
-            "range": encoding.as_ref().map(range_json),
+            "range": sheet.as_ref().map(|(_, encoding)| range_json(encoding)),
         });
         return print(&format!("{result}\n"));
     }
+    let what = match image {
+        Some(image) => format!("images of {image}"),
+        None => format!("times {}", backend.output()),
+    };
     print(&format!(
-        "{} images of {image} in {:.1} ms ({}) -> {}\n",
+        "{} {what} in {:.1} ms ({}) -> {}\n",
         examples.count,
         seconds * 1e3,
         backend.describe(),
@@ -255,7 +323,7 @@ fn draw(args: &RunArgs, metadata: &ModelMetadata, latent_size: usize, count: usi
             Distribution::REFERENCE
         }),
     };
-    let mut rng = Rng::from_seed(args.seed);
+    let mut rng = Rng::from_seed(args.seed.unwrap_or(0));
     let mut drawn = |vectors: usize| {
         let mut values = vec![0.0; vectors * latent_size];
         distribution.fill(&mut rng, &mut values);
@@ -283,6 +351,7 @@ fn score(
     metadata: &ModelMetadata,
     image: ImageShape,
     (backend_kind, backend): (BackendKind, &mut dyn Backend),
+    inputs: Inputs,
 ) -> anyhow::Result<()> {
     let kind = metadata.kind.map_or("this model", ModelKind::name);
     if args.out.is_some() || args.interpolate.is_some() {
@@ -290,7 +359,7 @@ fn score(
             "--out and --interpolate are for generators; {kind} takes images by --input and prints scores"
         ));
     }
-    if args.input.is_empty() {
+    if inputs.files.is_empty() && inputs.main.is_none() {
         return Err(usage!("{kind} takes images of {image}: give them with --input FILE.png..."));
     }
     let per_example = backend.output().values();
@@ -300,29 +369,34 @@ fn score(
         ));
     }
     let mut encoding = None;
-    let (examples, names) = match args.input.as_slice() {
-        [path] if !is_picture(path) => {
-            if args.range.is_some() {
-                return Err(usage!(
-                    "--range is for pictures; the values of {} are given to the model as they are",
-                    path.display()
-                ));
-            }
-            let examples = read_values(path, backend.input())?;
-            let names = (0..examples.count).map(|index| format!("{}[{index}]", path.display())).collect();
-            (examples, names)
+    let as_they_are = |examples: Examples, from: &str| {
+        if args.range.is_some() {
+            return Err(usage!(
+                "--range is for pictures; the values of {from} are given to the model as they are"
+            ));
         }
-        paths => {
+        let names = (0..examples.count).map(|index| format!("{from}[{index}]")).collect();
+        Ok((examples, names))
+    };
+    let (examples, names): (_, Vec<String>) = match (inputs.files.as_slice(), inputs.main) {
+        ([path], _) if !is_picture(path) => {
+            as_they_are(read_values(path, backend.input())?, &path.display().to_string())?
+        }
+        ([], Some(main)) => {
+            let name = main.name.clone();
+            as_they_are(examples(main, backend.input())?, &name)?
+        }
+        (paths, _) => {
             check_count(paths.len(), backend.input().values().max(per_example))?;
             let decided = decide(&args.model, metadata, backend, args.range)?;
             let values = read_pictures(paths, image, &decided)?;
             encoding = Some(decided);
-            let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+            let names = paths.iter().map(|path| path.display().to_string()).collect();
             (Examples { count: paths.len(), values }, names)
         }
     };
     check_count(examples.count, per_example)?;
-    let (output, seconds) = run_all(args, backend, &examples)?;
+    let (output, seconds) = run_all(args, backend, &examples, &inputs.given)?;
     save_output(args, backend.output(), examples.count, &output)?;
     if args.json {
         let results: Vec<_> = names
@@ -356,6 +430,7 @@ fn run_all(
     args: &RunArgs,
     backend: &mut dyn Backend,
     examples: &Examples,
+    given: &[Given],
 ) -> anyhow::Result<(Vec<f32>, f64)> {
     let (inputs, outputs) = (backend.input().values(), backend.output().values());
     let mut output = vec![0.0; examples.count * outputs];
@@ -365,6 +440,7 @@ fn run_all(
     let terminal = std::io::stderr().is_terminal();
     let (mut done, mut shown) = (0, Duration::ZERO);
     for (input, output) in chunks {
+        ports::give(backend, given, done, input.len() / inputs)?;
         backend
             .run(input.len() / inputs, input, output)
             .with_context(|| format!("running {}", args.model.display()))?;
@@ -437,6 +513,16 @@ fn read_pictures(paths: &[PathBuf], image: ImageShape, encoding: &ImageEncoding)
         eprintln!("runtime: note: {first}{others}; cropped and resized to the model's {width} x {height}");
     }
     Ok(values)
+}
+
+/// Examples that were given by the name of their input.
+fn examples(given: Given, input: TensorInfo<'_>) -> anyhow::Result<Examples> {
+    let Given { name, values } = given;
+    let per_example = input.values();
+    if !values.len().is_multiple_of(per_example) {
+        bail!("--input {name}=...: {} values are given, but the model takes {input}", values.len());
+    }
+    Ok(Examples { count: values.len() / per_example, values })
 }
 
 /// Reads examples from a `.npy` file of shape (N, ...) or a raw file of float32 values.

@@ -171,7 +171,7 @@ fn inspect_shows_a_packed_model() {
     let json = runtime(folder.path(), &["inspect", "vanilla.lat", "--json"]).succeeds().stdout;
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["operators"][0]["multiply_accumulates"], 384);
-    assert_eq!(json["input"]["shape"], serde_json::json!([12]));
+    assert_eq!(json["inputs"][0]["shape"], serde_json::json!([12]));
     assert_eq!(json["bytes"], fs::metadata(folder.path().join("vanilla.lat")).unwrap().len());
 }
 

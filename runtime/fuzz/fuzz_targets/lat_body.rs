@@ -1,7 +1,7 @@
 //! What the fuzzer does with its bytes; a test of the runtime does the same with its corpus (`tests/fuzz.rs`).
 
 use latent_runtime::AlignedBytes;
-use latent_runtime::format::{MAGIC, Model, Shape, VERSION};
+use latent_runtime::format::{MAGIC, Model, Ports, VERSION, seal};
 use latent_runtime::native::Session;
 
 /// Elements of an input or output, and bytes of an arena, that are not too many to run: Winograd's scratch memory is half a
@@ -20,7 +20,7 @@ pub enum Reached {
     Run,
 }
 
-/// Reads and runs the bytes as a packed model, its magic, version, length and checksum put right.
+/// Reads and runs the bytes as a packed model, its magic, version (of two that are read), length and checksum put right.
 pub fn check(data: &[u8]) -> Reached {
     // As it is.
     let _ = Model::from_bytes(AlignedBytes::copy_of(data).as_slice());
@@ -30,23 +30,25 @@ pub fn check(data: &[u8]) -> Reached {
     let mut bytes = AlignedBytes::copy_of(data);
     let slice = bytes.as_mut_slice();
     slice[..8].copy_from_slice(&MAGIC);
-    slice[8..12].copy_from_slice(&VERSION.to_le_bytes());
-    slice[12..16].copy_from_slice(&(data.len() as u32).to_le_bytes());
-    let checksum = crc32fast::hash(&slice[20..]);
-    slice[16..20].copy_from_slice(&checksum.to_le_bytes());
+    let version = if slice[8] == 1 { 1 } else { VERSION };
+    slice[8..12].copy_from_slice(&version.to_le_bytes());
+    seal(slice);
     let Ok(model) = Model::from_bytes(slice) else { return Reached::Refused };
     for index in 0..model.operators_len() {
         model.operator(index).expect("an accepted model's operators can be read");
     }
-    let values = |shape: &Shape| shape.as_slice().iter().product::<usize>();
-    let (inputs, outputs) = (values(model.input_shape()), values(model.output_shape()));
+    let lengths = |ports: Ports<'_>| ports.map(|port| port.info().values()).collect::<Vec<_>>();
+    let (inputs, outputs) = (lengths(model.inputs()), lengths(model.outputs()));
     let arena = model.arena_len(2).unwrap_or(usize::MAX);
-    if inputs.max(outputs) > LARGEST || arena > LARGEST_ARENA {
+    if inputs.iter().chain(&outputs).any(|&values| values > LARGEST) || arena > LARGEST_ARENA {
         return Reached::Read;
     }
     let mut arena = vec![0x5A; arena];
     let mut session = Session::new(&model, &mut arena).expect("the arena is large enough");
-    let (input, mut output) = (vec![0.5; 2 * inputs], vec![0.0; 2 * outputs]);
-    session.run(&input, &mut output).expect("an accepted model runs");
+    let inputs: Vec<Vec<f32>> = inputs.into_iter().map(|values| vec![1.0; 2 * values]).collect();
+    let mut outputs: Vec<Vec<f32>> = outputs.into_iter().map(|values| vec![0.0; 2 * values]).collect();
+    let inputs: Vec<&[f32]> = inputs.iter().map(Vec::as_slice).collect();
+    let mut outputs: Vec<&mut [f32]> = outputs.iter_mut().map(Vec::as_mut_slice).collect();
+    session.run_all(&inputs, &mut outputs).expect("an accepted model runs");
     Reached::Run
 }

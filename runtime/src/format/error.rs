@@ -23,6 +23,27 @@ impl Name {
         Self { bytes, length: length as u8 }
     }
 
+    /// As much of the names, with commas between them, as fits.
+    pub(crate) fn joined<'a>(names: impl Iterator<Item = &'a str>) -> Self {
+        let (mut bytes, mut length) = ([0; 40], 0);
+        for (index, name) in names.enumerate() {
+            let separator = if index > 0 { ", " } else { "" };
+            for (to, from) in bytes.iter_mut().skip(length).zip(separator.bytes().chain(name.bytes())) {
+                *to = from;
+                length += 1;
+            }
+        }
+        // Cut at a character.
+        let whole = bytes.get(..length).map_or("", |bytes| match core::str::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(error) => bytes
+                .get(..error.valid_up_to())
+                .and_then(|bytes| core::str::from_utf8(bytes).ok())
+                .unwrap_or(""),
+        });
+        Self::new(whole)
+    }
+
     /// The name.
     pub fn as_str(&self) -> &str {
         self.bytes
@@ -71,9 +92,9 @@ pub enum FormatError {
     Misaligned,
     /// The checksum does not fit the contents.
     Checksum {
-        /// The CRC-32 in the header.
+        /// The checksum in the header.
         expected: u32,
-        /// The CRC-32 of the contents.
+        /// The checksum of the contents.
         found: u32,
     },
     /// A header field has a value without a meaning.
@@ -97,14 +118,33 @@ pub enum FormatError {
         /// Where it should.
         expected: u64,
     },
-    /// More values or operators than the limit.
+    /// More values, operators or ports than the limit.
     TooMany {
-        /// `values` or `operators`.
+        /// `values`, `operators`, `inputs` or `outputs`.
         what: &'static str,
         /// How many.
         found: u32,
         /// The limit.
         limit: usize,
+    },
+    /// A port's field has a value without a meaning.
+    Port {
+        /// The port's index.
+        index: usize,
+        /// The field.
+        field: &'static str,
+        /// Its value.
+        found: u32,
+    },
+    /// The model has no input, or no output.
+    NoPort {
+        /// `input` or `output`.
+        role: &'static str,
+    },
+    /// Two inputs, or two outputs, have the same name or two inputs are the same value.
+    SamePort {
+        /// The second one's name.
+        name: Name,
     },
     /// The shape of the model's input or output does not hold as many elements as its value.
     ExternalShape {
@@ -113,7 +153,7 @@ pub enum FormatError {
     },
     /// A name lies outside the strings section or is not UTF-8.
     NameOutOfRange {
-        /// `value`, `operator` or `metadata`.
+        /// `value`, `operator`, `port` or `metadata`.
         what: &'static str,
         /// Its index.
         index: usize,
@@ -256,7 +296,8 @@ impl fmt::Display for FormatError {
             Self::Magic => f.write_str("this is no packed model: the first eight bytes are not those of a .lat file"),
             Self::Version { found } => write!(
                 f,
-                "the packed model has format version {found}; this runtime reads version {}; pack it again",
+                "the packed model has format version {found}; this runtime reads versions 1 to {}; pack it again, or take \
+                 a newer runtime",
                 super::layout::VERSION
             ),
             Self::Length { expected, found } => {
@@ -274,6 +315,13 @@ impl fmt::Display for FormatError {
                 write!(f, "the {section} section begins at byte {found}, expected {expected}, or leaves the file")
             }
             Self::TooMany { what, found, limit } => write!(f, "{found} {what}; the limit is {limit}"),
+            Self::Port { index, field, found } => {
+                write!(f, "the {field} of port {index} is {found}, which has no meaning")
+            }
+            Self::NoPort { role } => write!(f, "the model has no {role}"),
+            Self::SamePort { name } => {
+                write!(f, "the input or output {name} has the name or the value of another one")
+            }
             Self::ExternalShape { name } => {
                 write!(f, "the outer shape of {name} does not hold as many elements as the value itself")
             }
@@ -343,5 +391,8 @@ mod tests {
         assert_eq!(Name::new(&long).as_str(), "ä".repeat(20));
         let odd = format!("x{long}");
         assert_eq!(Name::new(&odd).as_str(), format!("x{}", "ä".repeat(19)));
+        assert_eq!(Name::joined(["z", "label"].into_iter()).as_str(), "z, label");
+        assert_eq!(Name::joined(["z", &long].into_iter()).as_str(), format!("z, {}", "ä".repeat(18)));
+        assert_eq!(Name::joined([].into_iter()).as_str(), "");
     }
 }

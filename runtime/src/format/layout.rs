@@ -2,8 +2,10 @@
 
 /// The first eight bytes. Like PNG's: the high bit and the line ends tell a file mangled by a text-mode transfer.
 pub const MAGIC: [u8; 8] = *b"\x89LAT\r\n\x1a\n";
-/// The version of the format this crate reads and writes.
-pub const VERSION: u32 = 1;
+/// The version of the format that this crate writes.
+pub const VERSION: u32 = 2;
+/// The first version, which is still read: one input, one output, a CRC-32.
+pub(crate) const VERSION_1: u32 = 1;
 /// Sections, weights and activations begin at multiples of this many bytes.
 pub const ALIGNMENT: usize = 64;
 
@@ -11,6 +13,10 @@ pub const ALIGNMENT: usize = 64;
 pub const MAX_VALUES: usize = 2048;
 /// The most operators a model may have.
 pub const MAX_OPERATORS: usize = 2048;
+/// The most inputs a model may have, and the most outputs.
+pub const MAX_PORTS: usize = 16;
+/// The most axes of an input or output, the batch not counted.
+pub const MAX_RANK: usize = 6;
 /// The largest extent of any axis, window, stride or pad.
 pub const MAX_EXTENT: u32 = 1 << 20;
 /// The most elements an activation may have.
@@ -27,6 +33,9 @@ pub(crate) const NONE: u32 = u32::MAX;
 pub(crate) const HEADER: usize = 192;
 pub(crate) const VALUE_RECORD: usize = 64;
 pub(crate) const OPERATOR_RECORD: usize = 128;
+pub(crate) const PORT_RECORD: usize = 64;
+/// Axes that a shape in the header of version 1 has room for.
+pub(crate) const MAX_RANK_1: usize = 4;
 
 /// Byte offsets in the header.
 pub(crate) mod header {
@@ -50,11 +59,17 @@ pub(crate) mod header {
     pub(crate) const STRINGS: usize = 80;
     pub(crate) const METADATA: usize = 88;
     pub(crate) const DATA: usize = 96;
-    pub(crate) const INPUT: usize = 104;
-    pub(crate) const OUTPUT: usize = 108;
-    pub(crate) const INPUT_SHAPE: usize = 112;
-    pub(crate) const OUTPUT_SHAPE: usize = 132;
-    pub(crate) const RESERVED: [core::ops::Range<usize>; 2] = [60..64, 152..192];
+    pub(crate) const PORTS: usize = 104;
+    pub(crate) const RESERVED: [core::ops::Range<usize>; 2] = [60..64, 112..192];
+
+    /// In place of the ports in version 1.
+    pub(crate) mod version_1 {
+        /// The input's value and the output's.
+        pub(crate) const VALUES: [usize; 2] = [104, 108];
+        /// The input's shape and the output's.
+        pub(crate) const SHAPES: [usize; 2] = [112, 132];
+        pub(crate) const RESERVED: [core::ops::Range<usize>; 2] = [60..64, 152..192];
+    }
 }
 
 /// The header's numbers for distributions, with the names of [`Distribution::parts`](crate::latent::Distribution::parts);
@@ -75,6 +90,17 @@ pub(crate) mod value {
     pub(crate) const SCALE: usize = 13;
     pub(crate) const ZERO_POINT: usize = 14;
     pub(crate) const RESERVED: usize = 15;
+}
+
+/// Word (four bytes) offsets in a port's record.
+pub(crate) mod port {
+    pub(crate) const VALUE: usize = 0;
+    pub(crate) const NAME: usize = 1;
+    pub(crate) const ROLE: usize = 3;
+    pub(crate) const TYPE: usize = 4;
+    /// Followed by the extents.
+    pub(crate) const RANK: usize = 5;
+    pub(crate) const RESERVED: usize = 12;
 }
 
 /// Word (four bytes) offsets in an operator record.

@@ -4,13 +4,14 @@
 //! A model is validated once, by [`Model::from_bytes`]; running it afterwards cannot go out of bounds, whatever the
 //! bytes were.
 
-mod checksum;
+mod crc32;
 mod error;
 mod layer;
 mod layout;
 mod model;
 mod operator;
 mod ops;
+mod port;
 mod record;
 mod strings;
 mod value;
@@ -28,13 +29,16 @@ mod tests;
 pub use crate::ops::{Activation, PackedWeights, ValueType, WeightType, Window};
 #[cfg(feature = "alloc")]
 pub use builder::*;
-pub(crate) use checksum::crc32;
+pub(crate) use crc32::crc32;
 pub use error::{FormatError, Name};
 pub use layer::{Layer, Residual};
-pub use layout::{ALIGNMENT, MAGIC, MAX_ELEMENTS, MAX_EXTENT, MAX_OPERATORS, MAX_VALUES, VERSION};
+pub use layout::{
+    ALIGNMENT, MAGIC, MAX_ELEMENTS, MAX_EXTENT, MAX_OPERATORS, MAX_PORTS, MAX_RANK, MAX_VALUES, VERSION,
+};
 #[cfg(feature = "std")]
 pub(crate) use model::Header;
-pub use model::{MetadataIter, Model, ModelKind, Precision, Shape, arena_len};
+pub use model::{MetadataIter, Model, ModelKind, Ports, Precision, arena_len};
 pub use operator::Operator;
 pub use ops::OperatorKind;
+pub use port::{Port, PortType, Shape};
 pub use value::{Halo, Value};

@@ -1,13 +1,16 @@
 //! A packed model: a checked view of bytes that stay where they are.
 
+use super::crc32;
 use super::error::{FormatError, Name};
 use super::layout::{
-    self, HEADER, MAGIC, MAX_OPERATORS, MAX_VALUES, OPERATOR_RECORD, VALUE_RECORD, VERSION, align, header,
-    word,
+    self, HEADER, MAGIC, MAX_OPERATORS, MAX_PORTS, MAX_RANK_1, MAX_VALUES, OPERATOR_RECORD, PORT_RECORD,
+    VALUE_RECORD, VERSION, VERSION_1, align, header, word,
 };
 use super::operator::Operator;
+use super::port::{Port, PortRecord, PortType, Role, Shape};
 use super::record::Context;
 use super::value::Value;
+use crate::kernels::checksum::checksum;
 use crate::latent::Distribution;
 use crate::pixels::ValueRange;
 
@@ -46,45 +49,6 @@ impl Precision {
     }
 }
 
-/// A shape of at most four axes, without the batch axis.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Shape {
-    extents: [usize; 4],
-    rank: usize,
-}
-
-impl Shape {
-    /// A shape; `None` for more than four axes.
-    pub fn new(extents: &[usize]) -> Option<Self> {
-        let mut shape = Self { extents: [0; 4], rank: extents.len() };
-        shape.extents.get_mut(..extents.len())?.copy_from_slice(extents);
-        Some(shape)
-    }
-
-    /// The extents.
-    pub fn as_slice(&self) -> &[usize] {
-        self.extents.get(..self.rank).unwrap_or(&[])
-    }
-
-    /// The product of the extents, or `None` if it is too large to matter.
-    fn elements(&self) -> Option<u64> {
-        self.as_slice().iter().try_fold(1u64, |product, &extent| product.checked_mul(extent as u64))
-    }
-
-    fn read(bytes: &[u8], at: usize) -> Option<Self> {
-        let rank = word(bytes, at) as usize;
-        let extents = [0, 1, 2, 3].map(|axis| word(bytes, at + 4 + 4 * axis) as usize);
-        let unused = extents.get(rank..)?;
-        unused.iter().all(|&extent| extent == 0).then_some(Self { extents, rank })
-    }
-}
-
-impl core::fmt::Debug for Shape {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        self.as_slice().fmt(f)
-    }
-}
-
 /// A part of the file.
 #[derive(Clone, Copy, Debug, Default)]
 struct Section {
@@ -101,8 +65,14 @@ impl Section {
 /// What [`Model::from_bytes`] has found out, without the bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Header {
+    version: u32,
     values: Section,
     operators: Section,
+    /// Empty in version 1.
+    ports: Section,
+    /// How many ports are inputs: the first ones; and how many follow.
+    inputs: usize,
+    outputs: usize,
     strings: Section,
     metadata: Section,
     data: Section,
@@ -113,19 +83,6 @@ pub(crate) struct Header {
     range: Option<ValueRange>,
     input_shape: Shape,
     output_shape: Shape,
-}
-
-#[cfg(feature = "std")]
-impl Header {
-    /// The input's shape as the outside sees it.
-    pub(crate) fn input_shape(&self) -> &[usize] {
-        self.input_shape.as_slice()
-    }
-
-    /// The output's shape as the outside sees it.
-    pub(crate) fn output_shape(&self) -> &[usize] {
-        self.output_shape.as_slice()
-    }
 }
 
 /// A packed model whose every rule has been checked: a view of the bytes, which stay where they are.
@@ -142,13 +99,13 @@ pub struct Model<'a> {
 /// than the plan, so that a session can align it.
 ///
 /// For a batch of n, see [`Model::arena_len`]. A `const fn`, so that a device can declare its arena at compile time:
-/// `static ARENA: [u8; arena_len(MODEL)]`. It trusts the bytes; 0 if they are no packed model of this version.
+/// `static ARENA: [u8; arena_len(MODEL)]`. It trusts the bytes; 0 if they are no packed model of a version that is read.
 /// ```
 /// # use latent_runtime::format::arena_len;
 /// assert_eq!(const { arena_len(b"no model") }, 0);
 /// ```
 pub const fn arena_len(bytes: &[u8]) -> usize {
-    if bytes.len() < HEADER || word(bytes, header::VERSION) != VERSION {
+    if bytes.len() < HEADER || !matches!(word(bytes, header::VERSION), VERSION_1 | VERSION) {
         return 0;
     }
     let mut at = 0;
@@ -170,13 +127,13 @@ impl<'a> Model<'a> {
     /// # Errors
     /// The first rule that the bytes break.
     pub fn from_bytes(bytes: &'a [u8]) -> Result<Self, FormatError> {
-        Self::from_bytes_with(bytes, super::checksum::crc32)
+        Self::from_bytes_with(bytes, checksum)
     }
 
-    /// As [`Model::from_bytes`], with a CRC-32 of the caller's: checking a large file takes as long as a run.
+    /// As [`Model::from_bytes`], with the caller's way to compute [`checksum`]: for a large file it takes as long as a run.
     pub(crate) fn from_bytes_with(
         bytes: &'a [u8],
-        crc32: impl FnOnce(&[u8]) -> u32,
+        checksum: impl FnOnce(&[u8]) -> u32,
     ) -> Result<Self, FormatError> {
         if bytes.len() < HEADER {
             return Err(FormatError::TooShort { found: bytes.len() });
@@ -185,8 +142,9 @@ impl<'a> Model<'a> {
             return Err(FormatError::Magic);
         }
         let get = |at: usize| word(bytes, at);
-        if get(header::VERSION) != VERSION {
-            return Err(FormatError::Version { found: get(header::VERSION) });
+        let version = get(header::VERSION);
+        if !matches!(version, VERSION_1 | VERSION) {
+            return Err(FormatError::Version { found: version });
         }
         if get(header::LENGTH) as usize != bytes.len() {
             return Err(FormatError::Length { expected: get(header::LENGTH), found: bytes.len() });
@@ -194,7 +152,8 @@ impl<'a> Model<'a> {
         if bytes.as_ptr().align_offset(4) != 0 {
             return Err(FormatError::Misaligned);
         }
-        let found = crc32(bytes.get(header::CHECKED..).unwrap_or(&[]));
+        let checked = bytes.get(header::CHECKED..).unwrap_or(&[]);
+        let found = if version == VERSION_1 { crc32(checked) } else { checksum(checked) };
         if found != get(header::CHECKSUM) {
             return Err(FormatError::Checksum { expected: get(header::CHECKSUM), found });
         }
@@ -206,7 +165,9 @@ impl<'a> Model<'a> {
         let get = |at: usize| word(bytes, at);
         let float = |at: usize| f32::from_bits(word(bytes, at));
         let bad = |field, at| FormatError::Header { field, found: get(at) };
-        for range in header::RESERVED {
+        let version = get(header::VERSION);
+        let old = version == VERSION_1;
+        for range in if old { header::version_1::RESERVED } else { header::RESERVED } {
             if bytes.get(range).unwrap_or(&[]).iter().any(|&byte| byte != 0) {
                 return Err(FormatError::Reserved { section: "header" });
             }
@@ -241,7 +202,6 @@ impl<'a> Model<'a> {
             ),
         };
         // Half the address space, so that sums below cannot overflow on a 32-bit target either.
-        let arena = get(header::ACTIVATIONS);
         for (field, at) in [("arena length", header::ACTIVATIONS), ("scratch length", header::SCRATCH)] {
             if !(get(at) as usize).is_multiple_of(layout::ALIGNMENT) || get(at) > 1 << 30 {
                 return Err(bad(field, at));
@@ -268,6 +228,10 @@ impl<'a> Model<'a> {
         };
         let values = section("values", header::VALUES, VALUE_RECORD, MAX_VALUES)?;
         let operators = section("operators", header::OPERATORS, OPERATOR_RECORD, MAX_OPERATORS)?;
+        let ports = match old {
+            true => Section::default(),
+            false => section("ports", header::PORTS, PORT_RECORD, 2 * MAX_PORTS)?,
+        };
         let strings = section("strings", header::STRINGS, 1, usize::MAX)?;
         let metadata = section("metadata", header::METADATA, 1, usize::MAX)?;
         let data = section("data", header::DATA, 1, usize::MAX)?;
@@ -276,25 +240,13 @@ impl<'a> Model<'a> {
         }
 
         let count = operators.length / OPERATOR_RECORD;
-        let decode = |index: usize| {
-            let at = index * VALUE_RECORD;
-            let record = values.of(bytes).get(at..at + VALUE_RECORD)?;
-            Some(Value::decode(record, index, Some(strings.of(bytes)), arena, count))
-        };
-        let ends = |field, at: usize| match decode(get(at) as usize) {
-            Some(value) => value,
-            None => Err(bad(field, at)),
-        };
-        let input = ends("input", header::INPUT)?;
-        let output = ends("output", header::OUTPUT)?;
-        let shape = |value: &Value<'_>, at| {
-            Shape::read(bytes, at)
-                .filter(|shape| shape.elements() == Some(value.logical() as u64))
-                .ok_or(FormatError::ExternalShape { name: Name::new(value.name) })
-        };
-        let header = Header {
+        let mut header = Header {
+            version,
             values,
             operators,
+            ports,
+            inputs: 0,
+            outputs: 0,
             strings,
             metadata,
             data,
@@ -303,17 +255,12 @@ impl<'a> Model<'a> {
             latent_size: get(header::LATENT) as usize,
             distribution,
             range,
-            input_shape: shape(&input, header::INPUT_SHAPE)?,
-            output_shape: shape(&output, header::OUTPUT_SHAPE)?,
+            input_shape: Shape::default(),
+            output_shape: Shape::default(),
         };
+        Self { bytes, header }.check_ports(&mut header)?;
         let model = Self { bytes, header };
-        model.check_values(get(header::INPUT) as usize)?;
-        if input.first != 0 {
-            return Err(FormatError::Lifetime { name: Name::new(input.name) });
-        }
-        if output.last != count + 1 {
-            return Err(FormatError::Lifetime { name: Name::new(output.name) });
-        }
+        model.check_values()?;
         for index in 0..count {
             model.decode_operator(index, true)?;
         }
@@ -329,12 +276,101 @@ impl<'a> Model<'a> {
         Ok(model)
     }
 
+    /// Every port, and how they go together; fills in what the header says of them.
+    fn check_ports(&self, header: &mut Header) -> Result<(), FormatError> {
+        let count = match self.header.version {
+            VERSION_1 => header::version_1::VALUES.len(),
+            _ => self.header.ports.length / PORT_RECORD,
+        };
+        for index in 0..count {
+            let (Some(record), Some(port)) = (self.port_record(index, true)?, self.decode_port(index, true)?)
+            else {
+                break;
+            };
+            let name = Name::new(port.name);
+            let (number, shape, alive) = match record.role {
+                Role::Input => (&mut header.inputs, &mut header.input_shape, port.value.first == 0),
+                Role::Output => {
+                    let end = self.operators_len() + 1;
+                    (&mut header.outputs, &mut header.output_shape, port.value.last == end)
+                }
+            };
+            if *number == 0 {
+                *shape = port.shape;
+            }
+            *number += 1;
+            if record.role == Role::Input && header.outputs > 0 {
+                return Err(FormatError::Port { index, field: "role", found: record.role as u32 });
+            }
+            if !alive {
+                return Err(FormatError::Lifetime { name });
+            }
+            for before in 0..index {
+                let Some(before) = self.port_record(before, true)? else { break };
+                let same_value = record.role == Role::Input && before.value == record.value;
+                if before.role == record.role && (before.name == record.name || same_value) {
+                    return Err(FormatError::SamePort { name });
+                }
+            }
+        }
+        for (role, number) in [(Role::Input, header.inputs), (Role::Output, header.outputs)] {
+            let role = role.name();
+            match number {
+                0 => return Err(FormatError::NoPort { role }),
+                1..=MAX_PORTS => {}
+                _ => {
+                    let found = number as u32;
+                    return Err(FormatError::TooMany { what: role, found, limit: MAX_PORTS });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A port as the file has it: in version 1 without a name, which its value has.
+    fn port_record(&self, index: usize, names: bool) -> Result<Option<PortRecord<'a>>, FormatError> {
+        if self.header.version != VERSION_1 {
+            let Some(record) = record(self.header.ports.of(self.bytes), index, PORT_RECORD) else {
+                return Ok(None);
+            };
+            let strings = names.then(|| self.header.strings.of(self.bytes));
+            return PortRecord::decode(record, index, strings).map(Some);
+        }
+        let ports = header::version_1::VALUES.into_iter().zip(header::version_1::SHAPES);
+        let mut ports = ports.zip([Role::Input, Role::Output]);
+        let Some(((value, shape), role)) = ports.nth(index) else { return Ok(None) };
+        let shape = Shape::read::<MAX_RANK_1>(self.bytes, shape)
+            .ok_or(FormatError::ExternalShape { name: Name::new(role.name()) })?;
+        let value = word(self.bytes, value) as usize;
+        Ok(Some(PortRecord { value, name: "", role, kind: PortType::Float, shape }))
+    }
+
+    fn decode_port(&self, index: usize, names: bool) -> Result<Option<Port<'a>>, FormatError> {
+        let Some(record) = self.port_record(index, names)? else { return Ok(None) };
+        let PortRecord { kind, shape, .. } = record;
+        let found = record.value as u32;
+        let value = self.decode_value(record.value, names)?;
+        let value = value.ok_or(FormatError::Port { index, field: "value", found })?;
+        let name = if self.header.version == VERSION_1 { value.name } else { record.name };
+        if shape.elements() != Some(value.logical() as u64) {
+            return Err(FormatError::ExternalShape { name: Name::new(name) });
+        }
+        Ok(Some(Port { name, kind, shape, value }))
+    }
+
+    /// Whether the value is one of the inputs.
+    fn is_input(&self, value: usize) -> bool {
+        (0..self.header.inputs)
+            .filter_map(|index| self.port_record(index, false).ok().flatten())
+            .any(|port| port.value == value)
+    }
+
     /// Every value by itself, and that those alive at the same time share no memory.
-    fn check_values(&self, input: usize) -> Result<(), FormatError> {
+    fn check_values(&self) -> Result<(), FormatError> {
         let count = self.values_len();
         for index in 0..count {
             let Some(value) = self.decode_value(index, true)? else { break };
-            if value.first == 0 && index != input {
+            if value.first == 0 && !self.is_input(index) {
                 return Err(FormatError::Lifetime { name: Name::new(value.name) });
             }
             for other in 0..index {
@@ -413,24 +449,35 @@ impl<'a> Model<'a> {
         self.header.range
     }
 
-    /// The input's value; `None` only if the bytes have changed since they were checked.
+    /// The inputs, in their order; there is at least one.
+    pub fn inputs(&self) -> Ports<'a> {
+        Ports { model: *self, left: 0..self.header.inputs }
+    }
+
+    /// The outputs, in their order; there is at least one.
+    pub fn outputs(&self) -> Ports<'a> {
+        let inputs = self.header.inputs;
+        Ports { model: *self, left: inputs..inputs + self.header.outputs }
+    }
+
+    /// The first input's value; `None` only if the bytes have changed since they were checked.
     pub fn input(&self) -> Option<Value<'a>> {
-        self.value(word(self.bytes, header::INPUT) as usize)
+        self.inputs().next().map(|port| port.value)
     }
 
-    /// The output's value; `None` only if the bytes have changed since they were checked.
+    /// The first output's value; `None` only if the bytes have changed since they were checked.
     pub fn output(&self) -> Option<Value<'a>> {
-        self.value(word(self.bytes, header::OUTPUT) as usize)
+        self.outputs().next().map(|port| port.value)
     }
 
-    /// The input's value without its name.
-    pub(crate) fn input_to_run(&self) -> Option<Value<'a>> {
-        self.decode_value(word(self.bytes, header::INPUT) as usize, false).ok().flatten()
+    /// The value of the input with this index, without its name.
+    pub(crate) fn input_to_run(&self, index: usize) -> Option<Value<'a>> {
+        Some(self.decode_port(index, false).ok()??.value)
     }
 
-    /// The output's value without its name.
-    pub(crate) fn output_to_run(&self) -> Option<Value<'a>> {
-        self.decode_value(word(self.bytes, header::OUTPUT) as usize, false).ok().flatten()
+    /// The value of the output with this index, without its name.
+    pub(crate) fn output_to_run(&self, index: usize) -> Option<Value<'a>> {
+        Some(self.decode_port(self.header.inputs + index, false).ok()??.value)
     }
 
     #[cfg(feature = "std")]
@@ -446,12 +493,12 @@ impl<'a> Model<'a> {
         Self { bytes, header: *header }
     }
 
-    /// The input's shape as the outside sees it, without the batch axis.
+    /// The first input's shape as the outside sees it, without the batch axis.
     pub fn input_shape(&self) -> &Shape {
         &self.header.input_shape
     }
 
-    /// The output's shape as the outside sees it, without the batch axis.
+    /// The first output's shape as the outside sees it, without the batch axis.
     pub fn output_shape(&self) -> &Shape {
         &self.header.output_shape
     }
@@ -519,6 +566,28 @@ fn record(section: &[u8], index: usize, size: usize) -> Option<&[u8]> {
     let at = index.checked_mul(size)?;
     section.get(at..)?.get(..size)
 }
+
+/// Inputs or outputs, in the file's order.
+#[derive(Clone, Debug)]
+pub struct Ports<'a> {
+    model: Model<'a>,
+    left: core::ops::Range<usize>,
+}
+
+impl<'a> Iterator for Ports<'a> {
+    type Item = Port<'a>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        // Only bytes that have changed since they were checked end it early.
+        self.model.decode_port(self.left.next()?, true).ok().flatten()
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.left.size_hint()
+    }
+}
+
+impl ExactSizeIterator for Ports<'_> {}
 
 /// The entries of the metadata, in the file's order.
 #[derive(Clone, Debug)]

@@ -5,12 +5,11 @@ use std::string::String;
 use std::vec;
 use std::vec::Vec;
 
-use super::builder::seal;
-use super::layout::{header, operator, value};
+use super::layout::{header, operator, port, value};
 use super::*;
 use crate::AlignedBytes;
 use crate::native::Session;
-use crate::native::tests::small_generator;
+use crate::native::tests::{several_ports, small_generator};
 use crate::ops::*;
 
 fn word(bytes: &[u8], at: usize) -> u32 {
@@ -27,6 +26,11 @@ fn value_at(bytes: &[u8], index: usize, field: usize) -> usize {
 
 fn operator_at(bytes: &[u8], index: usize, field: usize) -> usize {
     word(bytes, header::OPERATORS) as usize + 128 * index + 4 * field
+}
+
+fn set_port(bytes: &mut [u8], index: usize, field: usize, to: u32) {
+    let at = word(bytes, header::PORTS) as usize + 64 * index + 4 * field;
+    set(bytes, at, to);
 }
 
 /// What reading gives: the variant's name, or `ok`.
@@ -144,8 +148,6 @@ fn every_rule_has_a_file_that_breaks_it() {
         ("Header", |b| set(b, header::RANGE_HIGH, f32::NAN.to_bits())),
         ("Header", |b| set(b, header::ACTIVATIONS, 65)),
         ("Header", |b| set(b, header::SCRATCH, 1 << 31)),
-        ("Header", |b| set(b, header::INPUT, 99)),
-        ("Header", |b| set(b, header::OUTPUT, u32::MAX)),
         ("Reserved", |b| set(b, 60, 1)),
         ("Reserved", |b| b[191] = 1),
         ("Section", |b| set(b, header::STRINGS, 64)),
@@ -153,9 +155,35 @@ fn every_rule_has_a_file_that_breaks_it() {
         ("TooMany", |b| set(b, header::VALUES + 4, u32::MAX)),
         ("TooMany", |b| set(b, header::OPERATORS + 4, 5000)),
         ("Length", |b| b.extend([0; 64])),
-        ("ExternalShape", |b| set(b, header::INPUT_SHAPE + 4, 7)),
-        ("ExternalShape", |b| set(b, header::OUTPUT_SHAPE, 5)),
-        ("ExternalShape", |b| set(b, header::INPUT_SHAPE + 8, 1)),
+        ("TooMany", |b| set(b, header::PORTS + 4, 33)),
+        ("Section", |b| set(b, header::PORTS, 64)),
+        ("Reserved", |b| set(b, 112, 1)),
+        ("Port", |b| set_port(b, 0, port::VALUE, 99)),
+        ("Port", |b| set_port(b, 1, port::VALUE, u32::MAX)),
+        ("Port", |b| set_port(b, 1, port::ROLE, 2)),
+        ("Port", |b| set_port(b, 0, port::TYPE, 2)),
+        // Two outputs, the one's name cut.
+        ("NoPort", |b| {
+            let at = word(b, header::PORTS) as usize;
+            b.copy_within(at + 64..at + 128, at);
+            let length = word(b, at + 4 * (port::NAME + 1));
+            set_port(b, 0, port::NAME + 1, length - 1);
+        }),
+        // An output, and then the output's record as an input.
+        ("Port", |b| {
+            set_port(b, 0, port::ROLE, 1);
+            set_port(b, 1, port::ROLE, 0);
+        }),
+        ("Lifetime", |b| {
+            set_port(b, 0, port::VALUE, 1);
+            set_port(b, 0, port::RANK + 1, 10);
+        }),
+        ("ExternalShape", |b| set_port(b, 0, port::RANK + 1, 7)),
+        ("ExternalShape", |b| set_port(b, 1, port::RANK, 7)),
+        ("ExternalShape", |b| set_port(b, 1, port::RANK, 5)),
+        ("ExternalShape", |b| set_port(b, 0, port::RANK + 2, 1)),
+        ("Reserved", |b| set_port(b, 0, port::RESERVED + 3, 1)),
+        ("NameOutOfRange", |b| set_port(b, 0, port::NAME, u32::MAX)),
         ("NameOutOfRange", |b| {
             let at = value_at(b, 0, value::NAME);
             set(b, at, u32::MAX);
@@ -413,7 +441,8 @@ fn every_rule_has_a_file_that_breaks_it() {
         ("TooShort", |b| b.truncate(191)),
         ("TooShort", Vec::clear),
         ("Magic", |b| b[0] = 0),
-        ("Version", |b| set(b, header::VERSION, 2)),
+        ("Version", |b| set(b, header::VERSION, 3)),
+        ("Version", |b| set(b, header::VERSION, 0)),
         ("Length", |b| b.truncate(1000)),
         ("Length", |b| b.push(0)),
         ("Checksum", |b| b[500] ^= 1),
@@ -437,9 +466,14 @@ fn survive(bytes: &[u8], aligned: &mut AlignedBytes, arena: &mut [u8]) -> bool {
     let Ok(model) = Model::from_bytes(aligned) else { return false };
     let Ok(mut session) = Session::new(&model, arena) else { return true };
     let values = |shape: &Shape| shape.as_slice().iter().product::<usize>();
-    let (inputs, outputs) = (values(model.input_shape()), values(model.output_shape()));
-    if inputs.max(outputs) < 1 << 16 {
-        session.run(&vec![0.5; inputs], &mut vec![0.0; outputs]).expect("an accepted model runs");
+    let lengths = |ports: Ports<'_>| ports.map(|port| values(&port.shape)).collect::<Vec<_>>();
+    let (inputs, outputs) = (lengths(model.inputs()), lengths(model.outputs()));
+    if inputs.iter().chain(&outputs).all(|&values| values < 1 << 16) {
+        let inputs: Vec<Vec<f32>> = inputs.into_iter().map(|values| vec![1.0; values]).collect();
+        let mut outputs: Vec<Vec<f32>> = outputs.into_iter().map(|values| vec![0.0; values]).collect();
+        let inputs: Vec<&[f32]> = inputs.iter().map(Vec::as_slice).collect();
+        let mut outputs: Vec<&mut [f32]> = outputs.iter_mut().map(Vec::as_mut_slice).collect();
+        session.run_all(&inputs, &mut outputs).expect("an accepted model runs");
     }
     true
 }
@@ -447,9 +481,9 @@ fn survive(bytes: &[u8], aligned: &mut AlignedBytes, arena: &mut [u8]) -> bool {
 #[test]
 fn no_changed_byte_makes_a_model_that_panics() {
     let transformed = [WeightType::F32, WeightType::F16].map(|kind| winograd(kind, 0.1));
-    for good in
-        [small_generator(true), small_generator(false), varied(), extended()].into_iter().chain(transformed)
-    {
+    let version_1 = ["generator.int8.v1", "varied.v1"].map(|name| std::fs::read(corpus(name)).unwrap());
+    let written = [small_generator(true), small_generator(false), varied(), extended(), several_ports(true)];
+    for good in written.into_iter().chain(transformed).chain(version_1) {
         let mut aligned = AlignedBytes::zeroed(good.len());
         let mut arena = vec![0; 1 << 20];
         assert!(survive(&good, &mut aligned, &mut arena));
@@ -475,7 +509,7 @@ fn no_changed_byte_makes_a_model_that_panics() {
 
 #[test]
 fn no_truncated_file_is_a_model() {
-    for good in [small_generator(true), varied(), extended(), winograd(WeightType::F16, 0.1)] {
+    for good in [small_generator(true), varied(), extended(), winograd(WeightType::F16, 0.1), several_ports(false)] {
         let mut aligned = AlignedBytes::zeroed(good.len());
         for length in 0..good.len() {
             let mut bytes = good[..length].to_vec();
@@ -511,24 +545,109 @@ fn weights_are_transformed_only_where_they_stay_finite() {
     }
 }
 
+/// Where the fuzzer has a model. `NAME.v1` is what was written as NAME when the format had version 1.
+fn corpus(name: &str) -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fuzz/corpus/lat/{name}.lat"))
+}
+
 #[test]
 fn the_fuzzer_begins_with_these_models() {
-    let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus/lat");
     let models = [
         ("generator.int8", small_generator(true)),
         ("generator.f32", small_generator(false)),
         ("varied", varied()),
         ("extended", extended()),
         ("winograd.f16", winograd(WeightType::F16, 0.1)),
+        ("ports.f32", several_ports(false)),
+        ("ports.int8", several_ports(true)),
     ];
     for (name, bytes) in models {
-        let path = corpus.join(format!("{name}.lat"));
+        let path = corpus(name);
         // After a change of the format: `LATENT_BLESS=1 cargo test`.
         if std::env::var_os("LATENT_BLESS").is_some() {
             std::fs::write(&path, &bytes).unwrap();
         }
         assert!(std::fs::read(&path).unwrap() == bytes, "{name} is not what the builder writes today");
     }
+}
+
+#[test]
+fn version_1_is_read_as_ever() {
+    let run = |bytes: &[u8]| {
+        let bytes = AlignedBytes::copy_of(bytes);
+        let model = Model::from_bytes(bytes.as_slice()).unwrap();
+        let mut arena = vec![0; arena_len(bytes.as_slice())];
+        assert_eq!(model.arena_len(1), Some(arena.len()));
+        let mut session = Session::new(&model, &mut arena).unwrap();
+        let inputs = session.input().values();
+        let input: Vec<f32> = (0..inputs).map(|index| index as f32 / inputs as f32 - 0.5).collect();
+        let mut output = vec![0.0; session.output().values()];
+        session.run(&input, &mut output).unwrap();
+        let ports = model.inputs().chain(model.outputs()).map(|port| format!("{}", port.info()));
+        (ports.collect::<Vec<_>>(), format!("{:?}", model.metadata().collect::<Vec<_>>()), output)
+    };
+    for name in ["generator.int8", "generator.f32", "varied", "winograd.f16"] {
+        let [old, new] =
+            [format!("{name}.v1"), name.into()].map(|name| std::fs::read(corpus(&name)).unwrap());
+        assert_eq!((word(&old, header::VERSION), word(&new, header::VERSION)), (1, 2));
+        assert_eq!(run(&old), run(&new), "{name}");
+    }
+    type Change = fn(&mut [u8]);
+    let changes: &[(&str, Change)] = &[
+        ("ok", |_| ()),
+        ("Port", |b| set(b, 104, 99)),
+        ("Port", |b| set(b, 108, u32::MAX)),
+        ("Lifetime", |b| {
+            set(b, 104, 1);
+            set(b, 112 + 4, 10);
+        }),
+        ("ExternalShape", |b| set(b, 112 + 4, 7)),
+        ("ExternalShape", |b| set(b, 132, 5)),
+        ("ExternalShape", |b| set(b, 112 + 8, 1)),
+        ("Reserved", |b| b[191] = 1),
+        ("Reserved", |b| b[152] = 1),
+        // It is none of the other version.
+        ("Section", |b| set(b, header::VERSION, 2)),
+    ];
+    let good = std::fs::read(corpus("generator.int8.v1")).unwrap();
+    for (index, (expected, change)) in changes.iter().enumerate() {
+        let mut bytes = good.clone();
+        change(&mut bytes);
+        seal(&mut bytes);
+        let found = outcome(&bytes);
+        assert!(found == *expected || found == "Reserved" && *expected == "Section", "case {index}: {found}");
+    }
+    let mut bytes = good.clone();
+    bytes[500] ^= 1;
+    assert_eq!(outcome(&bytes), "Checksum");
+}
+
+#[test]
+fn ports_that_cannot_be_told_apart_are_refused() {
+    let build = |names: [&str; 4]| {
+        let mut builder = Builder::new(ModelInfo::default());
+        let inputs = [names[0], names[1]].map(|name| builder.input(name, &[2], Element::F32).unwrap());
+        for (value, name) in inputs.into_iter().zip(&names[2..]) {
+            builder.output(value, name, &[2, 1, 1, 1, 1, 1]).unwrap();
+        }
+        builder.finish()
+    };
+    assert!(build(["a", "b", "a", "b"]).is_ok());
+    for names in [["a", "a", "x", "y"], ["a", "b", "x", "x"]] {
+        let error = build(names).unwrap_err();
+        assert!(matches!(error, BuildError::Format(FormatError::SamePort { .. })), "{error}");
+    }
+    let mut bytes = build(["a", "b", "x", "y"]).unwrap();
+    set_port(&mut bytes, 1, port::VALUE, 0);
+    seal(&mut bytes);
+    assert_eq!(outcome(&bytes), "SamePort");
+    let mut builder = Builder::new(ModelInfo::default());
+    let input = builder.input("x", &[2], Element::F32).unwrap();
+    for index in 0..17 {
+        builder.output(input, &format!("y{index}"), &[2]).unwrap();
+    }
+    let limit = FormatError::TooMany { what: "output", found: 17, limit: 16 };
+    assert_eq!(builder.finish(), Err(BuildError::Format(limit)));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! - `scalar`: every operator, written to be read; what everything else is tested against.
 //! - `x86`, `aarch64`: vector code. Instruction sets are tokens that only their detection can build.
 //! - `operation`: everything but matrix products; compiles the scalar source for each instruction set.
+//! - `checksum`: that of packed models.
 //! - `matmul` divides a product among threads and walks over tiles; `geometry` checks its bounds; `epilogue` defines
 //!   what follows the sum.
 //!
@@ -13,6 +14,7 @@
 //! sound.
 
 mod activation;
+pub(crate) mod checksum;
 pub(crate) mod epilogue;
 pub(crate) mod geometry;
 pub(crate) mod image;

@@ -4,15 +4,15 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
-use core::sync::atomic::{AtomicU32, Ordering};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::execute::execute;
+use super::session::parts;
 use crate::aligned::AlignedBytes;
-use crate::backend::{Backend, RunError, TensorInfo, check_run};
-use crate::format::{FormatError, Header, Model, crc32};
+use crate::backend::{Backend, OwnedInfo, RunError, TensorInfo, check_all};
+use crate::format::{FormatError, Header, Model, Ports};
 use crate::kernels::{Engine, Isa};
 use crate::mapping::Mapping;
 
@@ -106,34 +106,9 @@ pub struct NativeBackend {
     /// Examples that the arena holds.
     limit: usize,
     engine: Engine,
-    input_name: String,
-    output_name: String,
+    inputs: Vec<OwnedInfo>,
+    outputs: Vec<OwnedInfo>,
     description: String,
-}
-
-/// The CRC-32 of bytes, by all threads.
-fn checksum(engine: &mut Engine, bytes: &[u8]) -> u32 {
-    /// The least that is worth another thread.
-    const PIECE: usize = 1 << 18;
-    /// Pieces for each thread: so that one that begins late has less to do, and few, since each takes a microsecond to join.
-    const PIECES: usize = 2;
-    if engine.threads() == 1 || bytes.len() < 2 * PIECE {
-        return crc32(bytes);
-    }
-    let length = bytes.len().div_ceil(PIECES * engine.threads()).max(PIECE);
-    let pieces: Vec<(&[u8], AtomicU32)> =
-        bytes.chunks(length).map(|piece| (piece, AtomicU32::new(0))).collect();
-    engine.parallel(pieces.len(), &|index| {
-        let (piece, checksum) = &pieces[index];
-        checksum.store(crc32(piece), Ordering::Relaxed);
-    });
-    let mut whole = crc32fast::Hasher::new();
-    for (piece, checksum) in &pieces {
-        let part =
-            crc32fast::Hasher::new_with_initial_len(checksum.load(Ordering::Relaxed), piece.len() as u64);
-        whole.combine(&part);
-    }
-    whole.finalize()
 }
 
 /// Working memory for a batch, with scratch memory for every thread.
@@ -193,10 +168,9 @@ impl NativeBackend {
         };
         let mut engine = Engine::new(isa);
         engine.set_threads(options.threads);
-        let model = Model::from_bytes_with(bytes.as_slice(), |bytes| checksum(&mut engine, bytes))
+        let model = Model::from_bytes_with(bytes.as_slice(), |bytes| engine.checksum(bytes))
             .map_err(|source| LoadError::Format { path: PathBuf::new(), source })?;
         let arena = arena(&model, 1, &engine).ok_or(LoadError::TooLarge)?;
-        let name = |value: Option<crate::format::Value<'_>>| value.map_or("", |value| value.name).to_string();
         let description = format!(
             "native {}, {}, {} {}",
             model.precision().name(),
@@ -204,9 +178,10 @@ impl NativeBackend {
             engine.threads(),
             if engine.threads() == 1 { "thread" } else { "threads" }
         );
-        let (input_name, output_name) = (name(model.input()), name(model.output()));
+        let owned = |ports: Ports<'_>| ports.map(|port| port.info().into()).collect();
+        let (inputs, outputs) = (owned(model.inputs()), owned(model.outputs()));
         let header = *model.header();
-        Ok(Self { header, bytes, arena, limit: 1, engine, input_name, output_name, description })
+        Ok(Self { header, bytes, arena, limit: 1, engine, inputs, outputs, description })
     }
 
     /// The packed model.
@@ -217,15 +192,16 @@ impl NativeBackend {
     /// Runs a batch and says how long each operator took.
     ///
     /// # Errors
-    /// As [`Backend::run`].
+    /// As [`Backend::run_all`].
     pub fn run_timed(
         &mut self,
         batch: usize,
-        input: &[f32],
-        output: &mut [f32],
+        inputs: &[&[f32]],
+        outputs: &mut [&mut [f32]],
     ) -> Result<Vec<Timing>, RunError> {
         let mut marks = Vec::new();
-        self.run_observed(batch, input, output, &mut |_| marks.push(Instant::now()))?;
+        check_all(self, batch, inputs, outputs)?;
+        self.run_observed(batch, inputs, outputs, &mut |_| marks.push(Instant::now()))?;
         let model = self.model();
         let count = model.operators_len();
         let mut timings: Vec<Timing> = Vec::new();
@@ -251,14 +227,14 @@ impl NativeBackend {
         Ok(timings)
     }
 
+    /// Runs a batch whose slices have been checked.
     fn run_observed(
         &mut self,
         batch: usize,
-        input: &[f32],
-        output: &mut [f32],
+        inputs: &[&[f32]],
+        outputs: &mut [&mut [f32]],
         observe: &mut dyn FnMut(usize),
     ) -> Result<(), RunError> {
-        check_run(self.input(), self.output(), batch, input, output)?;
         let model = Model::with_header(self.bytes.as_slice(), &self.header);
         let wanted = batch.min(MAX_BATCH);
         if wanted > self.limit {
@@ -267,11 +243,9 @@ impl NativeBackend {
             self.arena = arena(&model, wanted, &self.engine).ok_or(limit)?;
             self.limit = wanted;
         }
-        let (inputs, outputs) = (input.len() / batch, output.len() / batch);
-        for (input, output) in input.chunks(wanted * inputs).zip(output.chunks_mut(wanted * outputs)) {
-            let batch = input.len() / inputs;
+        for examples in parts(batch, wanted) {
             let arena = self.arena.as_mut_slice();
-            execute(&model, &mut self.engine, arena, batch, (input, output), observe)?;
+            execute(&model, &mut self.engine, arena, examples, (inputs, outputs), observe)?;
         }
         Ok(())
     }
@@ -289,31 +263,32 @@ impl Backend for NativeBackend {
     }
 
     fn input(&self) -> TensorInfo<'_> {
-        TensorInfo { name: &self.input_name, shape: self.header.input_shape() }
+        self.inputs[0].info()
     }
 
     fn output(&self) -> TensorInfo<'_> {
-        TensorInfo { name: &self.output_name, shape: self.header.output_shape() }
+        self.outputs[0].info()
     }
 
     fn run(&mut self, batch: usize, input: &[f32], output: &mut [f32]) -> Result<(), RunError> {
-        self.run_observed(batch, input, output, &mut |_| ())
+        self.run_all(batch, &[input], &mut [output])
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+    fn input_at(&self, index: usize) -> Option<TensorInfo<'_>> {
+        self.inputs.get(index).map(OwnedInfo::info)
+    }
 
-    #[test]
-    fn a_checksum_by_several_threads_is_the_same() {
-        let bytes: Vec<u8> = (0..(5usize << 20) + 77).map(|index| (index * index / 7) as u8).collect();
-        for threads in [1, 2, 3] {
-            let mut engine = Engine::new(Isa::best());
-            engine.set_threads(threads);
-            for length in [0, 1000, (1 << 19) - 1, 1 << 19, bytes.len()] {
-                assert_eq!(checksum(&mut engine, &bytes[..length]), crc32(&bytes[..length]), "{length}");
-            }
-        }
+    fn output_at(&self, index: usize) -> Option<TensorInfo<'_>> {
+        self.outputs.get(index).map(OwnedInfo::info)
+    }
+
+    fn run_all(
+        &mut self,
+        batch: usize,
+        inputs: &[&[f32]],
+        outputs: &mut [&mut [f32]],
+    ) -> Result<(), RunError> {
+        check_all(self, batch, inputs, outputs)?;
+        self.run_observed(batch, inputs, outputs, &mut |_| ())
     }
 }

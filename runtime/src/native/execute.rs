@@ -1,5 +1,7 @@
 //! Runs the operators of a model, one after the other: joins what the format says with what the kernels can do.
 
+use core::ops::Range;
+
 use crate::backend::RunError;
 use crate::format::{ALIGNMENT, Layer, Model, Operator, OperatorKind, Value};
 use crate::kernels::Engine;
@@ -22,46 +24,56 @@ impl From<OutOfBounds> for Broken {
     }
 }
 
-/// Runs a batch in an arena that begins at a multiple of 64 and holds it; behind the activations comes scratch memory, as
+/// Runs some examples, of which `outside` has a slice for each of the model's inputs and outputs, in an arena that begins at a multiple of 64 and holds it; behind the activations comes scratch memory, as
 /// many times the model's as threads may use. `observe` is told before each operator and
 /// once at the end.
 pub(super) fn execute(
     model: &Model<'_>,
     engine: &mut Engine,
     arena: &mut [u8],
-    batch: usize,
-    outside: (&[f32], &mut [f32]),
+    examples: Range<usize>,
+    outside: (&[&[f32]], &mut [&mut [f32]]),
     observe: &mut dyn FnMut(usize),
 ) -> Result<(), RunError> {
-    let (input, output) = outside;
+    let (inputs, outputs) = outside;
+    let batch = examples.len();
+    let of = |value: &Value<'_>| examples.start * value.logical()..examples.end * value.logical();
     let broken = |operator| move |Broken| RunError::Damaged { operator };
     let activations = model.activations_len().checked_mul(batch).filter(|&length| length <= arena.len());
     let (arena, scratch) = arena.split_at_mut(activations.ok_or(RunError::Damaged { operator: 0 })?);
     let whole = scratch.len() / ALIGNMENT * ALIGNMENT;
     let scratch =
         bytemuck::try_cast_slice_mut(scratch.get_mut(..whole).unwrap_or(&mut [])).unwrap_or(&mut []);
-    import(model, arena, batch, input).map_err(broken(0))?;
+    for (index, input) in inputs.iter().enumerate() {
+        let value = model.input_to_run(index).ok_or(RunError::Damaged { operator: 0 })?;
+        let input = input.get(of(&value)).ok_or(RunError::Damaged { operator: 0 })?;
+        import(&value, arena, batch, input).map_err(broken(0))?;
+    }
     for index in 0..model.operators_len() {
         observe(index);
         let operator = model.operator_to_run(index).ok_or(RunError::Damaged { operator: index })?;
         step(engine, (arena, scratch), batch, index, &operator).map_err(broken(index))?;
     }
     observe(model.operators_len());
-    export(model, arena, batch, output).map_err(broken(model.operators_len()))
+    for (index, output) in outputs.iter_mut().enumerate() {
+        let damaged = RunError::Damaged { operator: model.operators_len() };
+        let Some(value) = model.output_to_run(index) else { return Err(damaged) };
+        let Some(output) = output.get_mut(of(&value)) else { return Err(damaged) };
+        export(&value, arena, batch, output).map_err(|Broken| damaged)?;
+    }
+    Ok(())
 }
 
-fn import(model: &Model<'_>, arena: &mut [u8], batch: usize, outside: &[f32]) -> Result<(), Broken> {
-    let value = model.input_to_run().ok_or(Broken)?;
+fn import(value: &Value<'_>, arena: &mut [u8], batch: usize, outside: &[f32]) -> Result<(), Broken> {
     let bytes = arena.get_mut(value.range(batch)).ok_or(Broken)?;
-    let mut values = values_mut(&value, bytes)?;
-    fill_halo(&value, batch, &mut values)?;
-    Ok(convert::import(batch, outside, &image(&value), &mut values)?)
+    let mut values = values_mut(value, bytes)?;
+    fill_halo(value, batch, &mut values)?;
+    Ok(convert::import(batch, outside, &image(value), &mut values)?)
 }
 
-fn export(model: &Model<'_>, arena: &[u8], batch: usize, outside: &mut [f32]) -> Result<(), Broken> {
-    let value = model.output_to_run().ok_or(Broken)?;
+fn export(value: &Value<'_>, arena: &[u8], batch: usize, outside: &mut [f32]) -> Result<(), Broken> {
     let bytes = arena.get(value.range(batch)).ok_or(Broken)?;
-    Ok(convert::export(batch, &image(&value), &values(&value, bytes)?, outside)?)
+    Ok(convert::export(batch, &image(value), &values(value, bytes)?, outside)?)
 }
 
 /// What an operator reads (nothing where it works in place), its second operand, and what it writes.

@@ -1,10 +1,11 @@
 //! A session in memory that the caller gives.
 
 use core::fmt;
+use core::ops::Range;
 
 use super::execute::execute;
-use crate::backend::{RunError, TensorInfo, check_run};
-use crate::format::{ALIGNMENT, Model};
+use crate::backend::{RunError, Slot, TensorInfo, check_count, check_slots};
+use crate::format::{ALIGNMENT, Model, Port, PortType, Ports, Shape};
 use crate::kernels::{Engine, Isa};
 
 /// Why a session cannot begin.
@@ -87,16 +88,14 @@ impl<'m, 'a> Session<'m, 'a> {
         Ok(Self { model: *model, arena, engine: Engine::new(isa), limit })
     }
 
-    /// The input's name and shape without the batch axis.
+    /// The first input's name and shape without the batch axis. All of them are the model's ([`Model::inputs`]).
     pub fn input(&self) -> TensorInfo<'_> {
-        let name = self.model.input().map_or("", |value| value.name);
-        TensorInfo { name, shape: self.model.input_shape().as_slice() }
+        first(self.model.inputs(), self.model.input_shape())
     }
 
-    /// The output's name and shape without the batch axis.
+    /// The first output's name and shape without the batch axis. All of them are the model's ([`Model::outputs`]).
     pub fn output(&self) -> TensorInfo<'_> {
-        let name = self.model.output().map_or("", |value| value.name);
-        TensorInfo { name, shape: self.model.output_shape().as_slice() }
+        first(self.model.outputs(), self.model.output_shape())
     }
 
     /// How many examples run at once; larger batches are divided.
@@ -104,20 +103,43 @@ impl<'m, 'a> Session<'m, 'a> {
         self.limit
     }
 
-    /// Runs as many examples as `input` holds.
+    /// Runs a model of one input and one output on as many examples as `input` holds.
     ///
     /// # Errors
-    /// If the input is empty or no whole number of examples, or `output` has not the room for exactly that many.
+    /// As [`Session::run_all`]; also if the model has more inputs or outputs, which the error names.
     pub fn run(&mut self, input: &[f32], output: &mut [f32]) -> Result<(), RunError> {
-        let shape = |shape: &crate::format::Shape| shape.as_slice().iter().product::<usize>().max(1);
-        let (inputs, outputs) = (shape(self.model.input_shape()), shape(self.model.output_shape()));
-        let batch = input.len() / inputs;
-        check_run(self.input(), self.output(), batch, input, output)?;
-        let step = batch.min(self.limit);
-        for (input, output) in input.chunks(step * inputs).zip(output.chunks_mut(step * outputs)) {
-            let batch = input.len() / inputs;
-            execute(&self.model, &mut self.engine, self.arena, batch, (input, output), &mut |_| ())?;
+        self.run_all(&[input], &mut [output])
+    }
+
+    /// Runs a model on a slice for each of its inputs, in their order, that all hold as many examples, into a slice for each
+    /// of its outputs. What goes in are whole numbers where the input is of these.
+    ///
+    /// # Errors
+    /// If there is another number of slices than of inputs or outputs, the first input is empty or no whole number of
+    /// examples, another slice has not exactly that many, or an input of whole numbers is given others.
+    pub fn run_all(&mut self, inputs: &[&[f32]], outputs: &mut [&mut [f32]]) -> Result<(), RunError> {
+        let model = &self.model;
+        check_count("input", model.inputs().map(|port| port.name), inputs.len())?;
+        check_count("output", model.outputs().map(|port| port.name), outputs.len())?;
+        let batch = inputs.first().map_or(0, |first| first.len()) / self.input().values().max(1);
+        let slots = |ports: Ports<'m>| {
+            ports.map(|Port { name, kind, value, .. }| Slot { name, kind, values: value.logical() })
+        };
+        check_slots(slots(model.inputs()), slots(model.outputs()), batch, inputs, outputs)?;
+        for examples in parts(batch, self.limit) {
+            execute(&self.model, &mut self.engine, self.arena, examples, (inputs, outputs), &mut |_| ())?;
         }
         Ok(())
     }
+}
+
+/// A batch divided into ranges of at most so many examples.
+pub(super) fn parts(batch: usize, limit: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..batch).step_by(limit).map(move |start| start..batch.min(start.saturating_add(limit)))
+}
+
+/// The first of a model's ports, whose shape the model has.
+fn first<'a>(mut ports: Ports<'a>, shape: &'a Shape) -> TensorInfo<'a> {
+    let (name, kind) = ports.next().map_or(("", PortType::Float), |port| (port.name, port.kind));
+    TensorInfo { name, shape: shape.as_slice(), kind }
 }

@@ -217,8 +217,8 @@ fn run(bytes: &[u8], input: &[f32], outputs: usize, batch: usize, isa: Isa, thre
     let mut engine = Engine::new(isa);
     engine.set_threads(threads);
     let mut output = vec![0.0; outputs];
-    execute(&model, &mut engine, arena.as_mut_slice(), batch, (input, &mut output), &mut |_| ())
-        .expect("runs");
+    let outside: (&[&[f32]], &mut [&mut [f32]]) = (&[input], &mut [&mut output]);
+    execute(&model, &mut engine, arena.as_mut_slice(), 0..batch, outside, &mut |_| ()).expect("runs");
     output
 }
 
@@ -919,7 +919,7 @@ fn a_session_a_backend_and_its_batches_agree() {
                 assert!(expected.iter().zip(&found).all(|(a, b)| (a - b).abs() <= bound), "{name} {threads}");
                 assert!(backend.run(2, &input[..12], &mut found[..3]).is_err());
                 assert!(backend.run(0, &[], &mut []).is_err());
-                let timings = backend.run_timed(150, &input, &mut found).unwrap();
+                let timings = backend.run_timed(150, &[&input], &mut [&mut found]).unwrap();
                 assert_eq!(timings.len(), model.operators_len());
             }
         }
@@ -956,4 +956,107 @@ fn files_that_are_no_models_are_refused_with_their_name() {
     let options = NativeOptions { threads: 1, instruction_set: Some("MMX".into()) };
     let message = format!("{}", NativeBackend::load(&path, &options).unwrap_err());
     assert!(message.contains("MMX") && message.contains("scalar"), "{message}");
+}
+
+/// A generator with a label: an image, which is the sum of what z and the label (through a table of two columns) make,
+/// and beside it z as it came, what lies between, twice under names of its own, and a value that nothing reads.
+pub(crate) fn several_ports(int8: bool) -> Vec<u8> {
+    let quantized = |scale, zero_point| if int8 { Element::U8 { scale, zero_point } } else { Element::F32 };
+    let step = quantized(1.0 / 16.0, 128);
+    let mut builder =
+        Builder::new(ModelInfo { kind: ModelKind::Generator, latent_size: 3, ..ModelInfo::default() });
+    let z = builder.input("z", &[3], step).unwrap();
+    let label = builder.input("label", &[], Element::F32).unwrap();
+    builder.integers(label);
+    let spare = builder.input("spare", &[2, 2, 2], step).unwrap();
+    let hidden = [1i8, 0, 0, 0, 2, 0, 0, 0, 3, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    let floats: Vec<f32> = hidden.iter().map(|&weight| weight.into()).collect();
+    let weights = match int8 {
+        true => PlainWeights::I8 { values: &hidden, scales: &[1.0] },
+        false => PlainWeights::F32(&floats),
+    };
+    let mut spec = LayerSpec::new(weights, PlainBias::None);
+    spec.output = step;
+    let hidden = builder.fully_connected("hidden", z, spec).unwrap();
+    // The label itself, in the first and the last of eight elements.
+    let table = [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0];
+    let spec = LayerSpec::new(PlainWeights::F32(&table), PlainBias::None);
+    let embedded = builder.fully_connected("embedded", label, spec).unwrap();
+    let image =
+        builder.binary("sum", Binary::Add, hidden, embedded, Activation::Identity, Element::F32).unwrap();
+    let image = builder.reshape("reshape", image, [2, 2, 2]).unwrap();
+    builder.output(image, "image", &[2, 2, 2]).unwrap();
+    builder.output(z, "z", &[3]).unwrap();
+    builder.output(hidden, "hidden", &[8]).unwrap();
+    builder.output(hidden, "again", &[1, 2, 1, 2, 1, 2]).unwrap();
+    builder.output(label, "same label", &[1]).unwrap();
+    let _ = spare;
+    builder.finish().unwrap()
+}
+
+#[test]
+fn several_inputs_and_outputs_go_where_they_belong() {
+    for int8 in [false, true] {
+        let bytes = several_ports(int8);
+        let aligned = AlignedBytes::copy_of(&bytes);
+        let model = Model::from_bytes(aligned.as_slice()).unwrap();
+        let names = |ports: Ports<'_>| ports.map(|port| format!("{}", port.info())).collect::<Vec<_>>();
+        assert_eq!(names(model.inputs()), ["z (N, 3)", "label (N)", "spare (N, 2, 2, 2)"]);
+        let outputs = [
+            "image (N, 2, 2, 2)",
+            "z (N, 3)",
+            "hidden (N, 8)",
+            "again (N, 1, 2, 1, 2, 1, 2)",
+            "same label (N, 1)",
+        ];
+        assert_eq!(names(model.outputs()), outputs);
+        let kinds: Vec<PortType> = model.inputs().map(|port| port.kind).collect();
+        assert_eq!(kinds, [PortType::Float, PortType::Integer, PortType::Float]);
+
+        let batch = 5;
+        let z: Vec<f32> = (0..batch * 3).map(|index| index as f32 / 8.0 - 0.75).collect();
+        let labels: Vec<f32> = (0..batch).map(|index| index as f32).collect();
+        let spare = vec![9.0; batch * 8];
+        let inputs: [&[f32]; 3] = [&z, &labels, &spare];
+        let lengths = [8, 3, 8, 8, 1];
+        let mut memory = vec![7; arena_len(&bytes)];
+        let mut session = Session::new(&model, &mut memory).unwrap();
+        let mut found: [Vec<f32>; 5] = lengths.map(|length| vec![f32::NAN; batch * length]);
+        session.run_all(&inputs, &mut found.each_mut().map(Vec::as_mut_slice)).unwrap();
+        for example in 0..batch {
+            let [a, b, c] = [0, 1, 2].map(|index| z[example * 3 + index]);
+            let hidden = [a, 2.0 * b, 3.0 * c, a + b + c, 0.0, 0.0, 0.0, 0.0];
+            let mut image = hidden;
+            image[0] += labels[example];
+            image[7] += labels[example];
+            let same = [labels[example]];
+            let expected: [&[f32]; 5] = [&image, &[a, b, c], &hidden, &hidden, &same];
+            for ((found, length), expected) in found.iter().zip(lengths).zip(expected) {
+                assert_eq!(&found[example * length..(example + 1) * length], expected, "{int8} {example}");
+            }
+        }
+        for threads in [1, 2] {
+            let options = NativeOptions { threads, instruction_set: None };
+            let mut backend = NativeBackend::from_bytes(&bytes, &options).unwrap();
+            assert_eq!(backend.input_at(1).unwrap().kind, PortType::Integer);
+            assert_eq!((backend.input_at(3), backend.output_at(5)), (None, None));
+            let mut again: [Vec<f32>; 5] = lengths.map(|length| vec![f32::NAN; batch * length]);
+            backend.run_all(batch, &inputs, &mut again.each_mut().map(Vec::as_mut_slice)).unwrap();
+            assert_eq!(again, found);
+            // One input and one output are not enough, and the error names them.
+            let error = backend.run(batch, &z, &mut again[0]).unwrap_err();
+            assert_eq!(format!("{error}"), "the model has 3 inputs (z, label, spare), but 1 was given");
+            let error = backend.run_all(batch, &inputs[..1], &mut []).unwrap_err();
+            assert!(format!("{error}").contains("z, label, spare"), "{error}");
+        }
+        let short: [&[f32]; 3] = [&z, &labels[1..], &spare];
+        let error = session.run_all(&short, &mut found.each_mut().map(Vec::as_mut_slice)).unwrap_err();
+        assert_eq!(format!("{error}"), "the input `label` has 4 values, but the batch needs 5");
+        assert_eq!(
+            session.run_all(&[&[], &[], &[]], &mut [&mut [], &mut [], &mut [], &mut [], &mut []]).err(),
+            Some(crate::backend::RunError::EmptyBatch)
+        );
+        let error = session.run(&z, &mut found[0]).unwrap_err();
+        assert!(format!("{error}").contains("3 inputs (z, label, spare)"), "{error}");
+    }
 }

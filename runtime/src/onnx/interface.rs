@@ -10,7 +10,8 @@ use super::element_type;
 use super::proto::tensor_proto::DataType;
 use super::proto::{GraphProto, ModelProto, ValueInfoProto, tensor_shape_proto, type_proto};
 use super::shapes::{has_free_size, infer_shapes};
-use crate::backend::{RunError, TensorInfo};
+use crate::backend::{OwnedInfo, RunError, TensorInfo, check_whole};
+use crate::format::PortType;
 
 /// One dimension of a declared shape.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,50 +102,87 @@ pub fn graph_outputs(graph: &GraphProto) -> Vec<ValueInfo> {
     graph.output.iter().map(ValueInfo::new).collect()
 }
 
-/// The floats of a model's input or output. Callers give and take f32 in any case; a back end converts.
+/// The element type of a model's input or output. Callers give and take f32 in any case; a back end converts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FloatType {
-    /// 32 bits.
+pub enum Element {
+    /// Floats of 32 bits.
     F32,
-    /// 16 bits (IEEE binary16).
+    /// Floats of 16 bits (IEEE binary16).
     F16,
+    /// Integers of 32 bits.
+    I32,
+    /// Integers of 64 bits.
+    I64,
 }
 
-/// The one input and the one output of a model that a back end can run.
+impl Element {
+    fn of(data_type: i32) -> Option<Self> {
+        Some(match DataType::try_from(data_type).ok()? {
+            DataType::Float => Self::F32,
+            DataType::Float16 => Self::F16,
+            DataType::Int32 => Self::I32,
+            DataType::Int64 => Self::I64,
+            _ => return None,
+        })
+    }
+
+    fn kind(self) -> PortType {
+        match self {
+            Self::F32 | Self::F16 => PortType::Float,
+            Self::I32 | Self::I64 => PortType::Integer,
+        }
+    }
+}
+
+/// An input or output of a model that a back end can run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Port {
+    /// Its name, its shape without the batch axis, and whether it holds whole numbers.
+    pub info: OwnedInfo,
+    /// The type of its elements.
+    pub element: Element,
+}
+
+impl Port {
+    /// The shape of a batch.
+    pub(crate) fn batch_shape(&self, batch: usize) -> Vec<usize> {
+        [batch].iter().chain(&self.info.shape).copied().collect()
+    }
+}
+
+/// The inputs and outputs of a model that a back end can run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interface {
-    /// The input's name.
-    pub input: String,
-    /// The input's shape per example, without the batch axis.
-    pub input_shape: Vec<usize>,
-    /// The input's type.
-    pub input_type: FloatType,
-    /// The output's name.
-    pub output: String,
-    /// The output's shape per example, without the batch axis.
-    pub output_shape: Vec<usize>,
-    /// The output's type.
-    pub output_type: FloatType,
+    /// The inputs, of which there is at least one.
+    pub inputs: Vec<Port>,
+    /// The outputs, of which there is at least one.
+    pub outputs: Vec<Port>,
     /// The only batch size the model takes, if its first axis is not free.
     pub fixed_batch: Option<usize>,
 }
 
 impl Interface {
-    /// Finds it: one input and one output of float32 or float16, the batch on axis 0 of both, all other sizes fixed. Sizes of
-    /// the output that are not declared are those that follow from the operators.
+    /// Finds it: inputs and outputs of float32, float16, int64 or int32, the batch on axis 0 of all, all other sizes fixed. Sizes
+    /// of an output that are not declared are those that follow from the operators.
     ///
     /// # Errors
     /// If the model is not like that; the message says what was found.
     pub fn of(model: &ModelProto) -> Result<Self, InterfaceError> {
         let graph = model.graph.as_ref().ok_or_else(|| InterfaceError("the model has no graph".into()))?;
         let mut outputs = graph_outputs(graph);
-        if let [ValueInfo { name, shape: Some(shape), .. }] = outputs.as_mut_slice()
-            && has_free_size(shape)
-            && let Some(told) = infer_shapes(graph).remove(name)
-            && told.len() == shape.len()
-            && !has_free_size(&told)
-        {
-            shape[1..].clone_from_slice(&told[1..]);
+        let open = |value: &ValueInfo| value.shape.as_deref().is_some_and(has_free_size);
+        if outputs.iter().any(open) {
+            let mut told = infer_shapes(graph);
+            for output in &mut outputs {
+                if let ValueInfo { name, shape: Some(shape), .. } = output
+                    && has_free_size(shape)
+                    && let Some(told) = told.remove(name)
+                    && told.len() == shape.len()
+                    && !has_free_size(&told)
+                {
+                    shape[1..].clone_from_slice(&told[1..]);
+                }
+            }
         }
         Self::of_values(&graph_inputs(graph), &outputs)
     }
@@ -154,71 +192,64 @@ impl Interface {
     /// # Errors
     /// As [`Interface::of`].
     pub fn of_values(inputs: &[ValueInfo], outputs: &[ValueInfo]) -> Result<Self, InterfaceError> {
-        let (input, output) = (only("input", inputs)?, only("output", outputs)?);
-        let fixed_batch = match (input.batch, output.batch) {
-            (Some(a), Some(b)) if a != b => {
-                return Err(InterfaceError(format!(
-                    "the input has a batch of {a} but the output one of {b}"
-                )));
+        let mut batch: Option<(String, usize)> = None;
+        let mut ports = |role: &str, values: &[ValueInfo]| {
+            if values.is_empty() {
+                return Err(InterfaceError(format!("the model has no {role}")));
             }
-            (a, b) => a.or(b),
+            let mut ports = Vec::with_capacity(values.len());
+            for value in values {
+                let (port, size) = port(role, value)?;
+                ports.push(port);
+                match (&batch, size) {
+                    (Some((other, a)), Some(b)) if *a != b => {
+                        return Err(InterfaceError(format!(
+                            "{other} has a batch of {a}, but the {role} {} one of {b}",
+                            value.name
+                        )));
+                    }
+                    (None, Some(size)) => batch = Some((value.name.clone(), size)),
+                    _ => {}
+                }
+            }
+            Ok(ports)
         };
-        Ok(Self {
-            input: input.name,
-            input_shape: input.shape,
-            input_type: input.float,
-            output: output.name,
-            output_shape: output.shape,
-            output_type: output.float,
-            fixed_batch,
-        })
+        let (inputs, outputs) = (ports("input", inputs)?, ports("output", outputs)?);
+        Ok(Self { inputs, outputs, fixed_batch: batch.map(|(_, size)| size) })
     }
 
-    /// The input, as a back end tells it.
+    /// The first input, as a back end tells it.
     pub fn input_info(&self) -> TensorInfo<'_> {
-        TensorInfo { name: &self.input, shape: &self.input_shape }
+        self.inputs[0].info.info()
     }
 
-    /// The output, as a back end tells it.
+    /// The first output, as a back end tells it.
     pub fn output_info(&self) -> TensorInfo<'_> {
-        TensorInfo { name: &self.output, shape: &self.output_shape }
+        self.outputs[0].info.info()
     }
 
-    /// Whether the model takes this batch size.
+    /// Whether the model takes this batch, of inputs that have been checked otherwise.
     ///
     /// # Errors
-    /// [`RunError::FixedBatch`] if it takes only another one.
-    pub fn check_batch(&self, batch: usize) -> Result<(), RunError> {
-        match self.fixed_batch {
-            Some(expected) if expected != batch => Err(RunError::FixedBatch { expected, found: batch }),
-            _ => Ok(()),
+    /// [`RunError::FixedBatch`] if it takes only another batch size, [`RunError::NotWhole`] if an integer does not fit the
+    /// model's type.
+    pub(crate) fn check(&self, batch: usize, inputs: &[&[f32]]) -> Result<(), RunError> {
+        if let Some(expected) = self.fixed_batch
+            && expected != batch
+        {
+            return Err(RunError::FixedBatch { expected, found: batch });
         }
+        let mut narrow = self.inputs.iter().zip(inputs).filter(|(port, _)| port.element == Element::I32);
+        narrow.try_for_each(|(port, values)| check_whole(&port.info.name, values, 32))
     }
 }
 
-/// The one input or output.
-struct Only {
-    name: String,
-    /// `None` when it is free.
-    batch: Option<usize>,
-    /// Without the batch.
-    shape: Vec<usize>,
-    float: FloatType,
-}
-
-fn only(role: &str, values: &[ValueInfo]) -> Result<Only, InterfaceError> {
-    let [value] = values else {
-        let names: Vec<&str> = values.iter().take(8).map(|value| value.name.as_str()).collect();
-        let (count, names) = (values.len(), names.join(", "));
-        return Err(InterfaceError(format!("one {role} is expected, but the model has {count} ({names})")));
-    };
-    let float = match DataType::try_from(value.data_type) {
-        Ok(DataType::Float) => FloatType::F32,
-        Ok(DataType::Float16) => FloatType::F16,
-        _ => {
-            let what = format!("a float32 or float16 {role} is expected, but the model has {value}");
-            return Err(InterfaceError(what));
-        }
+/// A declared input or output as a port, and its batch size unless that is free.
+fn port(role: &str, value: &ValueInfo) -> Result<(Port, Option<usize>), InterfaceError> {
+    let Some(element) = Element::of(value.data_type) else {
+        return Err(InterfaceError(format!(
+            "an {role} of float32, float16, int64 or int32 is expected, but the model has {value}"
+        )));
     };
     let Some((batch, shape)) = value.shape.as_deref().and_then(|shape| shape.split_first()) else {
         return Err(InterfaceError(format!(
@@ -250,10 +281,11 @@ fn only(role: &str, values: &[ValueInfo]) -> Result<Only, InterfaceError> {
         Dimension::Fixed(size) => Some(*size),
         _ => None,
     };
-    Ok(Only { name: value.name.clone(), batch, shape: sizes, float })
+    let info = OwnedInfo { name: value.name.clone(), shape: sizes, kind: element.kind() };
+    Ok((Port { info, element }, batch))
 }
 
-/// Why a model cannot be run as one input to one output.
+/// Why a model's inputs and outputs are not such that a back end can run it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InterfaceError(String);
 
@@ -282,15 +314,25 @@ mod tests {
     }
 
     #[test]
-    fn one_input_and_one_output_with_a_batch_axis_are_found() {
+    fn inputs_and_outputs_with_a_batch_axis_are_found() {
         let image = [value("image", &[-1, 1, 28, 28])];
         let interface = Interface::of_values(&[value("z", &[-2, 96])], &image).unwrap();
         assert_eq!(interface.input_info().to_string(), "z (N, 96)");
         assert_eq!(interface.output_info().to_string(), "image (N, 1, 28, 28)");
-        assert_eq!(interface.check_batch(5), Ok(()));
+        assert_eq!(interface.check(5, &[]), Ok(()));
         let fixed = Interface::of_values(&[value("z", &[2, 96])], &image).unwrap();
-        assert_eq!(fixed.check_batch(2), Ok(()));
-        assert_eq!(fixed.check_batch(3), Err(RunError::FixedBatch { expected: 2, found: 3 }));
+        assert_eq!(fixed.check(2, &[]), Ok(()));
+        assert_eq!(fixed.check(3, &[]), Err(RunError::FixedBatch { expected: 2, found: 3 }));
+        let label = ValueInfo { data_type: DataType::Int64 as i32, ..value("label", &[-1]) };
+        let outputs = [value("h", &[-1, 8]), value("z", &[-1, 4])];
+        let several = Interface::of_values(&[value("z", &[-1, 96]), label], &outputs).unwrap();
+        let told = |ports: &[Port]| ports.iter().map(|port| port.info.info().to_string()).collect::<Vec<_>>();
+        assert_eq!(told(&several.inputs), ["z (N, 96)", "label (N)"]);
+        assert_eq!(told(&several.outputs), ["h (N, 8)", "z (N, 4)"]);
+        assert_eq!(
+            (several.inputs[1].element, several.inputs[1].info.kind),
+            (Element::I64, PortType::Integer)
+        );
     }
 
     #[test]
@@ -299,12 +341,16 @@ mod tests {
         let double = ValueInfo { data_type: DataType::Double as i32, ..value("z", &[-1, 8]) };
         let bare = ValueInfo { shape: None, ..value("z", &[]) };
         let cases = [
-            (vec![], image.clone(), "one input is expected, but the model has 0"),
-            (vec![value("a", &[-1]), value("b", &[-1])], image.clone(), "but the model has 2 (a, b)"),
+            (vec![], image.clone(), "the model has no input"),
+            (
+                vec![value("a", &[2]), value("b", &[3])],
+                image.clone(),
+                "a has a batch of 2, but the input b one of 3",
+            ),
             (
                 vec![double],
                 image.clone(),
-                "a float32 or float16 input is expected, but the model has z float64 (N, 8)",
+                "an input of float32, float16, int64 or int32 is expected, but the model has z float64 (N, 8)",
             ),
             (vec![bare], image.clone(), "z float32 (shape not given)"),
             (vec![value("z", &[])], image.clone(), "a batch axis is expected"),
@@ -319,7 +365,7 @@ mod tests {
             (
                 vec![value("z", &[2, 8])],
                 vec![value("image", &[3, 4])],
-                "a batch of 2 but the output one of 3",
+                "z has a batch of 2, but the output image one of 3",
             ),
         ];
         for (inputs, outputs, expected) in cases {

@@ -116,6 +116,10 @@ pub struct ModelMetadata {
     pub image: Option<ImageShape>,
     /// `latent.dataset`: the name of the data set it was trained on.
     pub dataset: Option<String>,
+    /// `latent.label`: the name of the input that takes a class, of a model that has one.
+    pub label: Option<String>,
+    /// `latent.classes`: how many classes there are.
+    pub classes: Option<usize>,
     /// `latent.training`: figures of the training, a JSON object, as it stands in the file.
     pub training: Option<String>,
     /// Every other entry, in the file's order: unknown keys, and values that could not be understood.
@@ -162,6 +166,8 @@ impl ModelMetadata {
                 "latent.latent_size" => set(&mut metadata.latent_size, value),
                 "latent.image" => set(&mut metadata.image, value),
                 "latent.dataset" => set(&mut metadata.dataset, value),
+                "latent.label" => set(&mut metadata.label, value),
+                "latent.classes" => set(&mut metadata.classes, value),
                 "latent.training" => set(&mut metadata.training, value),
                 "latent.distribution" => remember(&mut distribution[0], value),
                 "latent.distribution.a" => remember(&mut distribution[1], value),
@@ -243,6 +249,8 @@ impl ModelMetadata {
         push("latent.range.high", self.range.map(|x| x.high().to_string()));
         push("latent.image", self.image.map(|x| x.to_string()));
         push("latent.dataset", self.dataset.clone());
+        push("latent.label", self.label.clone());
+        push("latent.classes", self.classes.map(|x| x.to_string()));
         push("latent.training", self.training.clone());
         for (key, value) in &self.other {
             push(key, Some(value.clone()));
@@ -283,6 +291,8 @@ mod tests {
             range: Some(ValueRange::SIGNED),
             image: Some(ImageShape { channels: 1, height: 28, width: 28 }),
             dataset: Some("mnist".into()),
+            label: Some("label".into()),
+            classes: Some(10),
             training: Some("{\"iteration\":1950}".into()),
             other: vec![("author".into(), "somebody".into())],
         }

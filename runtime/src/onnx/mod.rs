@@ -10,7 +10,7 @@ mod shapes;
 pub mod proto;
 
 pub use interface::{
-    Dimension, FloatType, Interface, InterfaceError, ValueInfo, graph_inputs, graph_outputs,
+    Dimension, Element, Interface, InterfaceError, Port, ValueInfo, graph_inputs, graph_outputs,
 };
 pub use load::{MAX_EXTERNAL_BYTES, MAX_FILE_BYTES, OnnxError, check_file, decode, load};
 pub use metadata::{ImageShape, ModelKind, ModelMetadata};

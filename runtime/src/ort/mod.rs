@@ -13,13 +13,13 @@ use half::slice::HalfFloatSliceExt;
 use ort::logging::LogLevel;
 use ort::session::builder::GraphOptimizationLevel;
 use ort::session::{HasSelectedOutputs, OutputSelector, RunOptions, Session, SessionInputValue};
-use ort::value::{Outlet, Tensor, TensorElementType, ValueType};
+use ort::value::{DynValue, Outlet, Tensor, TensorElementType, ValueType};
 
 pub use library::{Library, find_library};
 
-use crate::backend::{Backend, RunError, TensorInfo, check_run};
+use crate::backend::{Backend, RunError, TensorInfo, check_all};
 use crate::onnx::proto::tensor_proto::DataType;
-use crate::onnx::{self, Dimension, FloatType, Interface, ValueInfo};
+use crate::onnx::{self, Dimension, Element, Interface, Port, ValueInfo};
 use crate::open_error::OpenError;
 use crate::per_batch::PerBatch;
 
@@ -53,8 +53,8 @@ pub struct OrtBackend {
 }
 
 struct Tensors {
-    input: InputTensor,
-    /// Holds the output tensor.
+    inputs: Vec<InputTensor>,
+    /// Holds the output tensors.
     options: RunOptions<HasSelectedOutputs>,
 }
 
@@ -63,7 +63,7 @@ impl OrtBackend {
     ///
     /// # Errors
     /// If ONNX Runtime's library cannot be loaded ([`OpenError::Library`]), the file is no ONNX model, ONNX Runtime
-    /// refuses it, or it has not one input and one output of float32 or float16.
+    /// refuses it, or its inputs and outputs are none that can be run ([`Interface::of`]).
     pub fn load(path: impl AsRef<Path>, options: OrtOptions) -> Result<Self, OpenError> {
         let path = path.as_ref();
         onnx::check_file(path)?;
@@ -159,28 +159,30 @@ fn value_info(outlet: &Outlet) -> ValueInfo {
     ValueInfo { name: outlet.name().to_owned(), data_type: data_type as i32, shape }
 }
 
-/// Sizes that the one output leaves open, as exporters do that only know a name for them, are those of one example that is run;
+/// Sizes that outputs leave open, as exporters do that only know a name for them, are those of one example that is run;
 /// whether that told them.
 fn fill_in_sizes(session: &mut Session, inputs: &[ValueInfo], outputs: &mut [ValueInfo]) -> bool {
-    let [output] = outputs else { return false };
-    // With itself as output, what is known of the input is taken for granted.
+    // With themselves as outputs, what is known of the inputs is taken for granted.
     let Ok(interface) = Interface::of_values(inputs, inputs) else { return false };
     let batch = interface.fixed_batch.unwrap_or(1);
-    let shape: Vec<usize> = [batch].iter().chain(&interface.input_shape).copied().collect();
-    let Ok(mut input) = InputTensor::new(session, interface.input_type, shape) else { return false };
-    input.fill_zero();
-    let Ok(result) = session.run([input.value()]) else { return false };
-    let Some(shape) =
-        result.get(output.name.as_str()).and_then(|value| value.dtype().tensor_shape().cloned())
-    else {
+    let tensors: Result<Vec<_>, _> =
+        interface.inputs.iter().map(|port| InputTensor::new(session, port, batch)).collect();
+    let Ok(mut tensors) = tensors else { return false };
+    tensors.iter_mut().for_each(InputTensor::fill_zero);
+    let Ok(result) = session.run(&tensors.iter().map(InputTensor::value).collect::<Vec<_>>()[..]) else {
         return false;
     };
-    let sizes = shape.iter().map(|&size| usize::try_from(size).map_or(Dimension::Unknown, Dimension::Fixed));
-    let mut sizes: Vec<Dimension> = sizes.collect();
-    if let (Some(first), None) = (sizes.first_mut(), interface.fixed_batch) {
-        *first = Dimension::Unknown;
+    for output in outputs {
+        let value = result.get(output.name.as_str());
+        let Some(shape) = value.and_then(|value| value.dtype().tensor_shape().cloned()) else { return false };
+        let sizes =
+            shape.iter().map(|&size| usize::try_from(size).map_or(Dimension::Unknown, Dimension::Fixed));
+        let mut sizes: Vec<Dimension> = sizes.collect();
+        if let (Some(first), None) = (sizes.first_mut(), interface.fixed_batch) {
+            *first = Dimension::Unknown;
+        }
+        output.shape = Some(sizes);
     }
-    output.shape = Some(sizes);
     true
 }
 
@@ -199,24 +201,38 @@ fn data_type(element: TensorElementType) -> DataType {
     }
 }
 
-/// The input in the type that the model takes.
+/// An input in the type that the model takes.
 enum InputTensor {
     F32(Tensor<f32>),
     F16(Tensor<f16>),
+    I32(Tensor<i32>),
+    I64(Tensor<i64>),
 }
 
 impl InputTensor {
-    fn new(session: &Session, float: FloatType, shape: Vec<usize>) -> ort::Result<Self> {
-        Ok(match float {
-            FloatType::F32 => Self::F32(Tensor::new(session.allocator(), shape)?),
-            FloatType::F16 => Self::F16(Tensor::new(session.allocator(), shape)?),
+    fn new(session: &Session, port: &Port, batch: usize) -> ort::Result<Self> {
+        let (allocator, shape) = (session.allocator(), port.batch_shape(batch));
+        Ok(match port.element {
+            Element::F32 => Self::F32(Tensor::new(allocator, shape)?),
+            Element::F16 => Self::F16(Tensor::new(allocator, shape)?),
+            Element::I32 => Self::I32(Tensor::new(allocator, shape)?),
+            Element::I64 => Self::I64(Tensor::new(allocator, shape)?),
         })
     }
 
+    /// Values that are whole numbers where the model takes integers.
     fn fill(&mut self, values: &[f32]) {
         match self {
             Self::F32(tensor) => tensor.extract_tensor_mut().1.copy_from_slice(values),
             Self::F16(tensor) => tensor.extract_tensor_mut().1.convert_from_f32_slice(values),
+            Self::I32(tensor) => {
+                let integers = tensor.extract_tensor_mut().1.iter_mut();
+                integers.zip(values).for_each(|(to, from)| *to = *from as i32);
+            }
+            Self::I64(tensor) => {
+                let integers = tensor.extract_tensor_mut().1.iter_mut();
+                integers.zip(values).for_each(|(to, from)| *to = *from as i64);
+            }
         }
     }
 
@@ -224,6 +240,8 @@ impl InputTensor {
         match self {
             Self::F32(tensor) => tensor.extract_tensor_mut().1.fill(0.0),
             Self::F16(tensor) => tensor.extract_tensor_mut().1.fill(f16::ZERO),
+            Self::I32(tensor) => tensor.extract_tensor_mut().1.fill(0),
+            Self::I64(tensor) => tensor.extract_tensor_mut().1.fill(0),
         }
     }
 
@@ -231,22 +249,55 @@ impl InputTensor {
         match self {
             Self::F32(tensor) => tensor.into(),
             Self::F16(tensor) => tensor.into(),
+            Self::I32(tensor) => tensor.into(),
+            Self::I64(tensor) => tensor.into(),
         }
     }
 }
 
 impl Tensors {
     fn new(session: &Session, interface: &Interface, batch: usize) -> ort::Result<Self> {
-        let shape = |sizes: &[usize]| -> Vec<usize> { [batch].iter().chain(sizes).copied().collect() };
-        let input = InputTensor::new(session, interface.input_type, shape(&interface.input_shape))?;
-        let (name, sizes) = (interface.output.as_str(), shape(&interface.output_shape));
-        let outputs = OutputSelector::default();
-        let outputs = match interface.output_type {
-            FloatType::F32 => outputs.preallocate(name, Tensor::<f32>::new(session.allocator(), sizes)?),
-            FloatType::F16 => outputs.preallocate(name, Tensor::<f16>::new(session.allocator(), sizes)?),
-        };
-        Ok(Self { input, options: RunOptions::new()?.with_outputs(outputs) })
+        let inputs = interface.inputs.iter().map(|port| InputTensor::new(session, port, batch));
+        let inputs = inputs.collect::<ort::Result<_>>()?;
+        let mut outputs = OutputSelector::default();
+        for port in &interface.outputs {
+            let (name, sizes) = (port.info.name.as_str(), port.batch_shape(batch));
+            let allocator = session.allocator();
+            outputs = match port.element {
+                Element::F32 => outputs.preallocate(name, Tensor::<f32>::new(allocator, sizes)?),
+                Element::F16 => outputs.preallocate(name, Tensor::<f16>::new(allocator, sizes)?),
+                Element::I32 => outputs.preallocate(name, Tensor::<i32>::new(allocator, sizes)?),
+                Element::I64 => outputs.preallocate(name, Tensor::<i64>::new(allocator, sizes)?),
+            };
+        }
+        Ok(Self { inputs, options: RunOptions::new()?.with_outputs(outputs) })
     }
+}
+
+/// Copies a tensor out.
+fn take(value: &DynValue, element: Element, output: &mut [f32]) -> Result<(), RunError> {
+    let failed =
+        |error: ort::Error| RunError::Engine { engine: ENGINE, message: error.message().to_string() };
+    let shape = value.shape().clone();
+    if shape.num_elements() != output.len() {
+        let message = format!("the output has the shape {shape:?}, which the model does not declare");
+        return Err(RunError::Engine { engine: ENGINE, message });
+    }
+    match element {
+        Element::F32 => output.copy_from_slice(value.try_extract_tensor::<f32>().map_err(failed)?.1),
+        Element::F16 => {
+            value.try_extract_tensor::<f16>().map_err(failed)?.1.convert_to_f32_slice(output);
+        }
+        Element::I32 => {
+            let integers = value.try_extract_tensor::<i32>().map_err(failed)?.1;
+            output.iter_mut().zip(integers).for_each(|(to, from)| *to = *from as f32);
+        }
+        Element::I64 => {
+            let integers = value.try_extract_tensor::<i64>().map_err(failed)?.1;
+            output.iter_mut().zip(integers).for_each(|(to, from)| *to = *from as f32);
+        }
+    }
+    Ok(())
 }
 
 impl Backend for OrtBackend {
@@ -263,28 +314,36 @@ impl Backend for OrtBackend {
     }
 
     fn run(&mut self, batch: usize, input: &[f32], output: &mut [f32]) -> Result<(), RunError> {
-        check_run(self.interface.input_info(), self.interface.output_info(), batch, input, output)?;
-        self.interface.check_batch(batch)?;
+        self.run_all(batch, &[input], &mut [output])
+    }
+
+    fn input_at(&self, index: usize) -> Option<TensorInfo<'_>> {
+        Some(self.interface.inputs.get(index)?.info.info())
+    }
+
+    fn output_at(&self, index: usize) -> Option<TensorInfo<'_>> {
+        Some(self.interface.outputs.get(index)?.info.info())
+    }
+
+    fn run_all(
+        &mut self,
+        batch: usize,
+        inputs: &[&[f32]],
+        outputs: &mut [&mut [f32]],
+    ) -> Result<(), RunError> {
+        check_all(self, batch, inputs, outputs)?;
+        self.interface.check(batch, inputs)?;
         let Self { tensors, session, interface, .. } = self;
         let failed =
             |error: ort::Error| RunError::Engine { engine: ENGINE, message: error.message().to_string() };
         let tensors =
             tensors.get_or_make(batch, || Tensors::new(session, interface, batch)).map_err(failed)?;
-        tensors.input.fill(input);
-        let outputs = session.run_with_options([tensors.input.value()], &tensors.options).map_err(failed)?;
-        let other = |shape: &ort::value::Shape| {
-            let message = format!("the output has the shape {shape:?}, which the model does not declare");
-            Err(RunError::Engine { engine: ENGINE, message })
-        };
-        match interface.output_type {
-            FloatType::F32 => match outputs[0].try_extract_tensor::<f32>().map_err(failed)? {
-                (_, values) if values.len() == output.len() => output.copy_from_slice(values),
-                (shape, _) => return other(shape),
-            },
-            FloatType::F16 => match outputs[0].try_extract_tensor::<f16>().map_err(failed)? {
-                (_, values) if values.len() == output.len() => values.convert_to_f32_slice(output),
-                (shape, _) => return other(shape),
-            },
+        tensors.inputs.iter_mut().zip(inputs).for_each(|(tensor, values)| tensor.fill(values));
+        let values: Vec<_> = tensors.inputs.iter().map(InputTensor::value).collect();
+        let found = session.run_with_options(&values[..], &tensors.options).map_err(failed)?;
+        for ((port, output), index) in interface.outputs.iter().zip(outputs).zip(0..) {
+            let index: usize = index;
+            take(&found[index], port.element, output)?;
         }
         Ok(())
     }

@@ -186,6 +186,49 @@ pub fn vanilla_generator() -> ModelProto {
         .build("image", &[1, 8, 8], &generator_metadata(12, image))
 }
 
+/// A generator of [`vanilla_generator`]'s kind with a class: its `label` chooses a row of a table of 10, which is added to `z`.
+/// Beside the image it gives that sum, and the label as it came.
+pub fn conditional_generator(label_type: DataType) -> ModelProto {
+    let image = ImageShape { channels: 1, height: 8, width: 8 };
+    let mut builder = Builder::new(4, "label", &[]);
+    let table = builder.weight("table", &[10, 12], 0.0, 1.0);
+    // The data comes first, then the indices.
+    builder.node("Gather", &[], vec![int("axis", 0)]).graph.node[0].input = vec![table, "label".into()];
+    let metadata =
+        ModelMetadata { label: Some("label".into()), classes: Some(10), ..generator_metadata(12, image) };
+    let mut model = builder
+        .node("Add", &["z"], vec![])
+        .linear(12, 64)
+        .node("Tanh", &[], vec![])
+        .reshape(&[-1, 1, 8, 8])
+        .build("image", &[1, 8, 8], &metadata);
+    let graph = model.graph.as_mut().unwrap();
+    graph.input.insert(0, value("z", Some("N"), &[12]));
+    let Some(type_proto::Value::TensorType(tensor)) = &mut graph.input[1].r#type.as_mut().unwrap().value
+    else {
+        panic!()
+    };
+    tensor.elem_type = label_type as i32;
+    graph.node[1].output[0] = "sum".into();
+    graph.node[2].input[0] = "sum".into();
+    graph.output.push(value("sum", Some("N"), &[12]));
+    graph.node.push(NodeProto {
+        op_type: "Cast".into(),
+        name: "as_it_came".into(),
+        input: vec!["label".into()],
+        output: vec!["as_it_came".into()],
+        attribute: vec![int("to", DataType::Int64 as i64)],
+        ..Default::default()
+    });
+    graph.output.push(ValueInfoProto { name: "as_it_came".into(), ..graph.input[1].clone() });
+    let Some(type_proto::Value::TensorType(tensor)) = &mut graph.output[2].r#type.as_mut().unwrap().value
+    else {
+        panic!()
+    };
+    tensor.elem_type = DataType::Int64 as i32;
+    model
+}
+
 /// [`vanilla_generator`], packed.
 pub fn packed(model: &ModelProto) -> Vec<u8> {
     let metadata = ModelMetadata::from_model(model);

@@ -116,6 +116,8 @@ pub enum WalkAction {
     ResetSliders,
     /// Change the truncation by so many notches.
     Truncate(i32),
+    /// Draw this class, of a model that takes one.
+    SetClass(usize),
     /// Show more and smaller, or fewer and larger; in the comparison, amplify more or less.
     Zoom(i32),
     /// Write the walk to a text file.
@@ -139,6 +141,7 @@ impl WalkAction {
             Self::NewWalk => ("new random walk", "W"),
             Self::SaveWalk => ("save the walk", "Ctrl S"),
             Self::LoadWalk => ("load the saved walk", "Ctrl O"),
+            Self::SetClass(_) => ("draw this class", "Ctrl 0 – 9"),
             Self::Page(pages) if pages > 0 => ("more sliders", "Page ↓"),
             Self::Page(_) => ("sliders before", "Page ↑"),
             _ => return None,

@@ -18,6 +18,7 @@ Examples:
   viewer model.onnx --record walk.gif --frames 120 --seed 7 --interpolation slerp
   viewer model.onnx --record walk.png --grid 4x6 --fps 30
   viewer model.onnx --record frames             a folder of PNG files
+  viewer digits.lat --label 7 --record 7.gif    a generator that takes a class
   viewer encoder.onnx --images pictures         which images an encoder finds alike, as a map
 
 --record needs no display. Files end in .gif, .png (animated) or nothing (a folder).";
@@ -56,6 +57,9 @@ pub(super) struct Args {
     /// Move latents towards their mean: 1 not at all, 0 wholly
     #[arg(long, default_value_t = 1.0, value_name = "PSI", value_parser = fraction)]
     pub(super) truncation: f32,
+    /// The class of what is drawn, for a generator that takes one [default: 0]
+    #[arg(long, value_name = "CLASS")]
+    pub(super) label: Option<usize>,
     /// What the window shows first
     #[arg(long, value_name = "MODE", value_parser = mode, default_value = "image", conflicts_with = "record",
         help_heading = "Window")]

@@ -76,6 +76,7 @@ fn walk(
     images: Option<ImageSource>,
 ) -> anyhow::Result<Viewer> {
     let (walk, speed) = choose_walk(args, &file)?;
+    let class = choose_class(args, &file)?;
     let threads = usize::from(args.threads);
     // Opened again by the thread that runs it; here, so that what cannot be opened is said before a window comes.
     let engine = match args.backend {
@@ -88,6 +89,7 @@ fn walk(
     let range = file.encoding.note().map(|note| note.to_string());
     let notes: Vec<String> = distribution.into_iter().chain(range).collect();
     let mut shell = Shell::new(catalog, engine, threads, images);
+    shell.class = class;
     let mut scene = WalkScene::new(&mut shell, file, walk, args.seed);
     scene.truncation = args.truncation;
     scene.player.playing = !args.paused;
@@ -176,6 +178,19 @@ fn choose_model(args: &Args) -> anyhow::Result<(ModelFile, Catalog)> {
             let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
             bail!("no {kind} in {} can be shown: {}. {how}", folder.display(), errors.join("; "))
         }
+    }
+}
+
+/// The class that the options ask for.
+fn choose_class(args: &Args, file: &GeneratorFile) -> anyhow::Result<usize> {
+    let path = file.path.display();
+    match (args.label, file.classes()) {
+        (None, _) => Ok(0),
+        (Some(_), 0) => bail!("--label is for generators that take a class; {path} takes none"),
+        (Some(class), classes) if class >= classes => {
+            bail!("--label {class}: {path} draws the classes 0 to {}", classes - 1)
+        }
+        (Some(class), _) => Ok(class),
     }
 }
 

@@ -8,7 +8,7 @@ use anyhow::Context;
 use serde_json::json;
 
 use super::args::Args;
-use super::{choose_generator, choose_walk, note};
+use super::{choose_class, choose_generator, choose_walk, note};
 use crate::model::Generator;
 use crate::picture::Picture;
 use crate::record::{RecordOptions, Recording, check, enlargement};
@@ -21,6 +21,7 @@ pub(super) fn record(args: &Args, path: &Path) -> anyhow::Result<()> {
     check(path, args.force)?;
     let file = choose_generator(args)?;
     let (walk, _) = choose_walk(args, &file)?;
+    let class = choose_class(args, &file)?;
     if !file.distribution_is_known {
         note(args, "the model does not say what its latents are drawn from; uniform in [-1, 1] is taken");
     }
@@ -59,7 +60,7 @@ pub(super) fn record(args: &Args, path: &Path) -> anyhow::Result<()> {
             walk.latent_at(position, latent);
             file.space.truncate(latent, args.truncation);
         }
-        let images = generator.run(&latents)?;
+        let images = generator.run(&latents, class)?;
         for tiles in images.pictures.chunks(walks.len()) {
             let picture =
                 Picture::tiled(tiles, columns, 0).context("the model gave no image")?.enlarged(scale);

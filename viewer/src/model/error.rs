@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use latent_runtime::backend::RunError;
 use latent_runtime::format::FormatError;
 use latent_runtime::onnx::{ImageShape, InterfaceError, OnnxError};
+use latent_runtime::open::ChoiceError;
 
 use super::format;
 
@@ -39,7 +40,15 @@ pub enum ModelError {
         /// What is wrong with it.
         cause: FormatError,
     },
-    /// The model has not one input and one output.
+    /// Which of several inputs and outputs are meant cannot be told.
+    #[error("{} cannot be shown: {cause}", path.display())]
+    Choice {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        cause: ChoiceError,
+    },
+    /// The model's inputs or outputs are none that can be run.
     #[error("{} is not a generator: {cause}", path.display())]
     Interface {
         /// The file.
@@ -138,6 +147,16 @@ pub enum ModelError {
     Open {
         /// What it said.
         message: String,
+    },
+    /// The model has no such class.
+    #[error("{} draws the classes 0 to {}, not {class}", path.display(), classes.saturating_sub(1))]
+    Class {
+        /// The file.
+        path: PathBuf,
+        /// The class.
+        class: usize,
+        /// How many there are.
+        classes: usize,
     },
     /// A back end failed while running.
     #[error("running {}: {cause}", path.display())]

@@ -5,10 +5,11 @@ use std::io::Read;
 use std::path::Path;
 
 use latent_runtime::AlignedBytes;
-use latent_runtime::format::{Model, Precision};
+use latent_runtime::backend::OwnedInfo;
+use latent_runtime::format::{Model, Ports, Precision};
 use latent_runtime::image_encoding::ImageEncoding;
 use latent_runtime::onnx::{self, Interface, ModelMetadata};
-use latent_runtime::open::BackendKind;
+use latent_runtime::open::{BackendKind, Choice, Label};
 use latent_runtime::pixels::ValueRange;
 
 use super::ModelError;
@@ -23,6 +24,8 @@ pub(super) struct Description {
     /// Without the batch axis.
     pub(super) output_shape: Vec<usize>,
     pub(super) precision: &'static str,
+    /// The input that takes a class, beside that of the examples.
+    pub(super) label: Option<Label>,
     pub(super) metadata: ModelMetadata,
 }
 
@@ -88,11 +91,38 @@ fn describe_onnx(path: &Path) -> Result<Description, ModelError> {
     let model = onnx::load(path)?;
     let interface =
         Interface::of(&model).map_err(|cause| ModelError::Interface { path: path.to_owned(), cause })?;
+    let infos = |ports: &'_ [onnx::Port]| ports.iter().map(|port| port.info.clone()).collect();
+    let precision = name(onnx::weight_precision(&model));
+    describe(
+        path,
+        infos(&interface.inputs),
+        infos(&interface.outputs),
+        precision,
+        ModelMetadata::from_model(&model),
+    )
+}
+
+/// The input and the output that a model of these is about.
+fn describe(
+    path: &Path,
+    inputs: Vec<OwnedInfo>,
+    outputs: Vec<OwnedInfo>,
+    precision: &'static str,
+    metadata: ModelMetadata,
+) -> Result<Description, ModelError> {
+    let [input_infos, output_infos] =
+        [&inputs, &outputs].map(|infos| infos.iter().map(OwnedInfo::info).collect::<Vec<_>>());
+    let (input, output) = Choice::default()
+        .among(&input_infos, &output_infos, || metadata.label.clone())
+        .map_err(|cause| ModelError::Choice { path: path.to_owned(), cause })?;
+    let main = input_infos[input].name;
+    let label = Label::among(input_infos.iter().copied(), main, metadata.label.as_deref(), metadata.classes);
     Ok(Description {
-        input_shape: interface.input_shape,
-        output_shape: interface.output_shape,
-        precision: name(onnx::weight_precision(&model)),
-        metadata: ModelMetadata::from_model(&model),
+        input_shape: inputs[input].shape.clone(),
+        output_shape: outputs[output].shape.clone(),
+        precision,
+        label,
+        metadata,
     })
 }
 
@@ -111,12 +141,10 @@ fn describe_packed(path: &Path) -> Result<Description, ModelError> {
     let bytes = AlignedBytes::copy_of(&bytes);
     let model = Model::from_bytes(bytes.as_slice())
         .map_err(|cause| ModelError::Packed { path: path.to_owned(), cause })?;
-    Ok(Description {
-        input_shape: model.input_shape().as_slice().to_vec(),
-        output_shape: model.output_shape().as_slice().to_vec(),
-        precision: name(model.precision()),
-        metadata: ModelMetadata::from_packed(&model),
-    })
+    let infos = |ports: Ports<'_>| ports.map(|port| port.info().into()).collect();
+    let precision = name(model.precision());
+    let metadata = ModelMetadata::from_packed(&model);
+    describe(path, infos(model.inputs()), infos(model.outputs()), precision, metadata)
 }
 
 #[cfg(test)]

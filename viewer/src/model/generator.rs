@@ -49,11 +49,21 @@ impl Generator {
         self.opened.describe()
     }
 
-    /// Makes the images of latent vectors, one after the other in `latents`.
+    /// Makes the images of latent vectors, one after the other in `latents`, all of the class if the model takes one.
     ///
     /// # Errors
-    /// If `latents` is no whole number of latent vectors, or the back end fails.
-    pub fn run(&mut self, latents: &[f32]) -> Result<Images, ModelError> {
+    /// If `latents` is no whole number of latent vectors, there is no such class, or the back end fails.
+    pub fn run(&mut self, latents: &[f32], class: usize) -> Result<Images, ModelError> {
+        if let Some(label) = &self.file.label {
+            let values = label.values(class).ok_or_else(|| ModelError::Class {
+                path: self.file.path.clone(),
+                class,
+                classes: self.file.classes(),
+            })?;
+            self.opened
+                .give(&label.name, &values)
+                .map_err(|cause| ModelError::Run { path: self.file.path.clone(), cause })?;
+        }
         let image_values = self.file.image_values();
         self.values.clear();
         self.values.resize(latents.len() / self.file.space.size * image_values, 0.0);

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use latent_runtime::image_encoding::ImageEncoding;
 use latent_runtime::latent::Distribution;
 use latent_runtime::onnx::{ImageShape, ModelKind};
-use latent_runtime::open::BackendKind;
+use latent_runtime::open::{BackendKind, Label};
 use latent_runtime::pixels::ValueRange;
 
 use crate::walk::LatentSpace;
@@ -95,6 +95,8 @@ pub struct GeneratorFile {
     pub image: ImageShape,
     /// How its images are values.
     pub encoding: ImageEncoding,
+    /// The input that takes the class of what is drawn, if it has one.
+    pub label: Option<Label>,
     /// The architecture, if the file says it.
     pub architecture: Option<String>,
     /// The data set it was trained on, if the file says it.
@@ -139,10 +141,17 @@ impl GeneratorFile {
             distribution_is_known: description.metadata.distribution.is_some(),
             image,
             encoding,
+            label: description.label,
             architecture: description.metadata.architecture,
             dataset: description.metadata.dataset,
             engines,
         })
+    }
+
+    /// The number of classes that it can draw; 0 if it takes none.
+    pub fn classes(&self) -> usize {
+        // Of a label of any number some are shown.
+        self.label.as_ref().map_or(0, |label| label.classes.unwrap_or(10))
     }
 
     /// The values of one image.
@@ -216,6 +225,7 @@ pub(crate) fn test_file() -> GeneratorFile {
             source: RangeSource::Stated,
             normalization: None,
         },
+        label: None,
         architecture: Some("dcgan".into()),
         dataset: Some("mnist".into()),
         engines: vec![BackendKind::Ort],
@@ -233,6 +243,7 @@ mod tests {
             input_shape: input.to_vec(),
             output_shape: output.to_vec(),
             precision: "fp32",
+            label: None,
             metadata: ModelMetadata::default(),
         }
     }

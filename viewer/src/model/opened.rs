@@ -29,7 +29,7 @@ impl Opened {
         threads: usize,
         values: (usize, usize),
     ) -> Result<Self, ModelError> {
-        let backend = open(path, engine, &OpenOptions { threads }).map_err(|error| {
+        let backend = open(path, engine, &OpenOptions { threads, ..Default::default() }).map_err(|error| {
             let message = match error {
                 // The runtime's own message tells how to build the runtime.
                 OpenError::NotBuiltIn { kind } => format!(
@@ -73,6 +73,14 @@ impl Opened {
     /// What runs it, e.g. `ONNX Runtime 1.32, 2 threads`.
     pub(super) fn describe(&self) -> &str {
         self.backend.describe()
+    }
+
+    /// Says what goes into another input than that of the examples, until it is said again.
+    ///
+    /// # Errors
+    /// If the model has no such input, or the values do not fit it.
+    pub(super) fn give(&mut self, name: &str, values: &[f32]) -> Result<(), RunError> {
+        self.backend.give(name, values)
     }
 
     /// Runs as many examples as `input` holds. Returns the seconds that the back end took.

@@ -35,6 +35,8 @@ pub struct Request {
     pub configs: Vec<RunConfig>,
     /// One latent vector after the other.
     pub latents: Vec<f32>,
+    /// The class of what is drawn, for models that take one.
+    pub class: usize,
 }
 
 /// What became of a request.
@@ -64,17 +66,19 @@ pub struct Job {
     pub config: RunConfig,
     /// One latent vector after the other; few, as requests wait for them.
     pub latents: Vec<f32>,
+    /// The class of what is drawn, for models that take one.
+    pub class: usize,
 }
 
 /// What runs a config.
 pub trait Runner {
     /// In words, e.g. `ONNX Runtime 1.32, 2 threads`.
     fn describe(&self) -> &str;
-    /// Makes the images of latent vectors.
+    /// Makes the images of latent vectors, of a class if the model takes one.
     ///
     /// # Errors
     /// A sentence.
-    fn run(&mut self, latents: &[f32]) -> Result<Images, String>;
+    fn run(&mut self, latents: &[f32], class: usize) -> Result<Images, String>;
 }
 
 impl Runner for Generator {
@@ -82,8 +86,8 @@ impl Runner for Generator {
         Self::describe(self)
     }
 
-    fn run(&mut self, latents: &[f32]) -> Result<Images, String> {
-        Self::run(self, latents).map_err(|error| error.to_string())
+    fn run(&mut self, latents: &[f32], class: usize) -> Result<Images, String> {
+        Self::run(self, latents, class).map_err(|error| error.to_string())
     }
 }
 
@@ -210,7 +214,7 @@ fn work(shared: &Shared, mut open: Box<Open>) {
                         let engine =
                             runner.as_ref().map_or(String::new(), |runner| runner.describe().to_owned());
                         let images = match runner {
-                            Ok(runner) => runner.run(&request.latents),
+                            Ok(runner) => runner.run(&request.latents, request.class),
                             Err(error) => Err(error.clone()),
                         };
                         RunResult { engine, images }
@@ -220,7 +224,7 @@ fn work(shared: &Shared, mut open: Box<Open>) {
             }
             Task::Job(job) => {
                 let images = match opened.get(&job.config, &mut open) {
-                    Ok(runner) => runner.run(&job.latents),
+                    Ok(runner) => runner.run(&job.latents, job.class),
                     Err(error) => Err(error.clone()),
                 };
                 shared.lock().done.push((job.id, images));
@@ -282,7 +286,7 @@ mod tests {
         fn describe(&self) -> &str {
             "gated"
         }
-        fn run(&mut self, latents: &[f32]) -> Result<Images, String> {
+        fn run(&mut self, latents: &[f32], _: usize) -> Result<Images, String> {
             self.0.recv_timeout(Duration::from_secs(10)).map_err(|error| error.to_string())?;
             Ok(Images { pictures: Vec::new(), values: latents.to_vec(), seconds: 0.0 })
         }
@@ -310,7 +314,7 @@ mod tests {
     }
 
     fn request(config: &RunConfig, value: f32) -> Request {
-        Request { configs: vec![config.clone()], latents: vec![value] }
+        Request { configs: vec![config.clone()], latents: vec![value], class: 0 }
     }
 
     #[test]
@@ -338,7 +342,7 @@ mod tests {
         inference.submit(request(&config, 1.0));
         wait(|| inference.shared.lock().request.is_none().then_some(()));
         for id in [7, 8, 9] {
-            inference.enqueue(Job { id, config: config.clone(), latents: vec![id as f32] });
+            inference.enqueue(Job { id, config: config.clone(), latents: vec![id as f32], class: 0 });
         }
         inference.retain_jobs(|job| job.id != 8);
         inference.submit(request(&config, 2.0));

@@ -39,6 +39,8 @@ pub struct Shell {
     pub frames: Durations,
     /// The figures that are shown; they change a few times a second, so that they can be read.
     pub figures: Figures,
+    /// The class of what is drawn, for generators that take one.
+    pub class: usize,
     /// What is being recorded.
     pub recorder: Option<Recorder>,
     /// The line of text over the images.
@@ -70,6 +72,7 @@ impl Shell {
             latencies: Vec::new(),
             frames: Durations::default(),
             figures: Figures::default(),
+            class: 0,
             recorder: None,
             message: None,
             panels: true,
@@ -91,6 +94,7 @@ impl Shell {
         let pointer = Pointer { at: self.pointer.at, ..Pointer::default() };
         Self {
             panels: self.panels,
+            class: self.class,
             keyboard: self.keyboard,
             now: self.now,
             version: self.version + 1,

@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use latent_runtime::backend::{Backend, RunError};
 use latent_runtime::native::{NativeBackend, NativeOptions};
-use latent_runtime::open::{BackendKind, OpenError, OpenOptions, open};
+use latent_runtime::open::{BackendKind, Chosen, OpenOptions, open};
 
+use super::super::metadata::metadata;
+use super::super::ports::{PortArgs, check_given, label};
 use super::files::ModelFile;
 use super::statistics::{Difference, Summary, median};
 
@@ -23,24 +25,44 @@ const SETTLE: Duration = Duration::from_millis(3);
 
 /// A model that a back end has opened.
 pub(crate) enum Opened {
-    Native(Box<NativeBackend>),
+    Native(Box<Chosen<NativeBackend>>),
     Other(Box<dyn Backend>),
 }
 
 impl Opened {
-    /// Opens a file; `instruction_set` is for the native engine.
+    /// Opens a file; `instruction_set` is for the native engine. A label that is not given is class 0.
     pub(crate) fn new(
         path: &Path,
         kind: BackendKind,
         threads: usize,
-        instruction_set: Option<&str>,
-    ) -> Result<Self, OpenError> {
+        (instruction_set, ports): (Option<&str>, &PortArgs),
+    ) -> anyhow::Result<Self> {
+        let choice = ports.choice()?;
+        let given: Vec<String> = choice.given.iter().map(|(name, _)| name.clone()).collect();
         // The native engine itself can tell more than the trait has; a file that it does not read is `open`'s affair.
-        if kind == BackendKind::Native && BackendKind::for_file(path) == kind {
+        let mut opened = if kind == BackendKind::Native && BackendKind::for_file(path) == kind {
             let options = NativeOptions { threads, instruction_set: instruction_set.map(str::to_string) };
-            return Ok(Self::Native(Box::new(NativeBackend::load(path, &options)?)));
+            let native = NativeBackend::load(path, &options)?;
+            let label = native.model().metadata_text("latent.label").map(str::to_string);
+            let chosen =
+                Chosen::new(native, &choice, || label).with_context(|| path.display().to_string())?;
+            Self::Native(Box::new(chosen))
+        } else {
+            Self::Other(open(path, kind, &OpenOptions { threads, choice })?)
+        };
+        let backend = opened.backend();
+        if backend.input_at(1).is_some() {
+            let label = label(backend, &metadata(path)?).filter(|label| !given.contains(&label.name));
+            if let Some(label) = &label {
+                backend.give(&label.name, &label.values(0).unwrap_or_default())?;
+            }
+            check_given(
+                path,
+                backend,
+                &[given, label.into_iter().map(|label| label.name).collect()].concat(),
+            )?;
         }
-        Ok(Self::Other(open(path, kind, &OpenOptions { threads })?))
+        Ok(opened)
     }
 
     pub(crate) fn backend(&mut self) -> &mut dyn Backend {
@@ -66,11 +88,11 @@ pub(crate) fn load(
     path: &Path,
     kind: BackendKind,
     threads: usize,
-    instruction_set: Option<&str>,
+    options: (Option<&str>, &PortArgs),
     input: &[f32],
 ) -> anyhow::Result<(Opened, f64)> {
     let start = Instant::now();
-    let mut opened = Opened::new(path, kind, threads, instruction_set)?;
+    let mut opened = Opened::new(path, kind, threads, options)?;
     let backend = opened.backend();
     let batch = input.len() / backend.input().values().max(1);
     let mut output = vec![0.0; batch * backend.output().values()];

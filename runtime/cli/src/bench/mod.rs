@@ -14,7 +14,7 @@ use std::process::Command;
 use anyhow::{Context, bail};
 use clap::Args;
 use latent_runtime::format::Precision;
-use latent_runtime::open::BackendKind;
+use latent_runtime::open::{BackendKind, Label};
 use latent_runtime::pixels::ValueRange;
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +24,7 @@ use self::machine::{Machine, memory};
 use self::report::{Breakdown, Reference, Report, Result_, Skipped};
 use self::statistics::{Difference, median};
 use super::metadata::decide;
+use super::ports::{PortArgs, label};
 use super::{print, usage};
 
 /// Measure models: time, memory, size, and how far their outputs are from the reference.
@@ -62,6 +63,8 @@ pub(crate) struct BenchArgs {
     /// and -1,1 for a discriminator]
     #[arg(long, value_name = "LOW,HIGH", allow_hyphen_values = true)]
     range: Option<ValueRange>,
+    #[command(flatten)]
+    ports: PortArgs,
     /// The instruction set of the native engine, by name [default: the best of this machine]
     #[arg(long, value_name = "NAME")]
     instruction_set: Option<String>,
@@ -84,6 +87,7 @@ Examples:
   runtime bench models/mnist --threads 1,2                        every file of models/mnist.*
   runtime bench dcgan.fp32.onnx dcgan.int8.onnx dcgan.int8.lat --batch 1,16 --json
   runtime bench dcgan.int8.lat --per-op                           where the time goes
+  runtime bench digits.int8.lat --input label=7                   a generator that takes a class (0 if nothing is said)
   runtime bench models/mnist --backend native --instruction-set scalar";
 
 /// Examples whose outputs are compared with the reference's, at least.
@@ -190,14 +194,14 @@ fn engines<'a>(
                 if kind == BackendKind::Tract && threads > 1 {
                     continue;
                 }
-                match Opened::new(&file.path, kind, threads, args.instruction_set.as_deref()) {
+                match Opened::new(&file.path, kind, threads, (args.instruction_set.as_deref(), &args.ports)) {
                     Ok(opened) => engines.push(Engine { file, kind, threads, opened, difference: None }),
                     Err(error) => {
-                        eprintln!("runtime: not measured: {error}");
+                        eprintln!("runtime: not measured: {error:#}");
                         skipped.push(Skipped {
                             model: file.name(),
                             backend: kind.name(),
-                            why: error.to_string(),
+                            why: format!("{error:#}"),
                         });
                         break;
                     }
@@ -229,7 +233,8 @@ fn engines<'a>(
     Ok(engines)
 }
 
-/// Says once for each file that takes images which range they are given in, if it does not state it.
+/// Says once for each file that takes images which range they are given in, if it does not state it, and which class one with
+/// a label is given.
 fn decide_ranges(args: &BenchArgs, engines: &mut [Engine<'_>]) -> anyhow::Result<()> {
     let mut last = None;
     for engine in engines {
@@ -239,9 +244,18 @@ fn decide_ranges(args: &BenchArgs, engines: &mut [Engine<'_>]) -> anyhow::Result
             return Err(usage!("--range is for models that take images; {} takes none", file.path.display()));
         }
         // The engines of a file follow each other.
-        if facts.takes_images() && last != Some(&file.path) {
+        if last == Some(&file.path) {
+            continue;
+        }
+        last = Some(&file.path);
+        if facts.takes_images() {
             decide(&file.path, &file.metadata, backend, args.range)?;
-            last = Some(&file.path);
+        }
+        let given = |label: &Label| {
+            args.ports.inputs.iter().any(|input| input.starts_with(&format!("{}=", label.name)))
+        };
+        if let Some(label) = label(backend, &file.metadata).filter(|label| !given(label)) {
+            eprintln!("runtime: note: {}: its input `{}` is class 0", file.path.display(), label.name);
         }
     }
     Ok(())
@@ -261,12 +275,12 @@ fn compare(
         BackendKind::ALL.iter().rev().filter(|kind| kind.reads() == file.format && kind.is_built_in());
     let mut opened = None;
     for &kind in kinds {
-        match Opened::new(&file.path, kind, 1, None) {
+        match Opened::new(&file.path, kind, 1, (None, &args.ports)) {
             Ok(found) => {
                 opened = Some(found);
                 break;
             }
-            Err(error) => eprintln!("runtime: not taken as reference: {error}"),
+            Err(error) => eprintln!("runtime: not taken as reference: {error:#}"),
         }
     }
     let Some(mut opened) = opened else { return Ok(None) };
@@ -340,6 +354,7 @@ fn probe_in_process(args: &BenchArgs, engine: &Engine<'_>, batch: usize) -> Opti
     if let Some(instruction_set) = &args.instruction_set {
         command.args(["--instruction-set", instruction_set]);
     }
+    command.args(args.ports.arguments());
     let output = command.output().ok()?;
     serde_json::from_slice(&output.stdout).ok()
 }
@@ -351,8 +366,8 @@ fn probe(args: &BenchArgs) -> anyhow::Result<()> {
     };
     let before = memory().map(|(_, now)| now);
     let (batch, threads) = (*batch as usize, usize::from(*threads));
-    let instruction_set = args.instruction_set.as_deref();
-    let mut opened = Opened::new(model, *kind, threads, instruction_set)?;
+    let options = (args.instruction_set.as_deref(), &args.ports);
+    let mut opened = Opened::new(model, *kind, threads, options)?;
     let input = vec![0.0; batch * opened.backend().input().values()];
     outputs(opened.backend(), batch, &input)?;
     let memory = memory().zip(before).map(|((peak, _), before)| (peak, before));
@@ -360,7 +375,7 @@ fn probe(args: &BenchArgs) -> anyhow::Result<()> {
     // The library is loaded by now, and the system has the file in memory.
     let mut loads = Vec::new();
     for _ in 0..LOADS {
-        loads.push(load(model, *kind, threads, instruction_set, &input)?.1);
+        loads.push(load(model, *kind, threads, options, &input)?.1);
     }
     print(&format!("{}\n", serde_json::to_string(&Probed { memory, loads })?))
 }

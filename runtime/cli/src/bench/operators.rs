@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use latent_runtime::backend::{Backend, RunError};
 use latent_runtime::native::NativeBackend;
+use latent_runtime::open::Chosen;
 use serde::Serialize;
 
 use super::statistics::median;
@@ -30,7 +31,7 @@ pub(crate) struct OperatorTime {
 
 /// The median time of every operator in runs of this batch.
 pub(crate) fn times(
-    backend: &mut NativeBackend,
+    backend: &mut Chosen<NativeBackend>,
     batch: usize,
     input: &[f32],
 ) -> Result<Vec<OperatorTime>, RunError> {
@@ -38,7 +39,10 @@ pub(crate) fn times(
     let mut samples: Vec<Vec<f64>> = Vec::new();
     let (mut runs, start) = (0, Instant::now());
     while runs < LEAST || start.elapsed() < LOOK {
-        let timings = backend.run_timed(batch, input, &mut output)?;
+        let timed = |native: &mut NativeBackend, inputs: &[&[f32]], outputs: &mut [&mut [f32]]| {
+            native.run_timed(batch, inputs, outputs)
+        };
+        let timings = backend.run_by(batch, input, &mut output, timed)?;
         runs += 1;
         if runs == 1 {
             // The first run warms up.
@@ -51,7 +55,7 @@ pub(crate) fn times(
     }
     let medians: Vec<f64> = samples.iter().map(|sample| median(sample)).collect();
     let total: f64 = medians.iter().sum();
-    let model = backend.model();
+    let model = backend.backend().model();
     let operators = medians.iter().enumerate().filter_map(|(index, &us)| {
         let operator = model.operator(index)?;
         Some(OperatorTime {

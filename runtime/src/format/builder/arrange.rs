@@ -9,9 +9,9 @@ use crate::format::value::Halo;
 use crate::ops::Operation;
 
 impl Builder {
-    /// Does away with reshapes that a fully connected neighbor (whose weights can be permuted) or the model's output
-    /// can absorb; the rest stay.
-    pub(super) fn absorb_reshapes(&mut self, output: &mut usize) {
+    /// Does away with reshapes that a fully connected neighbor (whose weights can be permuted) or an output
+    /// of the model can absorb; the rest stay.
+    pub(super) fn absorb_reshapes(&mut self) {
         let mut at = 0;
         while at < self.nodes.len() {
             if !matches!(self.nodes[at].kind, OperatorKind::Unweighted(Operation::Reorder)) {
@@ -29,7 +29,7 @@ impl Builder {
             });
             if let Some(producer) = producer
                 && uses(from, &self.nodes) == 1
-                && *output != from
+                && !self.is_output(from)
             {
                 // The layer writes the new shape's memory order at once.
                 self.nodes[producer].output = to;
@@ -41,10 +41,9 @@ impl Builder {
                     node.input = from;
                 }
             }
-            if *output == to && uses(to, &self.nodes) == 0 {
-                *output = from;
-            }
-            if uses(to, &self.nodes) == 0 && *output != to {
+            if uses(to, &self.nodes) == 0 {
+                // Elements go out in the same order from either.
+                self.outputs.iter_mut().filter(|port| port.value == to).for_each(|port| port.value = from);
                 self.nodes.remove(at);
                 continue;
             }
@@ -52,12 +51,13 @@ impl Builder {
         }
     }
 
-    pub(super) fn remove_unused(&mut self, output: usize) {
+    pub(super) fn remove_unused(&mut self) {
         loop {
             let used = |value: usize| {
                 // A constant's input is its output.
                 let reads = |node: &Node| node.input == value && node.output != value;
-                value == output || self.nodes.iter().any(|node| reads(node) || node.second == Some(value))
+                self.is_output(value)
+                    || self.nodes.iter().any(|node| reads(node) || node.second == Some(value))
             };
             let keep: Vec<bool> = self.nodes.iter().map(|node| used(node.output)).collect();
             if keep.iter().all(|&keep| keep) {

@@ -35,7 +35,7 @@ pub enum BuildError {
         /// What does not fit.
         what: &'static str,
     },
-    /// No input or no output was declared, or a second one.
+    /// No input or no output was declared.
     Ends {
         /// `input` or `output`.
         what: &'static str,
@@ -58,7 +58,7 @@ impl fmt::Display for BuildError {
             Self::Shape { operator, what } | Self::Types { operator, what } => {
                 write!(f, "operator `{operator}`: {what}")
             }
-            Self::Ends { what } => write!(f, "a model has exactly one {what}"),
+            Self::Ends { what } => write!(f, "the model has no {what}; declare it with `Builder::{what}`"),
             Self::TooLarge { what } => write!(f, "{what} is too large for a packed model"),
             Self::Format(error) => write!(f, "the packed model is not valid: {error}"),
         }

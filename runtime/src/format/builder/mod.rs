@@ -10,19 +10,18 @@ mod spec;
 mod write;
 
 use alloc::borrow::ToOwned;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::layout::MAX_ELEMENTS;
 use super::ops::OperatorKind;
 use super::pack::PlainLayer;
-use crate::ops::Operation;
+use super::port::{PortType, Shape};
 pub use error::BuildError;
 use error::shape_error;
 use node::{BuildValue, Extents, Node};
 pub use spec::{Element, LayerSpec, ModelInfo, PlainBias, PlainWeights};
-#[cfg(all(test, feature = "std"))]
-pub(super) use write::seal;
+pub use write::seal;
 
 /// An activation of the model being built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -51,15 +50,25 @@ pub struct Builder {
     info: ModelInfo,
     values: Vec<BuildValue>,
     nodes: Vec<Node>,
-    input: Option<(usize, Vec<usize>)>,
-    output: Option<(usize, Vec<usize>, String)>,
+    inputs: Vec<BuildPort>,
+    outputs: Vec<BuildPort>,
     winograd: bool,
+}
+
+/// An input or output, as the outside sees it.
+#[derive(Clone, Debug)]
+struct BuildPort {
+    value: usize,
+    name: String,
+    kind: PortType,
+    shape: Shape,
 }
 
 impl Builder {
     /// An empty model.
     pub fn new(info: ModelInfo) -> Self {
-        Self { info, values: Vec::new(), nodes: Vec::new(), input: None, output: None, winograd: true }
+        let (inputs, outputs) = (Vec::new(), Vec::new());
+        Self { info, values: Vec::new(), nodes: Vec::new(), inputs, outputs, winograd: true }
     }
 
     /// Whether f32 and f16 3x3 convolutions that gain by it and are added from now on are computed by Winograd's
@@ -79,25 +88,26 @@ impl Builder {
         self.values[value.0].element
     }
 
-    /// The model's input: one axis for a vector, two for channels of a sequence, three for an image. A U8 element has
-    /// the runtime quantize what it is given.
+    /// An input of the model: no axis for one value, one for a vector, two for channels of a sequence, three for an image.
+    /// A U8 element has the runtime quantize what it is given. Inputs come in the order of these calls.
     ///
     /// # Errors
-    /// If there is an input already, or a shape the format cannot hold.
+    /// If the format cannot hold the shape.
     pub fn input(&mut self, name: &str, shape: &[usize], element: Element) -> Result<ValueId, BuildError> {
         let extents = match *shape {
+            [] => [1; 3],
             [channels] => [channels, 1, 1],
             [channels, width] => [channels, 1, width],
             [channels, height, width] => [channels, height, width],
-            _ => return Err(shape_error(name, "an input has one to three axes beside the batch")),
+            _ => return Err(shape_error(name, "an input has at most three axes beside the batch")),
         };
         self.input_as(name, shape, extents, element)
     }
 
-    /// The model's input, whose elements, in their order, the model takes as these channels, rows and columns.
+    /// An input whose elements, in their order, the model takes as these channels, rows and columns.
     ///
     /// # Errors
-    /// As [`Builder::input`], or if the shape has more than four axes or another number of elements.
+    /// If the shape has more than six axes or another number of elements.
     pub fn input_as(
         &mut self,
         name: &str,
@@ -105,58 +115,66 @@ impl Builder {
         extents: [usize; 3],
         element: Element,
     ) -> Result<ValueId, BuildError> {
-        if self.input.is_some() {
-            return Err(BuildError::Ends { what: "input" });
-        }
-        let elements = shape.iter().try_fold(1usize, |product, &extent| product.checked_mul(extent));
-        let id = self.add_value(name, extents, element)?;
-        if shape.len() > 4 || elements != Some(extents.iter().product()) {
-            return Err(shape_error(name, "the input's shape has another number of elements than its value"));
-        }
-        self.input = Some((id, shape.to_vec()));
-        Ok(ValueId(id))
+        let value = self.add_value(name, extents, element)?;
+        let port = self.port(value, name, shape)?;
+        self.inputs.push(port);
+        Ok(ValueId(value))
     }
 
-    /// Declares the model's output, as the outside sees it: its name and shape without the batch axis.
+    /// Declares an output of the model, as the outside sees it: its name and shape without the batch axis. Outputs come in
+    /// the order of these calls; one value may be several, and an input may be one.
     ///
     /// # Errors
-    /// If there is one already, or the shape has another number of elements.
+    /// If the shape has more than six axes or another number of elements.
     pub fn output(&mut self, value: ValueId, name: &str, shape: &[usize]) -> Result<(), BuildError> {
-        if self.output.is_some() {
-            return Err(BuildError::Ends { what: "output" });
-        }
-        let elements = shape.iter().try_fold(1usize, |product, &extent| product.checked_mul(extent));
-        if shape.len() > 4 || elements != Some(self.values[value.0].extents.iter().product()) {
-            return Err(shape_error(
-                name,
-                "the output's shape has another number of elements than its value",
-            ));
-        }
-        self.output = Some((value.0, shape.to_vec(), name.to_owned()));
+        let port = self.port(value.0, name, shape)?;
+        self.outputs.push(port);
         Ok(())
+    }
+
+    /// Says of an input or output that its numbers are whole ones: labels, indices. They are given and taken as f32 as any
+    /// others; that they are whole is the affair of whoever gives them. Without effect on a value that is neither.
+    pub fn integers(&mut self, value: ValueId) {
+        let ports = self.inputs.iter_mut().chain(&mut self.outputs);
+        ports.filter(|port| port.value == value.0).for_each(|port| port.kind = PortType::Integer);
+    }
+
+    fn port(&self, value: usize, name: &str, shape: &[usize]) -> Result<BuildPort, BuildError> {
+        let elements = self.values[value].extents.iter().product::<usize>() as u64;
+        let shape =
+            Shape::new(shape).filter(|shape| shape.elements() == Some(elements)).ok_or(shape_error(
+                name,
+                "its shape has more than six axes or another number of elements than its value",
+            ))?;
+        Ok(BuildPort { value, name: name.to_owned(), kind: PortType::Float, shape })
     }
 
     /// Packs, plans and writes. The bytes are a valid model: they have been read back.
     ///
     /// # Errors
-    /// If input or output is missing, or the model is beyond the format's limits.
+    /// If there is no input or no output, two of them have the same name, or the model is beyond the format's limits.
     pub fn finish(mut self) -> Result<Vec<u8>, BuildError> {
-        let (input, input_shape) = self.input.clone().ok_or(BuildError::Ends { what: "input" })?;
-        let (mut output, output_shape, output_name) =
-            self.output.clone().ok_or(BuildError::Ends { what: "output" })?;
-        self.absorb_reshapes(&mut output);
-        self.remove_unused(output);
-        if output == input {
-            // A model that does nothing still moves its input to its output.
-            let copy = self.values[input].clone();
-            self.values.push(copy);
-            output = self.values.len() - 1;
-            let kind = OperatorKind::Unweighted(Operation::Copy { at: [0; 3] });
-            self.nodes.push(Node { name: "identity".to_string(), kind, input, second: None, output });
+        for (ports, what) in [(&self.inputs, "input"), (&self.outputs, "output")] {
+            if ports.is_empty() {
+                return Err(BuildError::Ends { what });
+            }
         }
-        self.values[output].name = output_name;
+        self.absorb_reshapes();
+        self.remove_unused();
+        // The first name that a value goes out under is its own, but for an input's.
+        for index in (0..self.outputs.len()).rev() {
+            let BuildPort { value, name, .. } = &self.outputs[index];
+            if self.inputs.iter().all(|port| port.value != *value) {
+                self.values[*value].name = name.clone();
+            }
+        }
         self.give_halos();
-        self.write(input, &input_shape, output, &output_shape)
+        self.write()
+    }
+
+    /// Whether the value is an output.
+    fn is_output(&self, value: usize) -> bool {
+        self.outputs.iter().any(|port| port.value == value)
     }
 
     fn add_value(&mut self, name: &str, extents: Extents, element: Element) -> Result<usize, BuildError> {

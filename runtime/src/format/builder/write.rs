@@ -4,34 +4,33 @@ use alloc::string::ToString;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::Builder;
 use super::error::BuildError;
 use super::node::BuildValue;
-use crate::format::checksum::crc32;
+use super::{BuildPort, Builder};
+use crate::format::crc32;
 use crate::format::error::FormatError;
 use crate::format::layout::{
-    self, HEADER, MAGIC, NONE, OPERATOR_RECORD, VERSION, WINOGRAD_SCRATCH, align, header, operator as field,
+    self, HEADER, MAGIC, NONE, OPERATOR_RECORD, PORT_RECORD, VERSION, VERSION_1, WINOGRAD_SCRATCH, align,
+    header, operator as field, word,
 };
 use crate::format::model::Model;
 use crate::format::ops::OperatorKind;
 use crate::format::plan::{Buffer, plan};
+use crate::format::port::{PortRecord, Role};
 use crate::format::record::{Ends, Writer};
 use crate::format::value::Value;
+use crate::kernels::checksum::checksum;
 use crate::ops::Operation;
 
 impl Builder {
-    pub(super) fn write(
-        mut self,
-        input: usize,
-        input_shape: &[usize],
-        output: usize,
-        output_shape: &[usize],
-    ) -> Result<Vec<u8>, BuildError> {
+    pub(super) fn write(mut self) -> Result<Vec<u8>, BuildError> {
         // Values in the order in which they are written; times as in the format.
         let end = self.nodes.len() + 1;
         let mut first = vec![usize::MAX; self.values.len()];
         let mut last = vec![0; self.values.len()];
-        (first[input], last[output]) = (0, end);
+        // An input that nothing reads is still written.
+        self.inputs.iter().for_each(|port| (first[port.value], last[port.value]) = (0, 1));
+        self.outputs.iter().for_each(|port| last[port.value] = end);
         for (index, node) in self.nodes.iter().enumerate() {
             let now = index + 1;
             first[node.output] = first[node.output].min(now);
@@ -40,8 +39,6 @@ impl Builder {
                 last[second] = last[second].max(now);
             }
         }
-        // An input that nothing reads is still written.
-        last[input] = last[input].max(1);
         for (first, last) in first.iter().zip(&mut last) {
             if *first != usize::MAX {
                 *last = (*last).max(*first + 1);
@@ -87,6 +84,14 @@ impl Builder {
             };
             value_records.extend_from_slice(&value.encode(intern(&self.values[id].name)));
         }
+        let mut port_records = Vec::new();
+        for (role, ports) in [(Role::Input, &self.inputs), (Role::Output, &self.outputs)] {
+            for BuildPort { value, name, kind, shape } in ports {
+                let value = index_of[*value] as usize;
+                let record = PortRecord { value, name, role, kind: *kind, shape: *shape };
+                port_records.extend_from_slice(&record.encode(intern(name)));
+            }
+        }
         let mut data: Vec<u8> = Vec::new();
         let mut operator_records = Vec::new();
         for node in &self.nodes {
@@ -125,6 +130,7 @@ impl Builder {
         for (section, record) in [
             (&value_records, layout::VALUE_RECORD),
             (&operator_records, OPERATOR_RECORD),
+            (&port_records, PORT_RECORD),
             (&strings, 1),
             (&metadata, 1),
             (&data, 1),
@@ -151,21 +157,19 @@ impl Builder {
         put(header::DISTRIBUTION_B, f32::to_bits(b));
         put(header::RANGE_LOW, f32::to_bits(low));
         put(header::RANGE_HIGH, f32::to_bits(high));
-        for (at, (offset, count)) in
-            [header::VALUES, header::OPERATORS, header::STRINGS, header::METADATA, header::DATA]
-                .into_iter()
-                .zip(sections)
+        for (at, (offset, count)) in [
+            header::VALUES,
+            header::OPERATORS,
+            header::PORTS,
+            header::STRINGS,
+            header::METADATA,
+            header::DATA,
+        ]
+        .into_iter()
+        .zip(sections)
         {
             put(at, offset as u32);
             put(at + 4, count as u32);
-        }
-        put(header::INPUT, index_of[input]);
-        put(header::OUTPUT, index_of[output]);
-        for (at, shape) in [(header::INPUT_SHAPE, input_shape), (header::OUTPUT_SHAPE, output_shape)] {
-            put(at, shape.len() as u32);
-            for (axis, &extent) in shape.iter().enumerate() {
-                put(at + 4 + 4 * axis, extent as u32);
-            }
         }
         bytes[..MAGIC.len()].copy_from_slice(&MAGIC);
         self.values.clear();
@@ -207,11 +211,16 @@ impl Builder {
     }
 }
 
-/// Writes the length and the checksum of finished bytes.
-pub(in crate::format) fn seal(bytes: &mut [u8]) {
+/// Writes length and checksum into the header of a model whose bytes were edited, of either version. Says nothing of
+/// whether they are valid otherwise; bytes shorter than a header stay as they are.
+pub fn seal(bytes: &mut [u8]) {
+    if bytes.len() < HEADER {
+        return;
+    }
     let length = bytes.len() as u32;
     bytes[header::LENGTH..header::LENGTH + 4].copy_from_slice(&length.to_le_bytes());
-    let checksum = crc32(&bytes[header::CHECKED..]);
+    let checked = &bytes[header::CHECKED..];
+    let checksum = if word(bytes, header::VERSION) == VERSION_1 { crc32(checked) } else { checksum(checked) };
     bytes[header::CHECKSUM..header::CHECKSUM + 4].copy_from_slice(&checksum.to_le_bytes());
 }
 

@@ -5,6 +5,7 @@ mod avx2;
 #[expect(clippy::needless_range_loop, reason = "the indices name registers of a tile")]
 mod avx512;
 
+use super::checksum;
 use super::epilogue::Epilogue;
 use super::geometry::{Geometry, Pixel};
 use super::image::{Block, Image};
@@ -88,6 +89,18 @@ macro_rules! compile {
 compile!(compute_avx2, "avx2,fma,f16c");
 compile!(compute_avx512, "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c");
 
+/// A checksum in plain source, compiled for AVX2.
+#[target_feature(enable = "avx2")]
+fn checksum_avx2(bytes: &[u8]) -> u32 {
+    checksum::piece(bytes)
+}
+
+/// A checksum in plain source, compiled for AVX-512.
+#[target_feature(enable = "avx512f,avx512vl")]
+fn checksum_avx512(bytes: &[u8]) -> u32 {
+    checksum::piece(bytes)
+}
+
 /// Products with few outputs in plain source, compiled for AVX2.
 #[target_feature(enable = "avx2,fma,f16c")]
 fn narrow_avx2(
@@ -158,6 +171,15 @@ impl X86 {
                 Level::Avx512Vnni => avx512::narrow(geometry, input, weights, epilogue, at),
                 _ => narrow_avx2(geometry, input, weights, epilogue, at),
             }
+        }
+    }
+
+    /// The checksum of a piece of a packed model.
+    pub(super) fn checksum(self, bytes: &[u8]) -> u32 {
+        // SAFETY: the token proves the features that each function needs; nothing else about them is unsafe.
+        #[allow(unsafe_code)]
+        unsafe {
+            if self.0 >= Level::Avx512 { checksum_avx512(bytes) } else { checksum_avx2(bytes) }
         }
     }
 

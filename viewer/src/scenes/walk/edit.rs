@@ -39,6 +39,20 @@ impl WalkScene {
         self.seed
     }
 
+    /// Draws another class.
+    fn set_class(&mut self, shell: &mut Shell, class: usize) {
+        if class >= self.config.file.classes() || class == self.class(shell) {
+            return;
+        }
+        shell.class = class;
+        self.strip.clear();
+        self.samples = None;
+        self.forget_jobs(shell, |_| true);
+        self.renew_walk(shell);
+        self.images_changed(shell);
+        self.find_directions(shell);
+    }
+
     pub(super) fn do_action(&mut self, shell: &mut Shell, action: WalkAction) {
         match action {
             WalkAction::TogglePlay => {
@@ -109,6 +123,7 @@ impl WalkScene {
                 self.truncation = twentieths.clamp(0, 20) as f32 / 20.0;
                 self.images_changed(shell);
             }
+            WalkAction::SetClass(class) => self.set_class(shell, class),
             WalkAction::Zoom(steps) => self.zoom(shell, steps),
             WalkAction::SaveWalk => {
                 let keys = self.walk.keys().cloned().collect();

@@ -41,6 +41,11 @@ impl WalkScene {
         latent
     }
 
+    /// The class of what is drawn: the chosen one, if the model has so many.
+    pub(super) fn class(&self, shell: &Shell) -> usize {
+        shell.class.min(self.config.file.classes().saturating_sub(1))
+    }
+
     pub(super) fn edit(&self, latent: &mut [f32]) {
         self.walk.space().truncate(latent, self.truncation);
         self.sliders.apply(self.walk.space(), latent);
@@ -64,7 +69,7 @@ impl WalkScene {
             Mode::Compare if !self.compared.is_empty() => self.compared.clone(),
             _ => vec![self.config.clone()],
         };
-        Request { configs, latents }
+        Request { configs, latents, class: self.class(shell) }
     }
 
     /// Rows and columns of the grid that fills the viewport.
@@ -99,7 +104,10 @@ impl WalkScene {
     pub(super) fn receive_frame(&mut self, shell: &mut Shell, frame: Frame) {
         // What was asked for before another model or mode was chosen is of no use.
         let Some(asked) = &self.submitted else { return };
-        if frame.request.configs != asked.configs || frame.request.latents.len() != asked.latents.len() {
+        let of_now = frame.request.configs == asked.configs
+            && frame.request.latents.len() == asked.latents.len()
+            && frame.request.class == asked.class;
+        if !of_now {
             return;
         }
         let images = frame.request.latents.len() / self.walk.space().size.max(1);
@@ -155,7 +163,8 @@ impl WalkScene {
     pub(super) fn enqueue(&mut self, shell: &mut Shell, latents: Vec<f32>, purpose: JobPurpose) {
         self.next_job += 1;
         self.jobs.insert(self.next_job, purpose);
-        shell.effect(Effect::Enqueue(Job { id: self.next_job, config: self.config.clone(), latents }));
+        let (config, class) = (self.config.clone(), self.class(shell));
+        shell.effect(Effect::Enqueue(Job { id: self.next_job, config, latents, class }));
     }
 
     /// Thumbnails and grid are of another walk now.

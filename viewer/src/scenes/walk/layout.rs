@@ -4,21 +4,29 @@ use super::WalkScene;
 use crate::action::{Mode, SliderSet, SliderTarget, WalkAction};
 use crate::draw::theme::{DIM, FAINT, LINE, PANEL};
 use crate::draw::{Rect, Weight};
-use crate::shell::{MARGIN, heading_gap};
+use crate::shell::{MARGIN, Shell, heading_gap};
 use crate::ui::{Icon, ItemKind, Layout, style};
 use crate::walk::Interpolation;
 
 /// The timeline at the bottom.
 pub(super) const TIMELINE: f32 = 92.0;
+/// The most buttons for classes.
+const CLASSES: usize = 10;
+/// The space between them.
+const CLASS_GAP: f32 = 3.0;
 
 impl WalkScene {
-    pub(super) fn lay_out_controls(&mut self, layout: &mut Layout<'_>, rect: Rect, top: f32) {
+    pub(super) fn lay_out_controls(&mut self, shell: &Shell, layout: &mut Layout<'_>, rect: Rect, top: f32) {
         let s = layout.scale;
         let (x, right) = (rect.x + MARGIN * s, rect.x + rect.w - MARGIN * s);
         let width = right - x;
         let bottom = rect.y + rect.h;
         let mut y = top;
         let space = self.config.file.space;
+        if self.config.file.classes() > 0 && y + 40.0 * s <= bottom {
+            self.lay_out_classes(shell, layout, (x, right), y);
+            y += (40.0 + heading_gap(rect.h, s)) * s;
+        }
         // The walk.
         if y + 76.0 * s > bottom {
             return;
@@ -104,6 +112,35 @@ impl WalkScene {
             let value = if value == 0.0 { "0.00".into() } else { format!("{value:+.2}").replace('-', "−") };
             slider(layout, y, target, &label, value, 0.5);
             y += 24.0 * s;
+        }
+    }
+
+    /// A row of buttons for the classes; of many, for ten around the chosen one.
+    fn lay_out_classes(&self, shell: &Shell, layout: &mut Layout<'_>, (x, right): (f32, f32), y: f32) {
+        let s = layout.scale;
+        let (classes, chosen) = (self.config.file.classes(), self.class(shell));
+        layout.heading("CLASS", x, y);
+        let shown = classes.min(CLASSES);
+        let first = chosen.saturating_sub(shown / 2).min(classes - shown);
+        if classes > shown {
+            let place = format!("{chosen} of 0 – {}", classes - 1);
+            layout.right(place, right - 56.0 * s, y, style(12.0, Weight::Regular, FAINT));
+            let neighbors =
+                [(46.0, Icon::Previous, chosen.saturating_sub(1)), (20.0, Icon::Next, chosen + 1)];
+            for (offset, icon, class) in neighbors {
+                let area = Rect::new(right - offset * s, y - 14.0 * s, 20.0 * s, 20.0 * s);
+                layout.push(
+                    area,
+                    ItemKind::Icon { icon, on: false, action: WalkAction::SetClass(class).into() },
+                );
+            }
+        }
+        let step = (right - x + CLASS_GAP * s) / CLASSES as f32;
+        for place in 0..shown {
+            let class = first + place;
+            let area = Rect::new(x + step * place as f32, y + 12.0 * s, step - CLASS_GAP * s, 26.0 * s);
+            let action = WalkAction::SetClass(class).into();
+            layout.push(area, ItemKind::Button { label: class.to_string(), on: class == chosen, action });
         }
     }
 

@@ -251,9 +251,9 @@ impl Scene for WalkScene {
         };
     }
 
-    fn lay_out_side(&mut self, _: &Shell, layout: &mut Layout<'_>, rect: Rect, top: Option<f32>) {
+    fn lay_out_side(&mut self, shell: &Shell, layout: &mut Layout<'_>, rect: Rect, top: Option<f32>) {
         match top {
-            Some(top) => self.lay_out_controls(layout, rect, top),
+            Some(top) => self.lay_out_controls(shell, layout, rect, top),
             None => self.sliders.rows = 0,
         }
     }

@@ -1,4 +1,5 @@
-//! CRC-32 (IEEE 802.3, as in PNG and zip): `crc32fast` under `std`, a 1 KiB table on a device.
+//! CRC-32 (IEEE 802.3, as in PNG and zip), of galleries and of models of version 1: `crc32fast` under `std`, a 1 KiB
+//! table on a device.
 
 #[cfg(feature = "std")]
 pub(crate) fn crc32(bytes: &[u8]) -> u32 {

@@ -1,0 +1,228 @@
+//! Models with several inputs or outputs: `--output NAME`, `--input NAME=VALUES`, `--label CLASS`.
+
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use latent_files::npy;
+use latent_runtime::backend::{Backend, inputs};
+use latent_runtime::onnx::ModelMetadata;
+use latent_runtime::open::{BackendKind, Choice, Label, OpenOptions, open};
+
+use super::usage;
+
+/// Which inputs and outputs a model is run with.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct PortArgs {
+    /// The output that is wanted, of a model with several
+    #[arg(long, value_name = "NAME")]
+    pub(crate) output: Option<String>,
+    /// What goes into another input than that of the images, of a model with several: numbers, or a file of them (.npy, .f32,
+    /// .bin, .raw); the same for every image
+    #[arg(long = "input", value_name = "NAME=NUMBERS|NAME=FILE")]
+    pub(crate) inputs: Vec<String>,
+}
+
+impl PortArgs {
+    /// The choice that these are.
+    pub(crate) fn choice(&self) -> anyhow::Result<Choice> {
+        let mut given = Vec::new();
+        for text in &self.inputs {
+            let Some(Given { name, values }) = Given::read(text)? else {
+                return Err(usage!("--input {text}: the name of an input is expected, `=`, and its values"));
+            };
+            given.push((name, values));
+        }
+        Ok(Choice { input: None, output: self.output.clone(), given })
+    }
+
+    /// The same as arguments.
+    pub(crate) fn arguments(&self) -> Vec<String> {
+        let output = self.output.iter().map(|name| format!("--output={name}"));
+        output.chain(self.inputs.iter().map(|input| format!("--input={input}"))).collect()
+    }
+}
+
+/// What goes into an input that is named, over which the examples go round and round.
+#[derive(Clone, Debug)]
+pub(crate) struct Given {
+    pub(crate) name: String,
+    pub(crate) values: Vec<f32>,
+}
+
+impl Given {
+    /// Reads `NAME=NUMBERS` or `NAME=FILE`; `None` if the text is nothing of that kind, but the name of a file.
+    pub(crate) fn read(text: &str) -> anyhow::Result<Option<Self>> {
+        let Some((name, values)) = text.split_once('=').filter(|_| !Path::new(text).exists()) else {
+            return Ok(None);
+        };
+        let numbers: Option<Vec<f32>> = values
+            .split(',')
+            .map(|number| number.trim().parse().ok().filter(|x: &f32| x.is_finite()))
+            .collect();
+        let values = match numbers {
+            Some(numbers) => numbers,
+            None => {
+                let path = Path::new(values);
+                let read = || {
+                    let array = npy::decode_named(path, &std::fs::read(path)?)?;
+                    if array.values.is_empty() || array.values.iter().any(|value| !value.is_finite()) {
+                        bail!("it has no values, or some that are not finite");
+                    }
+                    anyhow::Ok(array.values)
+                };
+                read().with_context(|| {
+                    format!("--input {name}={values}: these are no numbers with commas between them, and no file of them")
+                })?
+            }
+        };
+        Ok(Some(Self { name: name.into(), values }))
+    }
+}
+
+/// Opens a model about one of its outputs; inputs that are given by name are not the one of the examples, unless no other is
+/// left: then the first of them is, and returned.
+pub(crate) fn open_given(
+    path: &Path,
+    kind: BackendKind,
+    (threads, output): (usize, Option<&str>),
+    given: &mut Vec<Given>,
+) -> anyhow::Result<(Box<dyn Backend>, Option<Given>)> {
+    // What is given to single examples comes later, before each run.
+    let named = |given: &Given| (given.name.clone(), given.values.clone());
+    let mut choice =
+        Choice { input: None, output: output.map(Into::into), given: given.iter().map(named).collect() };
+    let options = |choice: &Choice| OpenOptions { threads, choice: choice.clone() };
+    match open(path, kind, &options(&choice)) {
+        Err(latent_runtime::open::OpenError::Choice {
+            source: latent_runtime::open::ChoiceError::NoneLeft { .. },
+            ..
+        }) if !given.is_empty() => {
+            let main = given.remove(0);
+            choice.given.remove(0);
+            choice.input = Some(main.name.clone());
+            Ok((open(path, kind, &options(&choice))?, Some(main)))
+        }
+        result => Ok((result?, None)),
+    }
+}
+
+/// The label of a model, if it has one.
+pub(crate) fn label(backend: &dyn Backend, metadata: &ModelMetadata) -> Option<Label> {
+    Label::of(backend, metadata.label.as_deref(), metadata.classes)
+}
+
+/// Adds the classes of `--label` to what is given.
+///
+/// # Errors
+/// If the model has no label, a class is out of range, or the model has a label that nothing is said of.
+pub(crate) fn give_classes(
+    path: &Path,
+    (backend, metadata): (&dyn Backend, &ModelMetadata),
+    classes: &[usize],
+    given: &mut Vec<Given>,
+) -> anyhow::Result<()> {
+    let path = path.display();
+    let Some(label) = label(backend, metadata) else {
+        if classes.is_empty() {
+            return Ok(());
+        }
+        return Err(usage!("--label is for models that take a class; {path} takes {}", all_inputs(backend)));
+    };
+    let is_given = given.iter().any(|given| given.name == label.name);
+    let which = match label.classes {
+        Some(classes) => format!("0 to {}", classes.saturating_sub(1)),
+        None => "a number".into(),
+    };
+    match (classes, is_given) {
+        ([], true) => return Ok(()),
+        ([], false) => {
+            return Err(usage!(
+                "{path} takes a class by its input `{}`: give --label ({which}), or several with commas between them",
+                label.name
+            ));
+        }
+        (_, true) => {
+            return Err(usage!("--label and --input {}=... are two values for one input", label.name));
+        }
+        _ => {}
+    }
+    let mut values = Vec::new();
+    for &class in classes {
+        let of_one = label.values(class);
+        values.extend(of_one.ok_or_else(|| usage!("--label {class}: {path} has the classes {which}"))?);
+    }
+    given.push(Given { name: label.name, values });
+    Ok(())
+}
+
+/// Whether everything is given that the model takes beside the examples.
+pub(crate) fn check_given(path: &Path, backend: &dyn Backend, given: &[String]) -> anyhow::Result<()> {
+    let main = backend.input();
+    match inputs(backend).find(|info| info.name != main.name && !given.iter().any(|name| name == info.name)) {
+        Some(missing) => Err(usage!(
+            "{} takes {missing}, too: give it with --input {}=NUMBERS or --input {}=FILE.npy",
+            path.display(),
+            missing.name,
+            missing.name
+        )),
+        None => Ok(()),
+    }
+}
+
+fn all_inputs(backend: &dyn Backend) -> String {
+    inputs(backend).map(|info| info.to_string()).collect::<Vec<_>>().join(" and ")
+}
+
+/// Gives the examples of one run, from example `from` on, what belongs to them.
+pub(crate) fn give(
+    backend: &mut dyn Backend,
+    given: &[Given],
+    from: usize,
+    count: usize,
+) -> anyhow::Result<()> {
+    for Given { name, values } in given {
+        let each = inputs(backend).find(|info| info.name == name).map_or(1, |info| info.values()).max(1);
+        let all: Vec<&[f32]> = values.chunks(each).collect();
+        if let [one] = all.as_slice() {
+            backend.give(name, one)?;
+            continue;
+        }
+        let of_run: Vec<f32> =
+            (from..from + count).flat_map(|index| all[index % all.len()]).copied().collect();
+        backend.give(name, &of_run)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_given_is_numbers_or_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("values.f32");
+        std::fs::write(&file, [1.5f32, -2.0].map(f32::to_le_bytes).concat()).unwrap();
+        let odd = folder.path().join("a=b.png");
+        std::fs::write(&odd, "").unwrap();
+        let cases: [(String, Option<(&str, &[f32])>); 4] = [
+            ("c=1, 2.5,-3".into(), Some(("c", &[1.0, 2.5, -3.0]))),
+            (format!("input.1={}", file.display()), Some(("input.1", &[1.5, -2.0]))),
+            ("photo.png".into(), None),
+            (odd.display().to_string(), None),
+        ];
+        for (text, expected) in cases {
+            let found = Given::read(&text).unwrap();
+            assert_eq!(
+                found.as_ref().map(|given| (given.name.as_str(), &given.values[..])),
+                expected,
+                "{text}"
+            );
+        }
+        for text in ["c=1,nan", "c=", "c=missing.npy"] {
+            let error = format!("{:#}", Given::read(text).unwrap_err());
+            assert!(error.contains(text) && error.contains("no file of them"), "{error}");
+        }
+    }
+}
