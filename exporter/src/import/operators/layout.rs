@@ -399,6 +399,15 @@ pub(super) fn split(node: &mut NodeContext) -> Result {
     Ok(())
 }
 
+/// Where a block's pixels lie among the channels.
+fn depth_order(node: &mut NodeContext) -> Result<DepthOrder> {
+    match node.attributes.text("mode")?.unwrap_or("DCR") {
+        "DCR" => Ok(DepthOrder::BlockFirst),
+        "CRD" => Ok(DepthOrder::ChannelFirst),
+        other => Err(node.attributes.error("mode", format!("is \"{other}\", expected DCR or CRD"))),
+    }
+}
+
 fn block_size(node: &mut NodeContext) -> Result<usize> {
     match node.attributes.int("blocksize")? {
         Some(block @ 1..=0x10000) => Ok(block as usize),
@@ -407,7 +416,7 @@ fn block_size(node: &mut NodeContext) -> Result<usize> {
     }
 }
 
-/// Blocks of pixels become channels: the inverse of DepthToSpace (DCR).
+/// Blocks of pixels become channels: the inverse of DepthToSpace.
 pub(super) fn space_to_depth(node: &mut NodeContext) -> Result {
     node.check_counts(1)?;
     let block = block_size(node)?;
@@ -426,7 +435,11 @@ pub(super) fn space_to_depth(node: &mut NodeContext) -> Result {
     let (rows, columns) = (height / block, width / block);
     let apart = [channels, rows, block, columns, block].map(Dim::Size);
     let apart = node.step(Op::Reshape([&[batch], &apart[..]].concat()), vec![input])?;
-    let turned = node.step(Op::Transpose(vec![0, 3, 5, 1, 2, 4]), vec![apart])?;
+    let permutation = match depth_order(node)? {
+        DepthOrder::BlockFirst => vec![0, 3, 5, 1, 2, 4],
+        DepthOrder::ChannelFirst => vec![0, 1, 3, 5, 2, 4],
+    };
+    let turned = node.step(Op::Transpose(permutation), vec![apart])?;
     let together = [channels * block * block, rows, columns].map(Dim::Size);
     node.emit(Op::Reshape([&[batch], &together[..]].concat()), vec![turned])
 }
@@ -434,13 +447,7 @@ pub(super) fn space_to_depth(node: &mut NodeContext) -> Result {
 pub(super) fn depth_to_space(node: &mut NodeContext) -> Result {
     node.check_counts(1)?;
     let block = block_size(node)?;
-    let order = match node.attributes.text("mode")?.unwrap_or("DCR") {
-        "DCR" => DepthOrder::BlockFirst,
-        "CRD" => DepthOrder::ChannelFirst,
-        other => {
-            return Err(node.attributes.error("mode", format!("is \"{other}\", expected DCR or CRD")));
-        }
-    };
+    let order = depth_order(node)?;
     let input = node.input(0)?;
     node.emit(Op::DepthToSpace(DepthToSpace { block, order }), vec![input])
 }

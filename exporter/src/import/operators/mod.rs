@@ -113,7 +113,7 @@ const OPERATORS: &[Operator] = &[
     operator("Concat", layout::concat, &["axis"]),
     operator("Pad", layout::pad, &["mode"]),
     operator("Split", layout::split, &["axis", "num_outputs", "split"]),
-    operator("SpaceToDepth", layout::space_to_depth, &["blocksize"]),
+    operator("SpaceToDepth", layout::space_to_depth, &["blocksize", "mode"]),
     operator("DepthToSpace", layout::depth_to_space, &["blocksize", "mode"]),
     operator("QuantizeLinear", quantize::quantize, &["axis", "block_size", "output_dtype", "precision", "saturate"]),
     operator("DequantizeLinear", quantize::dequantize, &["axis", "block_size", "output_dtype"]),
