@@ -27,8 +27,6 @@ pub fn of(run: &GanRun, iteration: u64, kind: ModelKind, weights: &str) -> Model
         range: ValueRange::new(run.image.low, run.image.high),
         image: Some(image_shape(&run.image)),
         dataset: Some(run.data.name.clone()),
-        label: None,
-        classes: None,
         training: Some(Value::Object(figures(&run.training(), iteration)).to_string()),
         label: run.classes.as_ref().map(|_| LABEL.into()),
         classes: run.class_count(),
