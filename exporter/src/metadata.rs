@@ -16,14 +16,7 @@ const FORMAT: u32 = 1;
 /// the usual keys, `latent.label`, the name of the input for classes, `latent.classes`, how many there are, and
 /// `latent.class_names`, their names as a JSON array.
 pub fn of(run: &GanRun, iteration: u64, kind: ModelKind, weights: &str) -> ModelMetadata {
-    let mut other = Vec::new();
-    if let Some(classes) = &run.classes {
-        other.push(("latent.label".into(), LABEL.into()));
-        other.push(("latent.classes".into(), classes.count.to_string()));
-        if !classes.names.is_empty() {
-            other.push(("latent.class_names".into(), json!(classes.names).to_string()));
-        }
-    }
+    let names = run.classes.iter().map(|classes| &classes.names).filter(|names| !names.is_empty());
     ModelMetadata {
         format: Some(FORMAT),
         kind: Some(kind),
@@ -35,7 +28,9 @@ pub fn of(run: &GanRun, iteration: u64, kind: ModelKind, weights: &str) -> Model
         image: Some(image_shape(&run.image)),
         dataset: Some(run.data.name.clone()),
         training: Some(Value::Object(figures(&run.training(), iteration)).to_string()),
-        other,
+        label: run.classes.as_ref().map(|_| LABEL.into()),
+        classes: run.class_count(),
+        other: names.map(|names| ("latent.class_names".into(), json!(names).to_string())).collect(),
     }
 }
 

@@ -278,7 +278,7 @@ const CASES: &[(&str, Make, f32, &str)] = &[
     ("channels become pixels, of which a part is kept", |n| {
         let x = n.input(&[6, 4, 4]); let y = n.layer(conv(1), x, &[18, 6, 3, 3], 18, 0.005); let y = n.round(y, -3.0, 3.0);
         let y = n.node(Op::DepthToSpace(DepthToSpace { block: 3, order: DepthOrder::ChannelFirst }), &[y]);
-        let cut = [(2, 1, 12), (3, 2, 9)].map(|(axis, start, end)| Slice { axis, start, end });
+        let cut = [(2, 1, 12), (3, 2, 9)].map(|(axis, start, end)| Slice::new(axis, start, end));
         let y = n.node(Op::Slice(cut.to_vec()), &[y]); let y = n.round(y, -3.0, 3.0);
         let y = n.layer(conv(1), y, &[5, 2, 3, 3], 5, 0.005); n.round(y, -3.0, 3.0)
     }, 6.0, "int8 transposed convolution 9x9 s3 p4,5 > u8; int8 convolution 3x3 p1 > u8"),

@@ -10,26 +10,35 @@ use latent_runtime::rng::Rng;
 use latent_tests::succeed;
 use latent_trainer::checkpoint;
 use latent_trainer::gan::architecture::{self, ImageShape, NetKind};
+use latent_trainer::gan::condition;
 use latent_trainer::nn::{Named, Network, Pass};
-use tch::{Device, Tensor};
+use tch::{Device, Kind, TchError, Tensor};
 
 const LATENT: usize = 96;
 const PIXELS: usize = 28 * 28;
 const TOLERANCE: f32 = 1e-5;
 
-/// The three GANs: program command and networks. After some training steps BatchNorm's statistics are not trivial.
-const GANS: [(&str, NetKind); 3] =
-    [("vanilla", NetKind::Vanilla), ("lsgan", NetKind::Vanilla), ("dcgan", NetKind::Dcgan)];
+/// The three GANs, and conditional ones: program command, networks, and classes if it is conditional. After some training
+/// steps BatchNorm's statistics are not trivial.
+const GANS: [(&str, NetKind, Option<usize>); 5] = [
+    ("vanilla", NetKind::Vanilla, None),
+    ("lsgan", NetKind::Vanilla, None),
+    ("dcgan", NetKind::Dcgan, None),
+    ("vanilla", NetKind::Vanilla, Some(10)),
+    ("dcgan", NetKind::Dcgan, Some(10)),
+];
 
 #[test]
 fn libtorch_and_every_back_end_agree() {
     let scratch = tempfile::tempdir().unwrap();
-    for (command, net) in GANS {
-        let run = scratch.path().join(command);
+    for (command, net, classes) in GANS {
+        let name = format!("{command}{}", classes.unwrap_or(0));
+        let run = scratch.path().join(&name);
         let small =
             ["--data", "synth-digits:512", "--train-images", "512", "--batch", "64", "--iterations", "24"];
         let run_name = run.to_str().unwrap();
-        succeed("trainer", [&[command, "--out", run_name, "--quiet"], &small[..]].concat());
+        let conditional: &[&str] = if classes.is_some() { &["--conditional"] } else { &[] };
+        succeed("trainer", [&[command, "--out", run_name, "--quiet"], &small[..], conditional].concat());
         let models = scratch.path().join("models");
         succeed("exporter", ["export", run_name, "--out", models.to_str().unwrap(), "--discriminator"]);
 
@@ -37,8 +46,8 @@ fn libtorch_and_every_back_end_agree() {
         let image = ImageShape { channels: 1, height: 28, width: 28 };
         let mut rng = Rng::from_seed(1);
         let generator =
-            architecture::generator(net, image, LATENT as i64, None, &mut rng, Device::Cpu).unwrap();
-        let discriminator = architecture::discriminator(net, image, None, &mut rng, Device::Cpu).unwrap();
+            architecture::generator(net, image, LATENT as i64, classes, &mut rng, Device::Cpu).unwrap();
+        let discriminator = architecture::discriminator(net, image, classes, &mut rng, Device::Cpu).unwrap();
         load(&generator, &checkpoint.join("generator.safetensors"));
         load(&discriminator, &checkpoint.join("discriminator.safetensors"));
 
@@ -46,13 +55,23 @@ fn libtorch_and_every_back_end_agree() {
             let mut noise = vec![0.0; batch * LATENT];
             Distribution::Uniform { low: -1.0, high: 1.0 }.fill(&mut rng, &mut noise);
             let z = Tensor::from_slice(&noise).view([batch as i64, LATENT as i64]);
-            let images = values(&generator, &z);
+            let labels: Option<Vec<f32>> =
+                classes.map(|classes| (0..batch).map(|_| rng.below(classes as u32) as f32).collect());
+            let hot = labels.as_ref().zip(classes).map(|(labels, classes)| {
+                condition::one_hot(&Tensor::from_slice(labels).to_kind(Kind::Int64), classes).unwrap()
+            });
+            // What libtorch computes in evaluation mode.
+            let values = |network: &Network, x: &Tensor, told: Told| {
+                let y = tch::no_grad(|| told(network, x, hot.as_ref(), Pass::EVAL)).unwrap();
+                Vec::<f32>::try_from(y.contiguous().view([-1])).unwrap()
+            };
+            let images = values(&generator, &z, condition::generate);
             let x = Tensor::from_slice(&images).view([batch as i64, 1, 28, 28]);
-            let scores = values(&discriminator, &x);
+            let scores = values(&discriminator, &x, condition::score);
             assert!(images.iter().any(|v| v.abs() > 0.01), "{command}: the images are blank");
 
-            let generator_file = models.join(format!("{command}.fp32.onnx"));
-            let discriminator_file = models.join(format!("{command}.discriminator.fp32.onnx"));
+            let generator_file = models.join(format!("{name}.fp32.onnx"));
+            let discriminator_file = models.join(format!("{name}.discriminator.fp32.onnx"));
             for (file, input, expected) in
                 [(&generator_file, &noise, &images), (&discriminator_file, &images, &scores)]
             {
@@ -70,12 +89,16 @@ fn libtorch_and_every_back_end_agree() {
                     Box::new(NativeBackend::load(&packed, &NativeOptions::default()).unwrap()),
                 ];
                 for mut backend in back_ends {
+                    if let Some(labels) = &labels {
+                        backend.give("label", labels).unwrap();
+                    }
                     let what = format!("{}, {}, batch {batch}", file.display(), backend.describe());
                     compare(&what, backend.as_mut(), batch, input, expected);
                 }
             }
         }
-        assert_eq!(generator.parameter_count(), if net == NetKind::Vanilla { 1_952_528 } else { 6_675_009 });
+        let parameters = if net == NetKind::Vanilla { 1_952_528 } else { 6_675_009 };
+        assert_eq!(generator.parameter_count(), parameters + 1024 * classes.unwrap_or(0) as u64);
     }
 }
 
@@ -83,11 +106,8 @@ fn load(network: &Network, file: &Path) {
     network.load_state(&checkpoint::read_tensors(file).unwrap().into_iter().collect()).unwrap();
 }
 
-/// What libtorch computes in evaluation mode.
-fn values(network: &Network, x: &Tensor) -> Vec<f32> {
-    let y = tch::no_grad(|| network.forward(x, Pass::EVAL)).unwrap();
-    Vec::<f32>::try_from(y.contiguous().view([-1])).unwrap()
-}
+/// How a network is told its labels.
+type Told = fn(&Network, &Tensor, Option<&Tensor>, Pass) -> Result<Tensor, TchError>;
 
 fn compare(what: &str, backend: &mut dyn Backend, batch: usize, input: &[f32], expected: &[f32]) {
     let mut output = vec![f32::NAN; expected.len()];

@@ -140,7 +140,7 @@ fn elements(shape: &[Dim]) -> Option<(usize, usize)> {
 }
 
 /// The shape of two tensors broadcast against each other, as NumPy does it.
-fn broadcast(a: &[Dim], b: &[Dim]) -> Result<Vec<Dim>, InferError> {
+pub(crate) fn broadcast(a: &[Dim], b: &[Dim]) -> Result<Vec<Dim>, InferError> {
     let rank = a.len().max(b.len());
     let at = |shape: &[Dim], axis: usize| {
         (axis + shape.len()).checked_sub(rank).map_or(Dim::Size(1), |axis| shape[axis])

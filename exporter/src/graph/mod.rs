@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 pub use grid::Grid;
+pub(crate) use infer::broadcast;
 pub use infer::{InferError, infer};
 pub use interleaved::Interleaved;
 // The attributes that the packed format has too.

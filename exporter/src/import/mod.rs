@@ -55,6 +55,7 @@ pub fn import(model: &ModelProto) -> Result<Graph, ImportError> {
         opset,
         bound: HashMap::new(),
         quantized: HashMap::new(),
+        flags: HashSet::new(),
         node_names: HashSet::new(),
     };
     importer.constants(proto)?;
@@ -107,6 +108,11 @@ enum Bound {
     Value(ValueId),
     /// Integers computed from shapes.
     Shape(ShapeValue),
+    /// The value with its first `axes` axes as one, the batch among them: what a graph has no length for.
+    Joined {
+        value: ValueId,
+        axes: usize,
+    },
 }
 
 #[derive(Debug)]
@@ -116,6 +122,8 @@ struct Importer {
     bound: HashMap<String, Bound>,
     /// What the integers of a Quantize, and of what moves them about, stand for.
     quantized: HashMap<ValueId, QuantizedBy>,
+    /// Floats of 0 and 1 that stand for false and true.
+    flags: HashSet<ValueId>,
     node_names: HashSet<String>,
 }
 
@@ -154,6 +162,9 @@ impl Importer {
             let value = match self.bound.get(&output.name) {
                 Some(Bound::Value(value)) => *value,
                 Some(Bound::Shape(_)) => return Err(error("it is a shape, which is not supported".into())),
+                Some(Bound::Joined { .. }) => {
+                    return Err(error("it joins the batch with other axes, which is not supported".into()));
+                }
                 None => return Err(error("no node computes it".into())),
             };
             self.graph.outputs.push(Output { name: output.name.clone(), value });

@@ -114,6 +114,11 @@ impl<'a, 'b> NodeContext<'a, 'b> {
         let shape = match self.bound(index)? {
             Bound::Value(id) => return Ok(*id),
             Bound::Shape(shape) => shape.clone(),
+            Bound::Joined { .. } => {
+                let name = &self.proto.input[index];
+                let what = format!("its input \"{name}\" has the batch joined with other axes");
+                return Err(self.error(format!("{what}, which is supported only for Transpose and Reshape")));
+            }
         };
         let Some(tensor) = shape.tensor() else {
             return Err(self.error("it computes with the batch size, which is not supported"));
@@ -179,7 +184,32 @@ impl<'a, 'b> NodeContext<'a, 'b> {
         Ok(match self.bound(index)? {
             Bound::Shape(shape) => Some(shape.clone()),
             Bound::Value(id) => self.importer.graph.constant(*id).and_then(ShapeValue::of),
+            Bound::Joined { .. } => None,
         })
+    }
+
+    /// The value that input `index` is, with this many of its first axes as one, the batch among them.
+    pub(super) fn joined(&self, index: usize) -> Option<(ValueId, usize)> {
+        match self.bound(index) {
+            Ok(&Bound::Joined { value, axes }) => Some((value, axes)),
+            _ => None,
+        }
+    }
+
+    /// The node's result is a value with this many of its first axes as one, the batch among them.
+    pub(super) fn bind_joined(&mut self, value: ValueId, axes: usize) {
+        self.bind(Bound::Joined { value, axes });
+    }
+
+    /// The node's result is floats of 0 and 1 that stand for false and true.
+    pub(super) fn bind_flags(&mut self, value: ValueId) {
+        self.importer.flags.insert(value);
+        self.alias(value);
+    }
+
+    /// Whether a value is floats of 0 and 1 that stand for false and true.
+    pub(super) fn is_flags(&self, value: ValueId) -> bool {
+        self.importer.flags.contains(&value)
     }
 
     /// Input `index` as integers, some of which may be the batch.

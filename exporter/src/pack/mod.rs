@@ -20,11 +20,13 @@ pub enum PackError {
     /// The ONNX model cannot be taken in.
     #[error(transparent)]
     Import(#[from] ImportError),
-    /// The model does not have one input and one output of a known size for each example.
-    #[error("the model's {role} {what}")]
+    /// An input or output that has no known size for each example, or is of a type that a packed model does not have.
+    #[error("the model's {role} \"{name}\" {what}")]
     Ends {
         /// `input` or `output`.
         role: &'static str,
+        /// Its name.
+        name: String,
         /// What is wrong with it.
         what: String,
     },

@@ -24,8 +24,11 @@ pub(super) fn reshape(node: &mut NodeContext) -> Result {
         node.bind_shape(ShapeValue { scalar: false, ..entries });
         return Ok(());
     }
-    let shape = node.shape(0)?;
     let target = node.entries(1, "shape")?;
+    if let Some((value, axes)) = node.joined(0) {
+        return apart(node, value, axes, &target);
+    }
+    let shape = node.shape(0)?;
     let mut dims = Vec::with_capacity(target.len());
     let mut rest = None;
     for (axis, entry) in target.iter().enumerate() {
@@ -50,6 +53,12 @@ pub(super) fn reshape(node: &mut NodeContext) -> Result {
         dims[axis] = match (all_batches.checked_sub(known_batches), known) {
             (Some(0), 1..) if all % known == 0 => Dim::Size(all / known),
             (Some(1), _) if all == known => Dim::Batch,
+            // As PyTorch transposes the keys of attention.
+            (Some(1), _) if axis == 0 && shape.len() >= dims.len() && shape.ends_with(&dims[1..]) => {
+                let input = node.input(0)?;
+                node.bind_joined(input, shape.len() + 1 - dims.len());
+                return Ok(());
+            }
             _ => {
                 let (from, to) = (shape_text(&shape), shape_text(&dims));
                 return Err(node.error(format!("{from} cannot become {to} with axis {axis} free")));
@@ -58,6 +67,28 @@ pub(super) fn reshape(node: &mut NodeContext) -> Result {
     }
     let input = node.input(0)?;
     node.emit(Op::Reshape(dims), vec![input])
+}
+
+/// What [`reshape`] joined, made the axes again that it was.
+fn apart(node: &mut NodeContext, value: ValueId, axes: usize, target: &[Entry]) -> Result {
+    let dims = node.dims(value);
+    let are_joined = target.len() > axes
+        && target.iter().zip(&dims[..axes]).all(|(entry, dim)| match (entry, dim) {
+            (Entry::Batch | Entry::Known(-1), Dim::Batch) => true,
+            (Entry::Known(length), Dim::Size(size)) => *length == *size as i64,
+            _ => false,
+        });
+    let sizes = target.iter().skip(axes).map(|entry| match entry {
+        Entry::Known(length @ 0..=0x7fff_ffff) => Some(Dim::Size(*length as usize)),
+        _ => None,
+    });
+    match sizes.collect::<Option<Vec<_>>>().filter(|_| are_joined) {
+        Some(sizes) => node.emit(Op::Reshape([&dims[..axes], &sizes].concat()), vec![value]),
+        None => Err(node.error(format!(
+            "it splits an axis that joins the batch with others into others than those of {}",
+            shape_text(&dims)
+        ))),
+    }
 }
 
 /// A matrix: the axes before `axis`, and the others.
@@ -172,7 +203,7 @@ pub(super) fn expand(node: &mut NodeContext) -> Result {
 pub(super) fn tile(node: &mut NodeContext) -> Result {
     node.check_counts(2)?;
     let shape = node.shape(0)?;
-    let repeats = node.integers(1, "repeats")?;
+    let repeats = node.entries(1, "repeats")?;
     if repeats.len() != shape.len() {
         return Err(node.error(format!("it has {} repeats for {}", repeats.len(), shape_text(&shape))));
     }
@@ -180,10 +211,19 @@ pub(super) fn tile(node: &mut NodeContext) -> Result {
     let mut dims = shape.clone();
     for (axis, &times) in repeats.iter().enumerate() {
         let times = match times {
-            1 => continue,
-            2..=0x10000 if shape[axis] != Dim::Batch => times as usize,
-            _ => {
+            Entry::Known(1) => continue,
+            Entry::Known(times @ 2..=0x10000) if shape[axis] != Dim::Batch => times as usize,
+            // One for all examples.
+            Entry::Batch if shape[axis] == Dim::Size(1) => {
+                dims[axis] = Dim::Batch;
+                continue;
+            }
+            Entry::Known(times) => {
                 let what = format!("repeats axis {axis} of {} {times} times", shape_text(&shape));
+                return Err(node.error(format!("it {what}, which is not supported")));
+            }
+            Entry::Batch => {
+                let what = format!("repeats axis {axis} of {} once for each example", shape_text(&shape));
                 return Err(node.error(format!("it {what}, which is not supported")));
             }
         };
@@ -204,6 +244,19 @@ pub(super) fn tile(node: &mut NodeContext) -> Result {
 
 pub(super) fn transpose(node: &mut NodeContext) -> Result {
     node.check_counts(1)?;
+    if let Some((value, axes)) = node.joined(0) {
+        let rank = node.dims(value).len() + 1 - axes;
+        let permutation = node.attributes.ints("perm")?.unwrap_or_default().to_vec();
+        let permutation: Vec<usize> =
+            permutation.into_iter().map(|axis| node.axis(axis, rank)).collect::<Result<_>>()?;
+        let [0, rest @ ..] = permutation.as_slice() else {
+            return Err(node.error("it moves an axis that joins the batch with others, which is not supported"));
+        };
+        let permutation = (0..axes).chain(rest.iter().map(|axis| axis + axes - 1)).collect();
+        let turned = node.step(Op::Transpose(permutation), vec![value])?;
+        node.bind_joined(turned, axes);
+        return Ok(());
+    }
     let rank = node.shape(0)?.len();
     let permutation = match node.attributes.ints("perm")? {
         Some(permutation) => permutation.iter().map(|&axis| node.axis(axis, rank)).collect::<Result<_>>()?,
@@ -399,6 +452,15 @@ pub(super) fn split(node: &mut NodeContext) -> Result {
     Ok(())
 }
 
+/// Where a block's pixels lie among the channels.
+fn depth_order(node: &mut NodeContext) -> Result<DepthOrder> {
+    match node.attributes.text("mode")?.unwrap_or("DCR") {
+        "DCR" => Ok(DepthOrder::BlockFirst),
+        "CRD" => Ok(DepthOrder::ChannelFirst),
+        other => Err(node.attributes.error("mode", format!("is \"{other}\", expected DCR or CRD"))),
+    }
+}
+
 fn block_size(node: &mut NodeContext) -> Result<usize> {
     match node.attributes.int("blocksize")? {
         Some(block @ 1..=0x10000) => Ok(block as usize),
@@ -407,7 +469,7 @@ fn block_size(node: &mut NodeContext) -> Result<usize> {
     }
 }
 
-/// Blocks of pixels become channels: the inverse of DepthToSpace (DCR).
+/// Blocks of pixels become channels: the inverse of DepthToSpace.
 pub(super) fn space_to_depth(node: &mut NodeContext) -> Result {
     node.check_counts(1)?;
     let block = block_size(node)?;
@@ -426,7 +488,11 @@ pub(super) fn space_to_depth(node: &mut NodeContext) -> Result {
     let (rows, columns) = (height / block, width / block);
     let apart = [channels, rows, block, columns, block].map(Dim::Size);
     let apart = node.step(Op::Reshape([&[batch], &apart[..]].concat()), vec![input])?;
-    let turned = node.step(Op::Transpose(vec![0, 3, 5, 1, 2, 4]), vec![apart])?;
+    let permutation = match depth_order(node)? {
+        DepthOrder::BlockFirst => vec![0, 3, 5, 1, 2, 4],
+        DepthOrder::ChannelFirst => vec![0, 1, 3, 5, 2, 4],
+    };
+    let turned = node.step(Op::Transpose(permutation), vec![apart])?;
     let together = [channels * block * block, rows, columns].map(Dim::Size);
     node.emit(Op::Reshape([&[batch], &together[..]].concat()), vec![turned])
 }
@@ -434,13 +500,7 @@ pub(super) fn space_to_depth(node: &mut NodeContext) -> Result {
 pub(super) fn depth_to_space(node: &mut NodeContext) -> Result {
     node.check_counts(1)?;
     let block = block_size(node)?;
-    let order = match node.attributes.text("mode")?.unwrap_or("DCR") {
-        "DCR" => DepthOrder::BlockFirst,
-        "CRD" => DepthOrder::ChannelFirst,
-        other => {
-            return Err(node.attributes.error("mode", format!("is \"{other}\", expected DCR or CRD")));
-        }
-    };
+    let order = depth_order(node)?;
     let input = node.input(0)?;
     node.emit(Op::DepthToSpace(DepthToSpace { block, order }), vec![input])
 }

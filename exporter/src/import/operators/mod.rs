@@ -1,5 +1,6 @@
 //! The operators, each with the attributes it had in opsets 11 and later.
 
+mod einsum;
 mod elementwise;
 mod integers;
 mod layout;
@@ -38,6 +39,7 @@ const fn operator(
 #[rustfmt::skip] // One line an operator.
 const OPERATORS: &[Operator] = &[
     operator("MatMul", matrix::matmul, &[]),
+    operator("Einsum", einsum::einsum, &["equation"]),
     operator("Gemm", matrix::gemm, &["alpha", "beta", "transA", "transB"]),
     operator("Conv", window::conv, &["auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"]),
     operator("ConvTranspose", window::conv_transpose, &["auto_pad", "dilations", "group", "kernel_shape", "output_padding", "output_shape", "pads", "strides"]),
@@ -113,7 +115,7 @@ const OPERATORS: &[Operator] = &[
     operator("Concat", layout::concat, &["axis"]),
     operator("Pad", layout::pad, &["mode"]),
     operator("Split", layout::split, &["axis", "num_outputs", "split"]),
-    operator("SpaceToDepth", layout::space_to_depth, &["blocksize"]),
+    operator("SpaceToDepth", layout::space_to_depth, &["blocksize", "mode"]),
     operator("DepthToSpace", layout::depth_to_space, &["blocksize", "mode"]),
     operator("QuantizeLinear", quantize::quantize, &["axis", "block_size", "output_dtype", "precision", "saturate"]),
     operator("DequantizeLinear", quantize::dequantize, &["axis", "block_size", "output_dtype"]),

@@ -112,13 +112,18 @@ fn last_axes(node: &mut NodeContext, x: ValueId) -> Result<Vec<usize>> {
     Ok((node.axis(axis, rank)?..rank).collect())
 }
 
-/// Inputs: x, scale, [shift], which are broadcast to x.
+/// Inputs: x, scale, [shift], which are broadcast to x. Outputs: y, \[mean\], \[1 / deviation\].
 pub(super) fn layer(node: &mut NodeContext) -> Result {
-    node.check_counts(3)?;
+    if node.input_count() > 3 {
+        return Err(node.error(format!("it has {} inputs, expected at most 3", node.input_count())));
+    }
     (1..3).try_for_each(|index| node.check_finite(index))?;
     let epsilon = epsilon(node)?;
     let (x, scale) = (node.input(0)?, node.input(1)?);
     let axes = last_axes(node, x)?;
+    if node.output_count() > 1 {
+        statistics(node, x, &axes, epsilon)?;
+    }
     let standard = node.step(Op::Standardize { axes, epsilon }, vec![x])?;
     if !node.has(2) {
         return node.emit(Op::Binary(Binary::Multiply), vec![standard, scale]);
@@ -126,6 +131,22 @@ pub(super) fn layer(node: &mut NodeContext) -> Result {
     let product = node.binary_step(Binary::Multiply, standard, scale)?;
     let shift = node.input(2)?;
     node.emit(Op::Binary(Binary::Add), vec![product, shift])
+}
+
+/// Mean and reciprocal of the deviation as further outputs.
+fn statistics(node: &mut NodeContext, x: ValueId, axes: &[usize], epsilon: f32) -> Result {
+    let over = || Op::Reduce(Reduce { kind: ReduceKind::Mean, axes: axes.to_vec(), keep: true });
+    let mean = node.step(over(), vec![x])?;
+    node.bind_output(1, mean);
+    let centered = node.binary_step(Binary::Subtract, x, mean)?;
+    let squares = node.binary_step(Binary::Multiply, centered, centered)?;
+    let variance = node.step(over(), vec![squares])?;
+    let epsilon = node.number("epsilon", epsilon);
+    let sum = node.binary_step(Binary::Add, variance, epsilon)?;
+    let deviation = node.step(Op::Function(Function::Sqrt), vec![sum])?;
+    let reciprocal = node.step(Op::Function(Function::Reciprocal), vec![deviation])?;
+    node.bind_output(2, reciprocal);
+    Ok(())
 }
 
 /// Inputs: x, scale, which is broadcast to x: x / sqrt(mean of x^2 + epsilon) * scale.

@@ -1,7 +1,9 @@
 //! Constants, and what computes with shapes.
 
 use super::{NodeContext, Result};
-use crate::graph::{Binary, Dim, Element, Elements, Op, Slice, Tensor, interpret};
+use crate::graph::{
+    Activation, Binary, Dim, Element, Elements, Function, InferError, Op, Slice, Tensor, ValueId, broadcast, interpret,
+};
 use crate::import::shape_values::{Entry, ShapeValue};
 use crate::import::tensors;
 
@@ -110,6 +112,10 @@ pub(super) fn compare(node: &mut NodeContext) -> Result {
             None => Err(node.error("it depends on the batch size, which is not supported")),
         };
     }
+    let operands = [node.input(0)?, node.input(1)?];
+    if !operands.iter().all(|&operand| node.is_constant(operand)) {
+        return compare_values(node, operands);
+    }
     let [a, b] = [
         node.constant(0, "first operand")?.cast(Element::F32),
         node.constant(1, "second operand")?.cast(Element::F32),
@@ -132,9 +138,76 @@ pub(super) fn compare(node: &mut NodeContext) -> Result {
     }
 }
 
-/// Inputs: condition, x, y: where the condition, a constant, holds x, else y; of shapes and constants.
+/// A value as floats, for what computes with its numbers.
+fn floats(node: &mut NodeContext, part: &str, value: ValueId) -> Result<ValueId> {
+    if node.element(value) == Element::F32 {
+        return Ok(value);
+    }
+    match node.constant_of(value).map(|tensor| tensor.cast(Element::F32)) {
+        Some(tensor) => Ok(node.new_constant(part, tensor)),
+        None => node.step(Op::Cast, vec![value]),
+    }
+}
+
+/// Equal, Less and Greater of values that are known when the model runs: by the sign of their difference.
+fn compare_values(node: &mut NodeContext, operands: [ValueId; 2]) -> Result {
+    let (a, b) = (floats(node, "first", operands[0])?, floats(node, "second", operands[1])?);
+    let (a, b) = if node.operator() == "Less" { (b, a) } else { (a, b) };
+    let difference = node.binary_step(Binary::Subtract, a, b)?;
+    let sign = node.step(Op::Function(Function::Sign), vec![difference])?;
+    let flags = if node.operator() == "Equal" {
+        let differs = node.step(Op::Function(Function::Absolute), vec![sign])?;
+        let one = node.number("one", 1.0);
+        node.binary_step(Binary::Subtract, one, differs)?
+    } else {
+        node.step(Op::Activation(Activation::Relu), vec![sign])?
+    };
+    node.bind_flags(flags);
+    Ok(())
+}
+
+/// Where of choices that are known when the model runs.
+fn choose_values(node: &mut NodeContext) -> Result {
+    let condition = node.input(0)?;
+    let [x, y] = [node.input(1)?, node.input(2)?];
+    let known = node.constant_of(condition).and_then(Tensor::integers);
+    if let Some(flags) = &known
+        && flags.windows(2).all(|pair| pair[0] == pair[1])
+    {
+        let chosen = if flags.first() == Some(&0) { y } else { x };
+        let dims = broadcast(&node.dims(x), &node.dims(y))
+            .and_then(|dims| broadcast(&dims, &node.dims(condition)))
+            .map_err(|InferError(what)| node.error(what))?;
+        if dims == node.dims(chosen) {
+            node.alias(chosen);
+            return Ok(());
+        }
+        return node.emit(Op::Expand(dims), vec![chosen]);
+    }
+    if known.is_none() && !node.is_flags(condition) {
+        return Err(node.error("its condition is computed by an operator that is not supported for that"));
+    }
+    // What is not chosen is multiplied by 0, and must be finite for that.
+    (1..3).try_for_each(|index| node.check_finite(index))?;
+    let (x, y) = (floats(node, "first", x)?, floats(node, "second", y)?);
+    let condition = floats(node, "condition", condition)?;
+    let one = node.number("one", 1.0);
+    let otherwise = node.binary_step(Binary::Subtract, one, condition)?;
+    let (x, y) =
+        (node.binary_step(Binary::Multiply, x, condition)?, node.binary_step(Binary::Multiply, y, otherwise)?);
+    node.emit(Op::Binary(Binary::Add), vec![x, y])
+}
+
+/// Inputs: condition, x, y: where the condition holds x, else y.
 pub(super) fn choose(node: &mut NodeContext) -> Result {
     node.check_counts(3)?;
+    let of_shapes = node.shape_value(1)?.is_some() && node.shape_value(2)?.is_some();
+    if !of_shapes {
+        let inputs = node.inputs(3)?;
+        if !inputs.iter().all(|&input| node.is_constant(input)) {
+            return choose_values(node);
+        }
+    }
     let condition = node.constant(0, "condition")?.clone();
     let flags = condition.integers().unwrap_or_default();
     if let (Some(x), Some(y)) = (node.shape_value(1)?, node.shape_value(2)?)
@@ -295,6 +368,12 @@ pub(super) fn cast(node: &mut NodeContext) -> Result {
     }
     let input = node.input(0)?;
     let from = node.element(input);
+    if node.is_flags(input)
+        && matches!(target, Some(Element::F32 | Element::I32 | Element::I64 | Element::Bool))
+    {
+        node.alias(input);
+        return Ok(());
+    }
     match (from, target) {
         (from, Some(to)) if from == to => {
             node.alias(input);

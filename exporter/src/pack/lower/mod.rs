@@ -18,13 +18,6 @@ use crate::graph::{
 
 /// Packs `graph`.
 pub(super) fn lower(graph: &Graph, info: ModelInfo, options: PackOptions) -> Result<Vec<u8>, PackError> {
-    let (&[input], [output]) = (&*graph.inputs, &*graph.outputs) else {
-        let (role, count) = match graph.inputs.len() {
-            1 => ("output", graph.outputs.len()),
-            count => ("input", count),
-        };
-        return Err(PackError::Ends { role, what: format!("is not one but {count}") });
-    };
     let mut lowering = Lowering {
         graph,
         builder: Builder::new(info),
@@ -37,21 +30,26 @@ pub(super) fn lower(graph: &Graph, info: ModelInfo, options: PackOptions) -> Res
         precision: options.precision,
     };
     lowering.builder.winograd(options.winograd);
-    let port = |role, id| {
-        per_example(&graph.shape(id)).map_err(|what| PackError::Ends { role, what }).and_then(|shape| {
-            match graph.element(id) {
-                graph::Element::F32 => Ok(shape),
-                // Labels: whole numbers.
-                graph::Element::I32 | graph::Element::I64 if role == "input" => Ok(shape),
-                other => Err(PackError::Ends { role, what: format!("is of type {other}, expected float32") }),
-            }
-        })
+    let port = |role, id: ValueId| {
+        let name = graph.value(id).name.clone();
+        let error = |what| PackError::Ends { role, name: name.clone(), what };
+        let shape = per_example(&graph.shape(id)).map_err(error)?;
+        match graph.element(id) {
+            graph::Element::F32 => Ok(shape),
+            // Labels: whole numbers.
+            graph::Element::I32 | graph::Element::I64 => Ok(shape),
+            other => Err(error(format!("is of type {other}, expected float32"))),
+        }
     };
-    let shape = port("input", input)?;
-    let element = lowering.wanted(input).map_or(Element::F32, elements::on);
-    let name = &graph.value(input).name;
-    let value = lowering.builder.input(name, &shape, element)?;
-    lowering.values.insert(input, value);
+    for &input in &graph.inputs {
+        let shape = port("input", input)?;
+        let element = lowering.wanted(input).map_or(Element::F32, elements::on);
+        let value = lowering.builder.input(&graph.value(input).name, &shape, element)?;
+        if graph.element(input) != graph::Element::F32 {
+            lowering.builder.integers(value);
+        }
+        lowering.values.insert(input, value);
+    }
     for node in &graph.nodes {
         if matches!(node.op, Op::Dequantize { .. }) && graph.constant(node.inputs[0]).is_some() {
             lowering.dequantized.insert(node.output, node);
@@ -65,11 +63,14 @@ pub(super) fn lower(graph: &Graph, info: ModelInfo, options: PackOptions) -> Res
         let value = lowering.node(node)?;
         lowering.values.insert(node.output, value);
     }
-    let shape = port("output", output.value)?;
-    let Some(value) = lowering.value(output.value)? else {
-        return Err(PackError::Ends { role: "output", what: "does not depend on its input".into() });
-    };
-    lowering.builder.output(value, &output.name, &shape)?;
+    for output in &graph.outputs {
+        let shape = port("output", output.value)?;
+        let Some(value) = lowering.value(output.value)? else {
+            let (role, name) = ("output", output.name.clone());
+            return Err(PackError::Ends { role, name, what: "does not depend on an input".into() });
+        };
+        lowering.builder.output(value, &output.name, &shape)?;
+    }
     Ok(lowering.builder.finish()?)
 }
 
