@@ -84,7 +84,10 @@ impl Encoder {
             bail!(refuse(format!("it is a {kind}; give an encoder")));
         }
         let Some((shape, _)) = ImageShape::of(backend.input().shape, metadata.image) else {
-            bail!(refuse(format!("an encoder takes images, (N, C, H, W) or (N, H, W, C), but it takes {}", backend.input())));
+            bail!(refuse(format!(
+                "an encoder takes images, (N, C, H, W) or (N, H, W, C), but it takes {}",
+                backend.input()
+            )));
         };
         let encoding = decide(path, &metadata, backend.as_ref(), args.range)?;
         let threads = match args.threads {

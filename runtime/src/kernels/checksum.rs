@@ -2,7 +2,9 @@
 //! themselves, for vector instructions; pieces of fixed size, for threads; one multiplication a word and no table, for
 //! small devices. docs/FORMAT.md defines it.
 
-use super::{Engine, Isa};
+#[cfg(feature = "std")]
+use super::Engine;
+use super::Isa;
 
 /// Independent sums; word i of a piece goes to lane i modulo so many.
 const LANES: usize = 16;
