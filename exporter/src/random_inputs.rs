@@ -5,7 +5,13 @@ use latent_runtime::onnx::ModelMetadata;
 use latent_runtime::rng::Rng;
 
 use crate::graph::interpret::{Array, Real};
-use crate::graph::{Dim, Element, Graph, Op};
+use crate::graph::{Dim, Element, Graph, Node, Op};
+
+/// How many labels every table of a graph has.
+pub(crate) fn labels(graph: &Graph) -> usize {
+    let depth = |node: &Node| if let Op::OneHot { depth } = node.op { Some(depth) } else { None };
+    graph.nodes.iter().filter_map(depth).min().unwrap_or(1)
+}
 
 /// The inputs of the calls that put `examples` random inputs into a model: latent vectors of its distribution, or values from
 /// U(-1, 1), and labels for inputs of integers. One with a fixed batch takes them one by one.
@@ -19,11 +25,7 @@ pub(crate) fn random_inputs<T: Real>(
         graph.inputs.iter().map(|&id| (graph.element(id), graph.shape(id))).collect();
     let free = inputs.iter().any(|(_, shape)| shape.contains(&Dim::Batch));
     // Labels that every table has.
-    let depths = graph
-        .nodes
-        .iter()
-        .filter_map(|node| if let Op::OneHot { depth } = node.op { Some(depth) } else { None });
-    let labels = depths.min().unwrap_or(1) as f32;
+    let labels = labels(graph) as f32;
     let (calls, batch) = if free { (1, examples) } else { (examples, 1) };
     let uniform = Distribution::Uniform { low: -1.0, high: 1.0 };
     let mut rng = Rng::from_seed(seed);

@@ -35,7 +35,16 @@ fn check(folder: &Path, name: &str, range: &str) -> Result<(), String> {
         let packed = out.path().join("model.lat");
         let [model, packed_text] = [&model, &packed].map(|path| path.to_str().unwrap());
         exporter_succeeds(&[
-            "pack", model, "--precision", precision, "--range", range, "--samples", "64", "--force", "--out",
+            "pack",
+            model,
+            "--precision",
+            precision,
+            "--range",
+            range,
+            "--samples",
+            "64",
+            "--force",
+            "--out",
             packed_text,
         ])?;
         let error = packed_error(&fs::read(&packed).unwrap(), &input, &expected);
@@ -52,9 +61,7 @@ fn keras_models_are_packed() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/keras");
     let failures: Vec<String> = MODELS
         .iter()
-        .filter_map(|(name, range)| {
-            check(&folder, name, range).err().map(|error| format!("{name}: {error}"))
-        })
+        .filter_map(|(name, range)| check(&folder, name, range).err().map(|error| format!("{name}: {error}")))
         .collect();
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }

@@ -37,33 +37,51 @@ fn differences(found: impl Iterator<Item = f64>, expected: &Tensor) -> (f64, f64
     (errors.iter().fold(0.0, |a, &b| a.max(b)), (squares / errors.len() as f64).sqrt())
 }
 
-fn evaluated<T: Real>(graph: &Graph, input: &Tensor, expected: &Tensor) -> f64 {
-    let found = interpret::run(graph, vec![Array::<T>::from_tensor(input)]).unwrap().swap_remove(0);
-    assert_eq!(found.shape, expected.shape());
-    differences(found.data.iter().map(|value| value.to_f64()), expected).0
+/// The worst over all outputs.
+fn worst(differences: impl Iterator<Item = (f64, f64)>) -> (f64, f64) {
+    differences
+        .fold((0.0, 0.0), |(largest, rms), (more, other)| (f64::max(largest, more), f64::max(rms, other)))
+}
+
+fn evaluated<T: Real>(graph: &Graph, inputs: &[Tensor], expected: &[Tensor]) -> f64 {
+    let found = interpret::run(graph, inputs.iter().map(Array::<T>::from_tensor).collect()).unwrap();
+    assert_eq!(found.len(), expected.len());
+    let each = found.iter().zip(expected).map(|(found, expected)| {
+        assert_eq!(found.shape, expected.shape());
+        differences(found.data.iter().map(|value| value.to_f64()), expected)
+    });
+    worst(each).0
 }
 
 fn packed(
     graph: &Graph,
     precision: FloatPrecision,
-    input: &Tensor,
-    expected: &Tensor,
+    inputs: &[Tensor],
+    expected: &[Tensor],
 ) -> Result<(f64, f64), String> {
     let packed =
         pack_graph(graph, &ModelMetadata::default(), precision).map_err(|error| error.to_string())?;
     let mut backend =
         NativeBackend::from_bytes(&packed, &NativeOptions::default()).map_err(|error| error.to_string())?;
-    let mut output = vec![0.0; expected.len()];
-    let batch = input.shape()[0];
-    backend.run(batch, input.floats().unwrap(), &mut output).map_err(|error| error.to_string())?;
-    Ok(differences(output.iter().map(|&value| value.into()), expected))
+    let mut outputs: Vec<Vec<f32>> = expected.iter().map(|tensor| vec![0.0; tensor.len()]).collect();
+    let given: Vec<&[f32]> = inputs.iter().map(|input| input.floats().unwrap()).collect();
+    let mut slices: Vec<&mut [f32]> = outputs.iter_mut().map(Vec::as_mut_slice).collect();
+    let batch = inputs[0].shape()[0];
+    backend.run_all(batch, &given, &mut slices).map_err(|error| error.to_string())?;
+    let each = outputs.iter().zip(expected);
+    Ok(worst(each.map(|(found, expected)| differences(found.iter().map(|&value| value.into()), expected))))
+}
+
+/// The tensors of a folder that have such a role.
+fn tensors(folder: &Path, role: &str) -> Result<Vec<Tensor>, String> {
+    let files = (0..).map(|index| folder.join(format!("{role}_{index}.pb")));
+    files.take_while(|file| file.is_file()).map(|file| read_tensor(tensor_file(&file))).collect()
 }
 
 /// Checks one model. Returns how far the packed models are off.
 fn check(folder: &Path) -> Result<String, String> {
     let graph = import_file(&folder.join("model.onnx")).map_err(|error| error.to_string())?;
-    let read = |file: &str| read_tensor(tensor_file(&folder.join(file)));
-    let (input, expected) = (read("input_0.pb")?, read("output_0.pb")?);
+    let (input, expected) = (tensors(folder, "input")?, tensors(folder, "output")?);
     let mut optimized = graph.clone();
     optimize(&mut optimized);
     let quantized = latent_exporter::pack::is_quantized(&graph);

@@ -167,8 +167,8 @@ impl CalibrationArgs {
 
     /// The inputs that were asked for, or those that fit the model best. Says so on stderr when they had to be made up.
     pub(crate) fn inputs(&self, graph: &Graph, images: &Images<'_>) -> anyhow::Result<Inputs> {
-        let &[input] = &*graph.inputs else {
-            return Err(QuantizeError::Inputs { found: graph.inputs.len() }.into());
+        let Some(&input) = graph.inputs.first() else {
+            return Err(QuantizeError::Inputs { found: 0 }.into());
         };
         let (shape, count) = (graph.shape(input), self.samples as usize);
         if let Some(path) = &self.calibration_data {

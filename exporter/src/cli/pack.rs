@@ -111,7 +111,10 @@ pub(crate) fn run(args: PackArgs) -> anyhow::Result<()> {
     let options = PackOptions { precision, winograd: !args.no_winograd };
     let packed = pack_graph(&optimized, images.metadata, options).with_context(context)?;
     let difference = match &quantized {
-        Some((_, samples)) => difference_on(&graph, &packed, samples),
+        Some((_, samples)) if graph.inputs.len() == 1 && graph.outputs.len() == 1 => {
+            difference_on(&graph, &packed, samples)
+        }
+        Some((_, samples)) => difference(&graph, images.metadata, &packed, samples.count, 0),
         None => difference(&graph, images.metadata, &packed, COMPARED, 0),
     };
     let difference = difference.with_context(context)?;

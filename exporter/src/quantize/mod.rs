@@ -26,7 +26,7 @@ mod report;
 mod weights;
 
 use crate::graph::interpret::RunError;
-use crate::graph::{Graph, InferError, Op};
+use crate::graph::{Element, Graph, InferError, Op};
 
 pub use calibrate::{Calibrator, Parameters};
 pub(crate) use inputs::per_example;
@@ -92,8 +92,10 @@ pub enum WeightRange {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum QuantizeError {
-    /// Not one input.
-    #[error("the model has {found} inputs; only a model with one input can be quantized")]
+    /// Not one input of floats, the first.
+    #[error(
+        "the model has {found} inputs; only a model with one input of floats, and labels after it, can be quantized"
+    )]
     Inputs {
         /// How many there are.
         found: usize,
@@ -153,7 +155,11 @@ pub enum QuantizeError {
 /// When the graph has not one input, is quantized already or has nothing to quantize, when the inputs do not fit it, or
 /// when a value is not finite.
 pub fn quantize(graph: &Graph, inputs: &Inputs, options: &Options) -> Result<(Graph, Report), QuantizeError> {
-    let &[input] = &*graph.inputs else { return Err(QuantizeError::Inputs { found: graph.inputs.len() }) };
+    let labels = |id: &&crate::graph::ValueId| matches!(graph.element(**id), Element::I32 | Element::I64);
+    let input = match graph.inputs.split_first() {
+        Some((&input, others)) if others.iter().filter(labels).count() == others.len() => input,
+        _ => return Err(QuantizeError::Inputs { found: graph.inputs.len() }),
+    };
     let quantizes =
         |node: &&crate::graph::Node| matches!(node.op, Op::Quantize { .. } | Op::Dequantize { .. });
     if let Some(node) = graph.nodes.iter().find(quantizes) {

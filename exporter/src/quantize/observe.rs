@@ -9,6 +9,7 @@ use super::inputs::per_example;
 use super::{QuantizeError, Samples};
 use crate::graph::interpret::{self, Array};
 use crate::graph::{Content, Dim, Graph, ValueId};
+use crate::random_inputs::labels;
 
 /// About how many values a graph may hold at once, on each processor.
 const VALUES_AT_ONCE: usize = 1 << 22;
@@ -17,11 +18,11 @@ const VALUES_AT_ONCE: usize = 1 << 22;
 const MAX_BATCH: usize = 32;
 
 /// Calls `evaluate` with all samples, some at a time, on all processors. The results are in the samples' order. What is left
-/// over by a fixed batch is left out.
+/// over by a fixed batch is left out. Further inputs, which are labels, get one after the other.
 pub(crate) fn in_batches<T: Send>(
     graph: &Graph,
     samples: &Samples,
-    evaluate: impl Fn(Array<f32>) -> Result<T, QuantizeError> + Sync,
+    evaluate: impl Fn(Vec<Array<f32>>) -> Result<T, QuantizeError> + Sync,
 ) -> Result<Vec<T>, QuantizeError> {
     let shape = graph.inputs.first().map(|&input| graph.shape(input)).unwrap_or_default();
     let length = per_example(&shape);
@@ -33,6 +34,7 @@ pub(crate) fn in_batches<T: Send>(
         Some(Dim::Size(batch)) => *batch,
         _ => (VALUES_AT_ONCE / computed.sum::<usize>().max(1)).clamp(1, MAX_BATCH),
     };
+    let labels = labels(graph);
     let lengths = |count: usize| {
         let rest = shape.iter().skip(1).map(|dim| if let Dim::Size(length) = dim { *length } else { count });
         std::iter::once(count).chain(rest).collect::<Vec<_>>()
@@ -42,8 +44,22 @@ pub(crate) fn in_batches<T: Send>(
     samples
         .values
         .par_chunks((batch * length).max(1))
-        .filter(is_whole)
-        .map(|values| evaluate(Array { shape: lengths(values.len() / length.max(1)), data: values.to_vec() }))
+        .enumerate()
+        .filter(|(_, values)| is_whole(values))
+        .map(|(at, values)| {
+            let count = values.len() / length.max(1);
+            let mut inputs = vec![Array { shape: lengths(count), data: values.to_vec() }];
+            for &input in graph.inputs.iter().skip(1) {
+                let shape: Vec<usize> = graph
+                    .shape(input)
+                    .iter()
+                    .map(|dim| if let Dim::Size(length) = dim { *length } else { count })
+                    .collect();
+                let labels = (at * batch..).map(|place| (place % labels) as f32);
+                inputs.push(Array { data: labels.take(shape.iter().product()).collect(), shape });
+            }
+            evaluate(inputs)
+        })
         .collect()
 }
 
@@ -54,7 +70,7 @@ pub(super) fn observe(
     values: &BTreeSet<ValueId>,
 ) -> Result<BTreeMap<ValueId, Histogram>, QuantizeError> {
     let counted = in_batches(graph, samples, |batch| {
-        let computed = interpret::run_all(graph, vec![batch])?;
+        let computed = interpret::run_all(graph, batch)?;
         let count = |&value: &ValueId| {
             let mut histogram = Histogram::new();
             let data = computed.get(value.0).and_then(Option::as_ref).map_or(&[][..], |array| &array.data);

@@ -131,8 +131,8 @@ pub(super) fn report(
 ) -> Result<Report, QuantizeError> {
     let quantized = &inserted.graph;
     let compared: Vec<Compared> = in_batches(float, &inputs.held_out, |batch| {
-        let expected = interpret::run_all(float, vec![batch.clone()])?;
-        let found = interpret::run_all(quantized, vec![batch])?;
+        let expected = interpret::run_all(float, batch.clone())?;
+        let found = interpret::run_all(quantized, batch)?;
         let data = |values: &[Option<Array<f32>>], id: ValueId| {
             values.get(id.0).cloned().flatten().unwrap_or(Array { shape: vec![0], data: vec![] })
         };

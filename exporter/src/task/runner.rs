@@ -60,7 +60,7 @@ impl Runner {
                 Runner::Definition(graph) => {
                     let part = Samples { count: batch, values: part.to_vec() };
                     let outputs = in_batches(graph, &part, |batch| {
-                        Ok(interpret::run(graph, vec![batch])?.into_iter().next().map(|output| output.data))
+                        Ok(interpret::run(graph, batch)?.into_iter().next().map(|output| output.data))
                     })?;
                     outputs.iter().flatten().try_for_each(|outputs| take(outputs))?;
                 }

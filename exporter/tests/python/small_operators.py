@@ -141,6 +141,21 @@ def minibatch_free(x):
     return torch.cat([x, mean, x.amax((1,), keepdim=True), x.amin((1,), keepdim=True)], 1)
 
 
+class Conditional(nn.Module):
+    """A generator of a class: the label as an embedding beside z, and as scales of the channels; two outputs."""
+
+    def __init__(self):
+        super().__init__()
+        self.embedding, self.scales = nn.Embedding(5, 6), nn.Embedding(5, 8)
+        self.linear = nn.Linear(18, 128)
+        self.norm, self.up = nn.BatchNorm2d(8, affine=False), nn.ConvTranspose2d(8, 3, 4, 2, 1)
+
+    def forward(self, z, label):
+        h = self.linear(torch.cat([z, self.embedding(label)], 1)).reshape(-1, 8, 4, 4)
+        x = torch.relu(self.norm(h) * (1 + self.scales(label))[:, :, None, None])
+        return torch.tanh(self.up(x)), h.mean((2, 3))
+
+
 class Sequence(nn.Module):
     """Convolutions and pools of one axis."""
 
@@ -161,6 +176,7 @@ MODELS = {
     "attention": lambda: (Attention(), IMAGE),
     "transformer": lambda: (Transformer(), IMAGE),
     "style": lambda: (Style(), LATENT),
+    "conditional": lambda: (Conditional(), LATENT),
     "sequence": lambda: (Sequence(), (3, 16)),
     "instance_norm": lambda: (Call(lambda m, x: m(x), module=nn.InstanceNorm2d(8, affine=True)), IMAGE),
     "group_norm": lambda: (Call(lambda m, x: m(x), module=nn.GroupNorm(4, 8)), IMAGE),
@@ -201,7 +217,7 @@ MODELS = {
 }
 
 # Those that the exporter based on torch.export writes otherwise, or whose models are whole networks.
-BOTH = {"convnext", "attention", "transformer", "style", "group_norm", "gelu", "chunks", "flip"}
+BOTH = {"conditional", "convnext", "attention", "transformer", "style", "group_norm", "gelu", "chunks", "flip"}
 
 
 def constant(name, value):
@@ -252,7 +268,7 @@ GRAPHS = {
 }
 
 
-def write(out, name, model, x, exact=None):
+def write(out, name, model, x):
     folder = os.path.join(out, name)
     os.makedirs(folder, exist_ok=True)
     path = os.path.join(folder, "model.onnx")
@@ -262,10 +278,14 @@ def write(out, name, model, x, exact=None):
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    y = session.run(None, {session.get_inputs()[0].name: x})[0]
-    for role, array in (("input", x), ("output", y)):
-        with open(os.path.join(folder, f"{role}_0.pb"), "wb") as file:
-            file.write(numpy_helper.from_array(array.astype(np.float32), role).SerializeToString())
+    given = [value.name for value in session.get_inputs()]
+    # A label for each example where the model takes some.
+    values = [x, *([np.array([2, 0, 1], np.int64)] * (len(given) - 1))]
+    results = session.run(None, dict(zip(given, values)))
+    for role, arrays in (("input", values), ("output", results)):
+        for index, array in enumerate(arrays):
+            with open(os.path.join(folder, f"{role}_{index}.pb"), "wb") as file:
+                file.write(numpy_helper.from_array(array.astype(np.float32), role).SerializeToString())
 
 
 def main():
@@ -277,16 +297,19 @@ def main():
         model, shape = make()
         model.eval()
         x = torch.rand(3, *shape) * 2 - 1
+        given = (x, torch.tensor([2, 0, 1])) if name == "conditional" else (x,)
         for way, opset in [("script", 17), *([("export", 20)] if dynamo and name in BOTH else [])]:
             folder = os.path.join(out, f"{name}-{way}")
             os.makedirs(folder)
             path = os.path.join(folder, "model.onnx")
             if way == "export":
-                torch.onnx.export(model, (x,), path, dynamo=True, opset_version=opset, verbose=False,
-                                  dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=64)},), external_data=False)
+                batch = torch.export.Dim("batch", min=1, max=64)
+                torch.onnx.export(model, given, path, dynamo=True, opset_version=opset, verbose=False,
+                                  dynamic_shapes=tuple({0: batch} for _ in given), external_data=False)
             else:
-                torch.onnx.export(model, (x,), path, dynamo=False, opset_version=opset, input_names=["x"],
-                                  output_names=["y"], dynamic_axes={"x": {0: "batch"}, "y": {0: "batch"}})
+                names = ["x", "label"][:len(given)]
+                torch.onnx.export(model, given, path, dynamo=False, opset_version=opset, input_names=names,
+                                  output_names=["y"], dynamic_axes={name: {0: "batch"} for name in [*names, "y"]})
             write(out, f"{name}-{way}", None, x.numpy())
     for name, make in GRAPHS.items():
         write(out, f"{name}-graph", make(), RNG.uniform(-1, 1, (3, *IMAGE)).astype(np.float32))

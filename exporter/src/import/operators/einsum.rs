@@ -79,9 +79,11 @@ fn joined(node: &mut NodeContext, value: ValueId, first: usize, end: usize) -> R
 pub(super) fn einsum(node: &mut NodeContext) -> Result {
     node.check_counts(2)?;
     let equation = node.attributes.text("equation")?.unwrap_or_default().to_string();
-    let Some((operands, result)) = parsed(&equation).filter(|(operands, _)| operands.len() == node.input_count())
+    let Some((operands, result)) =
+        parsed(&equation).filter(|(operands, _)| operands.len() == node.input_count())
     else {
-        let what = format!("is \"{equation}\"; only letters, each once in an operand, of one or two are supported");
+        let what =
+            format!("is \"{equation}\"; only letters, each once in an operand, of one or two are supported");
         return Err(node.attributes.error("equation", what));
     };
     let mut values = Vec::with_capacity(operands.len());
@@ -102,7 +104,9 @@ pub(super) fn einsum(node: &mut NodeContext) -> Result {
             (summed(node, a, &of_a)?, summed(node, b, &of_b)?)
         }
         Err(values) => {
-            let Some(operand) = values.into_iter().next() else { return Err(node.error("it has no operand")) };
+            let Some(operand) = values.into_iter().next() else {
+                return Err(node.error("it has no operand"));
+            };
             let operand = summed(node, operand, &result)?;
             let value = ordered(node, &operand, &result)?;
             node.alias(value);
@@ -111,7 +115,8 @@ pub(super) fn einsum(node: &mut NodeContext) -> Result {
     };
     // The axes of the product: those of both that stay, those of one, and those that are summed over.
     let of = |letters: &[char], with: &Lettered, stays: bool, both: bool| -> Vec<char> {
-        let fits = |letter: &&char| result.contains(*letter) == stays && with.letters.contains(*letter) == both;
+        let fits =
+            |letter: &&char| result.contains(*letter) == stays && with.letters.contains(*letter) == both;
         letters.iter().filter(fits).copied().collect()
     };
     let common = of(&a.letters, &b, true, true);
@@ -119,7 +124,10 @@ pub(super) fn einsum(node: &mut NodeContext) -> Result {
     let over = of(&a.letters, &b, false, true);
     let (first, second) = ([&*common, &rows, &over].concat(), [&*common, &over, &columns].concat());
     let (mut left, mut right) = (ordered(node, &a, &first)?, ordered(node, &b, &second)?);
-    let lengths = [node.dims(left)[common.len()..first.len() - over.len()].to_vec(), node.dims(right)[common.len() + over.len()..].to_vec()];
+    let lengths = [
+        node.dims(left)[common.len()..first.len() - over.len()].to_vec(),
+        node.dims(right)[common.len() + over.len()..].to_vec(),
+    ];
     let leading = node.dims(left)[..common.len()].to_vec();
     // From the last axes on, so that the places of those before stay.
     left = joined(node, left, common.len() + rows.len(), first.len())?;
@@ -130,11 +138,8 @@ pub(super) fn einsum(node: &mut NodeContext) -> Result {
     right = joined(node, right, common.len(), common.len() + over.len())?;
     let product = node.step(Op::MatMul, vec![left, right])?;
     let target = [leading, lengths.concat()].concat();
-    let apart = if node.dims(product) == target {
-        product
-    } else {
-        node.step(Op::Reshape(target), vec![product])?
-    };
+    let apart =
+        if node.dims(product) == target { product } else { node.step(Op::Reshape(target), vec![product])? };
     let product = Lettered { value: apart, letters: [common, rows, columns].concat() };
     let value = ordered(node, &product, &result)?;
     node.alias(value);

@@ -250,7 +250,9 @@ pub(super) fn transpose(node: &mut NodeContext) -> Result {
         let permutation: Vec<usize> =
             permutation.into_iter().map(|axis| node.axis(axis, rank)).collect::<Result<_>>()?;
         let [0, rest @ ..] = permutation.as_slice() else {
-            return Err(node.error("it moves an axis that joins the batch with others, which is not supported"));
+            return Err(
+                node.error("it moves an axis that joins the batch with others, which is not supported")
+            );
         };
         let permutation = (0..axes).chain(rest.iter().map(|axis| axis + axes - 1)).collect();
         let turned = node.step(Op::Transpose(permutation), vec![value])?;

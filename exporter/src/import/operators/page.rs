@@ -247,9 +247,11 @@ const CASES: &[(&str, Make, &str)] = &[
         let y = e.push("QuantizeLinear", &[&x, &s], &[]); e.push("DequantizeLinear", &[&y, &s], &[]) }, "constant scales; 8-bit integers, and 32-bit biases"),
     ("Div", |e| { let x = e.x(&[0, 4, 6, 6]); let c = e.number(4.0); e.node("Div", &[&x, &c], &[]) }, "also of shapes"),
     ("Dropout", |e| of_one(e, "Dropout", &[]), "does nothing in inference"),
+    ("Einsum", |e| { let x = e.x(&[0, 4, 6, 6]); e.push("Einsum", &[&x, &x], &[("equation", Text("nchw,ncvw->nchv"))]) },
+        "one or two operands; letters, each once in an operand"),
     ("Elu", |e| of_one(e, "Elu", &[]), ""),
     ("Equal", |e| { let x = e.x(&[0, 4, 6, 6]); let [a, b] = [&[11], &[4]].map(|values| e.longs(values)); let c = e.push("Equal", &[&a, &b], &[]);
-        let [one, other] = [2.0, 3.0].map(|value| e.floats(&[value])); let s = e.push("Where", &[&c, &one, &other], &[]); e.node("Mul", &[&x, &s], &[]) }, "of shapes and constants only"),
+        let [one, other] = [2.0, 3.0].map(|value| e.floats(&[value])); let s = e.push("Where", &[&c, &one, &other], &[]); e.node("Mul", &[&x, &s], &[]) }, "also of shapes"),
     ("Erf", |e| of_one(e, "Erf", &[]), ""),
     ("Exp", |e| of_one(e, "Exp", &[]), ""),
     ("Expand", |e| { let x = e.x(&[0, 4, 1, 1]); let s = e.longs(&[1, 1, 6, 6]); let y = e.push("Expand", &[&x, &s], &[]);
@@ -264,7 +266,7 @@ const CASES: &[(&str, Make, &str)] = &[
     ("GlobalAveragePool", |e| of_one(e, "GlobalAveragePool", &[]), ""),
     ("GlobalMaxPool", |e| of_one(e, "GlobalMaxPool", &[]), ""),
     ("Greater", |e| { let x = e.x(&[0, 4, 6, 6]); let [a, b] = [&[11], &[4]].map(|values| e.longs(values)); let c = e.push("Greater", &[&a, &b], &[]);
-        let [one, other] = [2.0, 3.0].map(|value| e.floats(&[value])); let s = e.push("Where", &[&c, &one, &other], &[]); e.node("Mul", &[&x, &s], &[]) }, "of shapes and constants only"),
+        let [one, other] = [2.0, 3.0].map(|value| e.floats(&[value])); let s = e.push("Where", &[&c, &one, &other], &[]); e.node("Mul", &[&x, &s], &[]) }, "also of shapes"),
     ("GroupNormalization", |e| { let x = e.x(&[0, 4, 6, 6]); let [a, b] = [1.0, 0.5].map(|value| e.floats(&[value; 4])); e.node("GroupNormalization", &[&x, &a, &b], &[("num_groups", Int(2))]) }, "also as a Reshape, InstanceNormalization and another Reshape"),
     ("HardSigmoid", |e| of_one(e, "HardSigmoid", &[]), ""),
     ("HardSwish", |e| of_one(e, "HardSwish", &[]), ""),
@@ -273,7 +275,7 @@ const CASES: &[(&str, Make, &str)] = &[
     ("LayerNormalization", |e| { let x = e.x(&[0, 4, 6, 6]); let a = e.tensor(&[4, 6, 6]); e.node("LayerNormalization", &[&x, &a], &[("axis", Int(1))]) }, ""),
     ("LeakyRelu", |e| of_one(e, "LeakyRelu", &[]), ""),
     ("Less", |e| { let x = e.x(&[0, 4, 6, 6]); let [a, b] = [&[11], &[4]].map(|values| e.longs(values)); let c = e.push("Less", &[&a, &b], &[]);
-        let [one, other] = [2.0, 3.0].map(|value| e.floats(&[value])); let s = e.push("Where", &[&c, &one, &other], &[]); e.node("Mul", &[&x, &s], &[]) }, "of shapes and constants only"),
+        let [one, other] = [2.0, 3.0].map(|value| e.floats(&[value])); let s = e.push("Where", &[&c, &one, &other], &[]); e.node("Mul", &[&x, &s], &[]) }, "also of shapes"),
     ("Log", |e| of_one(e, "Log", &[]), ""),
     ("LogSoftmax", |e| of_one(e, "LogSoftmax", &[("axis", Int(1))]), ""),
     ("LpNormalization", |e| of_one(e, "LpNormalization", &[("axis", Int(1))]), "p 1 and 2"),
@@ -338,7 +340,7 @@ const CASES: &[(&str, Make, &str)] = &[
         "not of the batch"),
     ("Unsqueeze", |e| { let x = e.x(&[0, 4, 6]); let a = e.longs(&[2]); e.node("Unsqueeze", &[&x, &a], &[]) }, ""),
     ("Where", |e| { let x = e.x(&[0, 4, 6, 6]); let [a, b] = [&[11], &[4]].map(|values| e.longs(values)); let c = e.push("Greater", &[&a, &b], &[]);
-        let [one, other] = [2.0, 3.0].map(|value| e.floats(&[value])); let s = e.push("Where", &[&c, &one, &other], &[]); e.node("Mul", &[&x, &s], &[]) }, "of shapes and constants only"),
+        let [one, other] = [2.0, 3.0].map(|value| e.floats(&[value])); let s = e.push("Where", &[&c, &one, &other], &[]); e.node("Mul", &[&x, &s], &[]) }, "the condition a constant, or from Equal, Greater or Less"),
 ];
 
 fn model(make: Make, quantized: bool, wrong: Option<(&'static str, &'static str)>, opset: i64) -> ModelProto {

@@ -2,7 +2,8 @@
 
 use super::{NodeContext, Result};
 use crate::graph::{
-    Activation, Binary, Dim, Element, Elements, Function, InferError, Op, Slice, Tensor, ValueId, broadcast, interpret,
+    Activation, Binary, Dim, Element, Elements, Function, InferError, Op, Slice, Tensor, ValueId, broadcast,
+    interpret,
 };
 use crate::import::shape_values::{Entry, ShapeValue};
 use crate::import::tensors;
@@ -193,8 +194,10 @@ fn choose_values(node: &mut NodeContext) -> Result {
     let condition = floats(node, "condition", condition)?;
     let one = node.number("one", 1.0);
     let otherwise = node.binary_step(Binary::Subtract, one, condition)?;
-    let (x, y) =
-        (node.binary_step(Binary::Multiply, x, condition)?, node.binary_step(Binary::Multiply, y, otherwise)?);
+    let (x, y) = (
+        node.binary_step(Binary::Multiply, x, condition)?,
+        node.binary_step(Binary::Multiply, y, otherwise)?,
+    );
     node.emit(Op::Binary(Binary::Add), vec![x, y])
 }
 
