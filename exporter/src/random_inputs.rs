@@ -10,7 +10,7 @@ use crate::graph::{Dim, Element, Graph, Node, Op};
 /// How many labels every table of a graph has.
 pub(crate) fn labels(graph: &Graph) -> usize {
     let depth = |node: &Node| if let Op::OneHot { depth } = node.op { Some(depth) } else { None };
-    graph.nodes.iter().filter_map(depth).min().unwrap_or(1)
+    graph.nodes.iter().filter_map(depth).min().unwrap_or(1).max(1)
 }
 
 /// The inputs of the calls that put `examples` random inputs into a model: latent vectors of its distribution, or values from

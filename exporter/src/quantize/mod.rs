@@ -26,7 +26,7 @@ mod report;
 mod weights;
 
 use crate::graph::interpret::RunError;
-use crate::graph::{Element, Graph, InferError, Op};
+use crate::graph::{Element, Graph, InferError, Op, ValueId};
 
 pub use calibrate::{Calibrator, Parameters};
 pub(crate) use inputs::per_example;
@@ -155,9 +155,9 @@ pub enum QuantizeError {
 /// When the graph has not one input, is quantized already or has nothing to quantize, when the inputs do not fit it, or
 /// when a value is not finite.
 pub fn quantize(graph: &Graph, inputs: &Inputs, options: &Options) -> Result<(Graph, Report), QuantizeError> {
-    let labels = |id: &&crate::graph::ValueId| matches!(graph.element(**id), Element::I32 | Element::I64);
+    let is_label = |&id: &ValueId| matches!(graph.element(id), Element::I32 | Element::I64);
     let input = match graph.inputs.split_first() {
-        Some((&input, others)) if others.iter().filter(labels).count() == others.len() => input,
+        Some((&input, others)) if others.iter().all(is_label) => input,
         _ => return Err(QuantizeError::Inputs { found: graph.inputs.len() }),
     };
     let quantizes =

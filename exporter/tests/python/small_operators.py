@@ -148,7 +148,7 @@ class Conditional(nn.Module):
         super().__init__()
         self.embedding, self.scales = nn.Embedding(5, 6), nn.Embedding(5, 8)
         self.linear = nn.Linear(18, 128)
-        self.norm, self.up = nn.BatchNorm2d(8, affine=False), nn.ConvTranspose2d(8, 3, 4, 2, 1)
+        self.norm, self.up = nn.BatchNorm2d(8), nn.ConvTranspose2d(8, 3, 4, 2, 1)
 
     def forward(self, z, label):
         h = self.linear(torch.cat([z, self.embedding(label)], 1)).reshape(-1, 8, 4, 4)
