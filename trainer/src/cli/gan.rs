@@ -170,7 +170,9 @@ fn classes(data: &Dataset) -> anyhow::Result<Classes> {
     }
     let mut images = vec![0usize; count];
     for label in &data.labels {
-        images.get_mut(*label as usize).map(|images| *images += 1);
+        if let Some(images) = images.get_mut(*label as usize) {
+            *images += 1;
+        }
     }
     if let Some((name, _)) = names.iter().zip(&images).find(|(_, images)| **images == 0) {
         bail!(
