@@ -5,7 +5,6 @@ use image::{GrayImage, ImageBuffer, Pixel, RgbImage};
 use latent_runtime::pixels::{PixelError, ValueRange, chw_to_hwc, hwc_to_chw};
 
 use super::PictureError;
-use crate::sheet::{self, Compression, Gap, Sheet};
 
 /// Largest side of a picture, in pixels: of a file's, and of one to resize to.
 pub const MAX_SIDE: usize = 16_384;
@@ -190,23 +189,6 @@ impl Picture {
             }
         }
         out
-    }
-
-    /// One picture of several of the same size, in rows of `columns`, `gap` black pixels between them; `None` if they are none,
-    /// of several sizes, or too many.
-    pub fn tiled(pictures: &[Self], columns: usize, gap: usize) -> Option<Self> {
-        let first = pictures.first()?;
-        let shape = (first.channels, first.height, first.width);
-        let gap = Gap { width: gap, ..Gap::BLACK };
-        Sheet { count: pictures.len(), columns: columns.max(1), scale: 1, shape, gap }.draw(pictures).ok()
-    }
-
-    /// The bytes of a PNG file, well compressed.
-    ///
-    /// # Errors
-    /// If the picture is empty or too large for PNG.
-    pub fn to_png(&self) -> Result<Vec<u8>, png::EncodingError> {
-        sheet::png(self, Compression::High)
     }
 
     /// Its values as a model takes them: planar, (C, H, W), black and white being the ends of `range`.
