@@ -86,7 +86,6 @@ fn figures(training: &Training<'_>, iteration: u64) -> Map<String, Value> {
     figures
 }
 
-/// One sentence on the model.
 pub fn model_sentence(run: &GanRun, iteration: u64, kind: ModelKind, weights: &str) -> String {
     let weights = if weights == "ema" { ", moving average of the weights" } else { "" };
     format!(
@@ -97,7 +96,6 @@ pub fn model_sentence(run: &GanRun, iteration: u64, kind: ModelKind, weights: &s
     )
 }
 
-/// One sentence on an encoder.
 pub fn encoder_sentence(run: &SimclrRun, iteration: u64) -> String {
     format!("{} encoder ({} loss) trained on {}, iteration {iteration}", run.encoder, run.loss, run.data.name)
 }
@@ -128,7 +126,6 @@ pub fn latent_sentence(run: &GanRun) -> String {
     format!("Latent vectors of {} values drawn from {distribution}", run.latent.size)
 }
 
-/// One sentence on the images.
 pub fn image_sentence(image: &Image) -> String {
     let color = if image.channels == 1 { "Gray".to_string() } else { format!("{}-channel", image.channels) };
     format!(
