@@ -39,7 +39,6 @@ impl Description {
     }
 }
 
-/// A kind of file.
 pub(super) struct FileFormat {
     /// Without the dot.
     extension: &'static str,
