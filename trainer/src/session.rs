@@ -94,7 +94,6 @@ pub(crate) use run_description;
 #[derive(Debug)]
 pub struct Parts<'a, S> {
     pub settings: &'a mut S,
-    /// How far the run is.
     pub progress: &'a mut run_folder::Progress,
     /// Speed of the last session.
     pub iterations_per_second: &'a mut Option<f64>,
@@ -171,9 +170,7 @@ pub trait Task {
 pub struct Due {
     /// Read the figures from the device.
     pub read: bool,
-    /// Draw samples.
     pub sample: bool,
-    /// Save a checkpoint.
     pub save: bool,
 }
 
