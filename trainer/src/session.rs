@@ -207,7 +207,7 @@ pub struct Job<'a, I> {
     pub info: I,
     /// Where to compute.
     pub device: Device,
-    /// Set from outside to finish the iteration, save and return.
+    /// Set from outside, or when the time is up, to finish the iteration, save and return.
     pub stop: &'a AtomicBool,
     /// Show no progress.
     pub quiet: bool,
@@ -292,7 +292,8 @@ struct Session<'a, T: Task> {
 
 impl<T: Task> Session<'_, T> {
     fn run(&mut self) -> Result<Ending, TrainError> {
-        let CommonSettings { iterations, save_every, log_every, .. } = *self.job.info.settings().common();
+        let &CommonSettings { iterations, save_every, log_every, time_limit, .. } =
+            self.job.info.settings().common();
         if T::SAVES_UNTRAINED
             && self.iteration == 0
             && let Some(finding) = self.save(false)?
@@ -307,6 +308,9 @@ impl<T: Task> Session<'_, T> {
             let evaluation = self.task.evaluate(i, last)?;
             self.pending.push(Pending { iteration: i, figures, evaluation });
 
+            if time_limit.is_some_and(|minutes| self.session_seconds() >= 60.0 * minutes) {
+                self.job.stop.store(true, Ordering::Relaxed);
+            }
             let stop = self.job.stop.load(Ordering::Relaxed);
             let due = self.task.due(i, evaluation);
             let save = due.save || last || stop || every(i, save_every);
