@@ -14,7 +14,7 @@ use crate::random_inputs::random_inputs;
 
 /// How transposed convolutions are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub enum TransposedConvForm {
     /// As they are.
     Exported,
     /// As Conv, DepthToSpace and Slice where that is possible: what ONNX Runtime computes in integers.
@@ -22,20 +22,20 @@ pub enum Form {
 }
 
 /// The graph of a float model: simplified, with nothing fused.
-pub fn for_floats(graph: &Graph, form: Form) -> Graph {
+pub fn for_floats(graph: &Graph, form: TransposedConvForm) -> Graph {
     let mut graph = graph.clone();
     passes::simplify(&mut graph);
-    if form == Form::DepthToSpace {
+    if form == TransposedConvForm::DepthToSpace {
         passes::depth_to_space(&mut graph);
     }
     graph
 }
 
 /// The float graph that is to be quantized for ONNX Runtime: simplified, and fused as its integer kernels are.
-pub fn for_quantization(graph: &Graph, form: Form) -> Graph {
+pub fn for_quantization(graph: &Graph, form: TransposedConvForm) -> Graph {
     let mut graph = graph.clone();
     passes::optimize_for_onnx(&mut graph);
-    if form == Form::DepthToSpace {
+    if form == TransposedConvForm::DepthToSpace {
         passes::depth_to_space(&mut graph);
     }
     graph
@@ -44,7 +44,6 @@ pub fn for_quantization(graph: &Graph, form: Form) -> Graph {
 /// A value beyond what half precision can hold.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Overflow {
-    /// The node that computes it.
     pub node: String,
     /// The largest magnitude that was seen.
     pub largest: f64,

@@ -34,7 +34,6 @@ pub struct Options {
 /// A file that was written.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Exported {
-    /// The file.
     pub path: PathBuf,
     /// What it holds: `generator`, `discriminator` or `encoder`.
     pub kind: &'static str,
@@ -50,7 +49,6 @@ pub struct Exported {
     pub sha256: String,
 }
 
-/// Why an export failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ExportError {
@@ -63,7 +61,6 @@ pub enum ExportError {
     /// A file cannot be written.
     #[error(transparent)]
     Write(#[from] io::Error),
-    /// The name is no part of a file name.
     #[error("--name {0:?}: expected the first part of a file name, without a folder")]
     Name(String),
 }

@@ -19,7 +19,6 @@ pub enum FiniteError {
         examples: usize,
         /// The first node that overflows.
         node: String,
-        /// Its operator.
         operator: &'static str,
     },
     /// The graph cannot be evaluated.

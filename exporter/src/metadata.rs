@@ -91,7 +91,6 @@ fn figures(training: &Training<'_>, iteration: u64) -> Map<String, Value> {
     figures
 }
 
-/// One sentence on the model.
 pub fn model_sentence(run: &GanRun, iteration: u64, kind: ModelKind, weights: &str) -> String {
     let weights = if weights == "ema" { ", moving average of the weights" } else { "" };
     let conditional = if run.classes.is_some() { "conditional " } else { "" };
@@ -103,7 +102,6 @@ pub fn model_sentence(run: &GanRun, iteration: u64, kind: ModelKind, weights: &s
     )
 }
 
-/// One sentence on an encoder.
 pub fn encoder_sentence(run: &SimclrRun, iteration: u64) -> String {
     format!("{} encoder ({} loss) trained on {}, iteration {iteration}", run.encoder, run.loss, run.data.name)
 }
@@ -134,7 +132,6 @@ pub fn latent_sentence(run: &GanRun) -> String {
     format!("Latent vectors of {} values drawn from {distribution}", run.latent.size)
 }
 
-/// One sentence on the classes.
 pub fn label_sentence(classes: &Classes) -> String {
     // More names than these are a list to look up, in `latent.class_names`.
     const NAMED: usize = 20;
@@ -147,7 +144,6 @@ pub fn label_sentence(classes: &Classes) -> String {
     }
 }
 
-/// One sentence on the images.
 pub fn image_sentence(image: &Image) -> String {
     let color = if image.channels == 1 { "Gray".to_string() } else { format!("{}-channel", image.channels) };
     format!(

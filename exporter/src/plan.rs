@@ -20,10 +20,8 @@ pub struct Plan {
     pub parameter_bytes: usize,
 }
 
-/// One operator.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PlannedOperator {
-    /// Its name.
     pub name: String,
     /// What it does.
     pub kind: String,
@@ -39,14 +37,12 @@ pub struct PlannedOperator {
     pub macs: u64,
     /// How its weights are stored: `f32`, `f16` or `int8`.
     pub weight_type: Option<&'static str>,
-    /// Bytes of its weights.
     pub weight_bytes: usize,
 }
 
 /// One activation.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PlannedValue {
-    /// Its name.
     pub name: String,
     /// Channels, rows and columns.
     pub shape: [usize; 3],
@@ -69,7 +65,6 @@ fn extents(value: &Value) -> [usize; 3] {
 }
 
 impl Plan {
-    /// The plan of a model.
     pub fn of(model: &Model) -> Plan {
         let operators =
             (0..model.operators_len()).filter_map(|index| model.operator(index)).map(|operator| {

@@ -6,7 +6,6 @@ mod support;
 use std::fs;
 use std::path::Path;
 
-use latent_exporter::graph::Tensor;
 use latent_exporter::graph::interpret::{self, Array};
 use latent_exporter::import::import_file;
 use latent_exporter::pack::{FloatPrecision, is_quantized, pack_graph};

@@ -12,7 +12,7 @@
 use std::ffi::OsString;
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -59,35 +59,87 @@ pub fn check(path: &Path, existing: Existing) -> io::Result<()> {
 /// # Errors
 /// If the file is there and to be kept, or the system refuses; the place is then untouched.
 pub fn write_file(path: &Path, content: &[u8], existing: Existing) -> io::Result<()> {
-    fill_file(path, existing, |file| file.write_all(content))
+    let mut file = NewFile::begin(path, existing)?;
+    file.write_all(content).map_err(at("write", path))?;
+    file.finish().map(|_| ())
 }
 
-fn fill_file(
-    path: &Path,
+/// A file that is written bit by bit, and appears by [`NewFile::finish`]; if that does not come, it is removed.
+#[derive(Debug)]
+pub struct NewFile {
+    path: PathBuf,
     existing: Existing,
-    fill: impl FnOnce(&mut File) -> io::Result<()>,
-) -> io::Result<()> {
-    check(path, existing)?;
-    make_folder(parent(path))?;
-    let create = |temp: &Path| OpenOptions::new().write(true).create_new(true).open(temp);
-    let (temp, mut file) = begin(path, create).map_err(at("write", path))?;
-    let result = fill(&mut file).and_then(|()| file.sync_all()).and_then(|()| {
-        drop(file);
-        match existing {
-            Existing::Replace => fs::rename(&temp, path),
-            Existing::Keep => name_new(&temp, path),
-        }
-    });
-    if let Err(error) = result {
-        // The first error counts.
-        let _ = fs::remove_file(&temp);
-        return Err(match error.kind() {
-            ErrorKind::AlreadyExists => taken(path),
-            _ => at("write", path)(error),
-        });
+    /// Before `temp`, so closed before that is removed.
+    writer: BufWriter<File>,
+    temp: Unfinished,
+}
+
+impl NewFile {
+    /// Begins a file. Its folder is made if there is none.
+    ///
+    /// # Errors
+    /// If the file is there and to be kept, or the system refuses.
+    pub fn begin(path: &Path, existing: Existing) -> io::Result<Self> {
+        check(path, existing)?;
+        make_folder(parent(path))?;
+        let create = |temp: &Path| OpenOptions::new().write(true).create_new(true).open(temp);
+        let (temp, file) = begin(path, create).map_err(at("write", path))?;
+        Ok(Self { path: path.to_owned(), existing, temp: Unfinished(temp), writer: BufWriter::new(file) })
     }
-    sync_folder(parent(path));
-    Ok(())
+
+    /// Another handle to the same file, for a writer that keeps its own.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub fn handle(&self) -> io::Result<File> {
+        self.writer.get_ref().try_clone().map_err(at("write", &self.path))
+    }
+
+    /// Gives the file its name once it is on the disk. Returns its size in bytes.
+    ///
+    /// # Errors
+    /// If the name was taken meanwhile and is to be kept, or the system refuses; the place is then untouched.
+    pub fn finish(self) -> io::Result<u64> {
+        let Self { path, existing, temp, writer } = self;
+        let name = || {
+            let file = writer.into_inner().map_err(io::IntoInnerError::into_error)?;
+            file.sync_all()?;
+            let bytes = file.metadata()?.len();
+            drop(file);
+            match existing {
+                Existing::Replace => fs::rename(&temp.0, &path)?,
+                Existing::Keep => name_new(&temp.0, &path)?,
+            }
+            Ok(bytes)
+        };
+        let bytes = name().map_err(|error: io::Error| match error.kind() {
+            ErrorKind::AlreadyExists => taken(&path),
+            _ => at("write", &path)(error),
+        })?;
+        sync_folder(parent(&path));
+        Ok(bytes)
+    }
+}
+
+impl Write for NewFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.writer.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+}
+
+/// The temporary name of what is being written. What still has it in the end is removed.
+#[derive(Debug)]
+struct Unfinished(PathBuf);
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        // Once it has its own name, there is nothing here.
+        let _ = if self.0.is_dir() { fs::remove_dir_all(&self.0) } else { fs::remove_file(&self.0) };
+    }
 }
 
 /// Gives a finished file its name unless somebody has taken that since it was checked.
@@ -111,18 +163,53 @@ pub fn write_folder<E: From<io::Error>>(
     path: &Path,
     fill: impl FnOnce(&Path) -> Result<(), E>,
 ) -> Result<(), E> {
-    make_folder(parent(path))?;
-    let (temp, ()) = begin(path, |temp| fs::create_dir(temp)).map_err(at("create the folder", path))?;
-    let result = fill(&temp).and_then(|()| {
-        sync_folder(&temp);
-        remove_folder(path)?;
-        Ok(fs::rename(&temp, path).map_err(at("create the folder", path))?)
-    });
-    if result.is_err() {
-        let _ = fs::remove_dir_all(&temp);
+    let folder = NewFolder::begin(path)?;
+    fill(folder.temporary())?;
+    Ok(folder.finish(Existing::Replace)?)
+}
+
+/// A folder into which files are written bit by bit, and which appears by [`NewFolder::finish`]; if that does not come, it is
+/// removed.
+#[derive(Debug)]
+pub struct NewFolder {
+    path: PathBuf,
+    temp: Unfinished,
+}
+
+impl NewFolder {
+    /// Begins a folder. That around it is made if there is none.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub fn begin(path: &Path) -> io::Result<Self> {
+        make_folder(parent(path))?;
+        let (temp, ()) = begin(path, |temp| fs::create_dir(temp)).map_err(at("create the folder", path))?;
+        Ok(Self { path: path.to_owned(), temp: Unfinished(temp) })
     }
-    sync_folder(parent(path));
-    result
+
+    /// Where its files are to be written, each with [`write_synced`].
+    pub fn temporary(&self) -> &Path {
+        &self.temp.0
+    }
+
+    /// Gives the folder its name.
+    ///
+    /// # Errors
+    /// If something is there and to be kept, or the system refuses. The place is then untouched; only if the last renaming
+    /// fails is a folder gone that was to be replaced.
+    pub fn finish(self, existing: Existing) -> io::Result<()> {
+        let Self { path, temp } = self;
+        sync_folder(&temp.0);
+        match existing {
+            Existing::Replace => remove_folder(&path)?,
+            // A rename would replace an empty folder in silence.
+            Existing::Keep if path.symlink_metadata().is_ok() => return Err(taken(&path)),
+            Existing::Keep => {}
+        }
+        fs::rename(&temp.0, &path).map_err(at("create the folder", &path))?;
+        sync_folder(parent(&path));
+        Ok(())
+    }
 }
 
 /// Writes a file and waits until it is on the disk, without regard to what a reader sees meanwhile: for [`write_folder`].
@@ -169,12 +256,7 @@ fn begin<T>(path: &Path, create: impl Fn(&Path) -> io::Result<T>) -> io::Result<
         let mut name = OsString::from(format!("{UNFINISHED}{}-{number}-", std::process::id()));
         // Enough to tell what it was; with all of it, a long name would become too long.
         name.push(
-            path.file_name()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .chars()
-                .take(32)
-                .collect::<std::string::String>(),
+            path.file_name().unwrap_or_default().to_string_lossy().chars().take(32).collect::<String>(),
         );
         let temp = path.with_file_name(name);
         match create(&temp) {
@@ -224,9 +306,6 @@ fn at(doing: &str, path: &Path) -> impl FnOnce(io::Error) -> io::Error {
 
 #[cfg(test)]
 mod tests {
-    use std::string::{String, ToString};
-    use std::vec::Vec;
-
     use super::*;
 
     fn names(folder: &Path) -> Vec<String> {
@@ -294,18 +373,16 @@ mod tests {
         let (file, folder) = (dir.path().join("run.json"), dir.path().join("00000010"));
         write_file(&file, b"old", Existing::Keep).unwrap();
         write_folder(&folder, |temp| write_synced(&temp.join("a"), b"x")).unwrap();
-        let full = || Err(ErrorKind::StorageFull.into());
-        let error = fill_file(&file, Existing::Replace, |file| {
-            file.write_all(b"half of the new")?;
-            full()
-        })
-        .unwrap_err();
+        let mut half = NewFile::begin(&file, Existing::Replace).unwrap();
+        half.write_all(b"half of the new").unwrap();
+        drop(half);
+        let error = at("write", &file)(ErrorKind::StorageFull.into());
         let text = error.to_string();
         assert_eq!(error.kind(), ErrorKind::StorageFull);
         assert!(text.contains("run.json") && text.contains("make room"), "{text}");
         let error: io::Error = write_folder(&folder, |temp| {
             write_synced(&temp.join("b"), b"half")?;
-            full()
+            Err(ErrorKind::StorageFull.into())
         })
         .unwrap_err();
         assert_eq!(error.kind(), ErrorKind::StorageFull);

@@ -152,6 +152,25 @@ impl Sheet {
     }
 }
 
+impl Picture {
+    /// One picture of several of the same size, in rows of `columns`, `gap` black pixels between them; `None` if they are none,
+    /// of several sizes, or too many.
+    pub fn tiled(pictures: &[Self], columns: usize, gap: usize) -> Option<Self> {
+        let first = pictures.first()?;
+        let shape = (first.channels, first.height, first.width);
+        let gap = Gap { width: gap, ..Gap::BLACK };
+        Sheet { count: pictures.len(), columns: columns.max(1), scale: 1, shape, gap }.draw(pictures).ok()
+    }
+
+    /// The bytes of a PNG file, well compressed.
+    ///
+    /// # Errors
+    /// If the picture is empty or too large for PNG.
+    pub fn to_png(&self) -> Result<Vec<u8>, png::EncodingError> {
+        png(self, Compression::High)
+    }
+}
+
 /// The bytes of a PNG file of one picture.
 ///
 /// # Errors

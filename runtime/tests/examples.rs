@@ -1,32 +1,20 @@
 //! The programs in `examples/`, which cargo builds beside the tests.
 #![cfg(feature = "std")]
 
-use std::path::PathBuf;
-use std::process::Command;
-
-fn run(example: &str, arguments: &[&str]) -> String {
-    let test = std::env::current_exe().unwrap();
-    // target/<profile>/deps/<test>
-    let program = test.ancestors().nth(2).unwrap().join("examples").join(example);
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..");
-    let output = Command::new(&program).args(arguments).current_dir(root).output().unwrap();
-    let error = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{example} {arguments:?}: {error}");
-    String::from_utf8(output.stdout).unwrap()
-}
+use latent_test_support::run_example as run;
 
 #[test]
 fn the_examples_do_what_they_say() {
     let model = "models/dcgan-mnist.int8.lat";
     // Fourteen lines of two rows each; a digit is neither empty nor all black.
-    let digit = run("sample", &[]);
+    let digit = run("sample", &[""; 0]);
     assert_eq!(digit.lines().count(), 14);
     let inked = digit.chars().filter(|letter| "o#".contains(*letter)).count();
     assert!((20..300).contains(&inked), "{digit}");
     assert_ne!(run("sample", &[model, "8"]), digit);
     assert_eq!(run("sample", &[model, "7"]), digit);
 
-    let learned = run("learn_classes", &[]);
+    let learned = run("learn_classes", &[""; 0]);
     assert!(
         learned.contains("learned 3 classes from 5 examples") && learned.contains("20 of 20"),
         "{learned}"

@@ -11,7 +11,6 @@ use latent_files::run::{RunError, parse_safetensors};
 use safetensors::tensor::{Dtype, TensorView};
 use tch::{Kind, TchError, Tensor};
 
-use crate::diagnosis::Monitor;
 use crate::nn::StateError;
 
 pub use latent_files::run::FORMAT;
@@ -19,17 +18,12 @@ pub use latent_files::run::checkpoint::{
     DISCRIMINATOR, ENCODER, GENERATOR, GENERATOR_EMA, OPTIMIZER, STATE, SavedState, folder, list, read_state,
 };
 
-/// Named tensors.
 pub type Tensors = BTreeMap<String, Tensor>;
-
-/// What the checkpoint of a GAN holds besides tensors.
-pub type State = latent_files::run::checkpoint::GanState<Monitor>;
 
 /// Why a checkpoint could not be written or read. Every message names the file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CheckpointError {
-    /// The file system failed.
     #[error(transparent)]
     Io(#[from] io::Error),
     /// A file cannot be read or is not what it should be.
@@ -38,12 +32,10 @@ pub enum CheckpointError {
     /// Tensors do not fit the network or optimizer.
     #[error("{}: {error}", path.display())]
     State {
-        /// The file.
         path: PathBuf,
         /// Which one and why.
         error: StateError,
     },
-    /// libtorch failed.
     #[error("libtorch: {0}")]
     Torch(TchError),
 }
@@ -139,7 +131,9 @@ fn to_bytes(tensors: &Tensors) -> Result<Vec<u8>, CheckpointError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::diagnosis::Monitor;
     use crate::gan::losses::LossKind;
+    use crate::gan::run::State;
 
     fn state(iteration: u64) -> State {
         State {

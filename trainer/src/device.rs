@@ -6,16 +6,16 @@ use std::path::Path;
 
 use tch::{Cuda, Device};
 
+use crate::libtorch;
+
 /// Why no device could be chosen.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DeviceError {
-    /// Not `auto`, `cpu`, `cuda` or `cuda:N`.
     #[error("unknown device {name:?}, expected auto, cpu, cuda or cuda:N (N from 0)")]
     Unknown {
         /// What was asked for.
         name: String,
     },
-    /// A GPU was asked for and libtorch can use none.
     #[error("device {name:?} cannot be used: {}", why(reasons))]
     NoCuda {
         /// What was asked for.
@@ -23,7 +23,6 @@ pub enum DeviceError {
         /// Why, as far as it can be told; each with what to do.
         reasons: Vec<String>,
     },
-    /// There are GPUs, but not that many.
     #[error("device \"cuda:{index}\" is not there: libtorch sees {count} GPU{}, numbered from 0", if *count == 1 { "" } else { "s" })]
     NoSuchGpu {
         /// The number asked for, from 0.
@@ -81,6 +80,13 @@ pub fn gpu_count() -> usize {
     usize::try_from(Cuda::device_count()).unwrap_or(0)
 }
 
+/// Waits until the device is idle.
+pub fn wait(device: Device) {
+    if let Device::Cuda(index) = device {
+        Cuda::synchronize(index as i64);
+    }
+}
+
 /// What can be seen of GPUs from outside libtorch.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Surroundings {
@@ -103,16 +109,16 @@ pub struct Surroundings {
 impl Surroundings {
     /// Looks at this process and machine.
     pub fn look() -> Self {
-        let libtorch = crate::doctor::libtorch_folder();
+        let folder = libtorch::folder();
         Self {
             gpus: nvidia_devices(Path::new("/")),
             driver: driver_version(Path::new("/")),
             visible: env::var("CUDA_VISIBLE_DEVICES").ok(),
-            built_for: libtorch.as_deref().and_then(crate::doctor::built_for_cuda),
-            cuda_library: libtorch
+            built_for: folder.as_deref().and_then(libtorch::built_for_cuda),
+            cuda_library: folder
                 .as_deref()
                 .is_some_and(|folder| folder.join("lib/libtorch_cuda.so").is_file()),
-            cuda_loaded: crate::doctor::loaded_library("libtorch_cuda.so").is_some(),
+            cuda_loaded: libtorch::loaded_library("libtorch_cuda.so").is_some(),
             usable: gpu_count() > 0,
         }
     }

@@ -13,21 +13,16 @@ use tch::{Kind, Tensor};
 
 use crate::data;
 use crate::device::{self, Surroundings};
-
-/// The libtorch that tch and this program are made for.
-pub const EXPECTED_LIBTORCH: &str = "2.11.0";
+use crate::libtorch;
 
 /// Everything that was found.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Checkup {
     pub version: &'static str,
-    /// The library that computes.
     pub libtorch: Libtorch,
-    /// GPUs.
     pub gpu: Gpu,
     /// The processor.
     pub cpu: Cpu,
-    /// The data sets.
     pub data: DataFolders,
     /// ONNX Runtime's library, which `runtime` and `exporter` use, not the trainer.
     pub onnx_runtime: OnnxRuntime,
@@ -37,7 +32,6 @@ pub struct Checkup {
     pub can_train: bool,
 }
 
-/// The libtorch that is loaded.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Libtorch {
     /// Its folder, where it can be told.
@@ -89,13 +83,10 @@ pub struct DataFolders {
     pub built_in: Vec<&'static str>,
 }
 
-/// One folder of data sets.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct DataFolder {
     pub path: PathBuf,
-    /// Whether it is there.
     pub exists: bool,
-    /// The data sets in it.
     pub sets: Vec<String>,
 }
 
@@ -125,9 +116,7 @@ pub struct Problem {
 #[serde(rename_all = "kebab-case")]
 pub enum About {
     Libtorch,
-    /// GPUs.
     Gpu,
-    /// Data sets.
     Data,
     OnnxRuntime,
 }
@@ -135,7 +124,7 @@ pub enum About {
 /// Looks at this machine. `data_dir` is the option `--data-dir`.
 pub fn look(data_dir: Option<&Path>) -> Checkup {
     let surroundings = Surroundings::look();
-    let libtorch = libtorch(&surroundings);
+    let libtorch = look_at_libtorch(&surroundings);
     let mut problems = libtorch_problems(&libtorch);
     if let Err(error) = compute() {
         problems.push(Problem {
@@ -196,8 +185,8 @@ fn compute() -> Result<(), tch::TchError> {
     Ok(())
 }
 
-fn libtorch(surroundings: &Surroundings) -> Libtorch {
-    let folder = libtorch_folder();
+fn look_at_libtorch(surroundings: &Surroundings) -> Libtorch {
+    let folder = libtorch::folder();
     let uses = [
         ("oneDNN", tch::utils::has_mkldnn()),
         ("MKL", tch::utils::has_mkl()),
@@ -205,9 +194,9 @@ fn libtorch(surroundings: &Surroundings) -> Libtorch {
         ("OpenMP", tch::utils::has_openmp()),
     ];
     Libtorch {
-        version: folder.as_deref().and_then(libtorch_version),
+        version: folder.as_deref().and_then(libtorch::version),
         folder,
-        expected: EXPECTED_LIBTORCH,
+        expected: libtorch::EXPECTED,
         cuda: surroundings.built_for.clone(),
         cuda_loaded: surroundings.cuda_loaded,
         uses: uses.into_iter().filter(|(_, has)| *has).map(|(name, _)| name).collect(),
@@ -233,60 +222,6 @@ fn libtorch_problems(libtorch: &Libtorch) -> Vec<Problem> {
         }),
     }
     problems
-}
-
-/// libtorch's folder (that with `lib/`), as loaded into this process; where that cannot be told, as it was found when the
-/// trainer was built.
-pub fn libtorch_folder() -> Option<PathBuf> {
-    if let Some(library) = loaded_library("libtorch_cpu.so") {
-        return Some(library.parent()?.parent()?.to_owned());
-    }
-    let built = option_env!("LATENT_LIBTORCH_LIB").filter(|folder| !folder.is_empty())?;
-    Some(Path::new(built).parent()?.to_owned())
-}
-
-/// The version of a libtorch, from `version.py` (in a wheel), `build-version` (in a zip), or its headers.
-pub fn libtorch_version(libtorch: &Path) -> Option<String> {
-    if let Ok(text) = fs::read_to_string(libtorch.join("version.py"))
-        && let Some(line) = text.lines().find(|line| line.starts_with("__version__"))
-    {
-        return Some(line.split_once('=')?.1.trim().trim_matches(['\'', '"']).to_owned());
-    }
-    if let Ok(text) = fs::read_to_string(libtorch.join("build-version")) {
-        return Some(text.trim().to_owned());
-    }
-    let header = libtorch.join("include/torch/csrc/api/include/torch/version.h");
-    let text = fs::read_to_string(header).ok()?;
-    let part = |name: &str| {
-        let line = text.lines().find(|line| line.split_whitespace().nth(1) == Some(name))?;
-        line.split_whitespace().nth(2)?.parse::<u32>().ok()
-    };
-    let [major, minor, patch] =
-        ["TORCH_VERSION_MAJOR", "TORCH_VERSION_MINOR", "TORCH_VERSION_PATCH"].map(part);
-    Some(format!("{}.{}.{}", major?, minor?, patch?))
-}
-
-/// The CUDA version a libtorch was built for, `None` for a build without CUDA or where it cannot be told.
-pub fn built_for_cuda(libtorch: &Path) -> Option<String> {
-    // The wheel says `cuda: Optional[str] = '13.0'` in version.py, the zip `2.11.0+cu130` in build-version.
-    if let Ok(text) = fs::read_to_string(libtorch.join("version.py")) {
-        let line = text.lines().find(|line| line.starts_with("cuda:") || line.starts_with("cuda "))?;
-        let value = line.split_once('=')?.1.trim().trim_matches(['\'', '"']);
-        return (value != "None").then(|| value.to_owned());
-    }
-    let text = fs::read_to_string(libtorch.join("build-version")).ok()?;
-    let digits = text.trim().split_once("+cu")?.1;
-    let (major, minor) = digits.split_at_checked(digits.len().checked_sub(1)?)?;
-    Some(format!("{major}.{minor}"))
-}
-
-/// Where a shared library is that is loaded into this process, by its file name (Linux only).
-pub fn loaded_library(name: &str) -> Option<PathBuf> {
-    let maps = fs::read_to_string("/proc/self/maps").ok()?;
-    maps.lines().find_map(|line| {
-        let path = Path::new(&line[line.find('/')?..]);
-        (path.file_name()? == name).then(|| path.to_owned())
-    })
 }
 
 fn cpu() -> Cpu {
@@ -499,7 +434,7 @@ mod tests {
         assert!(checkup.can_train, "{:?}", checkup.problems);
         assert_eq!(
             checkup.libtorch.version.as_deref().and_then(|v| v.split('+').next()),
-            Some(EXPECTED_LIBTORCH)
+            Some(libtorch::EXPECTED)
         );
         assert!(checkup.libtorch.folder.as_ref().is_some_and(|folder| folder.join("lib").is_dir()));
         assert!(checkup.cpu.cores > 0 && checkup.cpu.threads > 0);
@@ -515,44 +450,11 @@ mod tests {
     }
 
     #[test]
-    fn versions_are_read_from_each_kind_of_libtorch() {
-        let header =
-            "#define TORCH_VERSION_MAJOR 2\n#define TORCH_VERSION_MINOR 11\n#define TORCH_VERSION_PATCH 0\n";
-        let wheel =
-            |cuda: &str| format!("__version__ = '2.11.0+x'\ndebug = False\ncuda: Optional[str] = {cuda}\n");
-        // What it is, which file tells, its content; version and CUDA expected.
-        type Case = (&'static str, &'static str, String, Option<&'static str>, Option<&'static str>);
-        let cases: [Case; 7] = [
-            ("wheel with CUDA", "version.py", wheel("'13.0'"), Some("2.11.0+x"), Some("13.0")),
-            ("wheel without", "version.py", wheel("None"), Some("2.11.0+x"), None),
-            ("zip with CUDA", "build-version", "2.11.0+cu126\n".into(), Some("2.11.0+cu126"), Some("12.6")),
-            ("zip without", "build-version", "2.11.0+cpu\n".into(), Some("2.11.0+cpu"), None),
-            ("odd", "build-version", "2.11.0+cu".into(), Some("2.11.0+cu"), None),
-            (
-                "headers only",
-                "include/torch/csrc/api/include/torch/version.h",
-                header.into(),
-                Some("2.11.0"),
-                None,
-            ),
-            ("nothing", "other", String::new(), None, None),
-        ];
-        for (name, file, content, version, cuda) in cases {
-            let dir = tempfile::tempdir().unwrap();
-            let path = dir.path().join(file);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, content).unwrap();
-            assert_eq!(libtorch_version(dir.path()).as_deref(), version, "{name}");
-            assert_eq!(built_for_cuda(dir.path()).as_deref(), cuda, "{name}");
-        }
-    }
-
-    #[test]
     fn a_wrong_version_stops_training() {
-        let libtorch = |version: Option<&str>| Libtorch {
+        let of_version = |version: Option<&str>| Libtorch {
             folder: None,
             version: version.map(str::to_owned),
-            expected: EXPECTED_LIBTORCH,
+            expected: libtorch::EXPECTED,
             cuda: None,
             cuda_loaded: false,
             uses: vec![],
@@ -563,11 +465,11 @@ mod tests {
             (Some("2.4.1"), Some(true)),
             (None, Some(false)),
         ] {
-            let problems = libtorch_problems(&libtorch(version));
+            let problems = libtorch_problems(&of_version(version));
             assert_eq!(problems.first().map(|problem| problem.stops_training), stops, "{version:?}");
         }
         let mut checkup = look(None);
-        checkup.problems = libtorch_problems(&libtorch(Some("2.4.1")));
+        checkup.problems = libtorch_problems(&of_version(Some("2.4.1")));
         checkup.can_train = false;
         let text = checkup.to_string();
         assert!(

@@ -7,8 +7,8 @@
 //! use std::process::ExitCode;
 //!
 //! use latent_trainer::checkpoint::{self, GENERATOR};
-//! use latent_trainer::run_folder::{self, RunInfo};
-//! use latent_trainer::{cli, training};
+//! use latent_trainer::gan::run::RunInfo;
+//! use latent_trainer::{cli, run_folder, training};
 //!
 //! fn main() -> Result<ExitCode, Box<dyn Error>> {
 //!     // As `trainer dcgan ...` does: into runs/digits, which must not be there.
@@ -46,6 +46,7 @@ pub mod device;
 pub mod diagnosis;
 pub mod doctor;
 pub mod gan;
+pub mod libtorch;
 pub mod nn;
 pub mod optim;
 pub mod report;

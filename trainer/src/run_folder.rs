@@ -5,41 +5,27 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use latent_files::atomic::{self, Existing};
-use latent_files::run::{self, GanRun, RUN_JSON, RunError, checkpoint::CHECKPOINTS};
-
-use crate::gan::settings::GanSettings;
-use crate::session::run_description;
+use latent_files::run::{self, RUN_JSON, RunError, checkpoint::CHECKPOINTS};
 
 pub use latent_files::run::{
-    Data, Description, FORMAT, GanFigures as Figures, Image, Latent, LatentDistribution, Progress,
-    read as read_info,
+    Data, Description, FORMAT, Image, LatentDistribution, Progress, read as read_info,
 };
-
-/// Configuration and status of a GAN's run.
-pub type RunInfo = GanRun<GanSettings>;
-
-run_description!(RunInfo, GanSettings);
 
 /// Why a run folder could not be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RunFolderError {
-    /// The file system failed.
     #[error(transparent)]
     Io(#[from] io::Error),
     /// It cannot be read.
     #[error(transparent)]
     Run(#[from] RunError),
-    /// There is a run at this place already.
     #[error("there is a run in {path} already; continue it with --resume {path}, replace it with --force, or choose another folder with --out", path = .0.display())]
     RunExists(PathBuf),
-    /// There is something else at this place already.
     #[error("{} is there already and is no run folder; choose another with --out", .0.display())]
     Exists(PathBuf),
-    /// Something is there that `--force` must not delete.
     #[error("{} is no run folder (it has no run.json), so --force does not delete it; choose another with --out", .0.display())]
     NotOurs(PathBuf),
-    /// Another process is training in it.
     #[error("another trainer is at work in {}; wait for it or stop it first", .0.display())]
     Busy(PathBuf),
 }
@@ -94,12 +80,10 @@ impl RunFolder {
         Ok((Self { path: path.to_owned(), _lock: held }, info))
     }
 
-    /// The folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The folder of the checkpoints.
     pub fn checkpoints(&self) -> PathBuf {
         self.path.join(CHECKPOINTS)
     }
@@ -141,6 +125,7 @@ fn lock(run: &Path) -> Result<File, RunFolderError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gan::run::RunInfo;
 
     #[test]
     fn nothing_is_overwritten_without_being_asked() {

@@ -94,7 +94,6 @@ pub(crate) use run_description;
 #[derive(Debug)]
 pub struct Parts<'a, S> {
     pub settings: &'a mut S,
-    /// How far the run is.
     pub progress: &'a mut run_folder::Progress,
     /// Speed of the last session.
     pub iterations_per_second: &'a mut Option<f64>,
@@ -171,9 +170,7 @@ pub trait Task {
 pub struct Due {
     /// Read the figures from the device.
     pub read: bool,
-    /// Draw samples.
     pub sample: bool,
-    /// Save a checkpoint.
     pub save: bool,
 }
 
@@ -210,7 +207,7 @@ pub struct Job<'a, I> {
     pub info: I,
     /// Where to compute.
     pub device: Device,
-    /// Set from outside to finish the iteration, save and return.
+    /// Set from outside, or when the time is up, to finish the iteration, save and return.
     pub stop: &'a AtomicBool,
     /// Show no progress.
     pub quiet: bool,
@@ -295,7 +292,8 @@ struct Session<'a, T: Task> {
 
 impl<T: Task> Session<'_, T> {
     fn run(&mut self) -> Result<Ending, TrainError> {
-        let CommonSettings { iterations, save_every, log_every, .. } = *self.job.info.settings().common();
+        let &CommonSettings { iterations, save_every, log_every, time_limit, .. } =
+            self.job.info.settings().common();
         if T::SAVES_UNTRAINED
             && self.iteration == 0
             && let Some(finding) = self.save(false)?
@@ -310,6 +308,9 @@ impl<T: Task> Session<'_, T> {
             let evaluation = self.task.evaluate(i, last)?;
             self.pending.push(Pending { iteration: i, figures, evaluation });
 
+            if time_limit.is_some_and(|minutes| self.session_seconds() >= 60.0 * minutes) {
+                self.job.stop.store(true, Ordering::Relaxed);
+            }
             let stop = self.job.stop.load(Ordering::Relaxed);
             let due = self.task.due(i, evaluation);
             let save = due.save || last || stop || every(i, save_every);

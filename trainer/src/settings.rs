@@ -44,6 +44,9 @@ pub struct CommonSettings {
     pub keep: usize,
     /// Iterations between readings of the figures from the device.
     pub log_every: u64,
+    /// Minutes after which training saves and stops, in each session. Runs of before 2026-12 have none.
+    #[serde(default)]
+    pub time_limit: Option<f64>,
 }
 
 impl Default for CommonSettings {
@@ -62,6 +65,7 @@ impl Default for CommonSettings {
             save_every: 0,
             keep: 1,
             log_every: 1,
+            time_limit: None,
         }
     }
 }
@@ -115,8 +119,8 @@ pub trait Hyperparameters: Clone + Serialize + DeserializeOwned {
 }
 
 /// Settings of which a resumed run may have other values than it was started with.
-const MAY_CHANGE: [&str; 7] =
-    ["device", "iterations", "keep", "log_every", "sample_every", "save_every", "threads"];
+const MAY_CHANGE: [&str; 8] =
+    ["device", "iterations", "keep", "log_every", "sample_every", "save_every", "threads", "time_limit"];
 
 /// A setting that is asked for and that a stored run has another value of.
 #[derive(Debug, Clone, PartialEq)]
@@ -224,11 +228,12 @@ mod tests {
         let stored =
             Settings { common: CommonSettings::default(), shuffle: false, ema: None, scale: [0.5, 1.0] };
         type Change = fn(&mut Settings);
-        let cases: [(Change, &str); 9] = [
+        let cases: [(Change, &str); 10] = [
             (|_| {}, ""),
             (|s| s.common.keep = 7, ""),
             (|s| s.common.iterations = 7, ""),
             (|s| s.common.threads = 7, ""),
+            (|s| s.common.time_limit = Some(7.0), ""),
             (|s| s.common.amp = Amp::Bf16, "--amp bf16 is given and the run has off"),
             (|s| s.common.image_size = Some((32, 48)), "--image-size 32x48 is given and the run has none"),
             (|s| s.shuffle = true, "--shuffle is given and the run does without"),

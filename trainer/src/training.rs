@@ -3,18 +3,15 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use latent_files::run::RunError;
+use latent_files::run::{Finding, RunError};
 use tch::TchError;
 
 use crate::checkpoint::{self, CheckpointError};
-use crate::diagnosis::Finding;
 use crate::report::grid::GridError;
 use crate::report::metrics::{MetricsError, MetricsLog};
 use crate::report::plot::PlotError;
 use crate::report::tensorboard::EventWriter;
 use crate::run_folder::RunFolderError;
-use crate::simclr::augment::AugmentError;
-use crate::simclr::loss::LossError;
 
 /// How training ended.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,10 +41,8 @@ pub enum TrainError {
     Checkpoint(#[from] CheckpointError),
     #[error(transparent)]
     Metrics(#[from] MetricsError),
-    /// The plot of the losses.
     #[error(transparent)]
     Plot(#[from] PlotError),
-    /// A grid of samples.
     #[error("cannot draw samples: {0}")]
     Grid(#[from] GridError),
     /// Another file.
@@ -56,12 +51,9 @@ pub enum TrainError {
     /// libtorch, for instance out of memory.
     #[error("{}", torch(_0))]
     Torch(#[from] TchError),
-    /// Views of images.
+    /// What only one kind of training does.
     #[error(transparent)]
-    Views(#[from] AugmentError),
-    /// The contrastive loss.
-    #[error(transparent)]
-    Loss(#[from] LossError),
+    Task(Box<dyn std::error::Error + Send + Sync>),
     /// Images of the data set and the options do not go together.
     #[error("{0}")]
     Data(String),

@@ -63,6 +63,25 @@ fn ctrl_c_saves_and_resume_goes_on_bit_for_bit() {
     }
 }
 
+#[test]
+fn a_time_limit_saves_and_stops_each_session() {
+    let dir = tempfile::tempdir().unwrap();
+    let (whole, parts) = (dir.path().join("whole"), dir.path().join("parts"));
+    let new = |out: &Path, more: &[&str]| {
+        run(&[&["vanilla"], &SMALL[..], more, &["--iterations", "3", "--out", out.to_str().unwrap()]]
+            .concat())
+    };
+    assert_eq!(new(&whole, &[]).0, Some(0));
+    // Less than an iteration takes.
+    let (code, text) = new(&parts, &["--time-limit", "1e-6"]);
+    assert_eq!((code, info(&parts)["progress"]["iteration"].as_u64()), (Some(130), Some(1)), "{text}");
+    assert!(text.contains("interrupted after 1 of 3 iterations, and saved"), "{text}");
+    let go_on = ["vanilla", "--quiet", "--resume", parts.to_str().unwrap()];
+    assert_eq!(run(&go_on).0, Some(130));
+    succeed(&[&go_on[..], &["--time-limit", "60"]].concat());
+    assert_same(&whole, &parts);
+}
+
 #[cfg(unix)]
 #[test]
 fn a_kill_at_any_moment_leaves_a_run_that_goes_on_bit_for_bit() {

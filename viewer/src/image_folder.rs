@@ -21,9 +21,6 @@ pub struct Listing {
 }
 
 /// Lists at most `most` images of a folder, labeled by their folders.
-///
-/// # Errors
-/// Those of [`pictures::list`].
 pub fn list(folder: &Path, most: usize) -> Result<Listing, PictureError> {
     let pictures::Listing { mut files, classes, .. } = pictures::list(folder)?;
     Rng::from_seed(0).shuffle(&mut files);

@@ -14,6 +14,7 @@ pub mod cli;
 pub mod directions;
 pub mod draw;
 pub mod embedding;
+pub mod error;
 pub mod image_folder;
 pub mod input;
 pub mod model;

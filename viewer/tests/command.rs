@@ -122,7 +122,11 @@ fn a_walk_is_recorded_without_a_display_and_the_same_seed_gives_the_same_bytes()
 
     let output = record("a.gif", &[]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains("a.gif is there already; --force"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("a.gif is there already; replace it with --force"),
+        "{}",
+        stderr(&output)
+    );
     for (name, more) in [("a.gif", &["--force"][..]), ("d.png", &["--grid", "2x3"]), ("frames", &["--open"])]
     {
         let output = record(name, more);

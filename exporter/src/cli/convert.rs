@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
-use latent_exporter::convert::{Form, difference, for_floats, for_quantization, overflows};
+use latent_exporter::convert::{TransposedConvForm, difference, for_floats, for_quantization, overflows};
 use latent_exporter::finite::check_finite;
 use latent_exporter::graph::Graph;
 use latent_exporter::import::import;
@@ -135,8 +135,8 @@ pub(crate) fn run(args: ConvertArgs) -> anyhow::Result<()> {
     let images = args.range.decide(&graph, &mut about.metadata).with_context(context)?;
     images.note((args.precision == Precision::Int8).then_some(&args.calibration));
     let form = match args.form {
-        FormName::Exported => Form::Exported,
-        FormName::DepthToSpace => Form::DepthToSpace,
+        FormName::Exported => TransposedConvForm::Exported,
+        FormName::DepthToSpace => TransposedConvForm::DepthToSpace,
     };
     let floats = if args.precision == Precision::Fp16 { FloatType::F16 } else { FloatType::F32 };
     let (prepared, report) = match args.precision {

@@ -24,15 +24,18 @@ pub struct Features {
     shape: [usize; 3],
     /// What the images' black and white are.
     range: ValueRange,
-    kind: Kind,
+    source: FeatureSource,
 }
 
 #[derive(Debug)]
-enum Kind {
+enum FeatureSource {
     /// Means of this many rows and columns.
     Means([usize; 2]),
-    /// What an encoder gives.
-    Encoder { backend: Box<NativeBackend>, encoding: ImageEncoding, name: String },
+    Encoder {
+        backend: Box<NativeBackend>,
+        encoding: ImageEncoding,
+        name: String,
+    },
 }
 
 impl Features {
@@ -45,7 +48,7 @@ impl Features {
     pub fn means(shape: &[Dim], range: ValueRange) -> Features {
         let shape = sizes(shape);
         let cell = |length: usize| length.div_ceil(CELLS).max(1);
-        Features { shape, range, kind: Kind::Means([cell(shape[1]), cell(shape[2])]) }
+        Features { shape, range, source: FeatureSource::Means([cell(shape[1]), cell(shape[2])]) }
     }
 
     /// What a packed encoder, which is called `name` in reports, gives for an image. Values are given to it as
@@ -74,14 +77,16 @@ impl Features {
         Ok(Features {
             shape: wanted,
             range,
-            kind: Kind::Encoder { backend: Box::new(backend), encoding, name },
+            source: FeatureSource::Encoder { backend: Box::new(backend), encoding, name },
         })
     }
 
     /// The range that an encoder is given images in for want of a better one: its file does not state it.
     pub fn assumed_range(&self) -> Option<ValueRange> {
-        match &self.kind {
-            Kind::Encoder { encoding, .. } if encoding.source == RangeSource::Assumed => Some(encoding.range),
+        match &self.source {
+            FeatureSource::Encoder { encoding, .. } if encoding.source == RangeSource::Assumed => {
+                Some(encoding.range)
+            }
             _ => None,
         }
     }
@@ -89,9 +94,9 @@ impl Features {
     /// How many there are for an image.
     pub fn dimension(&self) -> usize {
         let [channels, rows, columns] = self.shape;
-        match &self.kind {
-            Kind::Means([tall, wide]) => channels * rows.div_ceil(*tall) * columns.div_ceil(*wide),
-            Kind::Encoder { backend, .. } => backend.output().values(),
+        match &self.source {
+            FeatureSource::Means([tall, wide]) => channels * rows.div_ceil(*tall) * columns.div_ceil(*wide),
+            FeatureSource::Encoder { backend, .. } => backend.output().values(),
         }
     }
 
@@ -99,12 +104,12 @@ impl Features {
     pub(super) fn of(&mut self, images: &[f32]) -> Result<Vec<f64>, TaskError> {
         let unit = |value: f32| (value - self.range.low()) / (self.range.high() - self.range.low());
         let [channels, rows, columns] = self.shape;
-        match &mut self.kind {
-            Kind::Means(cell) => {
+        match &mut self.source {
+            FeatureSource::Means(cell) => {
                 let planes = images.chunks_exact((rows * columns).max(1));
                 Ok(planes.flat_map(|plane| means(plane, columns, *cell, unit)).collect())
             }
-            Kind::Encoder { backend, encoding, .. } => {
+            FeatureSource::Encoder { backend, encoding, .. } => {
                 let to = encoding.range;
                 let mut images: Vec<f32> =
                     images.iter().map(|&value| to.low() + unit(value) * (to.high() - to.low())).collect();
@@ -124,14 +129,14 @@ impl Features {
 impl fmt::Display for Features {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [channels, rows, columns] = self.shape;
-        match &self.kind {
-            Kind::Means([tall, wide]) => write!(
+        match &self.source {
+            FeatureSource::Means([tall, wide]) => write!(
                 f,
                 "means of {tall}x{wide} pixels, {channels}x{}x{} of an image",
                 rows.div_ceil(*tall),
                 columns.div_ceil(*wide)
             ),
-            Kind::Encoder { name, .. } => write!(f, "features of {name}"),
+            FeatureSource::Encoder { name, .. } => write!(f, "features of {name}"),
         }
     }
 }

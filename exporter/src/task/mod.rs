@@ -30,16 +30,12 @@ pub enum TaskError {
     /// A graph cannot be evaluated.
     #[error(transparent)]
     Definition(#[from] QuantizeError),
-    /// The engine does not load what the exporter packed.
     #[error("the packed model cannot be loaded: {0}")]
     Load(#[from] LoadError),
-    /// The engine does not run it.
     #[error("the packed model does not run: {0}")]
     Run(#[from] RunError),
-    /// Embeddings that cannot be searched.
     #[error("the embeddings cannot be searched: {0}")]
     Search(#[from] GalleryError),
-    /// An encoder that does not take the generator's images.
     #[error("the encoder {what}, but the generator's images are {images}")]
     Encoder {
         /// What it takes.
@@ -52,10 +48,8 @@ pub enum TaskError {
     Normalization {
         /// Its name.
         encoder: String,
-        /// What is wrong with its metadata.
         problem: NormalizationError,
     },
-    /// More features than a covariance is made of.
     #[error("the encoder gives {found} features; at most {limit} are supported")]
     TooManyFeatures {
         /// How many it gives.
@@ -108,11 +102,9 @@ pub struct ReferenceReport {
 pub struct KnnReport {
     /// How many pictures.
     pub samples: usize,
-    /// How many classes.
     pub classes: usize,
     /// How many neighbors vote.
     pub neighbors: usize,
-    /// The temperature of the vote.
     pub temperature: f32,
     /// Part of the pictures whose class the float model's embeddings tell, 0 to 1.
     pub float: f64,

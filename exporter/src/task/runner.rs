@@ -13,7 +13,6 @@ use crate::pack::{FloatPrecision, pack_graph};
 use crate::passes::optimize;
 use crate::quantize::{Samples, in_batches};
 
-/// Runs one graph.
 #[derive(Debug)]
 pub enum Runner {
     /// In the native engine, on all processors.
@@ -36,7 +35,6 @@ impl Runner {
         })
     }
 
-    /// Whether it is the engine.
     pub fn is_engine(&self) -> bool {
         matches!(self, Runner::Engine(_))
     }

@@ -6,7 +6,6 @@ use latent_runtime::image_encoding::ImageEncoding;
 use latent_runtime::pixels::PixelError;
 
 use super::PictureError;
-use crate::sheet::{self, Compression, Gap, Sheet};
 
 /// Largest side of a picture, in pixels: of a file's, and of one to resize to.
 pub const MAX_SIDE: usize = 16_384;
@@ -193,23 +192,6 @@ impl Picture {
         out
     }
 
-    /// One picture of several of the same size, in rows of `columns`, `gap` black pixels between them; `None` if they are none,
-    /// of several sizes, or too many.
-    pub fn tiled(pictures: &[Self], columns: usize, gap: usize) -> Option<Self> {
-        let first = pictures.first()?;
-        let shape = (first.channels, first.height, first.width);
-        let gap = Gap { width: gap, ..Gap::BLACK };
-        Sheet { count: pictures.len(), columns: columns.max(1), scale: 1, shape, gap }.draw(pictures).ok()
-    }
-
-    /// The bytes of a PNG file, well compressed.
-    ///
-    /// # Errors
-    /// If the picture is empty or too large for PNG.
-    pub fn to_png(&self) -> Result<Vec<u8>, png::EncodingError> {
-        sheet::png(self, Compression::High)
-    }
-
     /// Its values as a model takes them.
     pub fn values(&self, encoding: &ImageEncoding) -> Vec<f32> {
         let mut values = vec![0.0; self.pixels.len()];
@@ -303,9 +285,12 @@ mod tests {
     fn values_become_pixels_and_pixels_colors() {
         let shape = (3, 1, 2);
         let values = [-1.0, 1.0, 0.0, 0.0, 1.0, -1.0];
-        let picture = Picture::from_values(&values, shape, &ImageEncoding::stated(ValueRange::SIGNED)).unwrap();
+        let picture =
+            Picture::from_values(&values, shape, &ImageEncoding::stated(ValueRange::SIGNED)).unwrap();
         assert_eq!((picture.rgb(0, 0), picture.rgb(1, 0)), ([0, 128, 255], [255, 128, 0]));
         assert_eq!((picture.rgb(2, 0), picture.rgb(0, 1)), ([0; 3], [0; 3]));
-        assert!(Picture::from_values(&values[..4], shape, &ImageEncoding::stated(ValueRange::SIGNED)).is_err());
+        assert!(
+            Picture::from_values(&values[..4], shape, &ImageEncoding::stated(ValueRange::SIGNED)).is_err()
+        );
     }
 }

@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 use std::string::String;
 use std::{format, vec};
 
-use super::load::{MAX_EXTERNAL_BYTES, OnnxError};
+use super::error::{MAX_EXTERNAL_BYTES, OnnxError};
 use super::proto::tensor_proto::DataLocation;
 use super::proto::{GraphProto, ModelProto, NodeProto, TensorProto};
 use super::tensor_bytes;

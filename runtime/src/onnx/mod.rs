@@ -1,5 +1,6 @@
 //! Reading ONNX files: the protobuf messages, what our exporter says about a model, and what goes in and comes out.
 
+mod error;
 mod external;
 mod interface;
 mod load;
@@ -10,10 +11,11 @@ mod shapes;
 pub mod proto;
 
 pub use crate::image_encoding::ImageShape;
+pub use error::{MAX_EXTERNAL_BYTES, MAX_FILE_BYTES, OnnxError};
 pub use interface::{
     Dimension, Element, Interface, InterfaceError, Port, ValueInfo, graph_inputs, graph_outputs,
 };
-pub use load::{MAX_EXTERNAL_BYTES, MAX_FILE_BYTES, OnnxError, check_file, decode, load};
+pub use load::{check_file, decode, load};
 pub use metadata::{ModelKind, ModelMetadata};
 pub use shapes::{infer_shapes, multiplies, multiply_accumulates};
 

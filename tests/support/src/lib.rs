@@ -5,10 +5,12 @@
 //! count those tests as passed.
 
 use std::env;
+use std::ffi::OsStr;
 use std::fmt;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// What a machine may not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,10 +113,24 @@ pub fn data(name: &str) -> Option<PathBuf> {
     None
 }
 
+/// What an example of the package under test prints. Cargo builds its examples beside its tests.
+///
+/// # Panics
+/// When it cannot be started or fails; with what it said.
+pub fn run_example(name: &str, arguments: &[impl AsRef<OsStr>]) -> String {
+    // target/<profile>/deps/<test>
+    let test = env::current_exe().unwrap_or_default();
+    let program = test.ancestors().nth(2).unwrap_or(&test).join("examples").join(name);
+    let output = Command::new(&program).args(arguments).current_dir(root()).output();
+    let output = output.unwrap_or_else(|error| panic!("{}: {error}", program.display()));
+    let [printed, said] =
+        [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
+    assert!(output.status.success(), "the example {name} failed: {said}");
+    printed
+}
+
 #[cfg(test)]
 mod tests {
-    use std::process::Command;
-
     use super::*;
 
     /// Runs only in the process that the next test starts.

@@ -6,7 +6,7 @@ use std::time::Instant;
 use clap::Args;
 use latent_runtime::rng::Rng;
 use serde_json::json;
-use tch::{Device, Tensor};
+use tch::Tensor;
 
 use super::common::net_kinds;
 use crate::device;
@@ -51,7 +51,6 @@ pub struct BenchArgs {
     json: bool,
 }
 
-/// Measures as asked.
 pub fn run(args: BenchArgs) -> anyhow::Result<()> {
     if let Some(threads) = args.threads {
         tch::set_num_threads(i32::from(threads));
@@ -79,14 +78,14 @@ pub fn run(args: BenchArgs) -> anyhow::Result<()> {
     for iteration in 0..args.warmup {
         let _ = gan.step(iteration, &mut batches, &mut noise)?;
     }
-    wait(device);
+    device::wait(device);
     let (start, cpu) = (Instant::now(), cpu_seconds());
     let mut last = None;
     for iteration in args.warmup..args.warmup + args.iterations {
         last = Some(gan.step(iteration, &mut batches, &mut noise)?);
     }
     let losses: Vec<f32> = last.map(|t: Tensor| Vec::try_from(t)).transpose()?.unwrap_or_default();
-    wait(device);
+    device::wait(device);
     let seconds = start.elapsed().as_secs_f64();
     let cpu = cpu_seconds().zip(cpu).map(|(end, start)| end - start);
     let speed = args.iterations as f64 / seconds;
@@ -103,13 +102,6 @@ pub fn run(args: BenchArgs) -> anyhow::Result<()> {
         println!("{} {}: {speed:.2} it/s ({} in {seconds:.2} s)", args.net, args.loss, args.iterations);
     }
     Ok(())
-}
-
-/// Waits until the device is idle.
-fn wait(device: Device) {
-    if let Device::Cuda(index) = device {
-        tch::Cuda::synchronize(index as i64);
-    }
 }
 
 /// Processor time of this process so far, over all threads, where the system tells (Linux): on a busy machine it says more

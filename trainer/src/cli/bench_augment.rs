@@ -66,7 +66,6 @@ enum What {
     Tensors,
 }
 
-/// Measures as asked.
 pub fn run(args: BenchAugmentArgs) -> anyhow::Result<()> {
     if let Some(threads) = args.threads {
         tch::set_num_threads(i32::from(threads));
@@ -111,7 +110,7 @@ pub fn run(args: BenchAugmentArgs) -> anyhow::Result<()> {
     for index in 0..3 {
         step(index)?;
     }
-    wait(device);
+    device::wait(device);
     let length = Duration::try_from_secs_f64(args.seconds).context("--seconds is no length of time")?;
     let (start, mut batches) = (Instant::now(), 0u64);
     while start.elapsed() < length || batches == 0 {
@@ -119,10 +118,10 @@ pub fn run(args: BenchAugmentArgs) -> anyhow::Result<()> {
         batches += 1;
         if device != Device::Cpu && batches.is_multiple_of(16) {
             // Otherwise the loop would only measure how fast work is handed over.
-            wait(device);
+            device::wait(device);
         }
     }
-    wait(device);
+    device::wait(device);
     let seconds = start.elapsed().as_secs_f64();
     let views = batches * 2 * batch as u64;
     let speed = views as f64 / seconds;
@@ -137,11 +136,4 @@ pub fn run(args: BenchAugmentArgs) -> anyhow::Result<()> {
         println!("{speed:.0} views/s ({views} in {seconds:.2} s, {threads} threads)");
     }
     Ok(())
-}
-
-/// Waits until the device is idle.
-fn wait(device: Device) {
-    if let Device::Cuda(index) = device {
-        tch::Cuda::synchronize(index as i64);
-    }
 }

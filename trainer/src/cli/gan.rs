@@ -12,9 +12,10 @@ use super::training::{self, Origin, TrainArgs, TrainCommand, image, set};
 use crate::data::Dataset;
 use crate::gan::architecture::{self, NetKind};
 use crate::gan::losses::LossKind;
+use crate::gan::run::{Figures, Latent, RunInfo};
 use crate::gan::settings::{DistributionKind, GanSettings};
 use crate::gan::train;
-use crate::run_folder::{self, Figures, Latent, RunInfo};
+use crate::run_folder;
 use crate::session::{Job, Outcome};
 use crate::training::TrainError;
 

@@ -15,10 +15,11 @@ use crate::device;
 use crate::gan::architecture;
 use crate::gan::condition;
 use crate::gan::noise::Noise;
+use crate::gan::run::RunInfo;
 use crate::gan::train::{layout, to_pixels};
 use crate::nn::{Named, Pass};
 use crate::report::grid;
-use crate::run_folder::{self, RunInfo};
+use crate::run_folder;
 use crate::training::newest_checkpoint;
 
 /// Images on a grid unless asked otherwise.

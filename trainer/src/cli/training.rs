@@ -77,6 +77,9 @@ pub(super) struct TrainArgs {
     /// Iterations between readings of the loss; every iteration is logged all the same [default: 1; 20 on a GPU]
     #[arg(long, value_name = "N", value_parser = number::<u64>(1, 1 << 20), help_heading = "Output")]
     pub(super) log_every: Option<u64>,
+    /// Minutes after which the run is saved and stops, as by Ctrl-C; --resume goes on, for as long again [default: no limit]
+    #[arg(long, value_name = "MINUTES", value_parser = positive, allow_negative_numbers = true, help_heading = "Output")]
+    pub(super) time_limit: Option<f64>,
     /// Show no progress
     #[arg(long, short, help_heading = "Output")]
     pub(super) quiet: bool,
@@ -108,6 +111,7 @@ impl TrainArgs {
         set(&mut settings.save_every, self.save_every);
         set(&mut settings.keep, self.keep);
         set(&mut settings.log_every, self.log_every);
+        set(&mut settings.time_limit, self.time_limit.map(Some));
         Ok(())
     }
 

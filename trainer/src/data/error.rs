@@ -12,35 +12,23 @@ use latent_files::pictures::PictureError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
-    /// The operating system refused to read a file or folder.
     #[error("{file}: cannot be read: {source}")]
-    Io {
-        /// The file or folder.
-        file: String,
-        /// What the operating system said.
-        source: io::Error,
-    },
-    /// The bytes of a file are not what its format asks for.
+    Io { file: String, source: io::Error },
     #[error("{file}: at byte {offset}: found {found}, expected {expected}")]
     Invalid {
-        /// The file.
         file: String,
         /// Offset of the first byte at fault.
         offset: u64,
-        /// What is there.
         found: String,
         /// What should be there.
         expected: String,
     },
-    /// A file or folder that the data set needs is not there.
     #[error("{file}: not found; expected {expected}")]
     Missing {
-        /// The file or folder.
         file: String,
         /// What it should have been.
         expected: String,
     },
-    /// There is nothing to load in a folder or archive.
     #[error("{file}: no images: expected {expected}")]
     Empty {
         /// The folder or archive.
@@ -48,12 +36,10 @@ pub enum DataError {
         /// What it should hold.
         expected: String,
     },
-    /// A folder or archive mixes two layouts.
     #[error("{file}: {problem}; expected {expected}")]
     Layout {
         /// The folder or archive.
         file: String,
-        /// What is wrong with it.
         problem: String,
         /// What it should look like.
         expected: String,
@@ -82,17 +68,14 @@ pub enum DataError {
         "{file}: needs {bytes} bytes of memory for its pixels, more than the {limit} this program takes on"
     )]
     TooLarge {
-        /// The file or folder.
         file: String,
         /// Bytes of pixels it states.
         bytes: u64,
-        /// The limit.
         limit: u64,
     },
     /// A picture cannot be read, or not be resized as asked for.
     #[error(transparent)]
     Picture(#[from] PictureError),
-    /// The text is not a data set's name.
     #[error("{text:?} is not a data set: {reason}; known are {}", super::spec::KNOWN)]
     Spec {
         /// The text given.
@@ -100,10 +83,8 @@ pub enum DataError {
         /// Why it is refused.
         reason: String,
     },
-    /// A named data set is not in any of the data folders.
     #[error("the data set {name:?} is not there (looked for {}); {advice}", list(.looked_for))]
     NotThere {
-        /// Its name.
         name: String,
         /// Every path that was tried.
         looked_for: Vec<PathBuf>,

@@ -21,7 +21,6 @@ const MAX_SIDE: u32 = 8192;
 /// The content of an image file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Images {
-    /// Number of images.
     pub count: usize,
     /// Height of each, in pixels.
     pub rows: usize,

@@ -7,7 +7,6 @@ use super::Dataset;
 /// Counts and moments of one split.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Stats {
-    /// Number of images.
     pub images: usize,
     /// Channels, height, width.
     pub shape: [usize; 3],
@@ -21,12 +20,9 @@ pub struct Stats {
     pub sha256: String,
 }
 
-/// How many images a class has.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct ClassCount {
-    /// The class's name.
     pub name: String,
-    /// Its number of images.
     pub images: usize,
 }
 

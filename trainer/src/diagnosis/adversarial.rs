@@ -10,7 +10,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::mean::Mean;
-use super::{Change, Episode, Finding, FindingKind, KEPT, Report, Sustained, close, open_kinds};
+use super::{Finding, FindingKind, Log, Report, Sustained};
 use crate::gan::losses::LossKind;
 
 /// Iterations over which the losses are averaged that are judged.
@@ -27,9 +27,7 @@ const VERDICT: u64 = 300;
 pub struct Observation {
     /// The iteration, increasing from one observation to the next (gaps are fine).
     pub iteration: u64,
-    /// The discriminator's loss.
     pub d_loss: f64,
-    /// The generator's loss.
     pub g_loss: f64,
     /// The diversity of samples from fixed noise, where it was measured; on the scale of [`super::diversity()`].
     pub diversity: Option<f32>,
@@ -54,8 +52,6 @@ pub struct Observation {
 pub struct Monitor {
     loss: LossKind,
     data_diversity: Option<f64>,
-    first: Option<u64>,
-    last: u64,
     d_short: Mean,
     g_short: Mean,
     d_long: Mean,
@@ -71,8 +67,8 @@ pub struct Monitor {
     never_learned: Sustained,
     wins: Sustained,
     collapse: Sustained,
-    not_finite: bool,
-    episodes: Vec<Episode>,
+    #[serde(flatten)]
+    log: Log,
 }
 
 impl Monitor {
@@ -81,8 +77,6 @@ impl Monitor {
         Self {
             loss,
             data_diversity: None,
-            first: None,
-            last: 0,
             d_short: Mean::over(SHORT),
             g_short: Mean::over(SHORT),
             d_long: Mean::over(LONG),
@@ -95,8 +89,7 @@ impl Monitor {
             never_learned: Sustained::default(),
             wins: Sustained::default(),
             collapse: Sustained::default(),
-            not_finite: false,
-            episodes: Vec::new(),
+            log: Log::default(),
         }
     }
 
@@ -112,12 +105,7 @@ impl Monitor {
     ///
     /// An observation that is not later than the one before is ignored.
     pub fn observe(&mut self, seen: Observation) -> Option<Finding> {
-        if self.first.is_some() && seen.iteration <= self.last {
-            return None;
-        }
-        let gap = if self.first.is_some() { seen.iteration - self.last } else { 1 };
-        let first = *self.first.get_or_insert(seen.iteration);
-        self.last = seen.iteration;
+        let (gap, age) = self.log.advance(seen.iteration)?;
         if !seen.d_loss.is_finite() || !seen.g_loss.is_finite() {
             return self.judge_finiteness(seen);
         }
@@ -127,32 +115,20 @@ impl Monitor {
         self.g_short.add(seen.g_loss, gap);
         self.d_long.add(seen.d_loss, gap);
         self.g_long.add(seen.g_loss, gap);
-        let age = seen.iteration - first;
         if age >= START {
             widen(&mut self.d_range, self.d_short.get());
             widen(&mut self.g_range, self.g_short.get());
         }
         // Each condition is followed in each iteration, whatever the others say.
         let found = [
-            self.judge_learning(seen.iteration, first),
+            self.judge_learning(seen.iteration, age),
             self.judge_winning(seen.iteration, age),
             self.judge_diversity(seen, age),
         ];
-        let mut found = found.into_iter().flatten();
-        let finding = found.next();
-        for finding in finding.iter().cloned().chain(found) {
-            if self.episodes.len() < KEPT {
-                self.episodes.push(Episode { finding, ended: None });
-            }
-        }
-        finding
+        found.into_iter().flatten().next()
     }
 
     fn judge_finiteness(&mut self, seen: Observation) -> Option<Finding> {
-        if self.not_finite {
-            return None;
-        }
-        self.not_finite = true;
         let (who, value) =
             if seen.d_loss.is_finite() { ("generator", seen.g_loss) } else { ("discriminator", seen.d_loss) };
         let before = if self.d_range.is_some() {
@@ -160,25 +136,18 @@ impl Monitor {
         } else {
             String::new()
         };
-        let finding = Finding {
-            iteration: seen.iteration,
-            kind: FindingKind::NotFinite,
-            message: format!(
+        self.log.not_finite(|| {
+            format!(
                 "the {who}'s loss is {value} in iteration {}{before}: the weights are no longer usable, so go back to the last checkpoint and lower the learning rates, or train without --amp",
                 seen.iteration
-            ),
-        };
-        if self.episodes.len() < KEPT {
-            self.episodes.push(Episode { finding: finding.clone(), ended: None });
-        }
-        Some(finding)
+            )
+        })
     }
 
     /// From the start the discriminator is no better than guessing, and the generator not worse off for it.
-    fn judge_learning(&mut self, iteration: u64, first: u64) -> Option<Finding> {
+    fn judge_learning(&mut self, iteration: u64, age: u64) -> Option<Finding> {
         let levels = self.loss.definition().levels;
         let (d, g) = (self.d_short.get(), self.g_short.get());
-        let age = iteration - first;
         let ((d_least, d_greatest), (g_least, g_greatest)) = self.d_range.zip(self.g_range)?;
         let learned = d_least <= levels.d_learned;
         let rising = g > 1.02 * self.g_long.get();
@@ -197,15 +166,8 @@ impl Monitor {
                 // The generator's loss has no level of its own here; the discriminator's says it all.
                 None => age >= 400,
             };
-        let begins = match self.never_learned.update(iteration, holds, 100) {
-            Change::Begins(_) => true,
-            Change::Ends => {
-                self.end(FindingKind::DiscriminatorNeverLearned, iteration);
-                false
-            }
-            Change::None => false,
-        };
-        begins.then(|| {
+        let change = self.never_learned.update(iteration, holds, 100);
+        self.log.follow(FindingKind::DiscriminatorNeverLearned, change, |_| {
             let level = if levels.critic() {
                 "0, that of a critic that cannot tell".to_owned()
             } else {
@@ -218,13 +180,10 @@ impl Monitor {
                 let went = if g < g_first { "fell" } else { "rose" };
                 format!("the generator's {went} from {g_first:.3} to {g:.3}")
             };
-            Finding {
-                iteration,
-                kind: FindingKind::DiscriminatorNeverLearned,
-                message: format!(
-                    "the discriminator never learned: since iteration {first} its loss has not been below {level} (now {d:.3}), while {generator}, so that fooling it means nothing: raise the discriminator's learning rate, and check that it is given both real and generated images"
-                ),
-            }
+            let first = iteration - age;
+            format!(
+                "the discriminator never learned: since iteration {first} its loss has not been below {level} (now {d:.3}), while {generator}, so that fooling it means nothing: raise the discriminator's learning rate, and check that it is given both real and generated images"
+            )
         })
     }
 
@@ -234,20 +193,12 @@ impl Monitor {
         let (d, g) = (self.d_short.get(), self.g_short.get());
         let holds = age >= START && d <= d_won && g >= g_won && g >= 0.9 * self.g_long.get();
         let instead = self.loss.definition().instead;
-        match self.wins.update(iteration, holds, 150) {
-            Change::Begins(since) => Some(Finding {
-                iteration,
-                kind: FindingKind::DiscriminatorWins,
-                message: format!(
-                    "the discriminator wins: since iteration {since} its loss has been near zero (now {d:.4}) and the generator's high (now {g:.2}), so that the generator learns little from it: lower the discriminator's learning rate or raise the generator's, or take {instead}"
-                ),
-            }),
-            Change::Ends => {
-                self.end(FindingKind::DiscriminatorWins, iteration);
-                None
-            }
-            Change::None => None,
-        }
+        let change = self.wins.update(iteration, holds, 150);
+        self.log.follow(FindingKind::DiscriminatorWins, change, |since| {
+            format!(
+                "the discriminator wins: since iteration {since} its loss has been near zero (now {d:.4}) and the generator's high (now {g:.2}), so that the generator learns little from it: lower the discriminator's learning rate or raise the generator's, or take {instead}"
+            )
+        })
     }
 
     /// Samples are alike. Healthy runs start so, too (vanilla: a tenth of the data's diversity up to iteration 190), and
@@ -276,8 +227,8 @@ impl Monitor {
         let never = part_of_data.is_some_and(|part| part <= 0.02 || age >= 600 && part <= 0.25);
         let critic = self.loss.definition().levels.critic();
         let other = if critic { "" } else { ", or take the loss wgan-gp" };
-        match self.collapse.update(seen.iteration, fell || never, 200) {
-            Change::Begins(since) => {
+        let change = self.collapse.update(seen.iteration, fell || never, 200);
+        self.log.follow(FindingKind::ModeCollapse, change, |since| {
                 let data = part_of_data
                     .map(|part| format!(", {:.0} % of the data's", 100.0 * part))
                     .unwrap_or_default();
@@ -286,55 +237,24 @@ impl Monitor {
                 } else {
                     ", and never was better".to_owned()
                 };
-                Some(Finding {
-                    iteration: seen.iteration,
-                    kind: FindingKind::ModeCollapse,
-                    message: format!(
-                        "mode collapse: since iteration {since} the generator's images are nearly alike (diversity {now:.3}{data}{was}), so that it covers few kinds of image whatever its loss says: lower the generator's learning rate or use larger batches{other}"
-                    ),
-                })
-            }
-            Change::Ends => {
-                self.end(FindingKind::ModeCollapse, seen.iteration);
-                None
-            }
-            Change::None => None,
-        }
-    }
-
-    fn end(&mut self, kind: FindingKind, iteration: u64) {
-        close(&mut self.episodes, kind, iteration);
-    }
-
-    /// All findings up to now, in the order in which they were made.
-    pub fn findings(&self) -> Vec<Finding> {
-        self.episodes.iter().map(|episode| episode.finding.clone()).collect()
+                format!(
+                    "mode collapse: since iteration {since} the generator's images are nearly alike (diversity {now:.3}{data}{was}), so that it covers few kinds of image whatever its loss says: lower the generator's learning rate or use larger batches{other}"
+                )
+        })
     }
 
     /// Sums the run up.
     pub fn report(&self) -> Report {
-        Report { findings: self.findings(), verdict: self.verdict() }
-    }
-
-    fn verdict(&self) -> String {
-        let Some(first) = self.first else {
-            return "no iteration was seen".to_owned();
-        };
-        let count = self.last - first + 1;
-        if let Some(kinds) = open_kinds(&self.episodes) {
-            return format!("not healthy at the end of {count} iterations: {kinds}");
-        }
-        if count < VERDICT {
-            return format!(
-                "{count} iterations are too few for a verdict ({VERDICT} are needed); nothing wrong was seen"
-            );
-        }
-        let over = match self.episodes.len() {
-            0 => format!("healthy: nothing wrong was seen in {count} iterations"),
-            1 => format!("healthy at the end of {count} iterations, after one finding that is over"),
-            many => format!("healthy at the end of {count} iterations, after {many} findings that are over"),
-        };
-        format!("{over}; {}", self.balance())
+        self.log.report(VERDICT, |count| {
+            let over = match self.log.episodes.len() {
+                0 => format!("healthy: nothing wrong was seen in {count} iterations"),
+                1 => format!("healthy at the end of {count} iterations, after one finding that is over"),
+                many => {
+                    format!("healthy at the end of {count} iterations, after {many} findings that are over")
+                }
+            };
+            format!("{over}; {}", self.balance())
+        })
     }
 
     /// How close the game is to its equilibrium, from the long means.

@@ -9,7 +9,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::mean::Mean;
-use super::{Change, Episode, Finding, FindingKind, KEPT, Report, Sustained, close, open_kinds};
+use super::{Finding, FindingKind, Log, Report, Sustained};
 
 /// Iterations over which figures are averaged.
 const SPAN: f64 = 30.0;
@@ -53,16 +53,14 @@ pub struct Contrast {
 pub struct ContrastMonitor {
     /// ln(2N-1) for the run's batch.
     guessing: f64,
-    first: Option<u64>,
-    last: u64,
     loss: Mean,
     positive: Mean,
     #[serde(rename = "likeness")]
     similarity: Mean,
     collapse: Sustained,
     not_learning: Sustained,
-    not_finite: bool,
-    episodes: Vec<Episode>,
+    #[serde(flatten)]
+    log: Log,
 }
 
 impl ContrastMonitor {
@@ -70,15 +68,12 @@ impl ContrastMonitor {
     pub fn new(batch: usize) -> Self {
         Self {
             guessing: (2.0 * batch as f64 - 1.0).max(1.0).ln(),
-            first: None,
-            last: 0,
             loss: Mean::over(SPAN),
             positive: Mean::over(SPAN),
             similarity: Mean::over(SPAN),
             collapse: Sustained::default(),
             not_learning: Sustained::default(),
-            not_finite: false,
-            episodes: Vec::new(),
+            log: Log::default(),
         }
     }
 
@@ -91,90 +86,53 @@ impl ContrastMonitor {
     ///
     /// An observation that is not later than the one before is ignored.
     pub fn observe(&mut self, seen: Contrast) -> Option<Finding> {
-        if self.first.is_some() && seen.iteration <= self.last {
-            return None;
-        }
-        let gap = if self.first.is_some() { seen.iteration - self.last } else { 1 };
-        let first = *self.first.get_or_insert(seen.iteration);
-        self.last = seen.iteration;
+        let (gap, age) = self.log.advance(seen.iteration)?;
         if !(seen.loss.is_finite() && seen.similarity.is_finite() && seen.positive.is_finite()) {
-            if std::mem::replace(&mut self.not_finite, true) {
-                return None;
-            }
-            let message = format!(
-                "the loss is {} in iteration {}: the weights are no longer usable, so go back to the last checkpoint and lower the learning rate (--lr), or train without --amp",
-                seen.loss, seen.iteration
-            );
-            return Some(self.keep(seen.iteration, FindingKind::NotFinite, message));
+            return self.log.not_finite(|| {
+                format!(
+                    "the loss is {} in iteration {}: the weights are no longer usable, so go back to the last checkpoint and lower the learning rate (--lr), or train without --amp",
+                    seen.loss, seen.iteration
+                )
+            });
         }
         self.loss.add(seen.loss, gap);
         self.positive.add(seen.positive, gap);
         self.similarity.add(seen.similarity, gap);
-        let age = seen.iteration - first;
         let (loss, similarity) = (self.loss.get(), self.similarity.get());
         let alike = age >= START && similarity >= ALIKE;
-        match self.collapse.update(seen.iteration, alike, HELD) {
-            Change::Begins(since) => {
-                let message = format!(
-                    "the embeddings collapsed: since iteration {since} those of all images have been nearly the same (mean similarity {similarity:.3}, loss {loss:.3}; ln(2N-1) = {:.3} is that of guessing), so that the encoder tells no image from another: lower the learning rate (--lr), lengthen the warm-up (--warmup-epochs), or lower --weight-decay",
-                    self.guessing
-                );
-                return Some(self.keep(seen.iteration, FindingKind::EmbeddingCollapse, message));
-            }
-            Change::Ends => close(&mut self.episodes, FindingKind::EmbeddingCollapse, seen.iteration),
-            Change::None => {}
+        let change = self.collapse.update(seen.iteration, alike, HELD);
+        let collapse = self.log.follow(FindingKind::EmbeddingCollapse, change, |since| {
+            format!(
+                "the embeddings collapsed: since iteration {since} those of all images have been nearly the same (mean similarity {similarity:.3}, loss {loss:.3}; ln(2N-1) = {:.3} is that of guessing), so that the encoder tells no image from another: lower the learning rate (--lr), lengthen the warm-up (--warmup-epochs), or lower --weight-decay",
+                self.guessing
+            )
+        });
+        if collapse.is_some() {
+            return collapse;
         }
         // A collapse says the same, and more.
         let stuck = age >= LATE && loss >= self.guessing - LEARNED && !alike;
-        match self.not_learning.update(seen.iteration, stuck, HELD) {
-            Change::Begins(since) => {
-                let message = format!(
-                    "nothing is learned: since iteration {since} the loss has stayed at {loss:.3}, and ln(2N-1) = {:.3} is that of guessing (two views of an image have a mean similarity of {:.3}, any two of {similarity:.3}): check the learning rate (--lr), which may be far too low or too high, and that the views still show what is in the image (--show-augmentations)",
-                    self.guessing,
-                    self.positive.get()
-                );
-                return Some(self.keep(seen.iteration, FindingKind::NotLearning, message));
-            }
-            Change::Ends => close(&mut self.episodes, FindingKind::NotLearning, seen.iteration),
-            Change::None => {}
-        }
-        None
-    }
-
-    fn keep(&mut self, iteration: u64, kind: FindingKind, message: String) -> Finding {
-        let finding = Finding { iteration, kind, message };
-        if self.episodes.len() < KEPT {
-            self.episodes.push(Episode { finding: finding.clone(), ended: None });
-        }
-        finding
+        let change = self.not_learning.update(seen.iteration, stuck, HELD);
+        self.log.follow(FindingKind::NotLearning, change, |since| {
+            format!(
+                "nothing is learned: since iteration {since} the loss has stayed at {loss:.3}, and ln(2N-1) = {:.3} is that of guessing (two views of an image have a mean similarity of {:.3}, any two of {similarity:.3}): check the learning rate (--lr), which may be far too low or too high, and that the views still show what is in the image (--show-augmentations)",
+                self.guessing,
+                self.positive.get()
+            )
+        })
     }
 
     /// Sums the run up.
     pub fn report(&self) -> Report {
-        let findings = self.episodes.iter().map(|episode| episode.finding.clone()).collect();
-        Report { findings, verdict: self.verdict() }
-    }
-
-    fn verdict(&self) -> String {
-        let Some(first) = self.first else {
-            return "no iteration was seen".to_owned();
-        };
-        let count = self.last - first + 1;
-        if let Some(kinds) = open_kinds(&self.episodes) {
-            return format!("not healthy at the end of {count} iterations: {kinds}");
-        }
-        if count < VERDICT {
-            return format!(
-                "{count} iterations are too few for a verdict ({VERDICT} are needed); nothing wrong was seen"
-            );
-        }
-        format!(
-            "healthy at the end of {count} iterations: the loss is {:.3}, {:.3} below that of guessing; two views of an image have a mean similarity of {:.3}, any two of {:.3}",
-            self.loss.get(),
-            self.guessing - self.loss.get(),
-            self.positive.get(),
-            self.similarity.get()
-        )
+        self.log.report(VERDICT, |count| {
+            format!(
+                "healthy at the end of {count} iterations: the loss is {:.3}, {:.3} below that of guessing; two views of an image have a mean similarity of {:.3}, any two of {:.3}",
+                self.loss.get(),
+                self.guessing - self.loss.get(),
+                self.positive.get(),
+                self.similarity.get()
+            )
+        })
     }
 }
 

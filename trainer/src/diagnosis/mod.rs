@@ -76,20 +76,80 @@ impl Sustained {
     }
 }
 
-/// Says that the last finding of this kind is over.
-fn close(episodes: &mut [Episode], kind: FindingKind, iteration: u64) {
-    let open = episodes.iter_mut().rev().find(|episode| episode.finding.kind == kind);
-    if let Some(episode) = open {
-        episode.ended = Some(iteration);
-    }
+/// The iterations that were seen, and what was found in them.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+struct Log {
+    first: Option<u64>,
+    last: u64,
+    not_finite: bool,
+    episodes: Vec<Episode>,
 }
 
-/// The findings that are not over, if there are any.
-fn open_kinds(episodes: &[Episode]) -> Option<String> {
-    let open = episodes.iter().filter(|episode| episode.ended.is_none()).map(|episode| &episode.finding);
-    let kinds: Vec<String> =
-        open.map(|finding| format!("{} (found in iteration {})", finding.kind, finding.iteration)).collect();
-    (!kinds.is_empty()).then(|| kinds.join(", "))
+impl Log {
+    /// How far an iteration is from the one before, and from the first; `None` if it is not later than those before.
+    fn advance(&mut self, iteration: u64) -> Option<(u64, u64)> {
+        let gap = match self.first {
+            Some(_) => iteration.checked_sub(self.last).filter(|&gap| gap > 0)?,
+            None => 1,
+        };
+        self.last = iteration;
+        Some((gap, iteration - *self.first.get_or_insert(iteration)))
+    }
+
+    fn keep(&mut self, kind: FindingKind, message: String) -> Finding {
+        let finding = Finding { iteration: self.last, kind, message };
+        if self.episodes.len() < KEPT {
+            self.episodes.push(Episode { finding: finding.clone(), ended: None });
+        }
+        finding
+    }
+
+    /// A figure is NaN or infinite; that is said once.
+    fn not_finite(&mut self, message: impl FnOnce() -> String) -> Option<Finding> {
+        let said = std::mem::replace(&mut self.not_finite, true);
+        (!said).then(|| self.keep(FindingKind::NotFinite, message()))
+    }
+
+    /// Writes down that a condition begins, with a message about since when it has held, or ends.
+    fn follow(
+        &mut self,
+        kind: FindingKind,
+        change: Change,
+        message: impl FnOnce(u64) -> String,
+    ) -> Option<Finding> {
+        match change {
+            Change::Begins(since) => return Some(self.keep(kind, message(since))),
+            Change::Ends => {
+                let open = self.episodes.iter_mut().rev().find(|episode| episode.finding.kind == kind);
+                if let Some(episode) = open {
+                    episode.ended = Some(self.last);
+                }
+            }
+            Change::None => {}
+        }
+        None
+    }
+
+    /// Sums the run up; `healthy` does so for one of that many iterations in which nothing is wrong. Fewer than `needed` are
+    /// too few to say.
+    fn report(&self, needed: u64, healthy: impl FnOnce(u64) -> String) -> Report {
+        let findings = self.episodes.iter().map(|episode| episode.finding.clone()).collect();
+        let open = self.episodes.iter().filter(|episode| episode.ended.is_none()).map(|open| &open.finding);
+        let open: Vec<String> = open
+            .map(|finding| format!("{} (found in iteration {})", finding.kind, finding.iteration))
+            .collect();
+        let verdict = match self.first.map(|first| self.last - first + 1) {
+            None => "no iteration was seen".to_owned(),
+            Some(count) if !open.is_empty() => {
+                format!("not healthy at the end of {count} iterations: {}", open.join(", "))
+            }
+            Some(count) if count < needed => format!(
+                "{count} iterations are too few for a verdict ({needed} are needed); nothing wrong was seen"
+            ),
+            Some(count) => healthy(count),
+        };
+        Report { findings, verdict }
+    }
 }
 
 /// How a run went.

@@ -7,5 +7,6 @@ pub mod ema;
 pub mod losses;
 pub mod model;
 pub mod noise;
+pub mod run;
 pub mod settings;
 pub mod train;

@@ -13,11 +13,11 @@ use super::batches::Batches;
 use super::condition::{self, Labels};
 use super::model::Gan;
 use super::noise::Noise;
-use crate::checkpoint::{self, CheckpointError, State, Tensors};
+use super::run::{RunInfo, State};
+use crate::checkpoint::{self, CheckpointError, Tensors};
 use crate::diagnosis::{self, FindingKind, Monitor, Observation, Report};
 use crate::report::grid;
 use crate::report::plot::{self, LossPlot, PlotError};
-use crate::run_folder::RunInfo;
 use crate::session::{self, Due, Job, Outcome, Picture, RECENT, Record, Task, every};
 use crate::training::TrainError;
 

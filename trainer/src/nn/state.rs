@@ -9,13 +9,10 @@ use super::layer::BatchNorm;
 /// Why values could not be put into a network.
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
-    /// A tensor of the network is not among the values.
     #[error("tensor {name:?} is missing")]
     Missing { name: String },
-    /// There is a value that the network has no place for.
     #[error("tensor {name:?} does not belong to this network")]
     Unexpected { name: String },
-    /// A value has another shape or kind than the network's tensor.
     #[error("tensor {name:?} is {found}, expected {expected}")]
     Shape {
         name: String,
@@ -23,7 +20,6 @@ pub enum StateError {
         /// What the network has.
         expected: String,
     },
-    /// libtorch could not copy.
     #[error("libtorch: {0}")]
     Torch(#[from] TchError),
 }

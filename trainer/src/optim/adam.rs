@@ -6,7 +6,6 @@ use super::restore;
 use crate::nn::StateError;
 use std::collections::BTreeMap;
 
-/// Adam's constants.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AdamOptions {
     /// Step size.

@@ -12,7 +12,6 @@ use crate::nn::StateError;
 pub use adam::{Adam, AdamOptions};
 pub use momentum::{Momentum, MomentumOptions, Rule};
 
-/// One of the optimizers.
 #[derive(Debug)]
 pub enum Optimizer {
     Adam(Adam),

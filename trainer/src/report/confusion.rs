@@ -31,7 +31,6 @@ impl Confusion {
         known
     }
 
-    /// The names of the classes.
     pub fn classes(&self) -> &[String] {
         &self.classes
     }

@@ -6,9 +6,6 @@ use latent_files::sheet::{Compression, Gap, Sheet};
 pub use latent_files::sheet::SheetError as GridError;
 
 /// Width and height in pixels of the sheet that [`png()`] makes.
-///
-/// # Errors
-/// [`GridError`].
 pub fn size(n: usize, h: usize, w: usize, columns: usize, scale: usize) -> Result<(usize, usize), GridError> {
     Sheet { count: n, columns, scale, shape: (1, h, w), gap: Gap::FRAME }.size()
 }
@@ -17,9 +14,6 @@ pub fn size(n: usize, h: usize, w: usize, columns: usize, scale: usize) -> Resul
 /// sheet as a PNG (8-bit gray or RGB).
 ///
 /// `images` are planar, (N, C, H, W) with C = 1 (gray) or 3 (RGB), values 0..=255.
-///
-/// # Errors
-/// [`GridError`].
 pub fn png(
     images: &[u8],
     n: usize,

@@ -2,7 +2,6 @@
 
 use super::draw::{Anchor, Canvas, Color, Frame, Pen, Weight, palette, text_width, wrap};
 
-/// What a map shows.
 #[derive(Debug, Clone, Copy)]
 pub struct EmbeddingMap<'a> {
     pub title: &'a str,
@@ -12,7 +11,6 @@ pub struct EmbeddingMap<'a> {
     pub points: &'a [[f32; 2]],
     /// The class of each point, an index into `classes`.
     pub labels: &'a [u32],
-    /// The names of the classes.
     pub classes: &'a [String],
 }
 

@@ -23,12 +23,8 @@ pub enum MetricsError {
     /// The file system refused.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// The names of the columns cannot be written as a CSV header.
     #[error("the metrics column name {name:?} is empty, doubled, or has a comma, quote or line break in it")]
-    ColumnName {
-        /// The offending name.
-        name: String,
-    },
+    ColumnName { name: String },
     /// The file does not start with a header `iteration,...`.
     #[error(
         "{path} is not a metrics file: its first line is {found:?}, expected a header that starts with \"iteration,\""
@@ -38,7 +34,6 @@ pub enum MetricsError {
         /// Its first line, shortened.
         found: String,
     },
-    /// A row does not fit the header.
     #[error("{path}, line {line}: {reason}")]
     Row {
         path: PathBuf,
@@ -46,7 +41,6 @@ pub enum MetricsError {
         line: usize,
         reason: String,
     },
-    /// A row to append has the wrong number of values.
     #[error("a metrics row has {found} values, the file has {expected} columns")]
     Width {
         /// Values given.
@@ -54,7 +48,6 @@ pub enum MetricsError {
         /// Columns of the file, without `iteration`.
         expected: usize,
     },
-    /// A row to append does not come after the one before it.
     #[error("a metrics row for iteration {found} cannot follow the one for iteration {last}")]
     Order {
         /// The row's iteration.
@@ -158,9 +151,6 @@ impl MetricsLog {
     }
 
     /// As [`MetricsLog::append`], with `None` for a figure that was not measured in this iteration.
-    ///
-    /// # Errors
-    /// As [`MetricsLog::append`].
     pub fn append_sparse(&mut self, iteration: u64, values: &[Option<f64>]) -> Result<(), MetricsError> {
         self.append_with(iteration, values.len(), values.iter().copied())
     }
@@ -197,9 +187,6 @@ impl MetricsLog {
     }
 
     /// Hands all rows to the operating system: other programs see them, and they survive the end of this process.
-    ///
-    /// # Errors
-    /// [`MetricsError::Io`].
     pub fn flush(&mut self) -> Result<(), MetricsError> {
         self.writer.flush().map_err(at(&self.path, "write"))?;
         self.flushed = Instant::now();
@@ -207,9 +194,6 @@ impl MetricsLog {
     }
 
     /// As [`MetricsLog::flush`], and waits until the rows are on the disk: they survive a power cut.
-    ///
-    /// # Errors
-    /// [`MetricsError::Io`].
     pub fn sync(&mut self) -> Result<(), MetricsError> {
         self.flush()?;
         self.writer.get_ref().sync_data().map_err(at(&self.path, "write"))?;
@@ -239,7 +223,6 @@ impl Metrics {
         Ok(parse(path, &text, None)?.metrics)
     }
 
-    /// A column's values by its name.
     pub fn column(&self, name: &str) -> Option<&[Option<f64>]> {
         let index = self.columns.iter().position(|column| column == name)?;
         Some(&self.values[index])

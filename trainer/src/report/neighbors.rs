@@ -7,7 +7,6 @@ use super::draw::{Anchor, Canvas, Frame, Pen, Picture, Weight, palette, text_wid
 pub struct Labeled<'a> {
     /// The image.
     pub picture: Picture<'a>,
-    /// The name of its class.
     pub class: &'a str,
 }
 

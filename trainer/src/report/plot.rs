@@ -4,10 +4,10 @@ use std::io;
 use std::path::Path;
 
 use latent_files::atomic::{self, Existing};
+use latent_files::run::Finding;
 
 use super::draw::{Anchor, Canvas, Color, Frame, Panel, Pen, Weight, palette, text_width, wrap};
 use super::metrics::{Metrics, MetricsError};
-use crate::diagnosis::Finding;
 use crate::gan::losses::{self, LossKind};
 
 /// Width of the picture in points (twice as many pixels).
@@ -25,14 +25,8 @@ pub enum PlotError {
     /// The metrics could not be read.
     #[error(transparent)]
     Metrics(MetricsError),
-    /// The metrics have no column of this name, or no value in it.
     #[error("{path} has no finite value in a column {column:?}, so there is nothing to plot")]
-    NoValues {
-        column: &'static str,
-        /// The metrics file.
-        path: String,
-    },
-    /// The picture could not be encoded.
+    NoValues { column: &'static str, path: String },
     #[error("cannot encode the plot: {0}")]
     Encoding(String),
     /// The picture could not be written.
@@ -58,9 +52,6 @@ pub struct LossPlot<'a> {
 /// Draws the columns `d_loss` and `g_loss` of a metrics file over its iterations, and `diversity` below if there is such a
 /// column: single values light, their smoothed course strong, the levels of guessing dashed, findings marked. Writes a PNG
 /// of 1840 pixels' width; an existing file is replaced, in one step.
-///
-/// # Errors
-/// [`PlotError`].
 pub fn losses(
     metrics_csv: impl AsRef<Path>,
     out_png: impl AsRef<Path>,
@@ -77,7 +68,6 @@ pub fn losses(
 
 /// The course of a figure.
 struct Curve<'a> {
-    /// Its name in the legend.
     name: &'a str,
     /// Its short name at the right edge.
     short: &'a str,
@@ -162,9 +152,6 @@ pub struct ContrastPlot<'a> {
 
 /// Draws the column `loss` of a metrics file over its iterations with the level of guessing, and `knn_top1` (as a percentage)
 /// below if it was measured. Writes a PNG as [`losses()`] does.
-///
-/// # Errors
-/// [`PlotError`].
 pub fn contrast(
     metrics_csv: impl AsRef<Path>,
     out_png: impl AsRef<Path>,
@@ -488,7 +475,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::diagnosis::FindingKind;
+    use latent_files::run::FindingKind;
 
     struct Picture {
         width: usize,

@@ -83,7 +83,6 @@ struct Image {
     encoded_image_string: Vec<u8>,
 }
 
-/// Writes one event file.
 #[derive(Debug)]
 pub struct EventWriter {
     path: PathBuf,
@@ -127,9 +126,6 @@ impl EventWriter {
 
     /// Starts a further event file for a run that goes on after iteration `after`: TensorBoard then forgets what earlier
     /// files in the folder hold for later iterations.
-    ///
-    /// # Errors
-    /// As [`EventWriter::create`].
     pub fn resume(dir: impl AsRef<Path>, after: u64) -> io::Result<Self> {
         let mut writer = Self::create(dir)?;
         writer.event(after.saturating_add(1), What::SessionLog(SessionLog { status: 1 }))?;

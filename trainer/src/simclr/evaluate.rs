@@ -23,29 +23,22 @@ use crate::run_folder;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EvaluateError {
-    /// The run folder.
     #[error(transparent)]
     Run(#[from] RunError),
-    /// The checkpoint.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    /// The file system failed.
     #[error(transparent)]
     Io(#[from] std::io::Error),
     /// The images do not suit.
     #[error(transparent)]
     Images(#[from] AugmentError),
-    /// libtorch failed.
     #[error("libtorch: {0}")]
     Torch(#[from] TchError),
-    /// There is no such checkpoint.
     #[error("{run} has no checkpoint {wanted}; it has {found}")]
     NoCheckpoint {
-        /// The run.
         run: String,
         /// What was asked for.
         wanted: String,
-        /// What is there.
         found: String,
     },
     /// The images are not those the encoder was made for.
@@ -55,7 +48,6 @@ pub enum EvaluateError {
     Shape {
         /// The data set.
         source_name: String,
-        /// The run.
         run: String,
         /// Their shape.
         found: String,
@@ -103,9 +95,7 @@ impl fmt::Display for Which {
 /// An encoder that is not trained any more.
 #[derive(Debug)]
 pub struct Frozen {
-    /// Its run.
     pub info: RunInfo,
-    /// The checkpoint's iteration.
     pub iteration: u64,
     run: PathBuf,
     encoder: Encoder,
@@ -143,9 +133,6 @@ impl Frozen {
     }
 
     /// The same encoder as it was before training: that of the run's first checkpoint, or drawn anew from the run's seed.
-    ///
-    /// # Errors
-    /// [`EvaluateError`].
     pub fn untrained(&self) -> Result<Self, EvaluateError> {
         match Self::open(&self.run, Which::Iteration(0), self.device) {
             Err(EvaluateError::NoCheckpoint { .. }) => Ok(Self {
@@ -182,9 +169,6 @@ impl Frozen {
 
     /// The features of images, in f32, with all statistics as they are in the checkpoint. With `mirrored` each feature is the
     /// mean of those of the image and of its mirror image.
-    ///
-    /// # Errors
-    /// [`EvaluateError::Torch`].
     pub fn features(&self, images: &Labeled, mirrored: bool) -> Result<Examples, EvaluateError> {
         let mut features = images.features(&self.encoder, Pass::EVAL, false)?;
         if mirrored {
@@ -201,9 +185,6 @@ fn new_encoder(info: &RunInfo, device: Device) -> Result<Encoder, TchError> {
 }
 
 /// The pixels of images as features: values 0 to 1, (N, C·H·W).
-///
-/// # Errors
-/// [`TchError`] if libtorch fails.
 pub fn raw_pixels(data: &Dataset, device: Device) -> Result<Examples, TchError> {
     let labels: Vec<i64> = data.labels.iter().map(|label| i64::from(*label)).collect();
     let pixels = Tensor::f_from_slice(&data.pixels)?.f_view([data.len() as i64, -1])?.f_to_device(device)?;
@@ -214,9 +195,6 @@ pub fn raw_pixels(data: &Dataset, device: Device) -> Result<Examples, TchError> 
 }
 
 /// Classifies `test` by its neighbors in `train`.
-///
-/// # Errors
-/// [`TchError`] if libtorch fails.
 pub fn neighbors(
     train: &Examples,
     test: &Examples,
@@ -275,9 +253,6 @@ impl fmt::Display for Spread {
 }
 
 /// Probes with each of `seeds`: `places` gives the labeled images of a seed. Returns the spread and the last outcome.
-///
-/// # Errors
-/// [`TchError`] if libtorch fails.
 pub fn probe_seeds(
     train: &Examples,
     test: &Examples,

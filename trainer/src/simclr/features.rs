@@ -16,15 +16,11 @@ pub struct Labeled {
     images: Plain,
     /// The class of each image (N).
     pub labels: Tensor,
-    /// Number of classes.
     pub classes: i64,
 }
 
 impl Labeled {
     /// Puts the images on the device.
-    ///
-    /// # Errors
-    /// As [`Plain::new`].
     pub fn new(data: &Dataset, normalization: Normalization, device: Device) -> Result<Self, AugmentError> {
         let labels: Vec<i64> = data.labels.iter().map(|label| i64::from(*label)).collect();
         Ok(Self {

@@ -12,9 +12,6 @@ const STEPS: usize = 750;
 
 /// The first two principal components of each row of `features` (N, F): the plane in which they differ most. The sign of each
 /// component is such that its largest weight is positive.
-///
-/// # Errors
-/// [`TchError`] if libtorch fails.
 pub fn principal(features: &Tensor) -> Result<Vec<[f32; 2]>, TchError> {
     tch::no_grad(|| {
         let x = features.f_to_kind(Kind::Double)?;
@@ -34,9 +31,6 @@ pub fn principal(features: &Tensor) -> Result<Vec<[f32; 2]>, TchError> {
 
 /// A map by t-SNE (van der Maaten 2014) of `features` (N, F) by their angles: rows that are alike lie together. It starts from
 /// the principal components, so that the same features give the same map. Too few points for it give these.
-///
-/// # Errors
-/// [`TchError`] if libtorch fails.
 pub fn neighbor_map(features: &Tensor) -> Result<Vec<[f32; 2]>, TchError> {
     let rows = super::loss::normalized(features)?;
     let start = principal(&rows)?;

@@ -9,7 +9,6 @@ use super::loss::normalized;
 /// Queries compared at a time: 500 rows of 50 000 similarities are 100 MB.
 const CHUNK: i64 = 500;
 
-/// Settings of the vote.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Vote {
     /// Neighbors that vote.

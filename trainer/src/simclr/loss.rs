@@ -31,7 +31,6 @@ pub enum LossError {
         /// Shape of the second views' embeddings.
         second: Vec<i64>,
     },
-    /// The temperature is no positive number.
     #[error("the temperature is {0}, expected a positive number such as 0.5")]
     Temperature(f64),
     #[error("libtorch: {0}")]
@@ -61,9 +60,6 @@ pub fn positive_pairs(z1: &Tensor, z2: &Tensor) -> Result<Tensor, TchError> {
 }
 
 /// The loss as its definition states it, pair by pair, with (2N)² similarities computed one at a time.
-///
-/// # Errors
-/// [`LossError`].
 pub fn nt_xent_naive(z1: &Tensor, z2: &Tensor, tau: f64) -> Result<Tensor, LossError> {
     let n = check(z1, z2, tau)?;
     let kind = if z1.kind() == Kind::Double { Kind::Double } else { Kind::Float };
@@ -84,9 +80,6 @@ pub fn nt_xent_naive(z1: &Tensor, z2: &Tensor, tau: f64) -> Result<Tensor, LossE
 
 /// The loss by matrices: one product for all similarities, and the logarithm of the sum of exponentials without overflow for
 /// any temperature. Differentiable.
-///
-/// # Errors
-/// [`LossError`].
 pub fn nt_xent(z1: &Tensor, z2: &Tensor, tau: f64) -> Result<Tensor, LossError> {
     let n = check(z1, z2, tau)? as i64;
     let z = normalized(&Tensor::f_cat(&[z1, z2], 0)?)?;
@@ -104,7 +97,6 @@ pub fn of_equals(n: usize) -> f64 {
     (2.0 * n as f64 - 1.0).ln()
 }
 
-/// The number of pairs.
 fn check(z1: &Tensor, z2: &Tensor, tau: f64) -> Result<usize, LossError> {
     let (first, second) = (z1.size(), z2.size());
     if first != second || first.len() != 2 || first.contains(&0) {

@@ -67,9 +67,6 @@ pub struct Outcome {
 
 /// Trains a linear layer on `train` and tries it on `test`. The seed decides what is held out, how the layer starts and the
 /// order of the images, as far as the protocol has these.
-///
-/// # Errors
-/// [`TchError`] if libtorch fails.
 pub fn probe(
     train: &Examples,
     test: &Examples,

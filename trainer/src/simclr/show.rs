@@ -23,24 +23,18 @@ pub enum ShowError {
     /// There are no views.
     #[error(transparent)]
     Augment(#[from] AugmentError),
-    /// Nothing, or too much, is to be shown.
     #[error("{images} images with {views} views each are no picture: show 1 to {MOST} of each")]
     Count {
         /// Images asked for.
         images: usize,
-        /// Views of each.
         views: usize,
     },
-    /// The picture cannot be encoded.
     #[error("cannot encode the picture: {0}")]
     Encoding(#[from] png::EncodingError),
 }
 
 /// Draws `images` images of a data set, in turn of each class, and beside each `views` of its views, as they are drawn for `seed`.
 /// Gives a PNG. Colors are shown as they are before normalization.
-///
-/// # Errors
-/// [`ShowError`].
 pub fn augmentations_png(
     data: &Dataset,
     settings: &AugmentSettings,

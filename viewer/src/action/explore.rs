@@ -11,10 +11,8 @@ pub enum View {
 }
 
 impl View {
-    /// All of them.
     pub const ALL: [Self; 2] = [Self::Map, Self::Neighbors];
 
-    /// The name on its tab.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Map => "Map",

@@ -6,7 +6,6 @@ use crate::record::RecordFormat;
 pub enum ShellAction {
     /// Open another model of the catalog, so many places on.
     NextModel(i32),
-    /// Open this model of the catalog.
     OpenModel(usize),
     /// Open this precision or format of the model: its place among the model's files.
     OpenVariant(usize),

@@ -18,10 +18,8 @@ pub enum Mode {
 }
 
 impl Mode {
-    /// All of them.
     pub const ALL: [Self; 5] = [Self::Image, Self::Grid, Self::Strip, Self::Map, Self::Compare];
 
-    /// The name on its tab.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Image => "Image",
@@ -33,7 +31,6 @@ impl Mode {
     }
 }
 
-/// The sliders that are shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SliderSet {
     /// None.
@@ -48,10 +45,8 @@ pub enum SliderSet {
 }
 
 impl SliderSet {
-    /// All of them.
     pub const ALL: [Self; 4] = [Self::Off, Self::Sefa, Self::Pca, Self::Latent];
 
-    /// The name on its button.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Off => "Off",
@@ -68,22 +63,18 @@ impl SliderSet {
     }
 }
 
-/// What a slider changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SliderTarget {
     /// How far latents stay from their mean.
     Truncation,
-    /// The walk's speed.
     Speed,
     /// The way along a direction of the current set.
     Direction(usize),
-    /// One latent value.
     Latent(usize),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum WalkAction {
-    /// Play or pause.
     TogglePlay,
     /// Pause, and move by steps.
     Step(i32),
@@ -104,7 +95,6 @@ pub enum WalkAction {
     DeleteKey,
     /// Move the nearest key frame later, or earlier.
     MoveKey(bool),
-    /// A new random walk.
     NewWalk,
     SetMode(Mode),
     NextMode,

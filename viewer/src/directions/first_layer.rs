@@ -1,12 +1,12 @@
 //! The weights that a generator's latent vector meets first.
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use latent_runtime::format::FormatError;
 use latent_runtime::onnx::proto::tensor_proto::DataType;
 use latent_runtime::onnx::proto::{GraphProto, NodeProto, TensorProto};
-use latent_runtime::onnx::{self, OnnxError, graph_inputs};
+use latent_runtime::onnx::{self, graph_inputs};
+
+use crate::model::ModelError;
 
 /// Nodes that pass a latent vector on as it is, or nearly.
 const PASSES_ON: [&str; 9] = [
@@ -21,52 +21,16 @@ const PASSES_ON: [&str; 9] = [
     "Dropout",
 ];
 
-/// Why the first layer's weights could not be read.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum FirstLayerError {
-    /// The file could not be read.
-    #[error("cannot read {}: {cause}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// The system's error.
-        cause: io::Error,
-    },
-    /// The file is no ONNX model.
-    #[error("{0}")]
-    Onnx(OnnxError),
-    /// The file is no packed model.
-    #[error("{} cannot be read: {cause}", path.display())]
-    Packed {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        cause: FormatError,
-    },
-    /// The latent vector meets something else than a weight.
-    #[error("SeFa needs a first layer with weights, but in {} {problem}", path.display())]
-    NoWeight {
-        /// The file.
-        path: PathBuf,
-        /// What was found instead.
-        problem: String,
-    },
-}
-
 /// The weight of the first affine layer of a generator, one row of `inputs` values (the latent size) for each output. Of
 /// an ONNX file: that of a Gemm, MatMul, Conv or ConvTranspose that the latent vector reaches through nothing that mixes
 /// its values, in float32, float16 or int8 with a DequantizeLinear. Of a packed model: that of a fully connected layer.
-///
-/// # Errors
-/// See [`FirstLayerError`].
-pub fn first_layer(path: &Path, inputs: usize) -> Result<Vec<f32>, FirstLayerError> {
+pub fn first_layer(path: &Path, inputs: usize) -> Result<Vec<f32>, ModelError> {
     if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("lat")) {
         return super::packed::first_layer(path, inputs);
     }
-    let model = onnx::load(path).map_err(FirstLayerError::Onnx)?;
+    let model = onnx::load(path)?;
     let graph = model.graph.unwrap_or_default();
-    find(&graph, inputs).map_err(|problem| FirstLayerError::NoWeight { path: path.to_owned(), problem })
+    find(&graph, inputs).map_err(|problem| ModelError::NoFirstLayer { path: path.to_owned(), problem })
 }
 
 fn find(graph: &GraphProto, inputs: usize) -> Result<Vec<f32>, String> {

@@ -5,7 +5,7 @@ mod packed;
 mod pca;
 mod sefa;
 
-pub use first_layer::{FirstLayerError, first_layer};
+pub use first_layer::first_layer;
 pub use pca::pca;
 pub use sefa::sefa;
 

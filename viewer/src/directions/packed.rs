@@ -8,21 +8,21 @@ use latent_runtime::AlignedBytes;
 use latent_runtime::format::{Activation, Model, OperatorKind};
 use latent_runtime::ops::Operation;
 
-use super::first_layer::FirstLayerError;
+use crate::model::ModelError;
 
 /// The largest packed model that is read.
 const MAX_BYTES: u64 = 4 << 30;
 
 /// The weight of the first layer of a packed generator, one row of `inputs` values (the latent size) for each output; of
 /// int8 layers each row is in units of its own, as the layer's scales say.
-pub(super) fn first_layer(path: &Path, inputs: usize) -> Result<Vec<f32>, FirstLayerError> {
-    let io = |cause| FirstLayerError::Io { path: path.to_owned(), cause };
+pub(super) fn first_layer(path: &Path, inputs: usize) -> Result<Vec<f32>, ModelError> {
+    let io = |cause| ModelError::Io { path: path.to_owned(), cause };
     let mut bytes = Vec::new();
     File::open(path).map_err(io)?.take(MAX_BYTES).read_to_end(&mut bytes).map_err(io)?;
     let bytes = AlignedBytes::copy_of(&bytes);
     let model = Model::from_bytes(bytes.as_slice())
-        .map_err(|cause| FirstLayerError::Packed { path: path.to_owned(), cause })?;
-    find(&model, inputs).map_err(|problem| FirstLayerError::NoWeight { path: path.to_owned(), problem })
+        .map_err(|cause| ModelError::Packed { path: path.to_owned(), cause })?;
+    find(&model, inputs).map_err(|problem| ModelError::NoFirstLayer { path: path.to_owned(), problem })
 }
 
 fn find(model: &Model<'_>, inputs: usize) -> Result<Vec<f32>, String> {

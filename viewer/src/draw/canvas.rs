@@ -41,20 +41,16 @@ impl Rect {
 pub enum Align {
     /// It starts there.
     Left,
-    /// It is centered there.
     Center,
     /// It ends there.
     Right,
 }
 
-/// How text looks.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TextStyle {
     /// The em in pixels.
     pub size: f32,
-    /// The weight.
     pub weight: Weight,
-    /// The color.
     pub color: Color,
     /// Where it stands.
     pub align: Align,
@@ -86,12 +82,10 @@ impl Canvas {
         self.pixels.resize(width * height, packed([0, 0, 0]));
     }
 
-    /// Columns.
     pub fn width(&self) -> usize {
         self.width
     }
 
-    /// Rows.
     pub fn height(&self) -> usize {
         self.height
     }
@@ -104,7 +98,6 @@ impl Canvas {
         &self.pixels
     }
 
-    /// The picture drawn.
     pub fn to_picture(&self) -> Picture {
         let rgb = |pixel: &u32| {
             let [b, g, r, _] = pixel.to_ne_bytes();
@@ -170,7 +163,6 @@ impl Canvas {
         self.fill_path(path.finish(), color);
     }
 
-    /// A disc.
     pub fn disc(&mut self, x: f32, y: f32, radius: f32, color: Color) {
         self.fill_path(PathBuilder::from_circle(x, y, radius), color);
     }

@@ -13,8 +13,8 @@ pub enum Weight {
     SemiBold,
 }
 
-static REGULAR: &[u8] = include_bytes!("../../assets/Inter-Regular-subset.otf");
-static SEMI_BOLD: &[u8] = include_bytes!("../../assets/Inter-SemiBold-subset.otf");
+static REGULAR: &[u8] = include_bytes!("../../../assets/fonts/Inter-Regular-subset.otf");
+static SEMI_BOLD: &[u8] = include_bytes!("../../../assets/fonts/Inter-SemiBold-subset.otf");
 
 /// Glyphs are placed to a quarter of a pixel.
 const STEPS: f32 = 4.0;

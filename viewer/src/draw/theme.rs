@@ -19,7 +19,6 @@ impl Color {
 
 /// Behind everything.
 pub const BACKGROUND: Color = Color(0xff0d_0f13);
-/// Bars and panels.
 pub const PANEL: Color = Color(0xff14_171d);
 /// The lines between them.
 pub const LINE: Color = Color(0xff23_2833);
@@ -27,7 +26,6 @@ pub const LINE: Color = Color(0xff23_2833);
 pub const CONTROL: Color = Color(0xff1f_242e);
 /// Buttons under the pointer.
 pub const CONTROL_HOVER: Color = Color(0xff2b_3240);
-/// Text.
 pub const TEXT: Color = Color(0xffe8_ebf1);
 /// Text of less weight.
 pub const DIM: Color = Color(0xff9a_a3b4);
@@ -35,7 +33,6 @@ pub const DIM: Color = Color(0xff9a_a3b4);
 pub const FAINT: Color = Color(0xff76_8093);
 /// What is chosen, and what moves.
 pub const ACCENT: Color = Color(0xff6c_b6ff);
-/// Text on the accent.
 pub const ON_ACCENT: Color = Color(0xff08_1624);
 /// The 99th percentile.
 pub const WARM: Color = Color(0xfff2_b266);

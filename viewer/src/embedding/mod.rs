@@ -15,7 +15,6 @@ use crate::picture::Picture;
 /// An image and its embedding.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
-    /// The file.
     pub path: PathBuf,
     /// Its path below the folder of images.
     pub name: String,

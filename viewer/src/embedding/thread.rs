@@ -7,13 +7,14 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use latent_files::pictures::PictureFile;
+use latent_files::pictures::{PictureError, PictureFile};
 use latent_runtime::open::BackendKind;
 
 use super::neighbors::dot;
 use super::{Plane, Sample};
+use crate::error::BackgroundError;
 use crate::image_folder::{self, Listing};
-use crate::model::{Encoder, EncoderFile};
+use crate::model::{Encoder, EncoderFile, ModelError};
 use crate::picture::Picture;
 
 /// The images that are embedded at once.
@@ -26,25 +27,21 @@ const LARGEST_KEPT: usize = 96;
 /// What is to be done.
 #[derive(Clone, Debug)]
 pub struct Task {
-    /// The encoder.
     pub file: Arc<EncoderFile>,
-    /// The back end.
     pub engine: BackendKind,
     /// The threads that one run may use; 0 leaves it to the back end.
     pub threads: usize,
     pub source: ImageSource,
 }
 
-/// The images to embed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageSource {
     pub folder: PathBuf,
-    /// The most that are taken.
     pub most: usize,
 }
 
 /// How far it is.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum Progress {
     /// The folder was read, the encoder opened.
     Listed {
@@ -78,14 +75,14 @@ pub enum Progress {
         /// The seconds since the beginning.
         seconds: f64,
         /// The files that could not be read, and what was wrong with the first.
-        unreadable: Option<(usize, String)>,
+        unreadable: Option<(usize, PictureError)>,
     },
     /// It cannot go on.
-    Failed(String),
+    Failed(BackgroundError),
 }
 
 /// What embeds pictures: one vector after the other, and the seconds that it took.
-pub(super) type Embed = dyn FnMut(&[&Picture]) -> Result<(Vec<f32>, f64), String>;
+pub(super) type Embed = dyn FnMut(&[&Picture]) -> Result<(Vec<f32>, f64), ModelError>;
 
 /// The thread. It ends when this is dropped.
 pub struct Embedder {
@@ -105,11 +102,9 @@ impl Embedder {
         let told = Arc::clone(&stop);
         let work = move || {
             let open = || {
-                let opened = Encoder::open(&task.file, task.engine, task.threads);
-                let mut encoder = opened.map_err(|error| error.to_string())?;
+                let mut encoder = Encoder::open(&task.file, task.engine, task.threads)?;
                 let engine = encoder.describe().to_owned();
-                let embed: Box<Embed> =
-                    Box::new(move |pictures| encoder.run(pictures).map_err(|error| error.to_string()));
+                let embed: Box<Embed> = Box::new(move |pictures| encoder.run(pictures));
                 Ok((embed, engine))
             };
             if let Err(error) = embed_folder(&task, open, &sender, &told) {
@@ -140,14 +135,13 @@ impl Drop for Embedder {
 /// Does the task, until it is done, somebody says stop, or nobody listens.
 pub(super) fn embed_folder(
     task: &Task,
-    open: impl FnOnce() -> Result<(Box<Embed>, String), String>,
+    open: impl FnOnce() -> Result<(Box<Embed>, String), ModelError>,
     sender: &Sender<Progress>,
     stop: &AtomicBool,
-) -> Result<(), String> {
+) -> Result<(), BackgroundError> {
     let start = Instant::now();
     let (mut embed, engine) = open()?;
-    let Listing { files, labels, left_out } =
-        image_folder::list(&task.source.folder, task.source.most).map_err(|error| error.to_string())?;
+    let Listing { files, labels, left_out } = image_folder::list(&task.source.folder, task.source.most)?;
     let goes_on = |progress: Progress| sender.send(progress).is_ok() && !stop.load(Ordering::Relaxed);
     if !goes_on(Progress::Listed { labels, total: files.len(), left_out, engine }) {
         return Ok(());
@@ -155,13 +149,13 @@ pub(super) fn embed_folder(
     let mut features: Vec<Vec<f32>> = Vec::new();
     let mut plane: Option<Plane> = None;
     let mut next_map = FIRST_MAP;
-    let mut unreadable: Option<(usize, String)> = None;
+    let mut unreadable: Option<(usize, PictureError)> = None;
     for files in files.chunks(BATCH) {
         let mut read: Vec<(&PictureFile, Picture)> = Vec::with_capacity(files.len());
         for file in files {
             match image_folder::read(&file.path, task.file.image) {
                 Ok(picture) => read.push((file, picture)),
-                Err(error) => unreadable.get_or_insert_with(|| (0, error.to_string())).0 += 1,
+                Err(error) => unreadable.get_or_insert((0, error)).0 += 1,
             }
         }
         if read.is_empty() {
@@ -182,11 +176,8 @@ pub(super) fn embed_folder(
             })
             .collect();
         if let Some(sample) = samples.iter().find(|sample| sample.features.iter().any(|x| !x.is_finite())) {
-            return Err(format!(
-                "the encoder {} gives an embedding of {} that is not finite",
-                task.file.path.display(),
-                sample.path.display()
-            ));
+            let (encoder, image) = (task.file.path.clone(), sample.path.clone());
+            return Err(BackgroundError::NotFinite { encoder, image });
         }
         features.extend(samples.iter().map(|sample| sample.features.clone()));
         let place = |plane: &Plane| samples.iter().map(|sample| plane.place(&sample.features)).collect();
@@ -201,9 +192,10 @@ pub(super) fn embed_folder(
             }
         }
     }
-    if features.is_empty() {
-        let (_, error) = unreadable.unwrap_or_default();
-        return Err(format!("no image of {} can be read: {error}", task.source.folder.display()));
+    if features.is_empty()
+        && let Some((_, first)) = unreadable
+    {
+        return Err(BackgroundError::NoImage { folder: task.source.folder.clone(), first });
     }
     send_map(&features, &mut plane, &goes_on);
     goes_on(Progress::Finished { seconds: start.elapsed().as_secs_f64(), unreadable });
@@ -235,7 +227,7 @@ mod tests {
     use std::path::Path;
 
     /// The mean of each channel, times 2.
-    fn means(pictures: &[&Picture]) -> Result<(Vec<f32>, f64), String> {
+    fn means(pictures: &[&Picture]) -> Result<(Vec<f32>, f64), ModelError> {
         let mean = |picture: &Picture, channel| {
             let values = picture.pixels.iter().skip(channel).step_by(3);
             2.0 * values.map(|&x| f32::from(x) / 255.0).sum::<f32>() / 16.0
@@ -258,8 +250,8 @@ mod tests {
 
     fn run(
         folder: &Path,
-        embed: impl FnMut(&[&Picture]) -> Result<(Vec<f32>, f64), String> + 'static,
-    ) -> (Result<(), String>, Vec<Progress>) {
+        embed: impl FnMut(&[&Picture]) -> Result<(Vec<f32>, f64), ModelError> + 'static,
+    ) -> (Result<(), BackgroundError>, Vec<Progress>) {
         let task = Task {
             file: Arc::new(test_encoder()),
             engine: BackendKind::Ort,
@@ -297,8 +289,8 @@ mod tests {
                     maps += 1;
                 }
                 Progress::Finished { unreadable, .. } => {
-                    let (count, error) = unreadable.clone().unwrap();
-                    assert!(count == 1 && error.contains("broken.png"), "{error}");
+                    let (count, error) = unreadable.as_ref().unwrap();
+                    assert!(*count == 1 && error.to_string().contains("broken.png"), "{error}");
                 }
                 other => panic!("{other:?}"),
             }
@@ -316,13 +308,16 @@ mod tests {
     #[test]
     fn what_goes_wrong_is_told() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(run(folder.path(), means).0.unwrap_err().contains("no pictures"));
+        let message =
+            |(result, _): (Result<(), BackgroundError>, Vec<Progress>)| result.unwrap_err().to_string();
+        assert!(message(run(folder.path(), means)).contains("no pictures"));
         fs::write(folder.path().join("a.png"), "?").unwrap();
-        assert!(run(folder.path(), means).0.unwrap_err().contains("no image of"));
+        assert!(message(run(folder.path(), means)).contains("no image of"));
         images(folder.path(), 3);
-        assert_eq!(run(folder.path(), |_| Err("no memory".into())).0.unwrap_err(), "no memory");
-        let (result, _) = run(folder.path(), |pictures| Ok((vec![f32::NAN; pictures.len() * 3], 0.0)));
-        assert!(result.unwrap_err().contains("not finite"));
+        let full = |_: &[&Picture]| Err(ModelError::Open { message: "no memory".into() });
+        assert_eq!(message(run(folder.path(), full)), "no memory");
+        let not_finite = |pictures: &[&Picture]| Ok((vec![f32::NAN; pictures.len() * 3], 0.0));
+        assert!(message(run(folder.path(), not_finite)).contains("not finite"));
     }
 
     #[test]

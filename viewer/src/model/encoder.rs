@@ -8,14 +8,13 @@ use latent_runtime::open::BackendKind;
 use latent_runtime::pixels::ValueRange;
 
 use super::format::Description;
-use super::opened::Opened;
+use super::open_model::OpenModel;
 use super::{MAX_VALUES, ModelError, product};
 use crate::picture::Picture;
 
 /// An encoder's file, read but not yet opened by an engine.
 #[derive(Clone, Debug)]
 pub struct EncoderFile {
-    /// The file.
     pub path: PathBuf,
     /// The file's name without its extension.
     pub name: String,
@@ -27,7 +26,6 @@ pub struct EncoderFile {
     pub image: ImageShape,
     /// The values of one embedding.
     pub features: usize,
-    /// How its images are values.
     pub encoding: ImageEncoding,
     /// The architecture, if the file says it.
     pub architecture: Option<String>,
@@ -83,7 +81,6 @@ impl EncoderFile {
         })
     }
 
-    /// The values of one image.
     pub fn image_values(&self) -> usize {
         self.image.channels * self.image.height * self.image.width
     }
@@ -92,7 +89,7 @@ impl EncoderFile {
 /// An encoder that can be run.
 pub struct Encoder {
     file: EncoderFile,
-    opened: Opened,
+    model: OpenModel,
 }
 
 impl Encoder {
@@ -101,8 +98,8 @@ impl Encoder {
     /// # Errors
     /// If the back end cannot open it, or finds other shapes than the file says.
     pub fn open(file: &EncoderFile, engine: BackendKind, threads: usize) -> Result<Self, ModelError> {
-        let opened = Opened::open(&file.path, engine, threads, (file.image_values(), file.features))?;
-        Ok(Self { file: file.clone(), opened })
+        let model = OpenModel::open(&file.path, engine, threads, (file.image_values(), file.features))?;
+        Ok(Self { file: file.clone(), model })
     }
 
     /// Opens a file with the first of its back ends that can, in the file's order.
@@ -110,12 +107,12 @@ impl Encoder {
     /// # Errors
     /// If none can; with what each of them said.
     pub fn open_with_any(file: &EncoderFile, threads: usize) -> Result<(Self, BackendKind), ModelError> {
-        Opened::first(&file.engines, |engine| Self::open(file, engine, threads))
+        OpenModel::first(&file.engines, |engine| Self::open(file, engine, threads))
     }
 
     /// What runs it, e.g. `ONNX Runtime 1.32, 2 threads`.
     pub fn describe(&self) -> &str {
-        self.opened.describe()
+        self.model.describe()
     }
 
     /// The embeddings of pictures of the encoder's shape, one after the other, and the seconds that the back end took.
@@ -133,7 +130,7 @@ impl Encoder {
         }
         let mut output = vec![0.0; pictures.len() * self.file.features];
         let seconds = self
-            .opened
+            .model
             .run(&input, &mut output)
             .map_err(|cause| ModelError::Run { path: self.file.path.clone(), cause })?;
         Ok((output, seconds))

@@ -42,7 +42,6 @@ impl Description {
     }
 }
 
-/// A kind of file.
 pub(super) struct FileFormat {
     /// Without the dot.
     extension: &'static str,

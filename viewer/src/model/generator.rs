@@ -3,15 +3,14 @@
 use latent_runtime::onnx::ImageShape;
 use latent_runtime::open::BackendKind;
 
-use super::opened::Opened;
+use super::open_model::OpenModel;
 use super::{GeneratorFile, ModelError};
 use crate::picture::Picture;
 
 /// A generator that can be run.
 pub struct Generator {
-    /// The file it came from.
     pub file: GeneratorFile,
-    opened: Opened,
+    model: OpenModel,
     values: Vec<f32>,
 }
 
@@ -20,7 +19,7 @@ pub struct Generator {
 pub struct Images {
     /// One picture for each latent vector.
     pub pictures: Vec<Picture>,
-    /// The values they were made of, planar, one image after the other.
+    /// The values they were made of, as the model gives them, one image after the other.
     pub values: Vec<f32>,
     /// The seconds that the back end took for all of them.
     pub seconds: f64,
@@ -32,8 +31,8 @@ impl Generator {
     /// # Errors
     /// If the back end cannot open it, or finds other shapes than the file says.
     pub fn open(file: &GeneratorFile, engine: BackendKind, threads: usize) -> Result<Self, ModelError> {
-        let opened = Opened::open(&file.path, engine, threads, (file.space.size, file.image_values()))?;
-        Ok(Self { file: file.clone(), opened, values: Vec::new() })
+        let model = OpenModel::open(&file.path, engine, threads, (file.space.size, file.image_values()))?;
+        Ok(Self { file: file.clone(), model, values: Vec::new() })
     }
 
     /// Opens a file with the first of its back ends that can, in the file's order.
@@ -41,12 +40,12 @@ impl Generator {
     /// # Errors
     /// If none can; with what each of them said.
     pub fn open_with_any(file: &GeneratorFile, threads: usize) -> Result<(Self, BackendKind), ModelError> {
-        Opened::first(&file.engines, |engine| Self::open(file, engine, threads))
+        OpenModel::first(&file.engines, |engine| Self::open(file, engine, threads))
     }
 
     /// What runs it, e.g. `ONNX Runtime 1.32, 2 threads`.
     pub fn describe(&self) -> &str {
-        self.opened.describe()
+        self.model.describe()
     }
 
     /// Makes the images of latent vectors, one after the other in `latents`, all of the class if the model takes one.
@@ -60,7 +59,7 @@ impl Generator {
                 class,
                 classes: self.file.classes(),
             })?;
-            self.opened
+            self.model
                 .give(&label.name, &values)
                 .map_err(|cause| ModelError::Run { path: self.file.path.clone(), cause })?;
         }
@@ -68,7 +67,7 @@ impl Generator {
         self.values.clear();
         self.values.resize(latents.len() / self.file.space.size * image_values, 0.0);
         let seconds = self
-            .opened
+            .model
             .run(latents, &mut self.values)
             .map_err(|cause| ModelError::Run { path: self.file.path.clone(), cause })?;
         let ImageShape { channels, height, width } = self.file.image;

@@ -5,7 +5,7 @@ mod encoder;
 mod error;
 mod format;
 mod generator;
-mod opened;
+mod open_model;
 
 pub use catalog::{Catalog, models_folder, plain};
 #[cfg(test)]
@@ -41,9 +41,6 @@ pub enum ModelFile {
 impl ModelFile {
     /// Reads what a file says about itself, and checks that it is something that can be shown. `range` is what the user says
     /// of black and white, whatever the file does.
-    ///
-    /// # Errors
-    /// See [`ModelError`]; every message names the file.
     pub fn read(path: &Path, range: Option<ValueRange>) -> Result<Self, ModelError> {
         let format = format::of(path)?;
         let bytes = path.metadata().map_err(|cause| ModelError::Io { path: path.to_owned(), cause })?.len();
@@ -79,7 +76,6 @@ impl ModelFile {
 /// A generator's file, read but not yet opened by an engine.
 #[derive(Clone, Debug)]
 pub struct GeneratorFile {
-    /// The file.
     pub path: PathBuf,
     /// The file's name without its extension.
     pub name: String,
@@ -91,9 +87,7 @@ pub struct GeneratorFile {
     pub space: LatentSpace,
     /// Whether the file says what latent values are drawn from; if not, uniform in [-1, 1] is taken.
     pub distribution_is_known: bool,
-    /// The shape of an image.
     pub image: ImageShape,
-    /// How its images are values.
     pub encoding: ImageEncoding,
     /// The input that takes the class of what is drawn, if it has one.
     pub label: Option<Label>,
@@ -107,9 +101,6 @@ pub struct GeneratorFile {
 
 impl GeneratorFile {
     /// Reads what a file says about itself, and checks that it is a generator of images; as [`ModelFile::read`].
-    ///
-    /// # Errors
-    /// See [`ModelError`]; every message names the file.
     pub fn read(path: &Path, range: Option<ValueRange>) -> Result<Self, ModelError> {
         match ModelFile::read(path, range)? {
             ModelFile::Generator(file) => Ok(file),
@@ -154,7 +145,6 @@ impl GeneratorFile {
         self.label.as_ref().map_or(0, |label| label.classes.unwrap_or(10))
     }
 
-    /// The values of one image.
     pub fn image_values(&self) -> usize {
         self.image.channels * self.image.height * self.image.width
     }

@@ -4,28 +4,32 @@ use std::fs::File;
 use std::io::BufWriter;
 use std::path::Path;
 
+use latent_files::atomic::NewFile;
 use png::Writer;
-use tempfile::NamedTempFile;
 
-use super::output::{self, FrameShape};
+use super::output::FrameShape;
 use super::{RecordError, encoding};
 use crate::picture::{Picture, png_encoder};
 
 /// Writes an animated PNG that repeats for ever.
 pub(super) struct ApngWriter {
-    /// Writes to the same file as `file`. Declared first, so dropped first.
+    /// Writes to the same file as `file`.
     writer: Writer<BufWriter<File>>,
-    file: BufWriter<NamedTempFile>,
+    file: NewFile,
     shape: FrameShape,
 }
 
 impl ApngWriter {
-    pub(super) fn begin(path: &Path, first: &Picture, frames: usize, fps: f64) -> Result<Self, RecordError> {
-        let file = output::begin(path)?;
-        let copy = file.get_ref().as_file().try_clone().map_err(output::io_error(path))?;
+    pub(super) fn begin(
+        file: NewFile,
+        path: &Path,
+        first: &Picture,
+        frames: usize,
+        fps: f64,
+    ) -> Result<Self, RecordError> {
         let failed = encoding(path);
         let frames = u32::try_from(frames).unwrap_or(u32::MAX);
-        let mut encoder = png_encoder(BufWriter::new(copy), first);
+        let mut encoder = png_encoder(BufWriter::new(file.handle()?), first);
         encoder.set_animated(frames, 0).map_err(|error| failed(&error))?;
         let (numerator, denominator) = delay(fps);
         encoder.set_frame_delay(numerator, denominator).map_err(|error| failed(&error))?;
@@ -38,9 +42,9 @@ impl ApngWriter {
         self.writer.write_image_data(&picture.pixels).map_err(|error| encoding(path)(&error))
     }
 
-    pub(super) fn finish(self, path: &Path, force: bool) -> Result<u64, RecordError> {
+    pub(super) fn finish(self, path: &Path) -> Result<u64, RecordError> {
         self.writer.finish().map_err(|error| encoding(path)(&error))?;
-        output::finish(self.file, path, force)
+        Ok(self.file.finish()?)
     }
 }
 

@@ -1,12 +1,11 @@
 //! Animated GIFs.
 
-use std::io::BufWriter;
 use std::path::Path;
 
 use gif::{Encoder, Frame, Repeat};
-use tempfile::NamedTempFile;
+use latent_files::atomic::NewFile;
 
-use super::output::{self, FrameShape};
+use super::output::FrameShape;
 use super::{RecordError, encoding};
 use crate::picture::Picture;
 
@@ -16,14 +15,14 @@ const QUANTIZER_SPEED: i32 = 4;
 /// Writes a GIF that repeats for ever. Gray pictures have a palette of all 256 grays, so every pixel is exact; so are
 /// color pictures of at most 256 colors.
 pub(super) struct GifWriter {
-    encoder: Encoder<BufWriter<NamedTempFile>>,
+    encoder: Encoder<NewFile>,
     shape: FrameShape,
     fps: f64,
     written: u32,
 }
 
 impl GifWriter {
-    pub(super) fn begin(path: &Path, first: &Picture, fps: f64) -> Result<Self, RecordError> {
+    pub(super) fn begin(file: NewFile, path: &Path, first: &Picture, fps: f64) -> Result<Self, RecordError> {
         let (Ok(width), Ok(height)) = (u16::try_from(first.width), u16::try_from(first.height)) else {
             let (width, height) = (first.width, first.height);
             let problem = format!("a GIF is at most 65535 pixels wide and high, not {width}x{height}");
@@ -32,8 +31,7 @@ impl GifWriter {
         let grays: Vec<u8> =
             if first.channels == 1 { (0..=255).flat_map(|gray| [gray; 3]).collect() } else { vec![] };
         let failed = encoding(path);
-        let mut encoder =
-            Encoder::new(output::begin(path)?, width, height, &grays).map_err(|error| failed(&error))?;
+        let mut encoder = Encoder::new(file, width, height, &grays).map_err(|error| failed(&error))?;
         encoder.set_repeat(Repeat::Infinite).map_err(|error| failed(&error))?;
         Ok(Self { encoder, shape: FrameShape::of(first), fps, written: 0 })
     }
@@ -54,8 +52,8 @@ impl GifWriter {
         self.encoder.write_frame(&frame).map_err(|error| encoding(path)(&error))
     }
 
-    pub(super) fn finish(self, path: &Path, force: bool) -> Result<u64, RecordError> {
-        let writer = self.encoder.into_inner().map_err(|error| encoding(path)(&error))?;
-        output::finish(writer, path, force)
+    pub(super) fn finish(self, path: &Path) -> Result<u64, RecordError> {
+        let file = self.encoder.into_inner().map_err(|error| encoding(path)(&error))?;
+        Ok(file.finish()?)
     }
 }

@@ -5,15 +5,15 @@ mod gif;
 mod output;
 mod pngs;
 
-pub use output::{free_name, write_file};
+pub use output::free_name;
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use latent_files::atomic::{self, Existing, NewFile};
+
 use crate::picture::Picture;
 
-/// The kinds of recordings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordFormat {
     /// An animated GIF that repeats for ever.
@@ -63,43 +63,17 @@ pub enum RecordError {
         "cannot tell what {} should be: name it .gif, .png or .apng, or without an extension for a folder of PNGs",
         path.display()
     )]
-    UnknownFormat {
-        /// The name.
-        path: PathBuf,
-    },
-    /// There is something of that name.
-    #[error("{} is there already; --force overwrites files (folders must be removed by hand)", path.display())]
-    Exists {
-        /// The name.
-        path: PathBuf,
-    },
-    /// The folder to write to is not there.
-    #[error("cannot write {}: there is no folder {}", path.display(), folder.display())]
-    NoFolder {
-        /// The name.
-        path: PathBuf,
-        /// The folder.
-        folder: PathBuf,
-    },
-    /// The system refused.
-    #[error("cannot write {}: {cause}", path.display())]
-    Io {
-        /// The name.
-        path: PathBuf,
-        /// The system's error.
-        cause: io::Error,
-    },
-    /// The pictures cannot be stored in this format.
+    UnknownFormat { path: PathBuf },
+    /// There is a folder of that name, or something else where a folder is to be.
+    #[error("{} is there already; remove it, or choose another name", path.display())]
+    Exists { path: PathBuf },
+    /// There is a file of that name, or the system refused.
+    #[error(transparent)]
+    Io(#[from] io::Error),
     #[error("cannot write {}: {problem}", path.display())]
-    Encoding {
-        /// The name.
-        path: PathBuf,
-        /// What is wrong.
-        problem: String,
-    },
+    Encoding { path: PathBuf, problem: String },
 }
 
-/// How a recording is written.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RecordOptions {
     /// Pictures per second, positive.
@@ -111,7 +85,6 @@ pub struct RecordOptions {
 /// Writes pictures as they come, all of the same size; the file or folder appears by [`Recording::finish`], whole.
 pub struct Recording {
     path: PathBuf,
-    force: bool,
     encoder: Encoder,
     frames: usize,
 }
@@ -126,7 +99,7 @@ impl Recording {
     /// Begins a recording of `frames` pictures like `first` (which is not written yet).
     ///
     /// # Errors
-    /// If the name says no format, something of that name is there, or the folder is not.
+    /// If the name says no format, or something of that name is there.
     pub fn begin(
         path: &Path,
         first: &Picture,
@@ -134,12 +107,15 @@ impl Recording {
         options: &RecordOptions,
     ) -> Result<Self, RecordError> {
         let format = check(path, options.force)?;
+        let file = || NewFile::begin(path, Existing::forced(options.force));
         let encoder = match format {
-            RecordFormat::Gif => Encoder::Gif(gif::GifWriter::begin(path, first, options.fps)?),
-            RecordFormat::Apng => Encoder::Apng(apng::ApngWriter::begin(path, first, frames, options.fps)?),
+            RecordFormat::Gif => Encoder::Gif(gif::GifWriter::begin(file()?, path, first, options.fps)?),
+            RecordFormat::Apng => {
+                Encoder::Apng(apng::ApngWriter::begin(file()?, path, first, frames, options.fps)?)
+            }
             RecordFormat::Folder => Encoder::Folder(pngs::FolderWriter::begin(path, frames)?),
         };
-        Ok(Self { path: path.to_owned(), force: options.force, encoder, frames: 0 })
+        Ok(Self { path: path.to_owned(), encoder, frames: 0 })
     }
 
     /// Adds a picture.
@@ -167,41 +143,35 @@ impl Recording {
     /// If it cannot be written, or something of that name has appeared meanwhile.
     pub fn finish(self) -> Result<u64, RecordError> {
         match self.encoder {
-            Encoder::Gif(writer) => writer.finish(&self.path, self.force),
-            Encoder::Apng(writer) => writer.finish(&self.path, self.force),
-            Encoder::Folder(writer) => writer.finish(&self.path),
+            Encoder::Gif(writer) => writer.finish(&self.path),
+            Encoder::Apng(writer) => writer.finish(&self.path),
+            Encoder::Folder(writer) => writer.finish(),
         }
     }
 }
 
 /// Checks, before any work is done, that a recording can be written under this name.
-///
-/// # Errors
-/// As [`Recording::begin`].
 pub fn check(path: &Path, force: bool) -> Result<RecordFormat, RecordError> {
     let format =
         RecordFormat::of(path).ok_or_else(|| RecordError::UnknownFormat { path: path.to_owned() })?;
-    let folder = output::folder(path);
-    if !folder.is_dir() {
-        return Err(RecordError::NoFolder { path: path.to_owned(), folder: folder.to_owned() });
+    if format == RecordFormat::Folder && path.symlink_metadata().is_ok() {
+        return Err(RecordError::Exists { path: path.to_owned() });
     }
-    match fs::symlink_metadata(path) {
-        Ok(found) if format == RecordFormat::Folder || found.is_dir() || !force => {
-            Err(RecordError::Exists { path: path.to_owned() })
-        }
-        _ => Ok(format),
+    if format != RecordFormat::Folder {
+        atomic::check(path, Existing::forced(force))?;
     }
+    Ok(format)
 }
 
-/// What differs between the encoders' errors.
-fn encoding(path: &Path) -> impl Fn(&dyn std::fmt::Display) -> RecordError + use<'_> {
+/// What an encoder says, as an error of the recording.
+pub(crate) fn encoding(path: &Path) -> impl Fn(&dyn std::fmt::Display) -> RecordError + use<'_> {
     move |error| RecordError::Encoding { path: path.to_owned(), problem: error.to_string() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs::File;
+    use std::fs::{self, File};
 
     const OPTIONS: RecordOptions = RecordOptions { fps: 30.0, force: false };
 
@@ -312,7 +282,6 @@ mod tests {
         odd[2] = Picture::black(2, 2, 1);
         for (name, clip, expected) in [
             ("walk.mp4", clip(1), "name it .gif, .png or .apng"),
-            ("no/walk.gif", clip(1), "there is no folder"),
             ("odd.gif", odd.clone(), "picture 3 is 2x2, but the first is 3x2"),
             ("odd.png", odd, "picture 3 is 2x2, but the first is 3x2"),
             ("wide.gif", vec![Picture::black(70_000, 1, 1)], "at most 65535"),

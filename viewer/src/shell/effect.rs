@@ -6,12 +6,12 @@ use std::sync::Arc;
 use super::inference::{Frame, Job, Request};
 use crate::directions::{Directions, Method};
 use crate::embedding::{Progress, Task};
+use crate::error::BackgroundError;
 use crate::model::{GeneratorFile, Images};
 use crate::picture::Picture;
 use crate::record::RecordFormat;
 use crate::walk::WalkFile;
 
-/// The directions that are looked for.
 pub const DIRECTIONS: usize = 24;
 
 #[derive(Debug)]
@@ -53,15 +53,14 @@ pub enum Effect {
 pub enum Outcome {
     Frame(Frame),
     /// The images of a job, by its number.
-    Job(u64, Result<Images, String>),
+    Job(u64, Result<Images, Arc<BackgroundError>>),
     Embedding(Progress),
     Variants(Vec<GeneratorFile>),
     Directions {
         method: Method,
         /// The model they are of.
         path: PathBuf,
-        found: Result<Directions, String>,
+        found: Result<Directions, BackgroundError>,
     },
-    /// A walk read from this file.
     Walk(PathBuf, WalkFile),
 }

@@ -6,7 +6,8 @@ use std::thread::JoinHandle;
 
 use latent_runtime::open::BackendKind;
 
-use crate::model::{Generator, GeneratorFile, Images};
+use crate::error::BackgroundError;
+use crate::model::{Generator, GeneratorFile, Images, ModelError};
 
 /// The opened generators that are kept.
 const MAX_OPEN: usize = 10;
@@ -16,7 +17,6 @@ const MAX_OPEN: usize = 10;
 pub struct RunConfig {
     /// The model.
     pub file: Arc<GeneratorFile>,
-    /// The back end.
     pub engine: BackendKind,
     /// The threads that one run may use; 0 leaves it to the back end.
     pub threads: usize,
@@ -42,7 +42,6 @@ pub struct Request {
 /// What became of a request.
 #[derive(Clone, Debug)]
 pub struct Frame {
-    /// The request.
     pub request: Request,
     /// One result for each config.
     pub results: Vec<RunResult>,
@@ -54,7 +53,7 @@ pub struct RunResult {
     /// What ran it, in words; empty if it could not be opened.
     pub engine: String,
     /// The images, or what went wrong.
-    pub images: Result<Images, String>,
+    pub images: Result<Images, Arc<BackgroundError>>,
 }
 
 /// Latent vectors whose images can wait: thumbnails, samples.
@@ -70,15 +69,11 @@ pub struct Job {
     pub class: usize,
 }
 
-/// What runs a config.
 pub trait Runner {
     /// In words, e.g. `ONNX Runtime 1.32, 2 threads`.
     fn describe(&self) -> &str;
     /// Makes the images of latent vectors, of a class if the model takes one.
-    ///
-    /// # Errors
-    /// A sentence.
-    fn run(&mut self, latents: &[f32], class: usize) -> Result<Images, String>;
+    fn run(&mut self, latents: &[f32], class: usize) -> Result<Images, ModelError>;
 }
 
 impl Runner for Generator {
@@ -86,36 +81,33 @@ impl Runner for Generator {
         Self::describe(self)
     }
 
-    fn run(&mut self, latents: &[f32], class: usize) -> Result<Images, String> {
-        Self::run(self, latents, class).map_err(|error| error.to_string())
+    fn run(&mut self, latents: &[f32], class: usize) -> Result<Images, ModelError> {
+        Self::run(self, latents, class)
     }
 }
 
-/// An opened config, or why it could not be opened.
-type Opening = Result<Box<dyn Runner>, String>;
-
-type Open = dyn FnMut(&RunConfig) -> Opening + Send;
+type Open = dyn FnMut(&RunConfig) -> Result<Box<dyn Runner>, ModelError> + Send;
 
 #[derive(Default)]
-struct Slots {
+struct State {
     request: Option<Request>,
     jobs: VecDeque<Job>,
     frame: Option<Frame>,
-    done: Vec<(u64, Result<Images, String>)>,
+    done: Vec<(u64, Result<Images, Arc<BackgroundError>>)>,
     busy: bool,
     stop: bool,
 }
 
 #[derive(Default)]
 struct Shared {
-    slots: Mutex<Slots>,
+    state: Mutex<State>,
     wake: Condvar,
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Slots> {
-        // The slots are whole after every statement, so a panic elsewhere leaves nothing half done.
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // The state is whole after every statement, so a panic elsewhere leaves nothing half done.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -132,8 +124,8 @@ impl Inference {
     /// If the system gives no thread.
     pub fn start() -> std::io::Result<Self> {
         Self::start_with(Box::new(|config| {
-            let opened = Generator::open(&config.file, config.engine, config.threads);
-            opened.map(|generator| Box::new(generator) as Box<dyn Runner>).map_err(|error| error.to_string())
+            let generator = Generator::open(&config.file, config.engine, config.threads)?;
+            Ok(Box::new(generator) as Box<dyn Runner>)
         }))
     }
 
@@ -172,15 +164,15 @@ impl Inference {
     }
 
     /// The jobs that were done since the last call, by their numbers.
-    pub fn take_done(&self) -> Vec<(u64, Result<Images, String>)> {
+    pub fn take_done(&self) -> Vec<(u64, Result<Images, Arc<BackgroundError>>)> {
         std::mem::take(&mut self.shared.lock().done)
     }
 
     /// Whether something is being done or waits to be, or waits to be taken.
     pub fn is_busy(&self) -> bool {
-        let slots = self.shared.lock();
-        let waiting = slots.request.is_some() || !slots.jobs.is_empty();
-        slots.busy || waiting || slots.frame.is_some() || !slots.done.is_empty()
+        let state = self.shared.lock();
+        let waiting = state.request.is_some() || !state.jobs.is_empty();
+        state.busy || waiting || state.frame.is_some() || !state.done.is_empty()
     }
 }
 
@@ -200,33 +192,18 @@ enum Task {
     Job(Job),
 }
 
-fn work(shared: &Shared, mut open: Box<Open>) {
-    let mut opened = Opened { configs: Vec::new() };
+fn work(shared: &Shared, open: Box<Open>) {
+    let mut runners = Runners { open, kept: Vec::new() };
     let mut job_is_due = false;
     while let Some(task) = next(shared, &mut job_is_due) {
         match task {
             Task::Show(request) => {
-                let results = request
-                    .configs
-                    .iter()
-                    .map(|config| {
-                        let runner = opened.get(config, &mut open);
-                        let engine =
-                            runner.as_ref().map_or(String::new(), |runner| runner.describe().to_owned());
-                        let images = match runner {
-                            Ok(runner) => runner.run(&request.latents, request.class),
-                            Err(error) => Err(error.clone()),
-                        };
-                        RunResult { engine, images }
-                    })
-                    .collect();
+                let run = |config| runners.run(config, &request.latents, request.class);
+                let results = request.configs.iter().map(run).collect();
                 shared.lock().frame = Some(Frame { request, results });
             }
             Task::Job(job) => {
-                let images = match opened.get(&job.config, &mut open) {
-                    Ok(runner) => runner.run(&job.latents, job.class),
-                    Err(error) => Err(error.clone()),
-                };
+                let images = runners.run(&job.config, &job.latents, job.class).images;
                 shared.lock().done.push((job.id, images));
             }
         }
@@ -236,39 +213,47 @@ fn work(shared: &Shared, mut open: Box<Open>) {
 /// Waits for something to do; `None` at the end. After a request it is a job's turn, so that jobs get on while a slow
 /// model is walked.
 fn next(shared: &Shared, job_is_due: &mut bool) -> Option<Task> {
-    let mut slots = shared.lock();
+    let mut state = shared.lock();
     loop {
-        if slots.stop {
+        if state.stop {
             return None;
         }
-        let job = if *job_is_due || slots.request.is_none() { slots.jobs.pop_front() } else { None };
+        let job = if *job_is_due || state.request.is_none() { state.jobs.pop_front() } else { None };
         *job_is_due = job.is_none();
-        if let Some(task) = job.map(Task::Job).or_else(|| slots.request.take().map(Task::Show)) {
-            slots.busy = true;
+        if let Some(task) = job.map(Task::Job).or_else(|| state.request.take().map(Task::Show)) {
+            state.busy = true;
             return Some(task);
         }
-        slots.busy = false;
-        slots = shared.wake.wait(slots).unwrap_or_else(PoisonError::into_inner);
+        state.busy = false;
+        state = shared.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
     }
 }
 
 /// The configs in use, the last used last; also those that failed, so that they are not tried for every frame.
-struct Opened {
-    configs: Vec<(RunConfig, Opening)>,
+struct Runners {
+    open: Box<Open>,
+    kept: Vec<(RunConfig, Result<Box<dyn Runner>, Arc<BackgroundError>>)>,
 }
 
-impl Opened {
-    fn get(&mut self, config: &RunConfig, open: &mut Open) -> &mut Opening {
-        let entry = match self.configs.iter().position(|(other, _)| other == config) {
-            Some(index) => self.configs.remove(index),
-            None => (config.clone(), open(config)),
+impl Runners {
+    fn run(&mut self, config: &RunConfig, latents: &[f32], class: usize) -> RunResult {
+        let shared = |error: ModelError| Arc::new(BackgroundError::from(error));
+        let (config, mut runner) = match self.kept.iter().position(|(other, _)| other == config) {
+            Some(index) => self.kept.remove(index),
+            None => (config.clone(), (self.open)(config).map_err(shared)),
         };
-        if self.configs.len() >= MAX_OPEN {
-            drop(self.configs.remove(0));
+        if self.kept.len() >= MAX_OPEN {
+            drop(self.kept.remove(0));
         }
-        let last = self.configs.len();
-        self.configs.push(entry);
-        &mut self.configs[last].1
+        let result = match &mut runner {
+            Ok(runner) => {
+                let engine = runner.describe().to_owned();
+                RunResult { engine, images: runner.run(latents, class).map_err(shared) }
+            }
+            Err(error) => RunResult { engine: String::new(), images: Err(Arc::clone(error)) },
+        };
+        self.kept.push((config, runner));
+        result
     }
 }
 
@@ -286,8 +271,9 @@ mod tests {
         fn describe(&self) -> &str {
             "gated"
         }
-        fn run(&mut self, latents: &[f32], _: usize) -> Result<Images, String> {
-            self.0.recv_timeout(Duration::from_secs(10)).map_err(|error| error.to_string())?;
+        fn run(&mut self, latents: &[f32], _: usize) -> Result<Images, ModelError> {
+            let permission = self.0.recv_timeout(Duration::from_secs(10));
+            permission.map_err(|error| ModelError::Open { message: error.to_string() })?;
             Ok(Images { pictures: Vec::new(), values: latents.to_vec(), seconds: 0.0 })
         }
     }
@@ -297,7 +283,7 @@ mod tests {
         let mut permission = Some(permission);
         let inference = Inference::start_with(Box::new(move |config| match permission.take() {
             Some(permission) if config.threads == 0 => Ok(Box::new(Gated(permission))),
-            _ => Err("cannot be opened".into()),
+            _ => Err(ModelError::Open { message: "cannot be opened".into() }),
         }));
         let config = RunConfig { file: Arc::new(test_file()), engine: BackendKind::Ort, threads: 0 };
         (inference.unwrap(), gate, config)
@@ -358,13 +344,13 @@ mod tests {
     }
 
     #[test]
-    fn a_lane_that_cannot_be_opened_says_why_each_time() {
+    fn a_config_that_cannot_be_opened_says_why_each_time() {
         let (inference, _gate, config) = gated();
         let broken = RunConfig { threads: 9, ..config };
         for _ in 0..2 {
             inference.submit(request(&broken, 1.0));
             let frame = wait(|| inference.take_frame());
-            assert_eq!(frame.results[0].images.as_ref().unwrap_err(), "cannot be opened");
+            assert_eq!(frame.results[0].images.as_ref().unwrap_err().to_string(), "cannot be opened");
         }
     }
 

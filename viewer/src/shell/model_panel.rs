@@ -20,7 +20,6 @@ pub(super) const STATUS: f32 = 26.0;
 /// The distance from the edges.
 pub const MARGIN: f32 = 20.0;
 
-/// The model, and what runs it.
 pub struct ModelSummary<'a> {
     pub path: &'a Path,
     pub name: &'a str,

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
+use latent_files::atomic::{Existing, write_file};
 use latent_runtime::pixels::ValueRange;
 
 use super::inference::Inference;
@@ -11,21 +12,21 @@ use super::window::{WindowError, WindowOptions};
 use super::{DIRECTIONS, Effect, Outcome, Shell, Viewer};
 use crate::directions::{Method, first_layer, pca, sefa};
 use crate::embedding::Embedder;
+use crate::error::BackgroundError;
 use crate::model::{GeneratorFile, ModelFile};
 use crate::picture::Picture;
-use crate::record::{RecordOptions, Recording, enlargement, free_name, write_file};
+use crate::record::{RecordError, RecordOptions, Recording, encoding, enlargement, free_name};
 use crate::walk::WalkFile;
 
-/// Makes the scene for a model.
 pub type OpenScene = fn(Shell, ModelFile) -> Viewer;
 
 /// What came of work in the background.
 enum Done {
-    Model(PathBuf, Result<Box<ModelFile>, String>),
-    Saved(Result<PathBuf, String>),
+    Model(PathBuf, Result<Box<ModelFile>, BackgroundError>),
+    Saved(Result<PathBuf, BackgroundError>),
     /// For the scene.
     Outcome(Outcome),
-    Failed(String),
+    Failed(BackgroundError),
 }
 
 pub(super) struct Services {
@@ -115,7 +116,7 @@ impl Services {
                 self.embedder = Some(Embedder::start(task).map_err(WindowError::Thread)?);
             }
             Effect::Open(path) => self.spawn(shell, move || {
-                let file = ModelFile::read(&path, range).map(Box::new).map_err(|error| error.to_string());
+                let file = ModelFile::read(&path, range).map(Box::new).map_err(BackgroundError::from);
                 Done::Model(path, file)
             }),
             Effect::ReadVariants(paths) => self.spawn(shell, move || {
@@ -124,8 +125,9 @@ impl Services {
                 Done::Outcome(Outcome::Variants(files))
             }),
             Effect::Sefa(file) => self.spawn(shell, move || {
-                let weight = first_layer(&file.path, file.space.size).map_err(|error| error.to_string());
+                let weight = first_layer(&file.path, file.space.size);
                 let found = weight.map(|weight| sefa(&weight, file.space.size, DIRECTIONS));
+                let found = found.map_err(BackgroundError::from);
                 Done::Outcome(Outcome::Directions { method: Method::Sefa, path: file.path.clone(), found })
             }),
             Effect::Pca { file, latents, images } => self.spawn(shell, move || {
@@ -134,18 +136,19 @@ impl Services {
             }),
             Effect::SavePicture(picture) => self.spawn(shell, move || {
                 let path = free_name(&out_dir, "latent", "png");
-                Done::Saved(save_picture(&path, &picture).map(|()| path))
+                Done::Saved(save_picture(&path, &picture).map(|()| path).map_err(BackgroundError::from))
             }),
             Effect::SaveClip(clip, fps, format) => {
                 shell.say(format!("writing {} pictures …", clip.len()), false);
                 self.spawn(shell, move || {
                     let path = free_name(&out_dir, "latent", format.extension());
-                    Done::Saved(save_clip(&path, &clip, fps).map(|()| path))
+                    Done::Saved(save_clip(&path, &clip, fps).map(|()| path).map_err(BackgroundError::from))
                 });
             }
             Effect::SaveWalk(walk) => {
                 let path = free_name(&out_dir, "walk", "txt");
-                let result = write_file(&path, walk.to_text().as_bytes()).map_err(|error| error.to_string());
+                let result = write_file(&path, walk.to_text().as_bytes(), Existing::Keep);
+                let result = result.map_err(|error| RecordError::from(error).into());
                 if result.is_ok() {
                     self.walk = Some(path.clone());
                 }
@@ -155,7 +158,7 @@ impl Services {
             Effect::LoadWalk => match self.walk.clone() {
                 Some(path) => self.spawn(shell, move || match WalkFile::load(&path) {
                     Ok(walk) => Done::Outcome(Outcome::Walk(path, walk)),
-                    Err(error) => Done::Failed(error.to_string()),
+                    Err(error) => Done::Failed(error.into()),
                 }),
                 None => shell.say("no walk was saved yet; Ctrl+S saves this one", false),
             },
@@ -177,21 +180,18 @@ impl Services {
     }
 }
 
-fn save_picture(path: &Path, picture: &Picture) -> Result<(), String> {
-    let png = picture.enlarged(enlargement(picture.width)).to_png().map_err(|error| error.to_string())?;
-    write_file(path, &png).map_err(|error| error.to_string())
+fn save_picture(path: &Path, picture: &Picture) -> Result<(), RecordError> {
+    let png = picture.enlarged(enlargement(picture.width)).to_png();
+    Ok(write_file(path, &png.map_err(|error| encoding(path)(&error))?, Existing::Keep)?)
 }
 
-fn save_clip(path: &Path, clip: &[Picture], fps: f64) -> Result<(), String> {
-    let Some(first) = clip.first() else { return Err("nothing was recorded".into()) };
+fn save_clip(path: &Path, clip: &[Picture], fps: f64) -> Result<(), RecordError> {
+    let Some(first) = clip.first() else { return Err(encoding(path)(&"nothing was recorded")) };
     let scale = enlargement(first.width);
     let options = RecordOptions { fps, force: false };
-    let write = || {
-        let mut recording = Recording::begin(path, &first.enlarged(scale), clip.len(), &options)?;
-        for picture in clip {
-            recording.add(&picture.enlarged(scale))?;
-        }
-        recording.finish()
-    };
-    write().map(|_| ()).map_err(|error| error.to_string())
+    let mut recording = Recording::begin(path, &first.enlarged(scale), clip.len(), &options)?;
+    for picture in clip {
+        recording.add(&picture.enlarged(scale))?;
+    }
+    recording.finish().map(|_| ())
 }

@@ -109,8 +109,8 @@ impl Shell {
     }
 
     /// Shows a line of text for a while.
-    pub fn say(&mut self, text: impl Into<String>, is_error: bool) {
-        self.message = Some(Message::new(text, is_error, self.now));
+    pub fn say(&mut self, text: impl std::fmt::Display, is_error: bool) {
+        self.message = Some(Message::new(text.to_string(), is_error, self.now));
         self.changed();
     }
 

@@ -24,7 +24,6 @@ const ATTENTION: f64 = 1.0;
 /// shows, what lay under another window is empty, and minifb does not tell.
 const REFRESH: f64 = 0.5;
 
-/// How the window is opened.
 #[derive(Clone, Debug)]
 pub struct WindowOptions {
     /// Width and height in pixels.
@@ -39,7 +38,6 @@ pub struct WindowOptions {
     pub range: Option<ValueRange>,
 }
 
-/// Why there is no window.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WindowError {
@@ -48,18 +46,12 @@ pub enum WindowError {
         "cannot open a window: {problem}{}{instead}", if .instead.is_empty() { "" } else { ". Without a display, " }
     )]
     NoWindow {
-        /// What it said.
         problem: String,
         /// What could be done instead, if anything.
         instead: &'static str,
     },
-    /// A picture could not be brought to the screen.
     #[error("cannot draw in the window: {problem}")]
-    Draw {
-        /// What went wrong.
-        problem: String,
-    },
-    /// The system gives no thread.
+    Draw { problem: String },
     #[error("cannot start the inference thread: {0}")]
     Thread(#[source] std::io::Error),
 }
@@ -81,9 +73,6 @@ impl InputCallback for Keys {
 
 /// Opens a window and shows the viewer until it is closed; `open` makes the scene for a model of another kind. Returns
 /// the times from picture to picture.
-///
-/// # Errors
-/// See [`WindowError`].
 pub fn run(mut viewer: Viewer, open: OpenScene, options: &WindowOptions) -> Result<FrameTimes, WindowError> {
     let mut screen = Screen::open(&viewer, options)?;
     let mut services = Services::start(options, open)?;

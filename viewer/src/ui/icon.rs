@@ -24,19 +24,16 @@ pub enum Icon {
     Plus,
     /// A line.
     Minus,
-    /// A cross.
     Cross,
     /// A disc.
     Record,
     /// A square.
     Stop,
-    /// A die.
     Die,
     /// An arrow to the left.
     Earlier,
     /// An arrow to the right.
     Later,
-    /// A camera.
     Camera,
     /// An arrow down to a line.
     Save,

@@ -5,34 +5,26 @@ use crate::action::{Action, SliderTarget};
 use crate::draw::theme::Color;
 use crate::draw::{Rect, TextStyle};
 
-/// What an item is.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ItemKind {
-    /// A filled area.
     Fill(Color),
     /// A line of text, which starts, ends or is centered at the rectangle's left edge, its baseline at the lower edge.
     Text {
-        /// The text.
         text: String,
         /// How it looks.
         style: TextStyle,
     },
-    /// A button with a word.
     Button {
         /// The word.
         label: String,
         /// Whether it is chosen.
         on: bool,
-        /// What it does.
         action: Action,
     },
-    /// A button with an icon.
     Icon {
-        /// The icon.
         icon: Icon,
         /// Whether it is chosen.
         on: bool,
-        /// What it does.
         action: Action,
     },
     /// A name that opens a list.
@@ -41,7 +33,6 @@ pub enum ItemKind {
         label: String,
         /// Whether the list is shown.
         open: bool,
-        /// What it does.
         action: Action,
     },
     /// A line of a list.
@@ -52,10 +43,8 @@ pub enum ItemKind {
         detail: String,
         /// Whether it is chosen.
         on: bool,
-        /// What it does.
         action: Action,
     },
-    /// A slider.
     Slider {
         /// What it changes.
         target: SliderTarget,
@@ -74,7 +63,6 @@ pub enum ItemKind {
     Progress(f32),
     /// An image of an encoder's folder, enlarged as it fits.
     Sample {
-        /// Its index.
         index: usize,
         /// What is written below it.
         caption: String,
@@ -90,7 +78,6 @@ pub enum ItemKind {
 pub struct Item {
     /// Where it is.
     pub rect: Rect,
-    /// What it is.
     pub kind: ItemKind,
     /// The enlargement of the interface.
     pub scale: f32,

@@ -42,49 +42,25 @@ pub struct WalkFile {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WalkFileError {
-    /// The file could not be read.
     #[error("cannot read the walk {}: {cause}", path.display())]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// The system's error.
-        cause: io::Error,
-    },
-    /// The file is too large for a walk.
+    Io { path: PathBuf, cause: io::Error },
     #[error("{} is too large for a walk: at most {MAX_BYTES} bytes are read", path.display())]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The file is something else.
+    TooLarge { path: PathBuf },
     #[error("{} is not a walk: its first line is not \"{HEADER}\"", path.display())]
-    NotAWalk {
-        /// The file.
-        path: PathBuf,
-    },
-    /// A line could not be understood.
+    NotAWalk { path: PathBuf },
     #[error("{}, line {line}: {problem}", path.display())]
     Line {
-        /// The file.
         path: PathBuf,
         /// The line, from 1.
         line: usize,
-        /// What is wrong with it.
         problem: String,
     },
-    /// There is nothing to walk along.
     #[error("the walk {} has no key frames; a line such as \"key seed 7\" gives one", path.display())]
-    NoKeys {
-        /// The file.
-        path: PathBuf,
-    },
+    NoKeys { path: PathBuf },
 }
 
 impl WalkFile {
     /// Reads a file.
-    ///
-    /// # Errors
-    /// See [`WalkFileError`].
     pub fn load(path: &Path) -> Result<Self, WalkFileError> {
         let io = |cause| WalkFileError::Io { path: path.to_owned(), cause };
         let mut bytes = Vec::new();
@@ -99,9 +75,6 @@ impl WalkFile {
     }
 
     /// Reads the text of a file; `path` is what errors name.
-    ///
-    /// # Errors
-    /// See [`WalkFileError`].
     pub fn parse(text: &str, path: &Path) -> Result<Self, WalkFileError> {
         let mut lines = text.lines().zip(1..);
         if lines.next().is_none_or(|(first, _)| first.trim() != HEADER) {

@@ -83,7 +83,6 @@ impl Walk {
         })
     }
 
-    /// The space it is in.
     pub fn space(&self) -> &LatentSpace {
         &self.space
     }

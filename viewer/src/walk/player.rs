@@ -26,7 +26,6 @@ impl Default for Player {
 }
 
 impl Player {
-    /// The position on the walk.
     pub fn position(&self) -> f64 {
         self.position
     }
@@ -53,7 +52,6 @@ impl Player {
         self.forward = !self.forward;
     }
 
-    /// Goes to a position.
     pub fn seek(&mut self, walk: &Walk, position: f64) {
         self.position = walk.wrap(position);
     }

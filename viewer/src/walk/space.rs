@@ -20,7 +20,6 @@ impl LatentSpace {
         latent
     }
 
-    /// The mean of one value.
     pub fn mean(&self) -> f32 {
         match self.distribution {
             Distribution::Uniform { low, high } => 0.5 * (low + high),

@@ -26,14 +26,12 @@ pub struct Source<'a> {
     pub name: &'a str,
     /// Addresses that a file's name is appended to, best first.
     pub mirrors: &'a [&'a str],
-    /// Its files.
     pub files: &'a [RemoteFile<'a>],
 }
 
 /// A file of a data set.
 #[derive(Debug, Clone, Copy)]
 pub struct RemoteFile<'a> {
-    /// Its name.
     pub name: &'a str,
     /// Its published size in bytes.
     pub bytes: u64,
@@ -43,7 +41,6 @@ pub struct RemoteFile<'a> {
     pub content_sha256: Option<&'a str>,
 }
 
-/// How to fetch.
 #[derive(Debug, Clone)]
 pub struct FetchOptions {
     /// Take the files from this folder and use no network.
@@ -85,7 +82,6 @@ impl Default for FetchOptions {
 pub enum Event {
     /// Work on a file begins.
     Begin {
-        /// The file's name.
         file: String,
         /// Its expected size in bytes.
         bytes: u64,
@@ -96,7 +92,6 @@ pub enum Event {
     Note(String),
     /// The file is in its place.
     Done {
-        /// The file's name.
         file: String,
         /// Whether it had been there all along.
         present: bool,
@@ -107,48 +102,35 @@ pub enum Event {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FetchError {
-    /// No mirror gave the file.
     #[error("{file} could not be downloaded:{}", lines(.failures))]
     Mirrors {
-        /// The file.
         file: String,
         /// Each address and why it failed.
         failures: Vec<(String, String)>,
     },
-    /// A file is there already, but it is not the right one.
     #[error("{} is there, but its content is not that of the data set (SHA-256 {found}); --force replaces it", .path.display())]
     Exists {
-        /// The file.
         path: PathBuf,
         /// SHA-256 of what is there.
         found: String,
     },
-    /// The folder given with `--from` does not have the file.
     #[error("{} is not in {}; expected one of {}", .file, .folder.display(), .tried.join(", "))]
     NotInFolder {
-        /// The file.
         file: String,
-        /// The folder.
         folder: PathBuf,
         /// Names that were tried.
         tried: Vec<String>,
     },
-    /// The file in the folder given with `--from` is not the right one.
     #[error("{} is not the file of the data set: its SHA-256 is {found}, expected {expected}", .path.display())]
     Wrong {
-        /// The file.
         path: PathBuf,
         /// Its SHA-256.
         found: String,
         /// The right one.
         expected: String,
     },
-    /// Another process is writing the same file.
     #[error("{} is being written by another process; wait for it to finish", .path.display())]
-    Busy {
-        /// The unfinished file.
-        path: PathBuf,
-    },
+    Busy { path: PathBuf },
     /// The disk refused a write. What was there before is kept.
     #[error(
         "writing {} failed after {bytes} bytes: {source}; nothing was removed, and running the command again continues from \
@@ -156,21 +138,16 @@ pub enum FetchError {
         .path.display()
     )]
     Write {
-        /// The unfinished file.
         path: PathBuf,
         /// Its length in bytes.
         bytes: u64,
-        /// What the operating system said.
         source: io::Error,
     },
-    /// Another error of the file system.
     #[error("cannot {action} {}: {source}", .path.display())]
     Io {
         /// What was tried.
         action: &'static str,
-        /// The file or folder.
         path: PathBuf,
-        /// What the operating system said.
         source: io::Error,
     },
 }

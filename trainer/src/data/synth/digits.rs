@@ -49,7 +49,7 @@ struct Dot {
 }
 
 fn draw(rng: &mut Rng, digit: usize, image: &mut [u8]) {
-    let family = choose_family(rng, DIGITS[digit]);
+    let family = choose_family(rng, &DIGITS[digit]);
     let mut path = skeleton(rng, family);
     deform(rng, digit, &mut path);
     // Ink: MNIST's strokes are about 2.5 pixels wide, from hairlines to 5.
@@ -59,7 +59,7 @@ fn draw(rng: &mut Rng, digit: usize, image: &mut [u8]) {
     render(rng, &segments, image);
 }
 
-fn choose_family(rng: &mut Rng, families: &'static [Family]) -> &'static Family {
+fn choose_family<'a>(rng: &mut Rng, families: &'a [Family]) -> &'a Family {
     let mut rest = rng.next_f32() * families.iter().map(|f| f.share).sum::<f32>();
     for family in families {
         if rest < family.share {
@@ -84,12 +84,12 @@ fn skeleton(rng: &mut Rng, family: &Family) -> Path {
     let sloppiness = 0.012 + 0.044 * care * care;
     let mut path = Path::new();
     for (stroke, corners) in family.corners.iter().enumerate() {
-        let points: Vec<(f32, f32)> = (0..family.shapes[0][stroke].len())
+        let points: Vec<(f32, f32)> = (0..family.shapes[0].strokes[stroke].len())
             .map(|i| {
                 let (mut x, mut y) = (0.0, 0.0);
                 for (shape, weight) in family.shapes.iter().zip(&weights) {
-                    x += weight * shape[stroke][i].0;
-                    y += weight * shape[stroke][i].1;
+                    x += weight * shape.strokes[stroke][i].0;
+                    y += weight * shape.strokes[stroke][i].1;
                 }
                 ((x - 0.5) * width + sloppiness * rng.normal(), y - 0.5 + sloppiness * rng.normal())
             })

@@ -24,7 +24,6 @@ impl Axis {
         Self { low, high, start, end }
     }
 
-    /// The range of values.
     pub fn range(&self) -> (f64, f64) {
         (self.low, self.high)
     }

@@ -12,7 +12,6 @@ const DENSITY: f32 = 2.0;
 /// Largest side of a picture in points.
 const MAX_SIDE: f32 = 8192.0;
 
-/// A color with its opacity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Color {
     red: u8,
@@ -64,12 +63,10 @@ pub struct Pen {
 }
 
 impl Pen {
-    /// A solid line.
     pub const fn solid(color: Color, width: f32) -> Self {
         Self { color, width, dash: None }
     }
 
-    /// A dashed line.
     pub const fn dashed(color: Color, width: f32, on: f32, off: f32) -> Self {
         Self { color, width, dash: Some([on, off]) }
     }
@@ -78,13 +75,9 @@ impl Pen {
 /// A rectangle in points: left, top, right, bottom.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Frame {
-    /// Left edge.
     pub left: f32,
-    /// Top edge.
     pub top: f32,
-    /// Right edge.
     pub right: f32,
-    /// Bottom edge.
     pub bottom: f32,
 }
 
@@ -109,9 +102,7 @@ pub struct Picture<'a> {
     pub pixels: &'a [u8],
     /// 1 for gray, 3 for red, green, blue.
     pub channels: usize,
-    /// Rows.
     pub height: usize,
-    /// Columns.
     pub width: usize,
 }
 

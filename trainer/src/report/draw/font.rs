@@ -1,10 +1,10 @@
-//! The embedded font: Inter (SIL Open Font License 1.1, `fonts/OFL.txt`), Latin letters, digits and a few signs.
+//! The embedded font: Inter (SIL Open Font License 1.1, `assets/fonts/OFL.txt`), Latin letters, digits and a few signs.
 
-use tiny_skia::{Path, PathBuilder, Transform};
-use ttf_parser::{Face, GlyphId, OutlineBuilder};
+use ab_glyph::{Font, FontRef, OutlineCurve, Point};
+use tiny_skia::{Path, PathBuilder};
 
-const REGULAR: &[u8] = include_bytes!("fonts/Inter-Regular-subset.otf");
-const SEMI_BOLD: &[u8] = include_bytes!("fonts/Inter-SemiBold-subset.otf");
+const REGULAR: &[u8] = include_bytes!("../../../../assets/fonts/Inter-Regular-subset.otf");
+const SEMI_BOLD: &[u8] = include_bytes!("../../../../assets/fonts/Inter-SemiBold-subset.otf");
 
 /// How strong text is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -23,33 +23,28 @@ pub enum Anchor {
     #[default]
     Start,
     Middle,
-    /// The right end.
     End,
 }
 
-fn face(weight: Weight) -> Option<Face<'static>> {
+fn font(weight: Weight) -> Option<FontRef<'static>> {
+    let bytes = match weight {
+        Weight::Regular => REGULAR,
+        Weight::SemiBold => SEMI_BOLD,
+    };
     // The bytes are constants that a test parses; text is left out should they ever be unreadable.
-    Face::parse(
-        match weight {
-            Weight::Regular => REGULAR,
-            Weight::SemiBold => SEMI_BOLD,
-        },
-        0,
-    )
-    .ok()
+    FontRef::try_from_slice(bytes).ok()
 }
 
-/// A character's glyph; U+FFFD's for one that the font does not have.
-fn glyph(face: &Face<'_>, character: char) -> GlyphId {
-    face.glyph_index(character).or_else(|| face.glyph_index('\u{fffd}')).unwrap_or(GlyphId(0))
+/// Points for each unit of the font.
+fn scale(font: &FontRef<'_>, size: f32) -> f32 {
+    size / font.units_per_em().unwrap_or(1000.0)
 }
 
 /// Width of a line of text in points.
 pub fn text_width(text: &str, size: f32, weight: Weight) -> f32 {
-    let Some(face) = face(weight) else { return 0.0 };
-    let units: u32 =
-        text.chars().map(|c| u32::from(face.glyph_hor_advance(glyph(&face, c)).unwrap_or(0))).sum();
-    units as f32 * size / f32::from(face.units_per_em())
+    let Some(font) = font(weight) else { return 0.0 };
+    let units: f32 = text.chars().map(|c| font.h_advance_unscaled(font.glyph_id(c))).sum();
+    units * scale(&font, size)
 }
 
 /// Breaks text at spaces (not at no-break spaces) into lines of at most `width` points; a word that is longer stands alone.
@@ -69,54 +64,36 @@ pub fn wrap(text: &str, width: f32, size: f32, weight: Weight) -> Vec<String> {
 
 /// The outline of a line of text with its base line's left end at the origin, y downwards, in points.
 pub(super) fn outline(text: &str, size: f32, weight: Weight) -> Option<Path> {
-    let face = face(weight)?;
-    let scale = size / f32::from(face.units_per_em());
-    let mut pen = OutlinePen { builder: PathBuilder::new(), x: 0.0, scale };
+    let font = font(weight)?;
+    let scale = scale(&font, size);
+    let mut path = PathBuilder::new();
+    let mut x = 0.0;
     for character in text.chars() {
-        let glyph = glyph(&face, character);
-        face.outline_glyph(glyph, &mut pen);
-        pen.x += f32::from(face.glyph_hor_advance(glyph).unwrap_or(0)) * scale;
+        let glyph = font.glyph_id(character);
+        let at = |p: Point| (x + p.x * scale, -p.y * scale);
+        let mut end = None;
+        for curve in font.outline(glyph).map(|outline| outline.curves).unwrap_or_default() {
+            let (OutlineCurve::Line(from, to)
+            | OutlineCurve::Quad(from, _, to)
+            | OutlineCurve::Cubic(from, _, _, to)) = curve;
+            if end != Some(from) {
+                // Another contour; filling closes the one before.
+                let (x, y) = at(from);
+                path.move_to(x, y);
+            }
+            let (x, y) = at(to);
+            match curve {
+                OutlineCurve::Line(..) => path.line_to(x, y),
+                OutlineCurve::Quad(_, a, _) => path.quad_to(at(a).0, at(a).1, x, y),
+                OutlineCurve::Cubic(_, a, b, _) => {
+                    path.cubic_to(at(a).0, at(a).1, at(b).0, at(b).1, x, y);
+                }
+            }
+            end = Some(to);
+        }
+        x += font.h_advance_unscaled(glyph) * scale;
     }
-    pen.builder.finish()?.transform(Transform::identity())
-}
-
-/// Turns font units, y upwards, into points, y downwards.
-struct OutlinePen {
-    builder: PathBuilder,
-    x: f32,
-    scale: f32,
-}
-
-impl OutlinePen {
-    fn at(&self, x: f32, y: f32) -> (f32, f32) {
-        (self.x + x * self.scale, -y * self.scale)
-    }
-}
-
-impl OutlineBuilder for OutlinePen {
-    fn move_to(&mut self, x: f32, y: f32) {
-        let (x, y) = self.at(x, y);
-        self.builder.move_to(x, y);
-    }
-
-    fn line_to(&mut self, x: f32, y: f32) {
-        let (x, y) = self.at(x, y);
-        self.builder.line_to(x, y);
-    }
-
-    fn quad_to(&mut self, x1: f32, y1: f32, x: f32, y: f32) {
-        let ((x1, y1), (x, y)) = (self.at(x1, y1), self.at(x, y));
-        self.builder.quad_to(x1, y1, x, y);
-    }
-
-    fn curve_to(&mut self, x1: f32, y1: f32, x2: f32, y2: f32, x: f32, y: f32) {
-        let ((x1, y1), (x2, y2), (x, y)) = (self.at(x1, y1), self.at(x2, y2), self.at(x, y));
-        self.builder.cubic_to(x1, y1, x2, y2, x, y);
-    }
-
-    fn close(&mut self) {
-        self.builder.close();
-    }
+    path.finish()
 }
 
 #[cfg(test)]
@@ -126,9 +103,9 @@ mod tests {
     #[test]
     fn the_embedded_fonts_have_every_character_that_charts_use() {
         for weight in [Weight::Regular, Weight::SemiBold] {
-            let face = face(weight).expect("the font parses");
+            let font = font(weight).expect("the font parses");
             for character in (' '..='~').chain("·×–—−≈≤≥±→…’“”°".chars()) {
-                assert!(face.glyph_index(character).is_some(), "{weight:?} has no {character:?}");
+                assert_ne!(font.glyph_id(character).0, 0, "{weight:?} has no {character:?}");
             }
             assert!(outline("Losses 0.693", 12.0, weight).is_some());
         }

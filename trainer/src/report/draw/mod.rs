@@ -21,7 +21,6 @@ pub mod palette {
     pub const INK: Color = Color::rgb(0x1f, 0x29, 0x37);
     /// Secondary text.
     pub const SOFT: Color = Color::rgb(0x6b, 0x72, 0x80);
-    /// Grid lines.
     pub const GRID: Color = Color::rgb(0xe9, 0xec, 0xf0);
     /// Axis lines.
     pub const FRAME: Color = Color::rgb(0xb8, 0xbf, 0xc9);

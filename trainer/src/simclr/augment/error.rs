@@ -6,7 +6,6 @@ use tch::TchError;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum AugmentError {
-    /// A setting is out of its range.
     #[error("the augmentation's {setting} is {found}, expected {expected}")]
     Setting {
         setting: &'static str,
@@ -28,21 +27,13 @@ pub enum AugmentError {
     #[error(
         "the data set has {count} images, which makes no batch of {batch}: take more images or a smaller batch"
     )]
-    Batch {
-        /// Images there are.
-        count: usize,
-        /// Images in a batch.
-        batch: usize,
-    },
-    /// An image is asked for that the data set does not have.
+    Batch { count: usize, batch: usize },
     #[error("image {index} is asked for, but the data set has {count} images")]
     Index {
         /// The image.
         index: u32,
-        /// Images there are.
         count: usize,
     },
-    /// A buffer has another length than the views need.
     #[error("the buffer has room for {found} values, the views need {expected}")]
     Buffer {
         /// Values it holds.
@@ -50,7 +41,6 @@ pub enum AugmentError {
         /// Values the views have.
         expected: usize,
     },
-    /// The thread that makes views is gone.
     #[error("the thread that prepares views could not be started or has ended: {0}")]
     Thread(String),
     #[error("libtorch: {0}")]

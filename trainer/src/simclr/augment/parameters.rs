@@ -11,9 +11,7 @@ pub struct CropBox {
     pub top: usize,
     /// Columns left of it.
     pub left: usize,
-    /// Its rows.
     pub height: usize,
-    /// Its columns.
     pub width: usize,
 }
 

@@ -108,9 +108,6 @@ impl<'a> Renderer<'a> {
     }
 
     /// Draws and makes both views of each image of the batch `batch`: (2N, 3, size, size), first all first views.
-    ///
-    /// # Errors
-    /// As [`Renderer::render`].
     pub fn pairs(&self, seed: u64, batch: u64, images: &[u32], out: &mut [f32]) -> Result<(), AugmentError> {
         let twice = [images, images].concat();
         self.render(&twice, &self.draw(seed, batch, images), out)

@@ -131,9 +131,6 @@ impl Normalization {
     }
 
     /// Checks that normalized values are finite.
-    ///
-    /// # Errors
-    /// [`AugmentError::Setting`].
     pub fn validate(&self) -> Result<(), AugmentError> {
         let good =
             self.mean.iter().all(|m| m.is_finite()) && self.std.iter().all(|s| *s > 1e-6 && s.is_finite());

@@ -9,7 +9,6 @@ use tch::{Device, Tensor};
 use super::{AugmentError, AugmentSettings, BatchOrder, DeviceRenderer, Normalization, Renderer};
 use crate::data::Dataset;
 
-/// What views are made.
 #[derive(Debug, Clone, Copy)]
 pub struct ViewOptions {
     /// How strongly views differ from their image.

@@ -173,7 +173,6 @@ pub fn normalized_grayscale(image: &mut [f32], by: &Normalization) {
     });
 }
 
-/// The mean of the gray image.
 fn mean_gray(image: &mut [f32]) -> f32 {
     let (red, green, blue) = planes(image);
     let total = GRAY[0] * sum(red) + GRAY[1] * sum(green) + GRAY[2] * sum(blue);

@@ -25,7 +25,6 @@ use scatter_plot::ScatterPlot;
 /// How far the work is.
 #[derive(Clone, Debug, PartialEq)]
 pub enum EmbeddingState {
-    /// There is no folder of images.
     NoImages,
     /// The encoder is being opened, the folder read.
     Opening,
@@ -33,7 +32,7 @@ pub enum EmbeddingState {
     Embedding(usize),
     /// In so many seconds.
     Finished(f64),
-    /// It went wrong.
+    /// It went wrong: what is shown of it.
     Failed(String),
 }
 
@@ -50,7 +49,6 @@ const STEP: f32 = 60.0;
 
 /// Everything there is to see.
 pub struct ExploreScene {
-    /// The encoder.
     pub file: Arc<EncoderFile>,
     /// How images are shown.
     pub view: View,
@@ -190,7 +188,7 @@ impl ExploreScene {
                     shell.say(format!("{error}{more}"), true);
                 }
             }
-            Progress::Failed(error) => self.state = EmbeddingState::Failed(error),
+            Progress::Failed(error) => self.state = EmbeddingState::Failed(error.to_string()),
         }
         shell.changed();
     }

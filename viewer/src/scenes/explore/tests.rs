@@ -3,6 +3,7 @@ use latent_runtime::open::BackendKind;
 use super::*;
 use crate::draw::{Canvas, Fonts};
 use crate::embedding::ImageSource;
+use crate::error::tests::no_library;
 use crate::model::{Catalog, test_encoder};
 use crate::ui::ItemKind;
 
@@ -88,7 +89,7 @@ fn images_are_asked_for_once_and_come_with_progress() {
     let version = explorer.shell.version;
     assert!(settle(&mut explorer).is_empty() && !explorer.is_moving());
     assert_eq!(explorer.shell.version, version, "nothing is drawn while nothing changes");
-    explorer.receive(Outcome::Embedding(Progress::Failed("no such library".into())));
+    explorer.receive(Outcome::Embedding(Progress::Failed(no_library())));
     assert!(!explorer.scene.is_busy());
     items(&mut explorer);
 }

@@ -93,7 +93,7 @@ impl WalkPainter<'_, '_> {
                         );
                     }
                 }
-                Err(error) => self.painter.error(place, error),
+                Err(error) => self.painter.error(place, &error.to_string()),
             }
         }
     }

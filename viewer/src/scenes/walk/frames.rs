@@ -2,6 +2,7 @@
 
 use super::{JobPurpose, ShownFrame, WalkScene, seed_plane};
 use crate::action::Mode;
+use crate::error::BackgroundError;
 use crate::model::Images;
 use crate::picture::Picture;
 use crate::shell::inference::{Frame, Job, Request};
@@ -133,8 +134,7 @@ impl WalkScene {
         shell.changed();
     }
 
-    /// Takes the images of a job.
-    pub fn receive_job(&mut self, shell: &mut Shell, id: u64, images: Result<Images, String>) {
+    pub fn receive_job(&mut self, shell: &mut Shell, id: u64, images: Result<Images, Arc<BackgroundError>>) {
         let Some(purpose) = self.jobs.remove(&id) else { return };
         // A model that fails says so in the frame; jobs need not repeat it.
         let Ok(images) = images else { return };
@@ -237,8 +237,8 @@ impl WalkScene {
     }
 
     /// What went wrong with the last frame.
-    pub fn shown_error(&self) -> Option<&str> {
-        self.shown.as_ref()?.results.first()?.images.as_ref().err().map(String::as_str)
+    pub fn shown_error(&self) -> Option<&Arc<BackgroundError>> {
+        self.shown.as_ref()?.results.first()?.images.as_ref().err()
     }
 
     /// The picture that is saved and recorded: the images alone, without enlargement.

@@ -32,7 +32,6 @@ use tile_map::{Tile, TileMap};
 /// Key frames of the walk that begins when one comes from another scene.
 const KEY_FRAMES: usize = 8;
 
-/// What a job is for.
 #[derive(Clone, Debug)]
 enum JobPurpose {
     /// Key frames from this one on.
@@ -45,7 +44,6 @@ enum JobPurpose {
 /// What the last frame showed.
 #[derive(Clone, Debug)]
 pub struct ShownFrame {
-    /// The request.
     pub request: Request,
     /// The results, one for each configuration.
     pub results: Vec<RunResult>,
@@ -57,19 +55,16 @@ pub struct WalkScene {
     pub config: RunConfig,
     /// How images are shown.
     pub mode: Mode,
-    /// The walk.
     pub walk: Walk,
     /// Where it is.
     pub player: Player,
     /// The seed of the first walk of the grid, and of the next random things.
     pub seed: u64,
-    /// The columns of the grid.
     pub columns: usize,
     /// The plane of seeds.
     pub map: TileMap,
     /// How far latents stay from their mean, 0 to 1.
     pub truncation: f32,
-    /// The sliders.
     pub sliders: Sliders,
     /// What is compared, the reference first.
     pub compared: Vec<RunConfig>,

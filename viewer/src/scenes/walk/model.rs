@@ -8,6 +8,7 @@ use super::sliders::Sliders;
 use super::{JobPurpose, WalkScene};
 use crate::action::{Mode, SliderSet};
 use crate::directions::{Directions, Method};
+use crate::error::BackgroundError;
 use crate::model::GeneratorFile;
 use crate::shell::inference::RunConfig;
 use crate::shell::{Effect, Shell};
@@ -92,7 +93,7 @@ impl WalkScene {
         shell: &mut Shell,
         method: Method,
         path: &Path,
-        found: Result<Directions, String>,
+        found: Result<Directions, BackgroundError>,
     ) {
         if path != self.config.file.path {
             return;

@@ -115,8 +115,8 @@ impl WalkPainter<'_, '_> {
     }
 
     fn view(&mut self, rect: Rect) {
-        if let Some(error) = self.scene.shown_error().map(str::to_owned) {
-            return self.painter.error(rect, &error);
+        if let Some(error) = self.scene.shown_error() {
+            return self.painter.error(rect, &error.to_string());
         }
         match self.scene.mode {
             Mode::Image => {

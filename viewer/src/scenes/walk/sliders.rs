@@ -7,7 +7,6 @@ use crate::walk::LatentSpace;
 /// How far a direction's slider goes to either side; 3 is as far as a latent vector typically is from the mean.
 const REACH: f32 = 3.0;
 
-/// The sliders' positions.
 #[derive(Clone, Debug, Default)]
 pub struct Sliders {
     /// Those that are shown.
@@ -40,12 +39,10 @@ impl Sliders {
         }
     }
 
-    /// The number of pages.
     pub fn pages(&self, latent_size: usize) -> usize {
         self.count(latent_size).div_ceil(self.rows.max(1))
     }
 
-    /// The targets on the page.
     pub fn targets(&self, latent_size: usize) -> impl Iterator<Item = SliderTarget> + use<> {
         let (set, first) = (self.set, self.page * self.rows);
         (first..self.count(latent_size)).take(self.rows).map(move |index| match set {
@@ -54,7 +51,6 @@ impl Sliders {
         })
     }
 
-    /// Turns pages.
     pub fn turn(&mut self, pages: i32, latent_size: usize) {
         let last = self.pages(latent_size).saturating_sub(1) as i64;
         self.page = (self.page as i64 + i64::from(pages)).clamp(0, last) as usize;

@@ -4,6 +4,8 @@ use super::*;
 use crate::action::SliderTarget;
 use crate::directions::Method;
 use crate::draw::Fonts;
+use crate::error::BackgroundError;
+use crate::error::tests::no_library;
 use crate::model::{Catalog, Images, test_file};
 use crate::shell::RECORDING_FPS;
 use crate::shell::inference::Frame;
@@ -71,7 +73,11 @@ fn items(app: &mut Viewer<WalkScene>) -> Vec<Item> {
     app.items.clone()
 }
 
-fn directions(method: Method, file: &GeneratorFile, found: Result<Vec<Vec<f32>>, String>) -> Outcome {
+fn directions(
+    method: Method,
+    file: &GeneratorFile,
+    found: Result<Vec<Vec<f32>>, BackgroundError>,
+) -> Outcome {
     Outcome::Directions { method, path: file.path.clone(), found }
 }
 
@@ -284,7 +290,7 @@ fn directions_are_looked_for_once_they_are_wanted() {
     app.apply(WalkAction::Sliders(SliderSet::Sefa));
     assert!(matches!(&answer(&mut app)[..], [Effect::Sefa(_)]));
     let file = test_file();
-    app.receive(directions(Method::Sefa, &file, Err("there are none".into())));
+    app.receive(directions(Method::Sefa, &file, Err(no_library())));
     assert!(app.shell.message.as_ref().unwrap().is_error);
     app.apply(WalkAction::Sliders(SliderSet::Pca));
     let effects = answer(&mut app);
@@ -463,9 +469,9 @@ fn errors_stop_the_walk_and_are_shown() {
     else {
         panic!("nothing was asked for");
     };
-    let results = vec![RunResult { engine: String::new(), images: Err("no such library".into()) }];
+    let results = vec![RunResult { engine: String::new(), images: Err(Arc::new(no_library())) }];
     app.receive(Outcome::Frame(Frame { request, results }));
-    assert_eq!(app.scene.shown_error(), Some("no such library"));
+    assert_eq!(app.scene.shown_error().map(ToString::to_string), Some("no such library".to_owned()));
     assert!(!app.is_moving());
     app.apply(ShellAction::SavePicture);
     assert!(app.shell.message.as_ref().unwrap().is_error);

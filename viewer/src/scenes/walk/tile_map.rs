@@ -9,7 +9,6 @@ use crate::draw::Rect;
 use crate::picture::Picture;
 use crate::walk::{Interpolation, KeyFrame, LatentSpace};
 
-/// The tiles that are kept.
 const MAX_TILES: usize = 4000;
 /// The least width of a tile in pixels.
 const TILE_WIDTH: usize = 56;
@@ -50,7 +49,6 @@ pub struct TileMap {
     round: u64,
 }
 
-/// What there is of a tile.
 #[derive(Clone, Debug)]
 struct TileState {
     /// The picture, and the round in which it was made.
@@ -158,7 +156,6 @@ impl TileMap {
         missing
     }
 
-    /// Takes pictures of tiles.
     pub fn receive(&mut self, pictures: impl Iterator<Item = (Tile, Picture)>) {
         let round = self.round;
         let made = |picture| TileState { picture: Some((picture, round)), asked: round };

@@ -9,7 +9,7 @@ use latent_runtime::open::{BackendKind, OpenError, OpenOptions, open};
 use super::ModelError;
 
 /// A model that can be run.
-pub(super) struct Opened {
+pub(super) struct OpenModel {
     backend: Box<dyn Backend>,
     /// The model takes one example at a time.
     one_by_one: bool,
@@ -17,7 +17,7 @@ pub(super) struct Opened {
     values: (usize, usize),
 }
 
-impl Opened {
+impl OpenModel {
     /// Opens a file whose input and output have so many values. `threads` is what one run may use; 0 leaves it to the
     /// back end.
     ///
