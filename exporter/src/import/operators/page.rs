@@ -431,8 +431,8 @@ fn page() -> String {
          What `exporter` takes in of ONNX, in the opsets {} to {}. Any other operator or attribute is refused by name, and so is every value \
          that is not supported. This page is made by a test, from the table that the importer dispatches on and from a small model of each \
          operator (`exporter/src/import/operators/page.rs`): edit those.\n\n\
-         *Packed as* is what that model becomes in a `.lat` file, whatever lies around the operator included; weights may be f32, f16 or int8, and \
-         between quantized values each takes and gives 8-bit integers. \"Nothing\" is what vanishes, is computed when packing, or is taken into a neighbor.\n\n\
+         *Packed as* is what that model becomes in a `.lat` file, whatever lies around the operator included; weights may be f32, f16 or int8; \
+         layers, pools, sums and what only moves elements take and give 8-bit integers between quantized values; other operators are islands of floats there. \"Nothing\" is what vanishes, is computed when packing, or is taken into a neighbor.\n\n\
          | operator | attributes | limits | packed as |\n|---|---|---|---|\n",
         OPSETS.start(),
         OPSETS.end()
