@@ -65,7 +65,7 @@ impl Expected {
     }
 
     /// The largest of the outputs' differences, each over its expected range.
-    fn largest<'a, V: IntoIterator<Item = f64>>(&'a self, found: impl IntoIterator<Item = V>) -> f64 {
+    fn largest<V: IntoIterator<Item = f64>>(&self, found: impl IntoIterator<Item = V>) -> f64 {
         let errors =
             found.into_iter().zip(&self.outputs).map(|(found, output)| error_of(found.into_iter(), output));
         errors.fold(0.0, f64::max)

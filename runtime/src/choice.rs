@@ -1,6 +1,7 @@
 //! Of a model with several inputs or outputs, the one input and the one output that a program is about.
 
 use std::borrow::ToOwned;
+use std::boxed::Box;
 use std::fmt;
 use std::string::{String, ToString};
 use std::vec;
@@ -150,7 +151,7 @@ pub enum ChoiceError {
         all: Vec<String>,
     },
     /// An input cannot be given these values.
-    Given(RunError),
+    Given(Box<RunError>),
 }
 
 impl fmt::Display for ChoiceError {
@@ -215,7 +216,7 @@ impl<B: Backend> Chosen<B> {
             outputs: vec![Vec::new(); counts[1]],
         };
         for (name, values) in &choice.given {
-            chosen.give(name, values).map_err(ChoiceError::Given)?;
+            chosen.give(name, values).map_err(|error| ChoiceError::Given(Box::new(error)))?;
         }
         Ok(chosen)
     }

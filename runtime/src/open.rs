@@ -94,6 +94,6 @@ fn choose(
     }
     match Chosen::new(backend, &options.choice, label) {
         Ok(chosen) => Ok(Box::new(chosen)),
-        Err(source) => Err(OpenError::Choice { path: path.to_path_buf(), source }),
+        Err(source) => Err(OpenError::Choice { path: path.to_path_buf(), source: Box::new(source) }),
     }
 }

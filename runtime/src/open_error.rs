@@ -1,5 +1,6 @@
 //! Why a model could not be opened, whatever the back end.
 
+use std::boxed::Box;
 use std::fmt;
 use std::path::PathBuf;
 use std::string::String;
@@ -38,7 +39,7 @@ pub enum OpenError {
         /// The model file.
         path: PathBuf,
         /// Why.
-        source: ChoiceError,
+        source: Box<ChoiceError>,
     },
     /// The model's inputs or outputs are none that can be run.
     #[cfg(feature = "onnx")]

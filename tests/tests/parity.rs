@@ -4,7 +4,6 @@ use std::path::Path;
 
 use latent_runtime::backend::Backend;
 use latent_runtime::latent::Distribution;
-use latent_runtime::native::{NativeBackend, NativeOptions};
 use latent_runtime::open::{BackendKind, OpenOptions, open};
 use latent_runtime::rng::Rng;
 use latent_tests::succeed;
@@ -83,10 +82,10 @@ fn libtorch_and_every_back_end_agree() {
                     );
                 }
                 let options = OpenOptions::default();
-                let back_ends: [Box<dyn Backend>; 3] = [
+                let back_ends = [
                     open(file, BackendKind::Ort, &options).unwrap(),
                     open(file, BackendKind::Tract, &options).unwrap(),
-                    Box::new(NativeBackend::load(&packed, &NativeOptions::default()).unwrap()),
+                    open(&packed, BackendKind::Native, &options).unwrap(),
                 ];
                 for mut backend in back_ends {
                     if let Some(labels) = &labels {

@@ -7,7 +7,7 @@ use clap::Args;
 use latent_files::npy;
 use latent_runtime::backend::{Backend, inputs};
 use latent_runtime::onnx::ModelMetadata;
-use latent_runtime::open::{BackendKind, Choice, Label, OpenOptions, open};
+use latent_runtime::open::{BackendKind, Choice, ChoiceError, Label, OpenError, OpenOptions, open};
 
 use super::usage;
 
@@ -94,10 +94,9 @@ pub(crate) fn open_given(
         Choice { input: None, output: output.map(Into::into), given: given.iter().map(named).collect() };
     let options = |choice: &Choice| OpenOptions { threads, choice: choice.clone() };
     match open(path, kind, &options(&choice)) {
-        Err(latent_runtime::open::OpenError::Choice {
-            source: latent_runtime::open::ChoiceError::NoneLeft { .. },
-            ..
-        }) if !given.is_empty() => {
+        Err(OpenError::Choice { source, .. })
+            if matches!(*source, ChoiceError::NoneLeft { .. }) && !given.is_empty() =>
+        {
             let main = given.remove(0);
             choice.given.remove(0);
             choice.input = Some(main.name.clone());
@@ -206,7 +205,8 @@ mod tests {
         std::fs::write(&file, [1.5f32, -2.0].map(f32::to_le_bytes).concat()).unwrap();
         let odd = folder.path().join("a=b.png");
         std::fs::write(&odd, "").unwrap();
-        let cases: [(String, Option<(&str, &[f32])>); 4] = [
+        type Case<'a> = (String, Option<(&'a str, &'a [f32])>);
+        let cases: [Case<'_>; 4] = [
             ("c=1, 2.5,-3".into(), Some(("c", &[1.0, 2.5, -3.0]))),
             (format!("input.1={}", file.display()), Some(("input.1", &[1.5, -2.0]))),
             ("photo.png".into(), None),

@@ -47,17 +47,12 @@ impl View {
 
     /// Whether all elements exist in an input of so many.
     pub fn fits(&self, input: usize) -> bool {
-        let start = i64::try_from(self.start).ok();
+        let Ok(start) = i64::try_from(self.start) else { return false };
         let reach = self.axes.iter().try_fold((start, start), |(low, high), axis| {
             let steps = i64::try_from(axis.extent.checked_sub(1)?).ok()?;
             let reach = steps.checked_mul(i64::try_from(axis.stride).ok()?)?;
-            Some((low?.checked_add(reach.min(0)).into(), high?.checked_add(reach.max(0)).into()))
+            Some((low.checked_add(reach.min(0))?, high.checked_add(reach.max(0))?))
         });
-        match reach {
-            Some((Some(low), Some(high))) => {
-                low >= 0 && u64::try_from(high).is_ok_and(|high| high < input as u64)
-            }
-            _ => false,
-        }
+        reach.is_some_and(|(low, high)| low >= 0 && u64::try_from(high).is_ok_and(|high| high < input as u64))
     }
 }

@@ -132,7 +132,7 @@ impl Encoder {
         let seconds = self
             .model
             .run(&input, &mut output)
-            .map_err(|cause| ModelError::Run { path: self.file.path.clone(), cause })?;
+            .map_err(|cause| ModelError::Run { path: self.file.path.clone(), cause: Box::new(cause) })?;
         Ok((output, seconds))
     }
 }

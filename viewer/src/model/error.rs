@@ -105,7 +105,7 @@ pub enum ModelError {
     #[error("{} draws the classes 0 to {}, not {class}", path.display(), classes.saturating_sub(1))]
     Class { path: PathBuf, class: usize, classes: usize },
     #[error("running {}: {cause}", path.display())]
-    Run { path: PathBuf, cause: RunError },
+    Run { path: PathBuf, cause: Box<RunError> },
 }
 
 fn article(noun: &str) -> &'static str {

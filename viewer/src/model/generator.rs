@@ -61,7 +61,7 @@ impl Generator {
             })?;
             self.model
                 .give(&label.name, &values)
-                .map_err(|cause| ModelError::Run { path: self.file.path.clone(), cause })?;
+                .map_err(|cause| ModelError::Run { path: self.file.path.clone(), cause: Box::new(cause) })?;
         }
         let image_values = self.file.image_values();
         self.values.clear();
@@ -69,7 +69,7 @@ impl Generator {
         let seconds = self
             .model
             .run(latents, &mut self.values)
-            .map_err(|cause| ModelError::Run { path: self.file.path.clone(), cause })?;
+            .map_err(|cause| ModelError::Run { path: self.file.path.clone(), cause: Box::new(cause) })?;
         let ImageShape { channels, height, width } = self.file.image;
         let shape = (channels, height, width);
         let pictures = self

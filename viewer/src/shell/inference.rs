@@ -229,10 +229,13 @@ fn next(shared: &Shared, job_is_due: &mut bool) -> Option<Task> {
     }
 }
 
+/// A runner, or why there is none.
+type Opening = Result<Box<dyn Runner>, Arc<BackgroundError>>;
+
 /// The configs in use, the last used last; also those that failed, so that they are not tried for every frame.
 struct Runners {
     open: Box<Open>,
-    kept: Vec<(RunConfig, Result<Box<dyn Runner>, Arc<BackgroundError>>)>,
+    kept: Vec<(RunConfig, Opening)>,
 }
 
 impl Runners {

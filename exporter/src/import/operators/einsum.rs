@@ -131,7 +131,7 @@ pub(super) fn einsum(node: &mut NodeContext) -> Result {
     let leading = node.dims(left)[..common.len()].to_vec();
     // From the last axes on, so that the places of those before stay.
     left = joined(node, left, common.len() + rows.len(), first.len())?;
-    if !(common.is_empty() && !rows.is_empty()) {
+    if !common.is_empty() || rows.is_empty() {
         left = joined(node, left, common.len(), common.len() + rows.len())?;
     }
     right = joined(node, right, common.len() + over.len(), second.len())?;

@@ -69,7 +69,7 @@ pub(super) fn range(node: &mut NodeContext) -> Result {
     }
     let [start, limit, step] = numbers;
     let count = ((limit - start) / step).ceil().max(0.0);
-    if step == 0.0 || !(count <= MAX_RANGE) {
+    if step == 0.0 || count.is_nan() || count > MAX_RANGE {
         return Err(node.error(format!("from {start} to {limit} in steps of {step} is not supported")));
     }
     let values: Vec<f32> = (0..count as usize).map(|at| (start + at as f64 * step) as f32).collect();
