@@ -18,7 +18,7 @@ pub(crate) struct TestArgs {
 }
 
 /// Feature sets of the runtime that users build besides "everything".
-const RUNTIME_FEATURES: [&str; 3] = ["", "alloc", "std"];
+const RUNTIME_FEATURES: [&str; 4] = ["", "extended-operators", "alloc", "std"];
 
 /// What a machine may lack without making the run incomplete, and why; everything else that is skipped is a failure under
 /// `LATENT_REQUIRE_ALL=1`.

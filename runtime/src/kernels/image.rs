@@ -31,6 +31,7 @@ impl Image {
     }
 
     /// Channels, rows, columns.
+    #[cfg(feature = "extended-operators")]
     pub(crate) fn extents(&self) -> [usize; 3] {
         [self.channels, self.height, self.width]
     }

@@ -15,6 +15,7 @@ impl Values<'_> {
         }
     }
 
+    #[cfg(feature = "extended-operators")]
     pub(crate) fn is_u8(&self) -> bool {
         matches!(self, Self::U8(_))
     }
