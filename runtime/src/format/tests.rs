@@ -12,6 +12,9 @@ use crate::native::Session;
 use crate::native::tests::{several_ports, small_generator};
 use crate::ops::*;
 
+/// Of many files of a kind, Miri, which is a thousand times slower, reads every fifth.
+const EVERY: usize = if cfg!(miri) { 5 } else { 1 };
+
 fn word(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap())
 }
@@ -333,7 +336,7 @@ fn every_rule_has_a_file_that_breaks_it() {
         }),
     ];
     let good = small_generator(true);
-    for (index, (expected, change)) in seals.iter().enumerate() {
+    for (index, (expected, change)) in seals.iter().enumerate().step_by(EVERY) {
         let mut bytes = good.clone();
         change(&mut bytes);
         seal(&mut bytes);
@@ -364,7 +367,7 @@ fn every_rule_has_a_file_that_breaks_it() {
     ];
     for kind in [WeightType::F32, WeightType::F16] {
         let good = winograd(kind, 0.1);
-        for (index, (expected, change)) in transformed.iter().enumerate() {
+        for (index, (expected, change)) in transformed.iter().enumerate().step_by(EVERY) {
             let mut bytes = good.clone();
             change(&mut bytes);
             seal(&mut bytes);
@@ -430,7 +433,7 @@ fn every_rule_has_a_file_that_breaks_it() {
         }),
     ];
     let good = extended();
-    for (index, (expected, change)) in others.iter().enumerate() {
+    for (index, (expected, change)) in others.iter().enumerate().step_by(EVERY) {
         let mut bytes = good.clone();
         change(&mut bytes);
         seal(&mut bytes);
@@ -449,7 +452,7 @@ fn every_rule_has_a_file_that_breaks_it() {
         ("Checksum", |b| b[500] ^= 1),
         ("Checksum", |b| set(b, header::CHECKSUM, 0)),
     ];
-    for (index, (expected, change)) in raw.iter().enumerate() {
+    for (index, (expected, change)) in raw.iter().enumerate().step_by(EVERY) {
         let mut bytes = good.clone();
         change(&mut bytes);
         assert_eq!(outcome(&bytes), *expected, "case {index}");
@@ -613,7 +616,7 @@ fn version_1_is_read_as_ever() {
         ("Section", |b| set(b, header::VERSION, 2)),
     ];
     let good = std::fs::read(corpus("generator.int8.v1")).unwrap();
-    for (index, (expected, change)) in changes.iter().enumerate() {
+    for (index, (expected, change)) in changes.iter().enumerate().step_by(EVERY) {
         let mut bytes = good.clone();
         change(&mut bytes);
         seal(&mut bytes);
