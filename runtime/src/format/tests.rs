@@ -388,7 +388,7 @@ fn every_rule_has_a_file_that_breaks_it() {
         }),
         ("Parameter", |b| {
             let at = operator_at(b, 1, operator::ARGUMENTS);
-            set(b, at, 18);
+            set(b, at, 27);
         }),
         ("Parameter", |b| {
             let at = operator_at(b, 1, operator::ARGUMENTS + 1);

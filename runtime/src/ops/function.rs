@@ -45,6 +45,24 @@ pub enum Function {
     Sin,
     /// The cosine of radians.
     Cos,
+    /// The tangent of radians.
+    Tan,
+    /// The angle whose sine it is; NaN beyond 1.
+    Asin,
+    /// The angle whose cosine it is; NaN beyond 1.
+    Acos,
+    /// The angle whose tangent it is.
+    Atan,
+    /// The hyperbolic sine.
+    Sinh,
+    /// The hyperbolic cosine.
+    Cosh,
+    /// The inverse of the hyperbolic sine.
+    Asinh,
+    /// The inverse of the hyperbolic cosine; NaN below 1.
+    Acosh,
+    /// The inverse of the hyperbolic tangent; NaN beyond 1.
+    Atanh,
 }
 
 impl Function {
@@ -68,6 +86,15 @@ impl Function {
             Self::Sign => "Sign",
             Self::Sin => "Sin",
             Self::Cos => "Cos",
+            Self::Tan => "Tan",
+            Self::Asin => "Asin",
+            Self::Acos => "Acos",
+            Self::Atan => "Atan",
+            Self::Sinh => "Sinh",
+            Self::Cosh => "Cosh",
+            Self::Asinh => "Asinh",
+            Self::Acosh => "Acosh",
+            Self::Atanh => "Atanh",
         }
     }
 }

@@ -76,6 +76,15 @@ pub(super) fn function<T: Real>(function: &Function, x: T) -> T {
         Function::Sign => x.signum(),
         Function::Sin => x.sin(),
         Function::Cos => x.cos(),
+        Function::Tan => x.tan(),
+        Function::Asin => x.asin(),
+        Function::Acos => x.acos(),
+        Function::Atan => x.atan(),
+        Function::Sinh => x.sinh(),
+        Function::Cosh => x.cosh(),
+        Function::Asinh => x.asinh(),
+        Function::Acosh => x.acosh(),
+        Function::Atanh => x.atanh(),
     })
 }
 

@@ -133,7 +133,16 @@ pub(super) fn function(node: &mut NodeContext) -> Result {
         "Round" => Function::Round,
         "Sign" => Function::Sign,
         "Sin" => Function::Sin,
-        _ => Function::Cos,
+        "Cos" => Function::Cos,
+        "Tan" => Function::Tan,
+        "Asin" => Function::Asin,
+        "Acos" => Function::Acos,
+        "Atan" => Function::Atan,
+        "Sinh" => Function::Sinh,
+        "Cosh" => Function::Cosh,
+        "Asinh" => Function::Asinh,
+        "Acosh" => Function::Acosh,
+        _ => Function::Atanh,
     };
     let input = node.input(0)?;
     node.emit(Op::Function(function), vec![input])

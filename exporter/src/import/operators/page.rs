@@ -218,7 +218,13 @@ fn reshaped(e: &mut Example, x: &str, entry: &str) -> String {
 #[rustfmt::skip] // A few lines each.
 const CASES: &[(&str, Make, &str)] = &[
     ("Abs", |e| of_one(e, "Abs", &[]), ""),
+    ("Acos", |e| of_one(e, "Acos", &[]), ""),
+    ("Acosh", |e| of_one(e, "Acosh", &[]), ""),
     ("Add", |e| of_two(e, "Add"), "also of shapes"),
+    ("Asin", |e| of_one(e, "Asin", &[]), ""),
+    ("Asinh", |e| of_one(e, "Asinh", &[]), ""),
+    ("Atan", |e| of_one(e, "Atan", &[]), ""),
+    ("Atanh", |e| of_one(e, "Atanh", &[]), ""),
     ("AveragePool", |e| of_one(e, "AveragePool", &[("kernel_shape", Ints(&[2, 2])), ("strides", Ints(&[2, 2]))]), "of images and sequences"),
     ("BatchNormalization", |e| {
         let x = e.x(&[0, 4, 6, 6]);
@@ -240,6 +246,7 @@ const CASES: &[(&str, Make, &str)] = &[
     ("ConvTranspose", |e| { let x = e.x(&[0, 4, 6, 6]); let w = e.weights(&[4, 8, 4, 4]);
         e.node("ConvTranspose", &[&x, &w], &[("pads", Ints(&[1, 1, 1, 1])), ("strides", Ints(&[2, 2]))]) }, "of images and sequences; packed with constant weights"),
     ("Cos", |e| of_one(e, "Cos", &[]), ""),
+    ("Cosh", |e| of_one(e, "Cosh", &[]), ""),
     ("DepthToSpace", |e| { let x = e.x(&[0, 4, 6, 6]); let w = e.weights(&[8, 4, 3, 3]);
         let y = e.push("Conv", &[&x, &w], &[("pads", Ints(&[1, 1, 1, 1]))]); e.node("DepthToSpace", &[&y], &[("blocksize", Int(2))]) },
         ""),
@@ -321,6 +328,7 @@ const CASES: &[(&str, Make, &str)] = &[
     ("Sigmoid", |e| of_one(e, "Sigmoid", &[]), ""),
     ("Sign", |e| of_one(e, "Sign", &[]), ""),
     ("Sin", |e| of_one(e, "Sin", &[]), ""),
+    ("Sinh", |e| of_one(e, "Sinh", &[]), ""),
     ("Slice", |e| { let x = e.x(&[0, 4, 6, 6]); let w = e.weights(&[4, 8, 4, 4]); let y = e.push("ConvTranspose", &[&x, &w], &[("strides", Ints(&[2, 2]))]);
         let [a, b, c] = [&[1, 1], &[13, 13], &[2, 3]].map(|values| e.longs(values)); e.node("Slice", &[&y, &a, &b, &c], &[]) },
         "not of the batch"),
@@ -333,6 +341,7 @@ const CASES: &[(&str, Make, &str)] = &[
     ("Squeeze", |e| { let x = e.x(&[0, 4, 1, 6]); let a = e.longs(&[2]); e.node("Squeeze", &[&x, &a], &[]) }, ""),
     ("Sub", |e| of_two(e, "Sub"), "also of shapes"),
     ("Sum", |e| of_two(e, "Sum"), "of any number"),
+    ("Tan", |e| of_one(e, "Tan", &[]), ""),
     ("Tanh", |e| of_one(e, "Tanh", &[]), ""),
     ("Tile", |e| { let x = e.x(&[0, 4, 6, 6]); let r = e.longs(&[1, 2, 1, 1]); e.node("Tile", &[&x, &r], &[]) }, "repeats that are constant; not of the batch"),
     ("Transpose", |e| { let x = e.x(&[0, 4, 6, 6]); let y = e.push("Transpose", &[&x], &[("perm", Ints(&[0, 2, 3, 1]))]);

@@ -89,7 +89,7 @@ pub(super) fn write_binary(writer: &mut Writer<'_>, binary: Binary, activation: 
 }
 
 /// In the order of their numbers; `a` is the function's number, if it has one.
-const fn functions(a: f32) -> [Function; 18] {
+const fn functions(a: f32) -> [Function; 27] {
     [
         Function::Elu { alpha: a },
         Function::Gelu,
@@ -109,6 +109,15 @@ const fn functions(a: f32) -> [Function; 18] {
         Function::Sign,
         Function::Sin,
         Function::Cos,
+        Function::Tan,
+        Function::Asin,
+        Function::Acos,
+        Function::Atan,
+        Function::Sinh,
+        Function::Cosh,
+        Function::Asinh,
+        Function::Acosh,
+        Function::Atanh,
     ]
 }
 

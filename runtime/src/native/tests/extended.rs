@@ -7,15 +7,24 @@ fn function(function: Function, expected: impl Fn(f64) -> f64 + 'static) -> (Mak
     (make, Box::new(move |t| t.map(|_, x| expected(x))))
 }
 
-/// The function of a value between 1/4 and 4, for those that are not defined below zero.
-fn of_positive(function: Function, expected: impl Fn(f64) -> f64 + 'static) -> (Make, Expect) {
+/// The function of `scale * x + shift`, for those that are not defined everywhere; x is between -1.75 and 2.
+fn of(
+    (scale, shift): (f32, f32),
+    function: Function,
+    expected: impl Fn(f64) -> f64 + 'static,
+) -> (Make, Expect) {
     let make: Make = Box::new(move |b, x, e| {
-        let (scale, shift) = ([1.0; 4], [2.0; 4]);
+        let (scale, shift) = ([scale; 4], [shift; 4]);
         let identity = Activation::Identity;
         let x = b.elementwise("up", x, Some((&scale, &shift)), identity, None, Element::F32).unwrap();
         b.function("f", x, function, e).unwrap()
     });
-    (make, Box::new(move |t| t.map(|_, x| expected(x + 2.0))))
+    (make, Box::new(move |t| t.map(|_, x| expected(f64::from(scale) * x + f64::from(shift)))))
+}
+
+/// The function of a value between 1/4 and 4.
+fn of_positive(function: Function, expected: impl Fn(f64) -> f64 + 'static) -> (Make, Expect) {
+    of((1.0, 2.0), function, expected)
 }
 
 /// `a op b` with the numbers of a constant that is spread over the input.
@@ -167,6 +176,15 @@ pub(super) fn cases() -> Vec<Case> {
     add("absolute", [4, 3, 3], function(Function::Absolute, f64::abs));
     add("sine", [4, 3, 3], function(Function::Sin, f64::sin));
     add("cosine", [4, 3, 3], function(Function::Cos, f64::cos));
+    add("tangent", [4, 3, 3], of((0.5, 0.0), Function::Tan, f64::tan));
+    add("arcsine", [4, 3, 3], of((0.5, 0.0), Function::Asin, f64::asin));
+    add("arccosine", [4, 3, 3], of((0.5, 0.0), Function::Acos, f64::acos));
+    add("arctangent", [4, 3, 3], function(Function::Atan, f64::atan));
+    add("hyperbolic sine", [4, 3, 3], function(Function::Sinh, f64::sinh));
+    add("hyperbolic cosine", [4, 3, 3], function(Function::Cosh, f64::cosh));
+    add("its inverse", [4, 3, 3], of((1.0, 3.0), Function::Acosh, f64::acosh));
+    add("inverse hyperbolic sine", [4, 3, 3], function(Function::Asinh, f64::asinh));
+    add("inverse hyperbolic tangent", [4, 3, 3], of((0.25, 0.0), Function::Atanh, f64::atanh));
     add("floor", [4, 3, 3], function(Function::Floor, f64::floor));
     add("ceil", [4, 3, 3], function(Function::Ceil, f64::ceil));
     add("round", [4, 3, 3], function(Function::Round, f64::round_ties_even));

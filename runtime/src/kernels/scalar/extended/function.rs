@@ -32,6 +32,15 @@ impl Function {
             Self::Sign => f32::from(i8::from(x > 0.0) - i8::from(x < 0.0)),
             Self::Sin => libm::sinf(x),
             Self::Cos => libm::cosf(x),
+            Self::Tan => libm::tanf(x),
+            Self::Asin => libm::asinf(x),
+            Self::Acos => libm::acosf(x),
+            Self::Atan => libm::atanf(x),
+            Self::Sinh => libm::sinhf(x),
+            Self::Cosh => libm::coshf(x),
+            Self::Asinh => libm::asinhf(x),
+            Self::Acosh => libm::acoshf(x),
+            Self::Atanh => libm::atanhf(x),
         }
     }
 }
