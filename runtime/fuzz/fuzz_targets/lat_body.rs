@@ -43,12 +43,17 @@ pub fn check(data: &[u8]) -> Reached {
     if inputs.iter().chain(&outputs).any(|&values| values > LARGEST) || arena > LARGEST_ARENA {
         return Reached::Read;
     }
-    let mut arena = vec![0x5A; arena];
-    let mut session = Session::new(&model, &mut arena).expect("the arena is large enough");
     let inputs: Vec<Vec<f32>> = inputs.into_iter().map(|values| vec![1.0; 2 * values]).collect();
-    let mut outputs: Vec<Vec<f32>> = outputs.into_iter().map(|values| vec![0.0; 2 * values]).collect();
     let inputs: Vec<&[f32]> = inputs.iter().map(Vec::as_slice).collect();
-    let mut outputs: Vec<&mut [f32]> = outputs.iter_mut().map(Vec::as_mut_slice).collect();
-    session.run_all(&inputs, &mut outputs).expect("an accepted model runs");
+    // What comes out must not depend on what the arena held.
+    let [first, second] = [0x5A, 0xA5].map(|filling| {
+        let mut arena = vec![filling; arena];
+        let mut session = Session::new(&model, &mut arena).expect("the arena is large enough");
+        let mut outputs: Vec<Vec<f32>> = outputs.iter().map(|values| vec![0.0; 2 * values]).collect();
+        let mut slices: Vec<&mut [f32]> = outputs.iter_mut().map(Vec::as_mut_slice).collect();
+        session.run_all(&inputs, &mut slices).expect("an accepted model runs");
+        outputs.concat().into_iter().map(f32::to_bits).collect::<Vec<_>>()
+    });
+    assert_eq!(first, second, "an output depends on what the arena held");
     Reached::Run
 }

@@ -210,6 +210,16 @@ pub enum FormatError {
         /// The value's index.
         index: u32,
     },
+    /// A value that copies put together is read before all of it is written, or some of it is written twice.
+    Partial {
+        /// The value.
+        name: Name,
+    },
+    /// Weights of an int8 operator that meet the padding between pixels, whose content is unspecified, are not zero.
+    Padding {
+        /// The operator.
+        operator: Name,
+    },
     /// An operator reads the same value twice, or reads what it writes although it cannot work in place.
     Aliased {
         /// The operator.
@@ -344,6 +354,12 @@ impl fmt::Display for FormatError {
             }
             Self::NoSuchValue { operator, index } => {
                 write!(f, "operator {operator} names value {index}, which does not exist")
+            }
+            Self::Partial { name } => {
+                write!(f, "value {name} is read before copies have written each of its elements once")
+            }
+            Self::Padding { operator } => {
+                write!(f, "operator {operator} has weights other than zero where its input has padding")
             }
             Self::Aliased { operator } => {
                 write!(f, "operator {operator} reads a value twice or overwrites what it reads")

@@ -3,15 +3,17 @@
 use super::crc32;
 use super::error::{FormatError, Name};
 use super::layout::{
-    self, HEADER, MAGIC, MAX_OPERATORS, MAX_PORTS, MAX_RANK_1, MAX_VALUES, OPERATOR_RECORD, PORT_RECORD,
-    VALUE_RECORD, VERSION, VERSION_1, align, header, word,
+    self, HEADER, MAGIC, MAX_OPERATORS, MAX_PORTS, MAX_RANK_1, MAX_VALUES, NONE, OPERATOR_RECORD,
+    PORT_RECORD, VALUE_RECORD, VERSION, VERSION_1, WINOGRAD_SCRATCH, align, header, operator as field, word,
 };
 use super::operator::Operator;
+use super::ops::OperatorKind;
 use super::port::{Port, PortRecord, PortType, Role, Shape};
 use super::record::Context;
 use super::value::Value;
 use crate::kernels::checksum::checksum;
 use crate::latent::Distribution;
+use crate::ops::Operation;
 use crate::pixels::ValueRange;
 
 /// What a model is.
@@ -260,9 +262,25 @@ impl<'a> Model<'a> {
         };
         Self { bytes, header }.check_ports(&mut header)?;
         let model = Self { bytes, header };
-        model.check_values()?;
+        let activations = model.check_values()?;
+        let mut scratch = 0;
         for index in 0..count {
-            model.decode_operator(index, true)?;
+            let Some(operator) = model.decode_operator(index, true)? else { break };
+            if matches!(operator.kind, OperatorKind::Convolution { winograd: true, .. }) {
+                scratch = WINOGRAD_SCRATCH;
+            }
+            if matches!(operator.kind, OperatorKind::Unweighted(Operation::Copy { .. }))
+                && operator.output.first == index + 1
+            {
+                model.check_copies(index, &operator.output)?;
+            }
+        }
+        // A file may not ask for memory that nothing needs.
+        if model.activations_len() != activations {
+            return Err(bad("arena length", header::ACTIVATIONS));
+        }
+        if model.scratch_len() != scratch {
+            return Err(bad("scratch length", header::SCRATCH));
         }
         let mut entries = MetadataIter { rest: metadata.of(bytes) };
         let broken = |index| FormatError::Metadata { index };
@@ -365,14 +383,52 @@ impl<'a> Model<'a> {
             .any(|port| port.value == value)
     }
 
-    /// Every value by itself, and that those alive at the same time share no memory.
-    fn check_values(&self) -> Result<(), FormatError> {
+    /// That the copies into the value which operator `begin` is the first to write fill it before anything reads it: each
+    /// element is written once.
+    fn check_copies(&self, begin: usize, value: &Value<'_>) -> Result<(), FormatError> {
+        let broken = || FormatError::Partial { name: Name::new(value.name) };
+        let word_of = |index, at: usize| {
+            let record = record(self.header.operators.of(self.bytes), index, OPERATOR_RECORD);
+            record.map_or(NONE, |record| word(record, at * 4))
+        };
+        let into = word_of(begin, field::OUTPUT);
+        // The first element and the extents of what an operator copies into the value.
+        let part = |index| -> Result<_, FormatError> {
+            let operator =
+                self.decode_operator(index, false)?.filter(|_| word_of(index, field::OUTPUT) == into);
+            Ok(operator.and_then(|operator| match operator.kind {
+                OperatorKind::Unweighted(Operation::Copy { at }) => Some((at, operator.input.extents())),
+                _ => None,
+            }))
+        };
+        let mut written = 0;
+        for index in begin..self.operators_len() {
+            let reads = [field::INPUT, field::SECOND].iter().any(|&at| word_of(index, at) == into);
+            if reads && written != value.logical() {
+                return Err(broken());
+            }
+            let Some((at, extents)) = part(index)? else { continue };
+            for before in begin..index {
+                let Some((other, others)) = part(before)? else { continue };
+                if (0..3).all(|n| at[n] < other[n] + others[n] && other[n] < at[n] + extents[n]) {
+                    return Err(broken());
+                }
+            }
+            written += extents.iter().product::<usize>();
+        }
+        if written == value.logical() { Ok(()) } else { Err(broken()) }
+    }
+
+    /// Every value by itself, and that those alive at the same time share no memory. Gives how much they need of it.
+    fn check_values(&self) -> Result<usize, FormatError> {
         let count = self.values_len();
+        let mut needed = 0;
         for index in 0..count {
             let Some(value) = self.decode_value(index, true)? else { break };
             if value.first == 0 && !self.is_input(index) {
                 return Err(FormatError::Lifetime { name: Name::new(value.name) });
             }
+            needed = needed.max(value.range(1).end);
             for other in 0..index {
                 let Some(other) = self.decode_value(other, false)? else { break };
                 let (a, b) = (value.range(1), other.range(1));
@@ -391,7 +447,7 @@ impl<'a> Model<'a> {
                 }
             }
         }
-        Ok(())
+        Ok(needed)
     }
 
     fn decode_value(&self, index: usize, names: bool) -> Result<Option<Value<'a>>, FormatError> {

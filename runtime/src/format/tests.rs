@@ -138,6 +138,29 @@ fn winograd(kind: WeightType, weight: f32) -> Vec<u8> {
     builder.finish().unwrap()
 }
 
+/// Two int8 convolutions of an image of three channels, so of pixels with padding, and what they give in one value.
+fn padded() -> Vec<u8> {
+    let mut builder = Builder::new(ModelInfo::default());
+    let element = Element::U8 { scale: 0.02, zero_point: 9 };
+    let x = builder.input("x", &[3, 4, 4], element).unwrap();
+    let (weights, scales) = (vec![1; 8 * 3 * 4], [0.01; 8]);
+    let weights = PlainWeights::I8 { values: &weights, scales: &scales };
+    let spec = LayerSpec { output: element, ..LayerSpec::new(weights, PlainBias::None) };
+    let a = builder.convolution("conv", x, Window::square(2, 2, 0), 1, spec).unwrap();
+    let b = builder.transposed("transposed", x, Window::square(2, 2, 0), [8, 8], 1, spec).unwrap();
+    let b = builder.pool("pool", b, PoolKind::Max, Window::square(4, 4, 0), [2, 2], element).unwrap();
+    let y = builder.concat("concat", &[a, b], 0, element).unwrap();
+    builder.output(y, "y", &[16, 2, 2]).unwrap();
+    builder.finish().unwrap()
+}
+
+/// Adds one to a weight of an operator.
+fn raise_weight(bytes: &mut [u8], index: usize, at: usize) {
+    let data = word(bytes, header::DATA) as usize;
+    let weights = data + word(bytes, operator_at(bytes, index, operator::WEIGHTS)) as usize;
+    bytes[weights + at] += 1;
+}
+
 #[test]
 fn every_rule_has_a_file_that_breaks_it() {
     type Change = fn(&mut Vec<u8>);
@@ -434,6 +457,34 @@ fn every_rule_has_a_file_that_breaks_it() {
     ];
     let good = extended();
     for (index, (expected, change)) in others.iter().enumerate().step_by(EVERY) {
+        let mut bytes = good.clone();
+        change(&mut bytes);
+        seal(&mut bytes);
+        assert_eq!(outcome(&bytes), *expected, "case {index}");
+    }
+    let unwritten: &[(&str, Change)] = &[
+        ("ok", |_| ()),
+        // A weight of the third channel, and one beyond the last: [block][k / 4][16][4].
+        ("ok", |b| raise_weight(b, 0, 2)),
+        ("Padding", |b| raise_weight(b, 0, 3)),
+        ("Padding", |b| raise_weight(b, 0, 3 * 64 + 7 * 4 + 3)),
+        // A row that fills a block up.
+        ("ok", |b| raise_weight(b, 0, 15 * 4 + 3)),
+        ("Padding", |b| raise_weight(b, 1, 3 * 64 + 3)),
+        // The second copy over the first, wholly and in part.
+        ("Partial", |b| {
+            let at = operator_at(b, 4, operator::ARGUMENTS);
+            set(b, at, 0);
+        }),
+        ("Partial", |b| {
+            let at = operator_at(b, 4, operator::ARGUMENTS);
+            set(b, at, 7);
+        }),
+        ("Header", |b| set(b, header::ACTIVATIONS, 1 << 30)),
+        ("Header", |b| set(b, header::SCRATCH, 64)),
+    ];
+    let good = padded();
+    for (index, (expected, change)) in unwritten.iter().enumerate().step_by(EVERY) {
         let mut bytes = good.clone();
         change(&mut bytes);
         seal(&mut bytes);

@@ -22,7 +22,7 @@ use crate::format::record::{Writer, write_window};
 use crate::format::value::Value;
 #[cfg(feature = "alloc")]
 use crate::ops::WeightType;
-use crate::ops::{BLOCK, GROUP, NARROW, ValueType, WindowAxis, weight_rows};
+use crate::ops::{BLOCK, GROUP, NARROW, PackedWeights, ValueType, WindowAxis, weight_rows};
 
 /// What reading an operator with weights gives.
 type Read<'a> = Result<OperatorKind<Layer<'a>, &'a [f32]>, FormatError>;
@@ -74,6 +74,32 @@ fn check_covered(
     Ok(())
 }
 
+/// Checks that int8 weights that meet the padding between the input's pixels, whose content is unspecified, are zero:
+/// of matrices of these rows and depths, one after the other. Where there is padding, there is one group.
+fn check_padding(
+    reader: &Reader<'_, '_>,
+    input: &Value<'_>,
+    layer: &Layer<'_>,
+    rows: usize,
+    depths: impl IntoIterator<Item = usize>,
+) -> Result<(), FormatError> {
+    let (channels, stride) = (input.channels, input.stride());
+    if !reader.context.thorough || channels == stride {
+        return Ok(());
+    }
+    let PackedWeights::I8(mut rest) = layer.weights else { return Ok(()) };
+    for depth in depths {
+        let weights = PackedWeights::I8(rest);
+        for k in (0..depth).filter(|k| k % stride >= channels) {
+            if (0..rows).any(|row| rest.get(weights.place([rows, depth], row, k)) != Some(&0)) {
+                return Err(FormatError::Padding { operator: reader.operator() });
+            }
+        }
+        rest = rest.get(weight_rows(rows) * depth..).unwrap_or(&[]);
+    }
+    Ok(())
+}
+
 /// The product, or `u64::MAX`, which no length equals, if it overflows.
 fn product(factors: [u64; 4]) -> u64 {
     factors
@@ -92,6 +118,7 @@ pub(super) fn read_fully_connected<'a>(reader: &Reader<'a, '_>, ends: &Ends<'a>)
     let weights = weight_rows(outputs) as u64 * inputs as u64;
     let mut layer = read_layer(reader, ends, weights, parameter_rows(outputs))?;
     layer.matrix = Some([outputs, inputs]);
+    check_padding(reader, &ends.input, &layer, outputs, [inputs])?;
     Ok(OperatorKind::FullyConnected(layer))
 }
 
@@ -128,7 +155,9 @@ pub(super) fn read_convolution<'a>(reader: &Reader<'a, '_>, ends: &Ends<'a>) -> 
     }
     let mut layer = read_layer(reader, ends, weights, rows)?;
     if !winograd {
-        layer.matrix = Some([outputs, window[0].kernel * window[1].kernel * deep]);
+        let depth = window[0].kernel * window[1].kernel * deep;
+        layer.matrix = Some([outputs, depth]);
+        check_padding(reader, &ends.input, &layer, outputs, [depth])?;
     }
     Ok(OperatorKind::Convolution { window, groups, winograd, layer })
 }
@@ -246,6 +275,14 @@ pub(super) fn read_transposed<'a>(reader: &Reader<'a, '_>, ends: &Ends<'a>) -> R
     let weights = product([stored, kernel_rows, kernel_columns, depth(input, inputs) as u64]);
     let phases = (window[0].stride * window[1].stride) as u64;
     let layer = read_layer(reader, ends, weights, rows * phases)?;
+    let taps = |axis: usize, output| {
+        let axis = window[axis];
+        (0..axis.stride).map(move |phase| axis.phase(output, phase).taps)
+    };
+    let deep = depth(input, inputs);
+    let depths = taps(0, output.height)
+        .flat_map(|vertical| taps(1, output.width).map(move |horizontal| vertical * horizontal * deep));
+    check_padding(reader, input, &layer, outputs, depths)?;
     Ok(OperatorKind::Transposed { window, groups, layer })
 }
 
