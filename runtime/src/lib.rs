@@ -50,6 +50,8 @@ mod aligned;
 pub mod backend;
 #[cfg(feature = "std")]
 mod backend_kind;
+#[cfg(feature = "tract")]
+mod caught;
 #[cfg(feature = "std")]
 mod choice;
 pub mod format;
@@ -80,3 +82,5 @@ pub mod tract;
 pub use aligned::Aligned;
 #[cfg(feature = "alloc")]
 pub use aligned::AlignedBytes;
+#[cfg(feature = "tract")]
+pub use caught::report_engine_panics_as_errors_only;

@@ -10,6 +10,7 @@ use std::vec::Vec;
 use tract_onnx::prelude::*;
 
 use crate::backend::{Backend, RunError, TensorInfo, check_all};
+use crate::caught::caught;
 use crate::onnx::{self, Element, Interface, Port};
 use crate::open_error::OpenError;
 use crate::per_batch::PerBatch;
@@ -40,11 +41,11 @@ impl TractBackend {
             .map_err(|source| OpenError::Interface { path: path.to_owned(), source })?;
         let failed = |message| OpenError::Engine { engine: ENGINE, path: path.to_owned(), message };
         // Declared shapes of inner values would contradict the batch sizes that are put in for the free one.
-        let model = tract_onnx::onnx()
-            .with_ignore_value_info(true)
-            .with_ignore_output_shapes(true)
-            .model_for_path(path)
-            .map_err(|error| failed(chain(&error)))?;
+        let read = || {
+            let reader = tract_onnx::onnx().with_ignore_value_info(true).with_ignore_output_shapes(true);
+            reader.model_for_path(path).map_err(|error| chain(&error))
+        };
+        let model = caught(read).map_err(failed)?;
         let mut backend = Self { model, interface, plans: PerBatch::default(), path: path.to_owned() };
         let batch = backend.interface.fixed_batch.unwrap_or(1);
         backend.plan(batch).map_err(failed)?;
@@ -59,7 +60,7 @@ impl TractBackend {
     fn plan(&mut self, batch: usize) -> Result<&mut Arc<TypedRunnableModel>, String> {
         let Self { model, interface, plans, .. } = self;
         plans.get_or_make(batch, || {
-            let plan = (|| {
+            let plan = || {
                 let mut model = model.clone();
                 for (index, port) in interface.inputs.iter().enumerate() {
                     let fact = datum_type(port.element).fact(port.batch_shape(batch));
@@ -72,8 +73,8 @@ impl TractBackend {
                 };
                 let found = (0..interface.outputs.len()).map(shape).collect::<TractResult<Vec<_>>>()?;
                 TractResult::Ok((plan, found))
-            })();
-            let (plan, found) = plan.map_err(|error| chain(&error))?;
+            };
+            let (plan, found) = caught(|| plan().map_err(|error| chain(&error)))?;
             for (port, found) in interface.outputs.iter().zip(found) {
                 let expected = port.batch_shape(batch);
                 if found.as_ref() != Some(&expected) {
@@ -146,7 +147,7 @@ impl Backend for TractBackend {
         let tensors = ports.map(|(port, values)| tensor(port, batch, values)).collect::<TractResult<_>>();
         let tensors: TVec<TValue> = tensors.map_err(|error| failed(chain(&error)))?;
         let plan = self.plan(batch).map_err(failed)?;
-        let results = plan.run(tensors).map_err(|error| failed(chain(&error)))?;
+        let results = caught(|| plan.run(tensors).map_err(|error| chain(&error))).map_err(failed)?;
         for (output, result) in outputs.iter_mut().zip(&results) {
             let result = result.cast_to::<f32>().map_err(|error| failed(chain(&error)))?;
             let view = result.to_plain_array_view::<f32>().map_err(|error| failed(chain(&error)))?;
