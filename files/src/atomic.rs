@@ -46,11 +46,45 @@ pub fn check(path: &Path, existing: Existing) -> io::Result<()> {
     if existing == Existing::Keep && path.symlink_metadata().is_ok() {
         return Err(taken(path));
     }
+    // A rename would put a file in the place of a device or a pipe.
+    if path.metadata().is_ok_and(|found| !found.is_file()) {
+        return refuse(ErrorKind::InvalidInput, "it is no regular file but a device, a pipe or a socket");
+    }
     match path.ancestors().skip(1).find(|folder| folder.exists()) {
         Some(above) if !above.is_dir() => {
             refuse(ErrorKind::NotADirectory, &format!("{} is a file, not a folder", above.display()))
         }
         _ => Ok(()),
+    }
+}
+
+/// Checks early that what is written does not take the place of something that is read, by whatever names; not even
+/// [`Existing::Replace`] means that.
+///
+/// # Errors
+/// If `output` is one of `inputs`.
+pub fn check_apart<'a>(output: &Path, inputs: impl IntoIterator<Item = &'a PathBuf>) -> io::Result<()> {
+    match inputs.into_iter().find(|input| is_same_file(output, input)) {
+        None => Ok(()),
+        Some(input) => {
+            let (output, input) = (output.display(), input.display());
+            let why = format!("cannot write {output}: it is the input {input}; write to another file");
+            Err(io::Error::new(ErrorKind::InvalidInput, why))
+        }
+    }
+}
+
+/// Whether two names are those of one file that exists.
+fn is_same_file(a: &Path, b: &Path) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        let id = |path: &Path| path.metadata().ok().map(|found| (found.dev(), found.ino()));
+        id(a).is_some() && id(a) == id(b)
+    }
+    #[cfg(not(unix))]
+    {
+        a.canonicalize().is_ok_and(|a| b.canonicalize().is_ok_and(|b| a == b))
     }
 }
 
@@ -230,6 +264,11 @@ pub fn remove_folder(path: &Path) -> io::Result<()> {
     fs::remove_dir_all(&going).map_err(at("remove", &going))
 }
 
+/// Whether a file or folder of this name is one that was being written.
+pub fn is_unfinished(name: &str) -> bool {
+    name.starts_with(UNFINISHED)
+}
+
 /// Removes what interrupted writes left in a folder. Nobody else may be writing into it.
 pub fn clean(folder: &Path) -> io::Result<()> {
     let entries = match fs::read_dir(folder) {
@@ -238,7 +277,7 @@ pub fn clean(folder: &Path) -> io::Result<()> {
     };
     for entry in entries {
         let entry = entry.map_err(at("read the folder", folder))?;
-        if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
+        if is_unfinished(&entry.file_name().to_string_lossy()) {
             let path = entry.path();
             let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
             if is_folder { fs::remove_dir_all(&path) } else { fs::remove_file(&path) }
@@ -315,6 +354,25 @@ mod tests {
             .collect();
         names.sort();
         names
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn no_device_and_no_input_is_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("socket");
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        let error = write_file(&socket, b"x", Existing::Replace).unwrap_err().to_string();
+        assert!(error.contains("no regular file"), "{error}");
+        let [file, link, hard, other] = ["file", "link", "hard", "other"].map(|name| dir.path().join(name));
+        fs::write(&file, b"x").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        fs::hard_link(&file, &hard).unwrap();
+        for name in [&file, &link, &hard] {
+            let error = check_apart(name, [&other, &file]).unwrap_err().to_string();
+            assert!(error.contains("it is the input"), "{error}");
+        }
+        check_apart(&other, [&file, &other]).unwrap();
     }
 
     #[test]

@@ -48,7 +48,7 @@ impl RunFolder {
             }
             Err(error) => return Err(io_error("read the folder", path, &error).into()),
             Ok(mut entries) => {
-                let empty = entries.next().is_none();
+                let empty = entries.next().is_none() || never_began(path);
                 let is_run = path.join(RUN_JSON).is_file();
                 match (empty, is_run, force) {
                     (true, _, _) => {}
@@ -67,7 +67,9 @@ impl RunFolder {
             let folder = path.join(folder);
             fs::create_dir_all(&folder).map_err(|e| io_error("create the folder", &folder, &e))?;
         }
-        Ok(Self { path: path.to_owned(), _lock: lock(path)? })
+        let held = lock(path)?;
+        atomic::clean(path)?;
+        Ok(Self { path: path.to_owned(), _lock: held })
     }
 
     /// Opens the folder of a run that is to go on, and removes what an interrupted write left in it.
@@ -99,6 +101,23 @@ impl RunFolder {
         text.push(b'\n');
         Ok(atomic::write_file(&path, &text, Existing::Replace)?)
     }
+}
+
+/// Whether a folder holds no more than what [`RunFolder::create`] makes before there is a `run.json`: what a start leaves
+/// that failed or was killed.
+fn never_began(path: &Path) -> bool {
+    fs::read_dir(path).is_ok_and(|mut entries| {
+        entries.all(|entry| {
+            entry.is_ok_and(|entry| match entry.file_name().to_str() {
+                Some(".lock") => true,
+                Some(CHECKPOINTS | "samples") => {
+                    fs::read_dir(entry.path()).is_ok_and(|mut e| e.next().is_none())
+                }
+                Some(name) => atomic::is_unfinished(name),
+                None => false,
+            })
+        })
+    })
 }
 
 fn io_error(doing: &str, path: &Path, error: &io::Error) -> io::Error {
@@ -144,6 +163,14 @@ mod tests {
         let other = dir.path().join("thesis");
         fs::create_dir(&other).unwrap();
         RunFolder::create(&other, false).unwrap();
+        // A start that got no further than that is begun again.
+        fs::write(other.join(".tmp-run.json-0"), "{").unwrap();
+        let again = RunFolder::create(&other, false).unwrap();
+        assert!(!other.join(".tmp-run.json-0").exists());
+        assert!(matches!(RunFolder::create(&other, false), Err(RunFolderError::Busy(_))));
+        drop(again);
+        fs::write(other.join("samples/mine.png"), "").unwrap();
+        assert!(matches!(RunFolder::create(&other, false), Err(RunFolderError::Exists(_))));
         let other = dir.path().join("photos");
         fs::create_dir(&other).unwrap();
         fs::write(other.join("me.jpg"), "").unwrap();

@@ -380,7 +380,7 @@ impl<T: Task> Session<'_, T> {
     }
 
     /// Writes a checkpoint and `run.json`. Returns a finding instead if a weight is not finite.
-    fn save(&mut self, finished: bool) -> Result<Option<Finding>, TrainError> {
+    fn save(&mut self, last: bool) -> Result<Option<Finding>, TrainError> {
         let iteration = self.iteration;
         if !self.task.all_finite()? {
             let lower = T::LOWER;
@@ -391,8 +391,8 @@ impl<T: Task> Session<'_, T> {
         let state = self.task.state(iteration, self.seconds());
         let checkpoints = self.job.folder.checkpoints();
         checkpoint::save(&checkpoints, &self.task.tensors()?, &state)?;
-        let stopped = self.job.stop.load(Ordering::Relaxed) && !finished;
-        self.save_info(finished, stopped.then_some("interrupted"))?;
+        let stopped = self.job.stop.load(Ordering::Relaxed) && !last;
+        self.save_info(false, stopped.then_some("interrupted"))?;
         checkpoint::prune(&checkpoints, self.job.info.settings().common().keep, &self.task.keeps())?;
         Ok(None)
     }
@@ -436,7 +436,6 @@ impl<T: Task> Session<'_, T> {
         let (seconds, iterations) = (self.session_seconds(), self.iteration - self.iteration_at_start);
         if ending == Ending::Finished {
             self.draw("final.png")?;
-            self.save_info(true, None)?;
         }
         self.logs.metrics.sync()?;
         self.logs.events.flush()?;
@@ -444,6 +443,10 @@ impl<T: Task> Session<'_, T> {
             // Not even the first loss was finite.
             Ok(()) | Err(PlotError::NoValues { .. }) => {}
             Err(error) => return Err(error.into()),
+        }
+        // Last of all: a run that is killed before goes on here when it is resumed.
+        if ending == Ending::Finished {
+            self.save_info(true, None)?;
         }
         self.progress.finish();
         let waited = self.task.waited().as_secs_f64();

@@ -236,6 +236,7 @@ pub(super) fn image(data: &Dataset, low: f32) -> Image {
 /// Trains as asked.
 pub(super) fn run<C: TrainCommand>(command: &C) -> anyhow::Result<ExitCode> {
     let args = command.args();
+    let signals = stop::listen().context("cannot listen for Ctrl-C")?;
     let (folder, info, data) = match &args.resume {
         Some(run) => resume(command, run)?,
         None => start(command)?,
@@ -247,8 +248,8 @@ pub(super) fn run<C: TrainCommand>(command: &C) -> anyhow::Result<ExitCode> {
     if !args.quiet {
         announce(command, &folder, &info, device);
     }
-    let stop = stop::on_signals().context("cannot listen for Ctrl-C")?;
-    let job = Job { folder: &folder, info, device, stop: &stop, quiet: args.quiet };
+    let stop = signals.training_begins();
+    let job = Job { folder: &folder, info, device, stop, quiet: args.quiet };
     let outcome = command.train(job, data, extra).map_err(|error| {
         let hint = match newest_checkpoint(folder.path()) {
             Ok(checkpoint) => format!("; the last good checkpoint is {}", checkpoint.display()),
@@ -257,7 +258,7 @@ pub(super) fn run<C: TrainCommand>(command: &C) -> anyhow::Result<ExitCode> {
         anyhow::anyhow!("training stopped: {error}{hint}")
     })?;
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&outcome.info)?);
+        latent_files::output!("{}", serde_json::to_string_pretty(&outcome.info)?)?;
     }
     conclude(command, &folder, &outcome)
 }
@@ -375,7 +376,10 @@ fn resume<C: TrainCommand>(command: &C, run: &Path) -> anyhow::Result<(RunFolder
     }
     notes.extend(command.note(&stored, &settings));
     if !notes.is_empty() && !args.quiet {
-        eprintln!("note: {}, so the results are no longer the same bit for bit", notes.join(" and "));
+        latent_files::say!(
+            "note: {}, so the results are no longer the same bit for bit",
+            notes.join(" and ")
+        );
     }
 
     // The files may have moved; their content tells whether they are the same.
@@ -412,7 +416,7 @@ fn announce<C: TrainCommand>(command: &C, folder: &RunFolder, info: &C::Info, de
     };
     let images = format!("{} images of {}", common.train_images, info.data().name);
     let work = format!("{} iterations{done} of {} on {place}", common.iterations, common.batch);
-    eprintln!("{}, into {}", command.announcement(info, &images, &work), folder.path().display());
+    latent_files::say!("{}, into {}", command.announcement(info, &images, &work), folder.path().display());
 }
 
 /// Says how it ended, on stdout, and chooses the exit code.
@@ -428,26 +432,26 @@ fn conclude<C: TrainCommand>(
             if command.args().json {
                 return Ok(ExitCode::SUCCESS);
             }
-            println!("run:       {run}");
+            latent_files::output!("run:       {run}")?;
             for line in command.results(info) {
-                println!("{line}");
+                latent_files::output!("{line}")?;
             }
             if outcome.iterations > 0 {
                 let speed = outcome.iterations as f64 / outcome.seconds;
-                println!("speed:     {speed:.2} it/s{}", command.speed(outcome, speed));
+                latent_files::output!("speed:     {speed:.2} it/s{}", command.speed(outcome, speed))?;
             }
             let (findings, verdict) = info.diagnosis();
             for finding in findings {
-                println!("finding:   iteration {}: {}", finding.iteration, finding.message);
+                latent_files::output!("finding:   iteration {}: {}", finding.iteration, finding.message)?;
             }
-            println!("diagnosis: {verdict}");
+            latent_files::output!("diagnosis: {verdict}")?;
             for line in command.pictures(folder.path()) {
-                println!("{line}");
+                latent_files::output!("{line}")?;
             }
             Ok(ExitCode::SUCCESS)
         }
         Ending::Interrupted => {
-            eprintln!(
+            latent_files::say!(
                 "interrupted after {} of {} iterations, and saved; go on with `trainer {} --resume {run}`",
                 info.progress().iteration,
                 info.progress().iterations,
