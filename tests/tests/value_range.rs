@@ -11,7 +11,7 @@ use latent_runtime::onnx::ModelMetadata;
 use latent_runtime::open::BackendKind;
 use latent_runtime::pixels::ValueRange;
 use latent_tests::program;
-use latent_viewer::model::{Encoder, ModelFile};
+use latent_viewer::model::{Encoder, ModelFile, ModelOptions};
 use latent_viewer::picture::Picture;
 use prost::Message;
 use serde_json::Value;
@@ -209,7 +209,9 @@ fn a_picture_is_the_same_input_everywhere_and_what_is_assumed_is_said() {
             told(case, "runtime", &["bench", model, "--seconds", "0.01", "--json"], folder);
 
             let range = case.range.map(|range| range.parse().unwrap());
-            let ModelFile::Encoder(file) = ModelFile::read(&folder.join(model), range).unwrap() else {
+            let ModelFile::Encoder(file) =
+                ModelFile::read(&folder.join(model), &ModelOptions { range, ..Default::default() }).unwrap()
+            else {
                 panic!("{model} is no encoder to the viewer")
             };
             assert_eq!(file.encoding.source.name(), case.source);
@@ -259,7 +261,7 @@ fn what_is_not_stated_stays_so_unless_it_is_given() {
             assert_eq!(stated(out), expected, "{arguments:?} {range:?}");
         }
     }
-    let range = ModelFile::read(&folder.join("m.lat"), None).map(|file| match file {
+    let range = ModelFile::read(&folder.join("m.lat"), &ModelOptions::default()).map(|file| match file {
         ModelFile::Encoder(file) => file.encoding.range,
         ModelFile::Generator(file) => file.encoding.range,
     });

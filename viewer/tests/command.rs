@@ -4,12 +4,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use latent_runtime::format::{
+    Activation, Builder, Element, LayerSpec, ModelInfo, ModelKind, PlainBias, PlainWeights,
+};
 use latent_runtime::onnx::proto::tensor_proto::DataType;
 use latent_runtime::onnx::proto::tensor_shape_proto::{Dimension, dimension};
 use latent_runtime::onnx::proto::{
     AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, StringStringEntryProto,
     TensorProto, TensorShapeProto, TypeProto, ValueInfoProto, type_proto,
 };
+use latent_runtime::ops::Binary;
 use latent_runtime::ort::{Library, find_library};
 use latent_test_support::{Missing, skip};
 use prost::Message;
@@ -149,6 +153,50 @@ fn a_walk_is_recorded_without_a_display_and_the_same_seed_gives_the_same_bytes()
 }
 
 #[test]
+fn of_several_inputs_and_outputs_the_user_chooses() {
+    let mut builder = Builder::new(ModelInfo { kind: ModelKind::Generator, ..Default::default() });
+    let z = builder.input("z", &[4], Element::F32).unwrap();
+    let gain = builder.input("gain", &[1], Element::F32).unwrap();
+    let weights: Vec<f32> = (0..24).map(|i| ((i * 7) % 11) as f32 / 5.0 - 1.0).collect();
+    let spec = LayerSpec::new(PlainWeights::F32(&weights), PlainBias::None);
+    let image = builder.fully_connected("image", z, spec).unwrap();
+    let image = builder.binary("mul", Binary::Multiply, image, gain, Activation::Tanh, Element::F32).unwrap();
+    let spec = LayerSpec::new(PlainWeights::F32(&weights[..16]), PlainBias::None);
+    let small = builder.fully_connected("small", z, spec).unwrap();
+    builder.output(image, "image", &[1, 2, 3]).unwrap();
+    builder.output(small, "small", &[1, 2, 2]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fs::write(folder.join("m.lat"), builder.finish().unwrap()).unwrap();
+
+    let record = |name: &str, more: &[&str]| {
+        let output =
+            viewer(folder, &[&["m.lat", "--record", name, "--frames", "2", "--scale", "1"], more].concat());
+        (output.status.code(), stderr(&output), fs::read(folder.join(name)).unwrap_or_default())
+    };
+    for (more, expected) in [
+        (&["--output", "image"][..], "gain"),
+        (&["--input", "gain=1"], "small"),
+        (&["--input", "gain=1", "--output", "middle"], "middle"),
+        (&["--input", "gain=x", "--output", "small"], "gain=x: these are no numbers"),
+        (&["--input", "gain", "--output", "small"], "--input gain: the name of an input is expected"),
+    ] {
+        let (code, error, _) = record("x.gif", more);
+        assert!(code == Some(1) && error.contains(expected), "{more:?}: {error}");
+    }
+    // A GIF has its width and height at bytes 6 and 8.
+    let (code, error, small) = record("small.gif", &["--input", "gain=1", "--output", "small"]);
+    assert_eq!((code, &small[6..10]), (Some(0), &[2, 0, 2, 0][..]), "{error}");
+    let [one, two] = ["1", "2"].map(|gain| {
+        let (code, error, image) =
+            record(&format!("{gain}.gif"), &["--input", &format!("gain={gain}"), "--output", "image"]);
+        assert_eq!((code, &image[6..10]), (Some(0), &[3, 0, 2, 0][..]), "{error}");
+        image
+    });
+    assert_ne!(one, two);
+}
+
+#[test]
 fn what_cannot_be_shown_is_told_in_a_sentence() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
@@ -167,7 +215,7 @@ fn what_cannot_be_shown_is_told_in_a_sentence() {
         let error = stderr(&output);
         assert_eq!(output.status.code(), Some(1), "{model}");
         assert!(error.contains(expected), "{model}: {error}");
-        assert!(error.starts_with("viewer: ") && error.lines().count() == 1, "{model}: {error}");
+        assert!(error.starts_with("error: ") && error.lines().count() == 1, "{model}: {error}");
     }
     assert!(!folder.join("x.gif").exists());
     assert_eq!(viewer(folder, &["--frames", "9"]).status.code(), Some(2));

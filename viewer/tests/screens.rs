@@ -48,6 +48,7 @@ fn file(precision: &'static str) -> GeneratorFile {
         label: None,
         architecture: Some("dcgan".into()),
         dataset: Some("mnist".into()),
+        choice: Default::default(),
         engines: vec![BackendKind::Ort],
     }
 }
@@ -175,6 +176,7 @@ fn explorer() -> Viewer<ExploreScene> {
         encoding: stated(ValueRange::UNIT),
         architecture: Some("resnet".into()),
         dataset: Some("shapes".into()),
+        choice: Default::default(),
         engines: vec![BackendKind::Ort],
     };
     let catalog = Catalog::of_files([file.path.clone(), "models/rings.int8.onnx".into()]);

@@ -16,7 +16,7 @@ use latent_runtime::pixels::ValueRange;
 use latent_test_support::{Missing, skipped};
 use latent_viewer::action::{Mode, WalkAction};
 use latent_viewer::draw::Fonts;
-use latent_viewer::model::{Catalog, GeneratorFile};
+use latent_viewer::model::{Catalog, GeneratorFile, ModelOptions};
 use latent_viewer::picture::Picture;
 use latent_viewer::scenes::walk::WalkScene;
 use latent_viewer::shell::{Shell, Viewer};
@@ -214,7 +214,7 @@ fn model(kind: ModelKind, input: &[usize], output: &[usize]) -> Vec<u8> {
 
 /// Where a button is in a window that shows this generator.
 fn button(path: &Path, mode: Mode, name: &str) -> (f32, f32) {
-    let file = GeneratorFile::read(path, None).unwrap();
+    let file = GeneratorFile::read(path, &ModelOptions::default()).unwrap();
     let walk = Walk::random(file.space, 0, 8, Interpolation::Slerp);
     let engine = file.engines[0];
     let mut shell = Shell::new(Catalog::of_files([path.to_owned()]), engine, 0, None);

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::Args;
-use latent_files::npy;
+use latent_files::given::Given;
 use latent_runtime::backend::{Backend, inputs};
 use latent_runtime::onnx::ModelMetadata;
 use latent_runtime::open::{BackendKind, Choice, ChoiceError, Label, OpenError, OpenOptions, open};
@@ -28,7 +28,7 @@ impl PortArgs {
     pub(crate) fn choice(&self) -> anyhow::Result<Choice> {
         let mut given = Vec::new();
         for text in &self.inputs {
-            let Some(Given { name, values }) = Given::read(text)? else {
+            let Some(Given { name, values }) = Given::read(text).context("--input")? else {
                 return Err(usage!("--input {text}: the name of an input is expected, `=`, and its values"));
             };
             given.push((name, values));
@@ -40,43 +40,6 @@ impl PortArgs {
     pub(crate) fn arguments(&self) -> Vec<String> {
         let output = self.output.iter().map(|name| format!("--output={name}"));
         output.chain(self.inputs.iter().map(|input| format!("--input={input}"))).collect()
-    }
-}
-
-/// What goes into an input that is named, over which the examples go round and round.
-#[derive(Clone, Debug)]
-pub(crate) struct Given {
-    pub(crate) name: String,
-    pub(crate) values: Vec<f32>,
-}
-
-impl Given {
-    /// Reads `NAME=NUMBERS` or `NAME=FILE`; `None` if the text is nothing of that kind, but the name of a file.
-    pub(crate) fn read(text: &str) -> anyhow::Result<Option<Self>> {
-        let Some((name, values)) = text.split_once('=').filter(|_| !Path::new(text).exists()) else {
-            return Ok(None);
-        };
-        let numbers: Option<Vec<f32>> = values
-            .split(',')
-            .map(|number| number.trim().parse().ok().filter(|x: &f32| x.is_finite()))
-            .collect();
-        let values = match numbers {
-            Some(numbers) => numbers,
-            None => {
-                let path = Path::new(values);
-                let read = || {
-                    let array = npy::decode_named(path, &std::fs::read(path)?)?;
-                    if array.values.is_empty() || array.values.iter().any(|value| !value.is_finite()) {
-                        bail!("it has no values, or some that are not finite");
-                    }
-                    anyhow::Ok(array.values)
-                };
-                read().with_context(|| {
-                    format!("--input {name}={values}: these are no numbers with commas between them, and no file of them")
-                })?
-            }
-        };
-        Ok(Some(Self { name: name.into(), values }))
     }
 }
 
@@ -192,37 +155,4 @@ pub(crate) fn give(
         backend.give(name, &of_run)?;
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_given_is_numbers_or_a_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("values.f32");
-        std::fs::write(&file, [1.5f32, -2.0].map(f32::to_le_bytes).concat()).unwrap();
-        let odd = folder.path().join("a=b.png");
-        std::fs::write(&odd, "").unwrap();
-        type Case<'a> = (String, Option<(&'a str, &'a [f32])>);
-        let cases: [Case<'_>; 4] = [
-            ("c=1, 2.5,-3".into(), Some(("c", &[1.0, 2.5, -3.0]))),
-            (format!("input.1={}", file.display()), Some(("input.1", &[1.5, -2.0]))),
-            ("photo.png".into(), None),
-            (odd.display().to_string(), None),
-        ];
-        for (text, expected) in cases {
-            let found = Given::read(&text).unwrap();
-            assert_eq!(
-                found.as_ref().map(|given| (given.name.as_str(), &given.values[..])),
-                expected,
-                "{text}"
-            );
-        }
-        for text in ["c=1,nan", "c=", "c=missing.npy"] {
-            let error = format!("{:#}", Given::read(text).unwrap_err());
-            assert!(error.contains(text) && error.contains("no file of them"), "{error}");
-        }
-    }
 }

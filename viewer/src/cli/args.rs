@@ -2,11 +2,14 @@
 
 use std::path::PathBuf;
 
+use anyhow::Context;
 use clap::Parser;
-use latent_runtime::open::BackendKind;
+use latent_files::given::Given;
+use latent_runtime::open::{BackendKind, Choice};
 use latent_runtime::pixels::ValueRange;
 
 use crate::action::Mode;
+use crate::model::ModelOptions;
 use crate::walk::Interpolation;
 
 const EXAMPLES: &str = "\
@@ -39,6 +42,13 @@ pub(super) struct Args {
     /// a generator and 0,1 for an encoder]
     #[arg(long, value_name = "LOW,HIGH", allow_hyphen_values = true)]
     pub(super) range: Option<ValueRange>,
+    /// The output that is shown or embedded, of a model with several
+    #[arg(long, value_name = "NAME")]
+    pub(super) output: Option<String>,
+    /// What goes into another input than that of latent vectors, images or the class, of a model with several: numbers, or a
+    /// file of them (.npy, .f32, .bin, .raw)
+    #[arg(long = "input", value_name = "NAME=NUMBERS|NAME=FILE")]
+    pub(super) inputs: Vec<String>,
     /// The seed of the walk's first key frame; the others are drawn from it
     #[arg(long, default_value_t = 0)]
     pub(super) seed: u64,
@@ -164,6 +174,22 @@ fn grid(text: &str) -> Result<(usize, usize), String> {
     match sides {
         Some((rows @ 1..=32, columns @ 1..=32)) => Ok((rows, columns)),
         _ => Err("rows and columns from 1 to 32 are expected, such as 4x6".into()),
+    }
+}
+
+impl Args {
+    /// What is said of all models.
+    pub(super) fn models(&self) -> anyhow::Result<ModelOptions> {
+        let mut given = Vec::new();
+        for text in &self.inputs {
+            let read = Given::read(text).context("--input")?;
+            let Given { name, values } = read.with_context(|| {
+                format!("--input {text}: the name of an input is expected, `=`, and its values")
+            })?;
+            given.push((name, values));
+        }
+        let choice = Choice { input: None, output: self.output.clone(), given };
+        Ok(ModelOptions { range: self.range, choice })
     }
 }
 

@@ -3,7 +3,7 @@
 mod args;
 mod record;
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use anyhow::bail;
@@ -23,13 +23,12 @@ use args::Args;
 
 /// Runs the program. The exit code is 0, 1 for what went wrong, or 2 for a wrong command line.
 pub fn main() -> ExitCode {
+    #[cfg(feature = "tract")]
+    latent_runtime::report_engine_panics_as_errors_only();
     let args = Args::parse();
     match run(&args) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("viewer: {error:#}");
-            ExitCode::FAILURE
-        }
+        Err(error) => latent_files::console::fail(error.as_ref(), 1),
     }
 }
 
@@ -56,12 +55,12 @@ fn show(args: &Args) -> anyhow::Result<()> {
         scale: args.ui_scale,
         out_dir: args.out_dir.clone(),
         walk: args.walk.clone(),
-        range: args.range,
+        models: args.models()?,
     };
     let times = crate::shell::run(viewer, scenes::open, &options)?;
     if args.frame_times {
         match times.summary() {
-            Some(summary) => writeln!(std::io::stdout(), "{summary}")?,
+            Some(summary) => latent_files::output!("{summary}")?,
             None => bail!("nothing moved, so there are no frame times"),
         }
     }
@@ -149,7 +148,7 @@ fn choose_generator(args: &Args) -> anyhow::Result<GeneratorFile> {
 fn choose_model(args: &Args) -> anyhow::Result<(ModelFile, Catalog)> {
     if let Some(path) = args.model.as_deref().filter(|path| !path.is_dir()) {
         let path = plain(path);
-        let file = ModelFile::read(path, args.range)?;
+        let file = ModelFile::read(path, &args.models()?)?;
         let mut catalog = path.parent().map_or_else(Catalog::default, |folder| {
             Catalog::of_folder(if folder.as_os_str().is_empty() { ".".as_ref() } else { folder })
         });
@@ -171,7 +170,7 @@ fn choose_model(args: &Args) -> anyhow::Result<(ModelFile, Catalog)> {
     };
     let catalog = Catalog::of_folder(&folder);
     let wanted = |file: &ModelFile| matches!(file, ModelFile::Encoder(_)) == args.images.is_some();
-    match catalog.best(args.range, wanted) {
+    match catalog.best(&args.models()?, wanted) {
         (Some(file), _) => Ok((file, catalog)),
         (None, errors) if errors.is_empty() => bail!("the folder {} has no {kind}. {how}", folder.display()),
         (None, errors) => {
@@ -218,13 +217,13 @@ fn choose_walk(args: &Args, file: &GeneratorFile) -> anyhow::Result<(Walk, Optio
 /// Says on stderr which range was assumed, or given against what the file states, whoever reads it.
 fn note_range(args: &Args, file: &ModelFile) {
     if let Some(note) = file.range_note().filter(|_| !args.quiet) {
-        eprintln!("viewer: note: {note}");
+        latent_files::say!("note: {note}");
     }
 }
 
 /// A note on stderr, for people.
 fn note(args: &Args, text: &str) {
     if !args.quiet && std::io::stderr().is_terminal() {
-        eprintln!("viewer: note: {text}");
+        latent_files::say!("note: {text}");
     }
 }

@@ -1,6 +1,6 @@
 //! `viewer --record`: a walk into a file, without a display.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -76,7 +76,6 @@ pub(super) fn record(args: &Args, path: &Path) -> anyhow::Result<()> {
     progress.clear();
     let bytes = recording.context("no picture was made")?.finish()?;
     let seconds = start.elapsed().as_secs_f64();
-    let mut stdout = std::io::stdout().lock();
     if args.json {
         let result = json!({
             "model": file.path.display().to_string(), "backend": engine.name(), "engine": generator.describe(),
@@ -84,10 +83,9 @@ pub(super) fn record(args: &Args, path: &Path) -> anyhow::Result<()> {
             "height": size.1, "fps": args.fps, "interpolation": walk.interpolation.name(),
             "closed": walk.closed, "key_frames": walk.len(), "seconds": seconds,
         });
-        writeln!(stdout, "{result}")?;
+        latent_files::output!("{result}")?;
     } else {
-        writeln!(
-            stdout,
+        latent_files::output!(
             "{frames} pictures of {}x{} in {seconds:.1} s ({}) -> {} ({})",
             size.0,
             size.1,
@@ -119,7 +117,7 @@ impl Progress {
             self.last = Instant::now();
             match self.terminal {
                 true => eprint!("\rpicture {done} of {}", self.total),
-                false => eprintln!("picture {done} of {}", self.total),
+                false => latent_files::say!("picture {done} of {}", self.total),
             }
         }
     }

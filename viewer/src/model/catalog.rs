@@ -4,10 +4,8 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use latent_runtime::pixels::ValueRange;
-
 use super::format;
-use super::{ModelError, ModelFile};
+use super::{ModelError, ModelFile, ModelOptions};
 
 /// Model files, some of them variants of one model in other precisions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,17 +34,17 @@ impl Catalog {
     }
 
     /// The first model that is wanted, the smallest rank of format and precision first; and why those before it cannot be
-    /// read. `range` as for [`ModelFile::read`].
+    /// read. `asked` as for [`ModelFile::read`].
     pub fn best(
         &self,
-        range: Option<ValueRange>,
+        asked: &ModelOptions,
         wanted: impl Fn(&ModelFile) -> bool,
     ) -> (Option<ModelFile>, Vec<ModelError>) {
         let mut paths: Vec<&PathBuf> = self.paths.iter().collect();
         paths.sort_by_cached_key(|path| (format::rank(path), precision_rank(path), family(path)));
         let mut errors = Vec::new();
         for path in paths {
-            match ModelFile::read(path, range) {
+            match ModelFile::read(path, asked) {
                 Ok(file) if wanted(&file) => return (Some(file), errors),
                 Ok(_) => {}
                 Err(error) => errors.push(error),
@@ -220,7 +218,7 @@ mod tests {
         assert_eq!(Catalog::of_folder(Path::new("/no/such/folder")), Catalog::default());
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("x.onnx"), "nothing of the kind").unwrap();
-        let (best, errors) = Catalog::of_folder(folder.path()).best(None, |_| true);
+        let (best, errors) = Catalog::of_folder(folder.path()).best(&ModelOptions::default(), |_| true);
         assert!(best.is_none());
         assert!(errors[0].to_string().contains("x.onnx"), "{}", errors[0]);
     }

@@ -4,12 +4,11 @@ use std::path::{Path, PathBuf};
 
 use latent_runtime::image_encoding::ImageEncoding;
 use latent_runtime::onnx::ImageShape;
-use latent_runtime::open::BackendKind;
-use latent_runtime::pixels::ValueRange;
+use latent_runtime::open::{BackendKind, Choice};
 
 use super::format::Description;
 use super::open_model::OpenModel;
-use super::{MAX_VALUES, ModelError, product};
+use super::{MAX_VALUES, ModelError, ModelOptions, product};
 use crate::picture::Picture;
 
 /// An encoder's file, read but not yet opened by an engine.
@@ -27,6 +26,8 @@ pub struct EncoderFile {
     /// The values of one embedding.
     pub features: usize,
     pub encoding: ImageEncoding,
+    /// Which of its inputs and outputs, if it has several.
+    pub choice: Choice,
     /// The architecture, if the file says it.
     pub architecture: Option<String>,
     /// The data set it was trained on, if the file says it.
@@ -50,9 +51,9 @@ impl EncoderFile {
         bytes: u64,
         engines: Vec<BackendKind>,
         description: Description,
-        range: Option<ValueRange>,
+        asked: &ModelOptions,
     ) -> Result<Self, ModelError> {
-        let encoding = description.encoding(path, range)?;
+        let encoding = description.encoding(path, asked.range)?;
         let said = description.metadata;
         let (input, output) = (description.input_shape, description.output_shape);
         let image = match ImageShape::of(&input, said.image) {
@@ -75,6 +76,7 @@ impl EncoderFile {
             image,
             features,
             encoding,
+            choice: asked.choice.clone(),
             architecture: said.architecture,
             dataset: said.dataset,
             engines,
@@ -98,7 +100,12 @@ impl Encoder {
     /// # Errors
     /// If the back end cannot open it, or finds other shapes than the file says.
     pub fn open(file: &EncoderFile, engine: BackendKind, threads: usize) -> Result<Self, ModelError> {
-        let model = OpenModel::open(&file.path, engine, threads, (file.image_values(), file.features))?;
+        let model = OpenModel::open(
+            &file.path,
+            engine,
+            (threads, &file.choice),
+            (file.image_values(), file.features),
+        )?;
         Ok(Self { file: file.clone(), model })
     }
 
@@ -140,6 +147,7 @@ impl Encoder {
 /// A file for tests of what does not open it: color images of 4 by 4, embeddings of 3 values.
 #[cfg(test)]
 pub(crate) fn test_encoder() -> EncoderFile {
+    use latent_runtime::pixels::ValueRange;
     EncoderFile {
         path: "models/encoder.fp32.onnx".into(),
         name: "encoder.fp32".into(),
@@ -148,6 +156,7 @@ pub(crate) fn test_encoder() -> EncoderFile {
         image: ImageShape { channels: 3, height: 4, width: 4 },
         features: 3,
         encoding: ImageEncoding::stated(ValueRange::UNIT),
+        choice: Choice::default(),
         architecture: Some("resnet".into()),
         dataset: Some("cifar10".into()),
         engines: vec![BackendKind::Ort],
@@ -160,6 +169,7 @@ mod tests {
     use crate::model::tests::description;
     use latent_runtime::image_encoding::Normalization;
     use latent_runtime::onnx::ModelKind;
+    use latent_runtime::pixels::ValueRange;
 
     #[test]
     fn encoders_are_told_from_generators_by_their_shapes() {
@@ -178,7 +188,13 @@ mod tests {
     #[test]
     fn what_is_no_encoder_is_refused_in_a_sentence() {
         let read = |input: &[usize], output: &[usize]| {
-            EncoderFile::new(Path::new("e.onnx"), 1, vec![], description(input, output), None)
+            EncoderFile::new(
+                Path::new("e.onnx"),
+                1,
+                vec![],
+                description(input, output),
+                &ModelOptions::default(),
+            )
         };
         let file = read(&[3, 24, 32], &[128, 1, 1]).unwrap();
         assert_eq!((file.image.to_string(), file.features), ("3x24x32".into(), 128));
@@ -201,7 +217,14 @@ mod tests {
         let mut values = [0.0; 4];
         let mut check = |said: &Description, range: Option<ValueRange>, expected: [f32; 4]| {
             let said = Description { metadata: said.metadata.clone(), ..description(&[1, 1, 4], &[2]) };
-            let file = EncoderFile::new(Path::new("e.onnx"), 1, vec![], said, range).unwrap();
+            let file = EncoderFile::new(
+                Path::new("e.onnx"),
+                1,
+                vec![],
+                said,
+                &ModelOptions { range, ..Default::default() },
+            )
+            .unwrap();
             file.encoding.values(&picture.pixels, picture.channels, &mut values).unwrap();
             assert!(values.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{values:?}");
         };
@@ -224,7 +247,9 @@ mod tests {
         ] {
             let mut said = description(&[1, 4, 4], &[2]);
             said.metadata.other = entries.iter().map(|&(key, text)| (key.into(), text.into())).collect();
-            let error = EncoderFile::new(Path::new("e.onnx"), 1, vec![], said, None).unwrap_err().to_string();
+            let error = EncoderFile::new(Path::new("e.onnx"), 1, vec![], said, &ModelOptions::default())
+                .unwrap_err()
+                .to_string();
             assert!(error.contains("e.onnx") && error.contains(expected), "{error}");
         }
     }

@@ -47,7 +47,7 @@ pub(super) struct FileFormat {
     extension: &'static str,
     /// The names of the back ends that read it, the best first.
     pub(super) engine_names: &'static [&'static str],
-    pub(super) describe: fn(&Path) -> Result<Description, ModelError>,
+    pub(super) describe: fn(&Path, &Choice) -> Result<Description, ModelError>,
 }
 
 /// All of them, the one to prefer first.
@@ -86,7 +86,7 @@ pub fn extensions() -> Vec<String> {
     FORMATS.iter().map(|format| format!(".{}", format.extension)).collect()
 }
 
-fn describe_onnx(path: &Path) -> Result<Description, ModelError> {
+fn describe_onnx(path: &Path, choice: &Choice) -> Result<Description, ModelError> {
     let model = onnx::load(path)?;
     let interface =
         Interface::of(&model).map_err(|cause| ModelError::Interface { path: path.to_owned(), cause })?;
@@ -96,8 +96,7 @@ fn describe_onnx(path: &Path) -> Result<Description, ModelError> {
         path,
         infos(&interface.inputs),
         infos(&interface.outputs),
-        precision,
-        ModelMetadata::from_model(&model),
+        (precision, ModelMetadata::from_model(&model), choice),
     )
 }
 
@@ -106,12 +105,11 @@ fn describe(
     path: &Path,
     inputs: Vec<OwnedInfo>,
     outputs: Vec<OwnedInfo>,
-    precision: &'static str,
-    metadata: ModelMetadata,
+    (precision, metadata, choice): (&'static str, ModelMetadata, &Choice),
 ) -> Result<Description, ModelError> {
     let [input_infos, output_infos] =
         [&inputs, &outputs].map(|infos| infos.iter().map(OwnedInfo::info).collect::<Vec<_>>());
-    let (input, output) = Choice::default()
+    let (input, output) = choice
         .among(&input_infos, &output_infos, || metadata.label.clone())
         .map_err(|cause| ModelError::Choice { path: path.to_owned(), cause })?;
     let main = input_infos[input].name;
@@ -133,7 +131,7 @@ fn name(precision: Precision) -> &'static str {
     }
 }
 
-fn describe_packed(path: &Path) -> Result<Description, ModelError> {
+fn describe_packed(path: &Path, choice: &Choice) -> Result<Description, ModelError> {
     let io = |cause| ModelError::Io { path: path.to_owned(), cause };
     let mut bytes = Vec::new();
     File::open(path).map_err(io)?.take(MAX_PACKED_BYTES).read_to_end(&mut bytes).map_err(io)?;
@@ -143,7 +141,7 @@ fn describe_packed(path: &Path) -> Result<Description, ModelError> {
     let infos = |ports: Ports<'_>| ports.map(|port| port.info().into()).collect();
     let precision = name(model.precision());
     let metadata = ModelMetadata::from_packed(&model);
-    describe(path, infos(model.inputs()), infos(model.outputs()), precision, metadata)
+    describe(path, infos(model.inputs()), infos(model.outputs()), (precision, metadata, choice))
 }
 
 #[cfg(test)]
@@ -173,7 +171,7 @@ mod tests {
         let path = folder.path().join("g.lat");
         std::fs::write(&path, builder.finish().unwrap()).unwrap();
 
-        let found = describe_packed(&path).unwrap();
+        let found = describe_packed(&path, &Choice::default()).unwrap();
         assert_eq!(
             (found.input_shape, found.output_shape, found.precision),
             (vec![4], vec![1, 2, 3], "fp16")
@@ -192,7 +190,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("g.lat");
         std::fs::write(&path, "not a model").unwrap();
-        let error = describe_packed(&path).err().unwrap().to_string();
+        let error = describe_packed(&path, &Choice::default()).err().unwrap().to_string();
         assert!(error.contains("g.lat cannot be read"), "{error}");
     }
 

@@ -31,7 +31,12 @@ impl Generator {
     /// # Errors
     /// If the back end cannot open it, or finds other shapes than the file says.
     pub fn open(file: &GeneratorFile, engine: BackendKind, threads: usize) -> Result<Self, ModelError> {
-        let model = OpenModel::open(&file.path, engine, threads, (file.space.size, file.image_values()))?;
+        let model = OpenModel::open(
+            &file.path,
+            engine,
+            (threads, &file.choice),
+            (file.space.size, file.image_values()),
+        )?;
         Ok(Self { file: file.clone(), model, values: Vec::new() })
     }
 

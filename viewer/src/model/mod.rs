@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use latent_runtime::image_encoding::ImageEncoding;
 use latent_runtime::latent::Distribution;
 use latent_runtime::onnx::{ImageShape, ModelKind};
-use latent_runtime::open::{BackendKind, Label};
+use latent_runtime::open::{BackendKind, Choice, Label};
 use latent_runtime::pixels::ValueRange;
 
 use crate::walk::LatentSpace;
@@ -28,6 +28,15 @@ use format::Description;
 
 /// The most values of one image, one latent vector or one embedding.
 const MAX_VALUES: usize = 1 << 26;
+
+/// What the user says of models.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModelOptions {
+    /// The values of black and white, whatever the files say.
+    pub range: Option<ValueRange>,
+    /// Of models with several inputs or outputs, which ones, and what goes into the others.
+    pub choice: Choice,
+}
 
 /// A model's file, read but not yet opened by an engine.
 #[derive(Clone, Debug)]
@@ -39,12 +48,11 @@ pub enum ModelFile {
 }
 
 impl ModelFile {
-    /// Reads what a file says about itself, and checks that it is something that can be shown. `range` is what the user says
-    /// of black and white, whatever the file does.
-    pub fn read(path: &Path, range: Option<ValueRange>) -> Result<Self, ModelError> {
+    /// Reads what a file says about itself, and checks that it is something that can be shown.
+    pub fn read(path: &Path, asked: &ModelOptions) -> Result<Self, ModelError> {
         let format = format::of(path)?;
         let bytes = path.metadata().map_err(|cause| ModelError::Io { path: path.to_owned(), cause })?.len();
-        let description = (format.describe)(path)?;
+        let description = (format.describe)(path, &asked.choice)?;
         let engines = format.engines();
         if engines.is_empty() {
             return Err(ModelError::NoEngine {
@@ -57,9 +65,9 @@ impl ModelFile {
             None => EncoderFile::looks_like_one(&description),
         };
         if is_encoder {
-            EncoderFile::new(path, bytes, engines, description, range).map(Self::Encoder)
+            EncoderFile::new(path, bytes, engines, description, asked).map(Self::Encoder)
         } else {
-            GeneratorFile::new(path, bytes, engines, description, range).map(Self::Generator)
+            GeneratorFile::new(path, bytes, engines, description, asked).map(Self::Generator)
         }
     }
 
@@ -91,6 +99,8 @@ pub struct GeneratorFile {
     pub encoding: ImageEncoding,
     /// The input that takes the class of what is drawn, if it has one.
     pub label: Option<Label>,
+    /// Which of its inputs and outputs, if it has several.
+    pub choice: Choice,
     /// The architecture, if the file says it.
     pub architecture: Option<String>,
     /// The data set it was trained on, if the file says it.
@@ -101,8 +111,8 @@ pub struct GeneratorFile {
 
 impl GeneratorFile {
     /// Reads what a file says about itself, and checks that it is a generator of images; as [`ModelFile::read`].
-    pub fn read(path: &Path, range: Option<ValueRange>) -> Result<Self, ModelError> {
-        match ModelFile::read(path, range)? {
+    pub fn read(path: &Path, asked: &ModelOptions) -> Result<Self, ModelError> {
+        match ModelFile::read(path, asked)? {
             ModelFile::Generator(file) => Ok(file),
             ModelFile::Encoder(_) => {
                 Err(ModelError::NotAGenerator { path: path.to_owned(), kind: ModelKind::Encoder.name() })
@@ -115,9 +125,9 @@ impl GeneratorFile {
         bytes: u64,
         engines: Vec<BackendKind>,
         description: Description,
-        range: Option<ValueRange>,
+        asked: &ModelOptions,
     ) -> Result<Self, ModelError> {
-        let encoding = description.encoding(path, range)?;
+        let encoding = description.encoding(path, asked.range)?;
         let image = image_shape(path, &description)?;
         let space = LatentSpace {
             size: latent_size(path, &description)?,
@@ -133,6 +143,7 @@ impl GeneratorFile {
             image,
             encoding,
             label: description.label,
+            choice: asked.choice.clone(),
             architecture: description.metadata.architecture,
             dataset: description.metadata.dataset,
             engines,
@@ -212,6 +223,7 @@ pub(crate) fn test_file() -> GeneratorFile {
         distribution_is_known: true,
         image: ImageShape { channels: 1, height: 4, width: 4 },
         encoding: ImageEncoding::stated(ValueRange::SIGNED),
+        choice: Choice::default(),
         label: None,
         architecture: Some("dcgan".into()),
         dataset: Some("mnist".into()),

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use latent_runtime::backend::{Backend, RunError};
-use latent_runtime::open::{BackendKind, OpenError, OpenOptions, open};
+use latent_runtime::open::{BackendKind, Choice, OpenError, OpenOptions, open};
 
 use super::ModelError;
 
@@ -18,18 +18,19 @@ pub(super) struct OpenModel {
 }
 
 impl OpenModel {
-    /// Opens a file whose input and output have so many values. `threads` is what one run may use; 0 leaves it to the
-    /// back end.
+    /// Opens a file about the chosen input and output, which have so many values. `threads` is what one run may use; 0 leaves
+    /// it to the back end.
     ///
     /// # Errors
     /// If the back end cannot open it, or finds other shapes.
     pub(super) fn open(
         path: &Path,
         engine: BackendKind,
-        threads: usize,
+        (threads, choice): (usize, &Choice),
         values: (usize, usize),
     ) -> Result<Self, ModelError> {
-        let backend = open(path, engine, &OpenOptions { threads, ..Default::default() }).map_err(|error| {
+        let options = OpenOptions { threads, choice: choice.clone() };
+        let backend = open(path, engine, &options).map_err(|error| {
             let message = match error {
                 // The runtime's own message tells how to build the runtime.
                 OpenError::NotBuiltIn { kind } => format!(
@@ -49,7 +50,11 @@ impl OpenModel {
             );
             return Err(ModelError::Open { message });
         }
-        Ok(Self { backend, one_by_one: false, values })
+        let mut model = Self { backend, one_by_one: false, values };
+        for (name, values) in &choice.given {
+            model.give(name, values).map_err(|error| ModelError::Open { message: error.to_string() })?;
+        }
+        Ok(model)
     }
 
     /// The first of `engines` that can open it, by `open`.

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use latent_files::atomic::{Existing, write_file};
-use latent_runtime::pixels::ValueRange;
 
 use super::inference::Inference;
 use super::window::{WindowError, WindowOptions};
@@ -13,7 +12,7 @@ use super::{DIRECTIONS, Effect, Outcome, Shell, Viewer};
 use crate::directions::{Method, first_layer, pca, sefa};
 use crate::embedding::Embedder;
 use crate::error::BackgroundError;
-use crate::model::{GeneratorFile, ModelFile};
+use crate::model::{GeneratorFile, ModelFile, ModelOptions};
 use crate::picture::Picture;
 use crate::record::{RecordError, RecordOptions, Recording, encoding, enlargement, free_name};
 use crate::walk::WalkFile;
@@ -37,8 +36,8 @@ pub(super) struct Services {
     out_dir: PathBuf,
     /// The walk last written or read.
     walk: Option<PathBuf>,
-    /// The range of every model, if the user gave one.
-    range: Option<ValueRange>,
+    /// What the user says of every model.
+    models: ModelOptions,
     open: OpenScene,
 }
 
@@ -46,8 +45,8 @@ impl Services {
     pub(super) fn start(options: &WindowOptions, open: OpenScene) -> Result<Self, WindowError> {
         let inference = Inference::start().map_err(WindowError::Thread)?;
         let (sender, done) = channel();
-        let (out_dir, walk, range) = (options.out_dir.clone(), options.walk.clone(), options.range);
-        Ok(Self { inference, embedder: None, sender, done, out_dir, walk, range, open })
+        let (out_dir, walk, models) = (options.out_dir.clone(), options.walk.clone(), options.models.clone());
+        Ok(Self { inference, embedder: None, sender, done, out_dir, walk, models, open })
     }
 
     /// Whether images are being made.
@@ -105,7 +104,7 @@ impl Services {
     /// # Errors
     /// If the system gives no thread to embed images on.
     pub(super) fn begin(&mut self, shell: &mut Shell, effect: Effect) -> Result<(), WindowError> {
-        let (out_dir, range) = (self.out_dir.clone(), self.range);
+        let (out_dir, models) = (self.out_dir.clone(), self.models.clone());
         match effect {
             Effect::Submit(request) => self.inference.submit(request),
             Effect::Enqueue(job) => self.inference.enqueue(job),
@@ -116,12 +115,12 @@ impl Services {
                 self.embedder = Some(Embedder::start(task).map_err(WindowError::Thread)?);
             }
             Effect::Open(path) => self.spawn(shell, move || {
-                let file = ModelFile::read(&path, range).map(Box::new).map_err(BackgroundError::from);
+                let file = ModelFile::read(&path, &models).map(Box::new).map_err(BackgroundError::from);
                 Done::Model(path, file)
             }),
             Effect::ReadVariants(paths) => self.spawn(shell, move || {
                 // What cannot be read is no variant.
-                let files = paths.iter().filter_map(|path| GeneratorFile::read(path, range).ok()).collect();
+                let files = paths.iter().filter_map(|path| GeneratorFile::read(path, &models).ok()).collect();
                 Done::Outcome(Outcome::Variants(files))
             }),
             Effect::Sefa(file) => self.spawn(shell, move || {

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-use latent_runtime::pixels::ValueRange;
 use minifb::{InputCallback, Key, MouseButton, MouseMode, ScaleMode, Window};
 use raw_window_handle::{HasWindowHandle, RawWindowHandle};
 
@@ -12,6 +11,7 @@ use super::services::{OpenScene, Services};
 use super::{Effect, FrameTimes, Viewer};
 use crate::draw::{Canvas, Fonts};
 use crate::input::{KeyEvent, PointerEvent};
+use crate::model::ModelOptions;
 
 /// Pictures per second while something moves.
 const RATE: f64 = 60.0;
@@ -34,8 +34,8 @@ pub struct WindowOptions {
     pub out_dir: PathBuf,
     /// The file that the walk came from.
     pub walk: Option<PathBuf>,
-    /// The range of every model, if the user gave one.
-    pub range: Option<ValueRange>,
+    /// What the user says of every model.
+    pub models: ModelOptions,
 }
 
 #[derive(Debug, thiserror::Error)]
