@@ -3,6 +3,8 @@
 //! | module | holds |
 //! |---|---|
 //! | [`atomic`] | files and folders that appear whole or not at all |
+//! | [`console`] | lines to stdout and stderr, which may be closed |
+//! | [`given`] | what a user gives to one of a model's inputs |
 //! | [`npy`] | arrays in NumPy's format |
 //! | [`pictures`] | picture files and folders of them, to pixels and labels |
 //! | [`run`] | run folders: `run.json`, checkpoints, weights |
@@ -12,6 +14,8 @@
 #![warn(missing_docs)]
 
 pub mod atomic;
+pub mod console;
+pub mod given;
 pub mod npy;
 pub mod pictures;
 pub mod run;

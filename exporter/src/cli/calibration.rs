@@ -65,7 +65,7 @@ impl Images<'_> {
             _ => true,
         };
         if let Some(note) = self.encoding.note().filter(|_| is_told) {
-            eprintln!("note: {note}");
+            latent_files::say!("note: {note}");
         }
     }
 }
@@ -183,7 +183,7 @@ impl CalibrationArgs {
         let is_known = images.encoding.source != RangeSource::Assumed;
         let range = if images.takes && is_known { images.encoding.range } else { ValueRange::SIGNED };
         let (low, high) = (range.low(), range.high());
-        eprintln!(
+        latent_files::say!(
             "warning: calibrating on random values from {low} to {high}, since the model does not say what it is given; ranges \
              of activations may be far from those of real inputs: give some with --calibration-data"
         );

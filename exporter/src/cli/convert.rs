@@ -1,6 +1,5 @@
 //! `exporter convert`.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -14,6 +13,7 @@ use latent_exporter::pack::Difference;
 use latent_exporter::quantize::{Options, Report, quantize};
 use latent_exporter::task::TaskReport;
 use latent_files::atomic::{self, Existing};
+use latent_files::console;
 use latent_files::text::{grouped, list};
 use latent_runtime::onnx;
 use latent_runtime::onnx::proto::ModelProto;
@@ -125,12 +125,13 @@ enum FormName {
 pub(crate) fn run(args: ConvertArgs) -> anyhow::Result<()> {
     let existing = Existing::forced(args.force);
     atomic::check(&args.out, existing)?;
+    atomic::check_apart(&args.out, [&args.model])?;
     // What is wrong with the file names it already; what is wrong with its contents does not.
     let model = onnx::load(&args.model)?;
     let context = || args.model.display().to_string();
     let mut about = About::of(&model);
     let graph = import(&model).with_context(context)?;
-    graph.notes.iter().for_each(|note| eprintln!("note: {note}"));
+    graph.notes.iter().for_each(|note| latent_files::say!("note: {note}"));
     check_finite(&graph, &about.metadata, COMPARED).with_context(context)?;
     let images = args.range.decide(&graph, &mut about.metadata).with_context(context)?;
     images.note((args.precision == Precision::Int8).then_some(&args.calibration));
@@ -171,8 +172,7 @@ pub(crate) fn run(args: ConvertArgs) -> anyhow::Result<()> {
         let tables = report.map(|(report, task)| calibration::summary(&report, task.as_ref()) + "\n");
         tables.unwrap_or_default() + &summary(&args, &written, &bytes, (&difference, opened))
     };
-    // Not println: a reader that closes the pipe early is no reason to panic.
-    Ok(std::io::stdout().lock().write_all(text.as_bytes())?)
+    Ok(console::print(&text)?)
 }
 
 fn nodes(model: &ModelProto) -> usize {

@@ -1,6 +1,5 @@
 //! `exporter export`.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
@@ -8,6 +7,7 @@ use latent_exporter::export::{EncoderOptions, Exported, Options, export, export_
 use latent_exporter::network::{Folding, Form};
 use latent_exporter::run::{self, Checkpoint, GanRun, RunKind, SavedRun, SimclrRun, WeightsChoice};
 use latent_files::atomic::Existing;
+use latent_files::console;
 use latent_files::text::{grouped, table_with_head};
 
 const EXAMPLES: &str = "\
@@ -93,8 +93,7 @@ pub(crate) fn run(args: ExportArgs) -> anyhow::Result<()> {
             report(&args, &run.path, &run.checkpoint, &[export_encoder(&run, &args.encoder_options())?])?
         }
     };
-    // Not println: a reader that closes the pipe early is no reason to panic.
-    Ok(std::io::stdout().lock().write_all(text.as_bytes())?)
+    Ok(console::print(&text)?)
 }
 
 /// Refuses options of the other kind of run.

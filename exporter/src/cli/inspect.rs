@@ -1,12 +1,12 @@
 //! `exporter inspect`.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
 use latent_exporter::pack::{FloatPrecision, pack};
 use latent_exporter::plan::{Plan, letter};
+use latent_files::console;
 use latent_files::text::{grouped, table_with_head};
 use latent_runtime::AlignedBytes;
 use latent_runtime::format::{MAGIC, Model};
@@ -42,8 +42,7 @@ pub(crate) fn run(args: InspectArgs) -> anyhow::Result<()> {
         true => serde_json::to_string_pretty(&plan)? + "\n",
         false => summary(&plan),
     };
-    // Not println: a reader that closes the pipe early is no reason to panic.
-    Ok(std::io::stdout().lock().write_all(text.as_bytes())?)
+    Ok(console::print(&text)?)
 }
 
 /// The bytes of a packed model: the file's, or those that its ONNX model gives.

@@ -10,7 +10,7 @@ mod task;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use latent_files::text::printable;
+use latent_files::console;
 
 /// Turn a training run into ONNX files, and ONNX files into packed models.
 #[derive(Debug, Parser)]
@@ -42,9 +42,6 @@ pub(crate) fn main() -> ExitCode {
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {}", printable(&format!("{error:#}")));
-            ExitCode::FAILURE
-        }
+        Err(error) => console::fail(error.as_ref(), 1),
     }
 }

@@ -1,6 +1,5 @@
 //! `exporter pack`.
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
@@ -14,6 +13,7 @@ use latent_exporter::passes::optimize;
 use latent_exporter::quantize::{Report, quantize};
 use latent_exporter::task::TaskReport;
 use latent_files::atomic::{self, Existing};
+use latent_files::console;
 use latent_files::text::{grouped, list};
 use latent_runtime::format::Model;
 use latent_runtime::onnx::{self, ModelMetadata};
@@ -85,12 +85,13 @@ enum Precision {
 pub(crate) fn run(args: PackArgs) -> anyhow::Result<()> {
     let existing = Existing::forced(args.force);
     atomic::check(&args.out, existing)?;
+    atomic::check_apart(&args.out, [&args.model])?;
     // What is wrong with the file names it already; what is wrong with its contents does not.
     let model = onnx::load(&args.model)?;
     let context = || args.model.display().to_string();
     let mut metadata = ModelMetadata::from_model(&model);
     let graph = import(&model).with_context(context)?;
-    graph.notes.iter().for_each(|note| eprintln!("note: {note}"));
+    graph.notes.iter().for_each(|note| latent_files::say!("note: {note}"));
     check_finite(&graph, &metadata, COMPARED).with_context(context)?;
     let images = args.range.decide(&graph, &mut metadata).with_context(context)?;
     let precision = precision(args.precision, is_quantized(&graph)).with_context(context)?;
@@ -124,8 +125,7 @@ pub(crate) fn run(args: PackArgs) -> anyhow::Result<()> {
         true => json(&args, &packed, &difference, quantization)?,
         false => summary(&args, &packed, &difference, quantization)?,
     };
-    // Not println: a reader that closes the pipe early is no reason to panic.
-    Ok(std::io::stdout().lock().write_all(text.as_bytes())?)
+    Ok(console::print(&text)?)
 }
 
 /// How the weights that are floats are stored. A quantized model has its precision: its integers stay what they are.

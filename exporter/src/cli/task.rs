@@ -158,7 +158,7 @@ fn encoder(file: &Path, images: &[Dim], range: ValueRange) -> anyhow::Result<Fea
     let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let features = Features::encoder(images, range, &packed, name).with_context(context)?;
     if let Some(taken) = features.assumed_range() {
-        eprintln!(
+        latent_files::say!(
             "note: {} does not say which values are black and white; taking {} and {} (`exporter pack --range LOW,HIGH` makes a \
              file of it that does)",
             file.display(),

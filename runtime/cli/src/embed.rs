@@ -74,6 +74,7 @@ pub(crate) fn run(args: &EmbedArgs) -> anyhow::Result<()> {
     if let Some(out) = &args.out {
         Form::of(out)?;
         atomic::check(out, Existing::forced(args.force))?;
+        atomic::check_apart(out, args.images.iter().chain([&args.model]))?;
     }
     let files = encoder::find(&args.images)?;
     let mut encoder = Encoder::open(&args.model, &args.engine)?;

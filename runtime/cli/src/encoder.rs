@@ -125,8 +125,8 @@ impl Encoder {
                         embedded.files.push(file.clone());
                     }
                     Err(error) if skip => {
-                        eprintln!(
-                            "runtime: warning: {}",
+                        latent_files::say!(
+                            "warning: {}",
                             latent_files::text::printable(&format!("{error:#}"))
                         );
                     }
@@ -150,7 +150,7 @@ impl Encoder {
             }
         }
         if !shown.is_zero() {
-            eprintln!("\r{done} images");
+            latent_files::say!("\r{done} images");
         }
         if let Some(at) = embedded.values.iter().position(|value| !value.is_finite()) {
             let file = embedded.files[at / dimension].path.display();

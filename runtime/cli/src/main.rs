@@ -13,10 +13,10 @@ mod run;
 mod search;
 
 use std::fmt;
-use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use latent_files::console;
 
 /// Run small generators and encoders, and look into their files.
 #[derive(Parser)]
@@ -75,6 +75,8 @@ use usage;
 
 /// Parses the command line, does what it says, and reports an error as one sentence chain on stderr.
 fn main() -> ExitCode {
+    #[cfg(feature = "tract")]
+    latent_runtime::report_engine_panics_as_errors_only();
     let result = match Cli::parse().command {
         Command::Run(args) => run::run(&args),
         Command::Bench(args) => bench::run(&args),
@@ -84,18 +86,10 @@ fn main() -> ExitCode {
         Command::Inspect(args) => inspect::run(&args),
     };
     let Err(error) = result else { return ExitCode::SUCCESS };
-    // Whoever read our output has gone; that is no failure of ours.
-    if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == ErrorKind::BrokenPipe) {
-        return ExitCode::SUCCESS;
-    }
-    eprintln!("runtime: {}", latent_files::text::printable(&format!("{error:#}")));
-    ExitCode::from(if error.is::<Usage>() { 2 } else { 1 })
+    console::fail(error.as_ref(), if error.is::<Usage>() { 2 } else { 1 })
 }
 
 /// Writes a result to stdout.
 fn print(text: &str) -> anyhow::Result<()> {
-    let mut stdout = io::stdout().lock();
-    stdout.write_all(text.as_bytes())?;
-    stdout.flush()?;
-    Ok(())
+    Ok(console::print(text)?)
 }

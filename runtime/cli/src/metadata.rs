@@ -33,7 +33,7 @@ pub(crate) fn decide(
         .image_encoding(backend.input().shape, backend.output().shape, given)
         .with_context(|| path.display().to_string())?;
     if let Some(note) = encoding.note() {
-        eprintln!("runtime: note: {}: {note}", latent_files::text::printable(&path.display().to_string()));
+        latent_files::say!("note: {}: {note}", latent_files::text::printable(&path.display().to_string()));
     }
     Ok(encoding)
 }

@@ -21,7 +21,7 @@ use latent_runtime::rng::Rng;
 use serde_json::json;
 
 use super::metadata::{decide, metadata, range_json};
-use super::ports::{self, Given};
+use super::ports;
 use super::{print, usage};
 
 /// The most values of all inputs or outputs together: 4 GB.
@@ -132,13 +132,14 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
     // Everything that can be refused without work is refused first.
     for target in args.out.iter().chain(&args.save_output) {
         atomic::check(target, Existing::forced(args.force))?;
+        atomic::check_apart(target, args.input.iter().chain([&args.model]))?;
     }
     if args.out.is_some() && args.out == args.save_output {
         return Err(usage!("--out and --save-output are the same file"));
     }
     let (mut given, mut files) = (Vec::new(), Vec::new());
     for input in &args.input {
-        match input.to_str().map(Given::read).transpose()?.flatten() {
+        match input.to_str().map(Given::read).transpose().context("--input")?.flatten() {
             Some(named) => given.push(named),
             None => files.push(input.clone()),
         }
@@ -152,7 +153,7 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
     let about = (args.threads.into(), args.output.as_deref());
     let (mut backend, main) = ports::open_given(&args.model, backend_kind, about, &mut given)?;
     if backend_kind == BackendKind::Tract && args.threads > 1 {
-        eprintln!("runtime: note: tract uses one thread");
+        latent_files::say!("note: tract uses one thread");
     }
     if main.is_some() && !files.is_empty() {
         return Err(usage!(
@@ -275,7 +276,7 @@ fn generate(
     let (output, seconds) = run_all(args, backend, &examples, &inputs.given)?;
     let not_finite = output.iter().filter(|value| !value.is_finite()).count();
     if not_finite > 0 {
-        eprintln!("runtime: warning: {not_finite} of {} output values are not finite", output.len());
+        latent_files::say!("warning: {not_finite} of {} output values are not finite", output.len());
     }
     if let (Some(path), Some((sheet, encoding))) = (&args.out, &sheet) {
         let pictures = output
@@ -316,7 +317,9 @@ fn draw(args: &RunArgs, metadata: &ModelMetadata, latent_size: usize, count: usi
         Some(Noise::Uniform) => Distribution::REFERENCE,
         Some(Noise::Normal) => Distribution::STANDARD_NORMAL,
         None => metadata.distribution.unwrap_or_else(|| {
-            eprintln!("runtime: note: the model does not say what its noise is drawn from; taking uniform in [-1, 1]");
+            latent_files::say!(
+                "note: the model does not say what its noise is drawn from; taking uniform in [-1, 1]"
+            );
             Distribution::REFERENCE
         }),
     };
@@ -449,7 +452,7 @@ fn run_all(
         }
     }
     if !shown.is_zero() {
-        eprintln!("\r{done} of {}", examples.count);
+        latent_files::say!("\r{done} of {}", examples.count);
     }
     Ok((output, start.elapsed().as_secs_f64()))
 }
@@ -505,7 +508,7 @@ fn read_pictures(paths: &[PathBuf], image: ImageShape, encoding: &ImageEncoding)
             others => format!(", {others} more have another size too"),
         };
         let first = latent_files::text::printable(first);
-        eprintln!("runtime: note: {first}{others}; cropped and resized to the model's {width} x {height}");
+        latent_files::say!("note: {first}{others}; cropped and resized to the model's {width} x {height}");
     }
     Ok(values)
 }

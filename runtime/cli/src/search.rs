@@ -61,6 +61,7 @@ Examples:
 pub(crate) fn run(args: &SearchArgs) -> anyhow::Result<()> {
     if let Some(out) = &args.out {
         atomic::check(out, Existing::forced(args.force))?;
+        atomic::check_apart(out, args.images.iter().chain([&args.model, &args.embeddings]))?;
     }
     let stored = Embeddings::read(&args.embeddings)?;
     let files = encoder::find(&args.images)?;

@@ -97,9 +97,14 @@ pub fn run(args: BenchArgs) -> anyhow::Result<()> {
             "cpu_seconds": cpu,
             "d_loss": losses.first(), "g_loss": losses.get(1),
         });
-        println!("{result}");
+        latent_files::output!("{result}")?;
     } else {
-        println!("{} {}: {speed:.2} it/s ({} in {seconds:.2} s)", args.net, args.loss, args.iterations);
+        latent_files::output!(
+            "{} {}: {speed:.2} it/s ({} in {seconds:.2} s)",
+            args.net,
+            args.loss,
+            args.iterations
+        )?;
     }
     Ok(())
 }

@@ -131,9 +131,9 @@ pub fn run(args: BenchAugmentArgs) -> anyhow::Result<()> {
             "what": what, "augment": args.augment, "data": data.source, "batch": batch, "threads": threads,
             "device": args.device, "views": views, "seconds": seconds, "views_per_second": speed,
         });
-        println!("{result}");
+        latent_files::output!("{result}")?;
     } else {
-        println!("{speed:.0} views/s ({views} in {seconds:.2} s, {threads} threads)");
+        latent_files::output!("{speed:.0} views/s ({views} in {seconds:.2} s, {threads} threads)")?;
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! `trainer data`: fetch, inspect and draw data sets.
 
 use std::fmt::Write as _;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -10,6 +10,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 use latent_files::atomic::{self, Existing};
+use latent_files::console;
 use latent_runtime::rng::Rng;
 
 use crate::data::fetch::{Event, FetchOptions, SOURCES, fetch, source};
@@ -197,7 +198,7 @@ fn run_fetch(args: &FetchArgs) -> anyhow::Result<()> {
             error
         });
     }
-    println!("{}", folder.display());
+    latent_files::output!("{}", folder.display())?;
     Ok(())
 }
 
@@ -229,8 +230,8 @@ impl FetchProgress {
 
     fn line(&self, text: &str) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{text}")),
-            None => eprintln!("{text}"),
+            Some(bar) => bar.suspend(|| latent_files::say!("{text}")),
+            None => latent_files::say!("{text}"),
         }
     }
 
@@ -254,14 +255,14 @@ impl FetchProgress {
                 None if self.last_line.elapsed() >= Duration::from_secs(10) => {
                     self.last_line = Instant::now();
                     let percent = 100.0 * bytes as f64 / self.bytes.max(1) as f64;
-                    eprintln!("{}: {bytes} of {} bytes ({percent:.0} %)", self.file, self.bytes);
+                    latent_files::say!("{}: {bytes} of {} bytes ({percent:.0} %)", self.file, self.bytes);
                 }
                 None => {}
             },
             Event::Note(note) => self.line(&note),
             Event::Done { file, present } => {
                 self.clear();
-                eprintln!("{file}: {}", if present { "already there" } else { "done" });
+                latent_files::say!("{file}: {}", if present { "already there" } else { "done" });
             }
         }
     }
@@ -317,15 +318,7 @@ fn run_info(args: &InfoArgs) -> anyhow::Result<()> {
             writeln!(out, "  sha256  {}", stats.sha256)?;
         }
     }
-    print(&out)
-}
-
-/// Writes to stdout; a reader that has gone away is no error.
-fn print(text: &str) -> anyhow::Result<()> {
-    match io::stdout().write_all(text.as_bytes()) {
-        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(e).context("cannot write to stdout"),
-        _ => Ok(()),
-    }
+    Ok(console::print(&out)?)
 }
 
 fn run_show(args: &ShowArgs) -> anyhow::Result<()> {
@@ -345,7 +338,7 @@ fn run_show(args: &ShowArgs) -> anyhow::Result<()> {
         args.scale as usize,
     )?;
     atomic::write_file(&args.out, &png, existing)?;
-    println!("{}", args.out.display());
+    latent_files::output!("{}", args.out.display())?;
     Ok(())
 }
 

@@ -1,9 +1,7 @@
 //! `trainer doctor`.
 
-use std::io::Write;
 use std::path::PathBuf;
 
-use anyhow::Context;
 use clap::Args;
 
 use crate::doctor;
@@ -35,11 +33,7 @@ pub struct DoctorArgs {
 pub fn run(args: DoctorArgs) -> anyhow::Result<()> {
     let checkup = doctor::look(args.data_dir.as_deref());
     let text = if args.json { serde_json::to_string_pretty(&checkup)? } else { checkup.to_string() };
-    match writeln!(std::io::stdout(), "{text}") {
-        // A reader that has seen enough (`| head`) is no failure.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
-        result => result.context("cannot write to stdout")?,
-    }
+    latent_files::output!("{text}")?;
     let stops: Vec<&str> = checkup
         .problems
         .iter()

@@ -223,23 +223,26 @@ pub fn neighbors(args: KnnArgs) -> anyhow::Result<()> {
     let classes = subject.classes();
     let measure = |(train, test): (Examples, Examples)| evaluate::neighbors(&train, &test, classes, vote);
     // Each figure is shown as soon as it is known: the next may take minutes.
-    let say = |name: &str, found: Accuracy| {
-        if !args.json {
-            println!("{name:<10} {:.2} % (top-5 {:.2} %)", 100.0 * found.top1, 100.0 * found.top5);
-        }
+    let say = |name: &str, found: Accuracy| match args.json {
+        true => Ok(()),
+        false => latent_files::output!(
+            "{name:<10} {:.2} % (top-5 {:.2} %)",
+            100.0 * found.top1,
+            100.0 * found.top5
+        ),
     };
     if !args.json {
-        println!("{}, k = {}", subject.about(&args.common.run), vote.k);
+        latent_files::output!("{}, k = {}", subject.about(&args.common.run), vote.k)?;
     }
     let (trained, _) = measure(subject.features(&subject.frozen, false)?)?;
-    say("encoder", trained);
+    say("encoder", trained)?;
     let (mut untrained, mut pixels) = (None, None);
     if !args.no_baselines {
         let found = measure(subject.features(&subject.frozen.untrained()?, false)?)?.0;
-        say("untrained", found);
+        say("untrained", found)?;
         untrained = Some(found);
         let found = measure(subject.pixels()?)?.0;
-        say("pixels", found);
+        say("pixels", found)?;
         pixels = Some(found);
     }
     if args.json {
@@ -248,7 +251,7 @@ pub fn neighbors(args: KnnArgs) -> anyhow::Result<()> {
             "bank": subject.train.len(), "queries": subject.test.len(), "k": vote.k, "temperature": vote.temperature,
             "encoder": trained, "untrained": untrained, "pixels": pixels,
         });
-        println!("{}", serde_json::to_string_pretty(&result)?);
+        latent_files::output!("{}", serde_json::to_string_pretty(&result)?)?;
     }
     Ok(())
 }
@@ -268,23 +271,22 @@ pub fn probe(args: ProbeArgs) -> anyhow::Result<()> {
     };
     let used = places(args.seed).len();
     // Each figure is shown as soon as it is known: the next may take minutes.
-    let say = |name: &str, found: &Spread| {
-        if !args.json {
-            println!("{name:<10} {found}");
-        }
+    let say = |name: &str, found: &Spread| match args.json {
+        true => Ok(()),
+        false => latent_files::output!("{name:<10} {found}"),
     };
     if !args.json {
-        println!("{}, {used} labels", subject.about(&args.common.run));
+        latent_files::output!("{}, {used} labels", subject.about(&args.common.run))?;
     }
     let (trained, last) = measure(subject.features(&subject.frozen, args.mirrored)?)?;
-    say("encoder", &trained);
+    say("encoder", &trained)?;
     let (mut untrained, mut pixels) = (None, None);
     if !args.no_baselines {
         let found = measure(subject.features(&subject.frozen.untrained()?, args.mirrored)?)?.0;
-        say("untrained", &found);
+        say("untrained", &found)?;
         untrained = Some(found);
         let found = measure(subject.pixels()?)?.0;
-        say("pixels", &found);
+        say("pixels", &found)?;
         pixels = Some(found);
     }
 
@@ -306,17 +308,17 @@ pub fn probe(args: ProbeArgs) -> anyhow::Result<()> {
             "penalty": last.as_ref().and_then(|last| last.penalty),
             "encoder": trained, "untrained": untrained, "pixels": pixels, "confusion": file,
         });
-        println!("{}", serde_json::to_string_pretty(&result)?);
+        latent_files::output!("{}", serde_json::to_string_pretty(&result)?)?;
         return Ok(());
     }
     if let (Some(untrained), Some(pixels)) = (untrained, pixels) {
-        println!(
+        latent_files::output!(
             "gain       {:.2} points over the untrained encoder, {:.2} over the pixels",
             100.0 * (trained.top1 - untrained.top1),
             100.0 * (trained.top1 - pixels.top1)
-        );
+        )?;
     }
-    println!("confusion  {}", file.display());
+    latent_files::output!("confusion  {}", file.display())?;
     Ok(())
 }
 
@@ -379,7 +381,7 @@ pub fn embeddings(args: EmbeddingsArgs) -> anyhow::Result<()> {
     }
     for (file, picture) in files.iter().zip(&pictures) {
         atomic::write_file(file, picture, existing)?;
-        println!("{}", file.display());
+        latent_files::output!("{}", file.display())?;
     }
     Ok(())
 }

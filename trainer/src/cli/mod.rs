@@ -115,10 +115,7 @@ fn report(cli: Cli) -> ExitCode {
     };
     match result {
         Ok(code) => code,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
+        Err(error) => latent_files::console::fail(error.as_ref(), 1),
     }
 }
 

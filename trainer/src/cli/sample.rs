@@ -156,13 +156,13 @@ pub fn run(args: SampleArgs) -> anyhow::Result<()> {
             let picture = Picture::from_planes(image, (c, h, w)).enlarged(scale);
             atomic::write_file(target, &sheet::png(&picture, Compression::Balanced)?, existing)?;
         }
-        println!("{}: {count} images", folder.display());
+        latent_files::output!("{}: {count} images", folder.display())?;
     } else {
         let columns = args.columns.map_or(columns, |n| n as usize);
         let scale = args.scale.map_or(scale, |n| n as usize);
         let sheet = grid::png(&pixels, count, c, h, w, columns, scale)?;
         atomic::write_file(&args.out, &sheet, existing)?;
-        println!("{}", args.out.display());
+        latent_files::output!("{}", args.out.display())?;
     }
     Ok(())
 }

@@ -132,7 +132,7 @@ fn show(args: &SimclrArgs, file: &Path) -> anyhow::Result<ExitCode> {
     let seed = args.train.seed.unwrap_or(0);
     let picture = show::augmentations_png(&data, &augment, seed, data.len().min(SHOWN.0), SHOWN.1)?;
     atomic::write_file(file, &picture, existing)?;
-    println!("{}", file.display());
+    latent_files::output!("{}", file.display())?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -346,7 +346,7 @@ impl TrainCommand for SimclrArgs {
         test: Option<Dataset>,
     ) -> Result<Outcome<RunInfo>, TrainError> {
         if !job.quiet && job.info.hyperparameters.knn_every > 0 && test.is_none() {
-            eprintln!(
+            latent_files::say!(
                 "note: {} has no test images, so there are no checks by nearest neighbors",
                 job.info.data.source
             );

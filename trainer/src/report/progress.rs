@@ -85,7 +85,7 @@ impl Progress {
             }
             None => {
                 self.next = now + LINE_EVERY;
-                eprintln!("{}", self.line());
+                latent_files::say!("{}", self.line());
             }
         }
     }
@@ -93,9 +93,9 @@ impl Progress {
     /// Prints a line of text (a finding, a file written) without disturbing the bar.
     pub fn println(&self, text: &str) {
         match &self.bar {
-            Some(bar) if !bar.is_hidden() => bar.suspend(|| eprintln!("{text}")),
+            Some(bar) if !bar.is_hidden() => bar.suspend(|| latent_files::say!("{text}")),
             Some(_) => {}
-            None => eprintln!("{text}"),
+            None => latent_files::say!("{text}"),
         }
     }
 
@@ -111,7 +111,7 @@ impl Progress {
             bar.finish_and_clear();
         }
         if !quiet {
-            eprintln!("{}", self.summary(self.started.elapsed()));
+            latent_files::say!("{}", self.summary(self.started.elapsed()));
         }
     }
 

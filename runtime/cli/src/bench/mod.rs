@@ -135,7 +135,7 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
         }
     })?;
     if terminal {
-        eprintln!();
+        latent_files::say!();
     }
     let mut report = Report {
         machine: Machine::here(),
@@ -197,7 +197,7 @@ fn engines<'a>(
                 match Opened::new(&file.path, kind, threads, (args.instruction_set.as_deref(), &args.ports)) {
                     Ok(opened) => engines.push(Engine { file, kind, threads, opened, difference: None }),
                     Err(error) => {
-                        eprintln!("runtime: not measured: {error:#}");
+                        latent_files::say!("warning: not measured: {error:#}");
                         skipped.push(Skipped {
                             model: file.name(),
                             backend: kind.name(),
@@ -255,7 +255,7 @@ fn decide_ranges(args: &BenchArgs, engines: &mut [Engine<'_>]) -> anyhow::Result
             args.ports.inputs.iter().any(|input| input.starts_with(&format!("{}=", label.name)))
         };
         if let Some(label) = label(backend, &file.metadata).filter(|label| !given(label)) {
-            eprintln!("runtime: note: {}: its input `{}` is class 0", file.path.display(), label.name);
+            latent_files::say!("note: {}: its input `{}` is class 0", file.path.display(), label.name);
         }
     }
     Ok(())
@@ -280,7 +280,7 @@ fn compare(
                 opened = Some(found);
                 break;
             }
-            Err(error) => eprintln!("runtime: not taken as reference: {error:#}"),
+            Err(error) => latent_files::say!("warning: not taken as reference: {error:#}"),
         }
     }
     let Some(mut opened) = opened else { return Ok(None) };
