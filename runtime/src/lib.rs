@@ -47,11 +47,14 @@ extern crate alloc;
 extern crate std;
 
 mod aligned;
+mod arena;
 pub mod backend;
 #[cfg(feature = "std")]
 mod backend_kind;
 #[cfg(feature = "std")]
 mod choice;
+mod embedded;
+mod error;
 pub mod format;
 pub mod gallery;
 mod half;
@@ -80,3 +83,7 @@ pub mod tract;
 pub use aligned::Aligned;
 #[cfg(feature = "alloc")]
 pub use aligned::AlignedBytes;
+pub use arena::Arena;
+#[doc(hidden)]
+pub use embedded::session;
+pub use error::{CODES, Error};
