@@ -5,24 +5,28 @@ use std::fs;
 use std::path::PathBuf;
 
 use latent_edge_models::make::{demonstration, layers::LAYERS};
+use latent_runtime::AlignedBytes;
+use latent_runtime::format::{Model, output_len};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let (folder, models) = match &*arguments {
-        [folder] => (folder, demonstration()?.map(|(name, bytes)| (name.to_owned(), bytes, 0)).to_vec()),
+        [folder] => (folder, demonstration()?.map(|(name, bytes)| (name.to_owned(), bytes)).to_vec()),
         [option, folder] if option == "--layers" => {
-            let pack = |layer: &latent_edge_models::make::layers::Measured| {
-                Ok((format!("{}.lat", layer.name), layer.pack()?, layer.macs()))
-            };
-            (folder, LAYERS.iter().map(pack).collect::<Result<Vec<_>, Box<dyn Error>>>()?)
+            let packed = LAYERS.iter().map(|layer| Ok((format!("{}.lat", layer.name), layer.pack()?)));
+            (folder, packed.collect::<Result<Vec<_>, Box<dyn Error>>>()?)
         }
         _ => return Err("expected a folder, or --layers and a folder".into()),
     };
     let folder = PathBuf::from(folder);
     fs::create_dir_all(&folder)?;
-    for (name, bytes, macs) in models {
+    for (name, bytes) in models {
         fs::write(folder.join(&name), &bytes)?;
-        println!("{name} {} bytes {macs} MACs", bytes.len());
+        let aligned = AlignedBytes::copy_of(&bytes);
+        let model = Model::from_bytes(aligned.as_slice())?;
+        let operators = (0..model.operators_len()).filter_map(|index| model.operator(index));
+        let macs: u64 = operators.map(|operator| operator.multiply_accumulates()).sum();
+        println!("{name} {} bytes {macs} MACs {} outputs", bytes.len(), output_len(&bytes));
     }
     Ok(())
 }

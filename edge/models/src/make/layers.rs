@@ -57,20 +57,6 @@ pub const LAYERS: [Measured; 9] = [
 ];
 
 impl Measured {
-    /// The multiplications with a weight, those with zeros around the picture included.
-    pub fn macs(&self) -> usize {
-        let [inputs, outputs] = self.channels;
-        let [_, height, width] = self.input;
-        inputs
-            * outputs
-            * match self.form {
-                Form::Convolution(window) => 9 * (height / window.stride[0]) * (width / window.stride[1]),
-                // Each input meets each tap once.
-                Form::Transposed(..) => 16 * height * width,
-                _ => 1,
-            }
-    }
-
     /// The layer alone, packed in 8-bit integers.
     ///
     /// # Errors
