@@ -42,7 +42,7 @@ pub struct Estimate {
 }
 
 /// The kinds of layers that are told apart, by the beginning of their names in the table.
-fn kind(operator: &OperatorKind<'_>) -> Option<&'static str> {
+fn kind<L, C>(operator: &OperatorKind<L, C>) -> Option<&'static str> {
     match operator {
         OperatorKind::FullyConnected(_) => Some("fc-"),
         OperatorKind::Convolution { .. } => Some("conv3x3-"),
