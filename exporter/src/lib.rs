@@ -40,6 +40,8 @@
 //! ```
 
 pub mod convert;
+pub mod cost;
+pub mod emit;
 pub mod export;
 pub mod finite;
 pub mod graph;

@@ -11,6 +11,7 @@ use latent_runtime::backend::Backend;
 use latent_runtime::format::ModelKind;
 use latent_runtime::native::{NativeBackend, NativeOptions};
 use latent_runtime::rng::Rng;
+use latent_test_support::{Missing, skip};
 use prost::Message;
 use support::{exporter, write_run};
 
@@ -183,4 +184,64 @@ fn what_cannot_be_packed_is_explained() {
         assert!(error.contains(expected), "{error}");
         assert!(!out.exists());
     }
+}
+
+/// A vanilla generator, packed with 8-bit integers, as sources for devices; the options after `--emit`.
+fn emitted(folder: &Path, language: &str) -> String {
+    let run = folder.join("run");
+    write_run(&run, "vanilla", &[10], false);
+    assert!(exporter(["export", text(&run), "--out", text(folder)]).status.success());
+    let (model, out) = (folder.join("vanilla.fp32.onnx"), folder.join("My-digits.lat"));
+    let args = ["pack", text(&model), "--precision", "int8", "--out", text(&out), "--emit", language];
+    let output = exporter(args);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    // Nothing is overwritten unless it is asked for.
+    assert_eq!(exporter(args).status.code(), Some(1));
+    assert!(exporter(args.into_iter().chain(["--force"])).status.success());
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn an_emitted_crate_builds_and_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = emitted(folder.path(), "rust");
+    assert!(said.contains("RAM: arena") && said.contains("Cortex-M0"), "{said}");
+    let program = folder.path().join("my_digits/examples/run.rs");
+    fs::create_dir_all(program.parent().unwrap()).unwrap();
+    let source = "fn main() {\n    let mut session = my_digits::session().unwrap();\n    \
+                  let mut image = [0; my_digits::OUTPUT_LEN];\n    \
+                  session.run_u8(&[0.5; my_digits::INPUT_LEN], &mut image).unwrap();\n    \
+                  println!(\"{} {}\", image.len(), my_digits::INPUT_LEN);\n}\n";
+    fs::write(program, source).unwrap();
+    // The crate is not in a registry; what is not needed of it is not built.
+    let runtime = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("runtime");
+    let patch = format!("patch.crates-io.latent-runtime.path={:?}", text(&runtime));
+    let output = std::process::Command::new(env!("CARGO"))
+        .args(["run", "--quiet", "--config", &patch, "--example", "run"])
+        .current_dir(folder.path().join("my_digits"))
+        .env("CARGO_TARGET_DIR", folder.path().join("target"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "784 96\n");
+}
+
+#[test]
+fn emitted_c_holds_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    emitted(folder.path(), "c");
+    let main = "#include <stdint.h>\n#include <stdio.h>\n#include \"my_digits.h\"\nint main(void) {\n  \
+                if ((uintptr_t)my_digits_model % 64 != 0 || MY_DIGITS_INPUT_LEN != 96u || MY_DIGITS_OUTPUT_LEN != 784u)\n    \
+                return 1;\n  return fwrite(my_digits_model, 1, MY_DIGITS_LEN, stdout) != MY_DIGITS_LEN;\n}\n";
+    fs::write(folder.path().join("main.c"), main).unwrap();
+    let compiled = std::process::Command::new("cc")
+        .args(["-std=c11", "-Wall", "-Wextra", "-Werror", "-pedantic", "main.c", "my_digits.c", "-o", "main"])
+        .current_dir(folder.path())
+        .output();
+    let Ok(compiled) = compiled else {
+        skip!(Missing::Compiler, "there is no cc");
+    };
+    assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
+    let ran = std::process::Command::new(folder.path().join("main")).output().unwrap();
+    assert!(ran.status.success() && ran.stdout == fs::read(folder.path().join("My-digits.lat")).unwrap());
 }

@@ -316,6 +316,15 @@ pub enum RunError {
         /// The number's place among the values given.
         at: usize,
     },
+    /// A packed model leaves the normalization of its pictures to the caller, who gives pixels.
+    Normalized,
+    /// The output was asked for before all operators had run.
+    Unfinished {
+        /// The operators that have run since an input was given.
+        done: usize,
+        /// How many there are.
+        operators: usize,
+    },
     /// A packed model's bytes are no longer what they were when they were checked.
     Damaged {
         /// The index of the operator that no longer makes sense.
@@ -364,6 +373,13 @@ impl fmt::Display for RunError {
             }
             Self::NotWhole { name, at } => {
                 write!(f, "the input {name} takes whole numbers, but value {at} that was given is none")
+            }
+            Self::Normalized => f.write_str(
+                "the model leaves the normalization of its pictures to the caller: give values instead of pixels (see \
+                 `ImageEncoding::values`)",
+            ),
+            Self::Unfinished { done, operators } => {
+                write!(f, "{done} of {operators} operators have run: there is no output yet (see `Session::step`)")
             }
             Self::Damaged { operator } => {
                 write!(

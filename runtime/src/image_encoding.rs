@@ -124,6 +124,20 @@ pub struct Facts<'a> {
     pub image: Option<ImageShape>,
 }
 
+impl<'a> Facts<'a> {
+    /// What a packed model tells.
+    pub fn of<'m: 'a>(model: &'a Model<'m>) -> Self {
+        let size = model.metadata_text("latent.image");
+        Self {
+            kind: model.kind(),
+            input: model.input_shape().as_slice(),
+            output: model.output_shape().as_slice(),
+            range: model.range(),
+            image: size.and_then(|size| size.parse().ok()),
+        }
+    }
+}
+
 impl Facts<'_> {
     /// Whether images go into the model.
     pub fn takes_images(&self) -> bool {
@@ -197,17 +211,7 @@ impl ImageEncoding {
     /// # Errors
     /// As [`ImageEncoding::decide`].
     pub fn of(model: &Model<'_>, given: Option<ValueRange>) -> Result<Self, NormalizationError> {
-        let facts = Facts {
-            kind: model.kind(),
-            input: model.input_shape().as_slice(),
-            output: model.output_shape().as_slice(),
-            range: model.range(),
-            image: model
-                .metadata()
-                .find(|(key, _)| *key == "latent.image")
-                .and_then(|(_, size)| size.parse().ok()),
-        };
-        Self::decide(&facts, model.metadata(), given)
+        Self::decide(&Facts::of(model), model.metadata(), given)
     }
 
     /// The values of interleaved pixels (H, W, C) as the model takes them.
@@ -301,6 +305,11 @@ impl Normalization {
     /// The standard deviation of each channel, positive.
     pub fn std(&self) -> &[f32] {
         self.std.get(..self.channels).unwrap_or(&[])
+    }
+
+    /// Whether a packed model leaves a normalization to its caller.
+    pub(crate) fn is_stated(model: &Model<'_>) -> bool {
+        model.metadata().any(|(key, _)| MEAN_KEYS.contains(&key) || STD_KEYS.contains(&key))
     }
 
     /// Reads what the entries of a file's metadata say of images of so many channels; `None` if they say nothing.

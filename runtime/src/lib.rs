@@ -47,6 +47,7 @@ extern crate alloc;
 extern crate std;
 
 mod aligned;
+mod arena;
 pub mod backend;
 #[cfg(feature = "std")]
 mod backend_kind;
@@ -54,6 +55,8 @@ mod backend_kind;
 mod caught;
 #[cfg(feature = "std")]
 mod choice;
+mod embedded;
+mod error;
 pub mod format;
 pub mod gallery;
 mod half;
@@ -82,5 +85,9 @@ pub mod tract;
 pub use aligned::Aligned;
 #[cfg(feature = "alloc")]
 pub use aligned::AlignedBytes;
+pub use arena::Arena;
 #[cfg(feature = "tract")]
 pub use caught::report_engine_panics_as_errors_only;
+#[doc(hidden)]
+pub use embedded::session;
+pub use error::{CODES, Error};

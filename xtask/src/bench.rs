@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: our speed beside the others', measured in turns in one call.
 
+pub(crate) mod devices;
 mod inference;
 
 use std::fs;
@@ -23,6 +24,8 @@ enum What {
     Train(TrainArgs),
     /// The native engine beside ONNX Runtime; writes docs/benchmarks/inference.{md,json}
     Inference(inference::InferenceArgs),
+    /// Code, memory and instructions on microcontrollers, in an emulator; writes docs/benchmarks/devices.{md,json}
+    Devices,
 }
 
 #[derive(Args)]
@@ -43,6 +46,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<()> {
     match &args.what {
         What::Train(args) => train(args),
         What::Inference(args) => inference::run(args),
+        What::Devices => devices::run(),
     }
 }
 

@@ -5,6 +5,7 @@ mod bare_metal;
 mod bench;
 mod cross;
 mod demo;
+mod edge;
 #[cfg(test)]
 mod pages;
 mod sanitize;
@@ -43,6 +44,8 @@ enum Command {
     BareMetal,
     /// Run the tests of the packed format and the kernels on 64-bit Arm, in an emulator
     Arm,
+    /// Run the firmware in edge/ in an emulator: its output beside this machine's, its costs beside the recorded ones
+    Edge,
     /// Run the tests of the packed format and the kernels under AddressSanitizer, and part of them under Miri
     Sanitize,
 }
@@ -57,6 +60,12 @@ fn main() -> Result<()> {
         Command::Arm => {
             if let Some(why) = arm::test()? {
                 anyhow::bail!("the tests on Arm were not run: {why}");
+            }
+            Ok(())
+        }
+        Command::Edge => {
+            if let Some(why) = edge::test()? {
+                anyhow::bail!("the firmware was not run: {why}");
             }
             Ok(())
         }

@@ -1,9 +1,12 @@
 //! `exporter pack`.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
+use latent_exporter::cost;
+use latent_exporter::emit::{self, File};
 use latent_exporter::finite::check_finite;
 use latent_exporter::import::import;
 use latent_exporter::pack::{
@@ -37,7 +40,9 @@ Examples:
   exporter pack models/dcgan.fp32.onnx --precision int8 --reference-data mnist.npy --out models/dcgan.int8.lat
       the report tells the Fréchet distance of the images to real ones, before and after
   exporter pack models/dcgan.int8.onnx --out models/dcgan.int8.lat
-      a quantized model (QuantizeLinear and DequantizeLinear): its integers as they are";
+      a quantized model (QuantizeLinear and DequantizeLinear): its integers as they are
+  exporter pack models/dcgan.fp32.onnx --precision int8 --out digits.lat --emit rust
+      also a crate, digits/, that holds the model for a device, and what it will cost there; --emit c writes digits.c and digits.h";
 
 /// Inputs that the packed model is compared with the ONNX model on.
 const COMPARED: usize = 2;
@@ -60,7 +65,11 @@ pub(crate) struct PackArgs {
     /// bytes and half a megabyte less of working memory for each thread
     #[arg(long)]
     no_winograd: bool,
-    /// Replace a file that is there already
+    /// Also write, beside the file, what a program for a device holds, and tell what it will cost there: `rust`, a crate;
+    /// `c`, a pair of .c and .h
+    #[arg(long, value_enum)]
+    emit: Option<Language>,
+    /// Replace files that are there already
     #[arg(long)]
     force: bool,
     /// Print what was written as JSON
@@ -80,6 +89,14 @@ enum Precision {
     F16,
     /// 8-bit integers: those of a quantized model, or a float model is quantized
     Int8,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Language {
+    /// A crate for `no_std` programs
+    Rust,
+    /// C11
+    C,
 }
 
 pub(crate) fn run(args: PackArgs) -> anyhow::Result<()> {
@@ -119,11 +136,22 @@ pub(crate) fn run(args: PackArgs) -> anyhow::Result<()> {
         None => difference(&graph, images.metadata, &packed, COMPARED, 0),
     };
     let difference = difference.with_context(context)?;
+    let emitted = args.emit.map(|language| Emitted::new(language, &args.out, &packed)).transpose()?;
+    emitted
+        .iter()
+        .flat_map(|emitted| &emitted.files)
+        .try_for_each(|file| atomic::check(&file.path, existing))?;
     atomic::write_file(&args.out, &packed, existing)?;
+    if let Some(emitted) = &emitted {
+        emitted.write(existing)?;
+    }
     let quantization = quantized.as_ref().map(|(quantization, _)| quantization);
     let text = match args.json {
         true => json(&args, &packed, &difference, quantization)?,
-        false => summary(&args, &packed, &difference, quantization)?,
+        false => {
+            let emitted = emitted.map(|emitted| emitted.summary()).unwrap_or_default();
+            summary(&args, &packed, &difference, quantization)? + &emitted
+        }
     };
     Ok(console::print(&text)?)
 }
@@ -138,6 +166,49 @@ fn precision(wanted: Option<Precision>, quantized: bool) -> anyhow::Result<Float
         (Some(Precision::F32 | Precision::F16), true) => bail!(
             "the model is quantized; leave --precision out to pack its integers, or pack the float model that it was made from"
         ),
+    }
+}
+
+/// The sources that hold the model, and what it will cost.
+struct Emitted {
+    files: Vec<File>,
+    costs: String,
+}
+
+impl Emitted {
+    /// To go beside `out`, named after it.
+    fn new(language: Language, out: &Path, packed: &[u8]) -> anyhow::Result<Self> {
+        let aligned = latent_runtime::AlignedBytes::copy_of(packed);
+        let model = Model::from_bytes(aligned.as_slice())?;
+        let costs = cost::table(&model, &cost::estimates(&model)?);
+        let name = out.file_stem().unwrap_or_default().to_string_lossy();
+        let mut files = match language {
+            Language::Rust => emit::rust(&name, &model, &costs),
+            Language::C => emit::c(&name, &model, &costs),
+        };
+        for file in &mut files {
+            file.path = out.with_file_name(&file.path);
+        }
+        Ok(Self { files, costs })
+    }
+
+    fn write(&self, existing: Existing) -> anyhow::Result<()> {
+        for File { path, content } in &self.files {
+            if let Some(folder) = path.parent() {
+                fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+            }
+            atomic::write_file(path, content, existing)?;
+        }
+        Ok(())
+    }
+
+    fn summary(&self) -> String {
+        let files = self.files.iter().map(|file| ("emitted", file.path.display().to_string()));
+        format!(
+            "\n{}\nOn a device, by docs/benchmarks/devices.md; operators without weights are not counted:\n{}",
+            list(&files.collect::<Vec<_>>()),
+            self.costs
+        )
     }
 }
 

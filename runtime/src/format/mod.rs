@@ -37,7 +37,9 @@ pub use layout::{
 };
 #[cfg(feature = "std")]
 pub(crate) use model::Header;
-pub use model::{MetadataIter, Model, ModelKind, Ports, Precision, arena_len};
+pub use model::{
+    MetadataIter, Model, ModelKind, Ports, Precision, arena_len, input_len, is_whole, output_len,
+};
 pub use operator::Operator;
 pub use ops::OperatorKind;
 pub use port::{Port, PortType, Shape};

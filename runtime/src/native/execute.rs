@@ -16,7 +16,7 @@ use crate::kernels::winograd::winograd;
 use crate::ops::{Affine, BLOCK, Bias, GROUP, ValueType, WindowAxis, weight_rows};
 
 /// The model is not what it was when it was checked, or a kernel has found an index out of bounds.
-struct Broken;
+pub(super) struct Broken;
 
 impl From<OutOfBounds> for Broken {
     fn from(_: OutOfBounds) -> Self {
@@ -38,21 +38,14 @@ pub(super) fn execute(
     let (inputs, outputs) = outside;
     let batch = examples.len();
     let of = |value: &Value<'_>| examples.start * value.logical()..examples.end * value.logical();
-    let broken = |operator| move |Broken| RunError::Damaged { operator };
-    let activations = model.activations_len().checked_mul(batch).filter(|&length| length <= arena.len());
-    let (arena, scratch) = arena.split_at_mut(activations.ok_or(RunError::Damaged { operator: 0 })?);
-    let whole = scratch.len() / ALIGNMENT * ALIGNMENT;
-    let scratch =
-        bytemuck::try_cast_slice_mut(scratch.get_mut(..whole).unwrap_or(&mut [])).unwrap_or(&mut []);
     for (index, input) in inputs.iter().enumerate() {
         let value = model.input_to_run(index).ok_or(RunError::Damaged { operator: 0 })?;
         let input = input.get(of(&value)).ok_or(RunError::Damaged { operator: 0 })?;
-        import(&value, arena, batch, input).map_err(broken(0))?;
+        import(&value, arena, batch, input).map_err(|Broken| RunError::Damaged { operator: 0 })?;
     }
     for index in 0..model.operators_len() {
         observe(index);
-        let operator = model.operator_to_run(index).ok_or(RunError::Damaged { operator: index })?;
-        step(engine, (arena, scratch), batch, index, &operator).map_err(broken(index))?;
+        run_operator(model, engine, arena, batch, index)?;
     }
     observe(model.operators_len());
     for (index, output) in outputs.iter_mut().enumerate() {
@@ -64,14 +57,42 @@ pub(super) fn execute(
     Ok(())
 }
 
-fn import(value: &Value<'_>, arena: &mut [u8], batch: usize, outside: &[f32]) -> Result<(), Broken> {
+/// Runs one operator on a batch that is in the arena.
+pub(super) fn run_operator(
+    model: &Model<'_>,
+    engine: &mut Engine,
+    arena: &mut [u8],
+    batch: usize,
+    index: usize,
+) -> Result<(), RunError> {
+    let damaged = RunError::Damaged { operator: index };
+    let operator = model.operator_to_run(index).ok_or(damaged.clone())?;
+    let activations = model.activations_len().checked_mul(batch).filter(|&length| length <= arena.len());
+    let (arena, scratch) = arena.split_at_mut(activations.ok_or(damaged.clone())?);
+    let whole = scratch.len() / ALIGNMENT * ALIGNMENT;
+    let scratch =
+        bytemuck::try_cast_slice_mut(scratch.get_mut(..whole).unwrap_or(&mut [])).unwrap_or(&mut []);
+    step(engine, (arena, scratch), batch, index, &operator).map_err(|Broken| damaged)
+}
+
+pub(super) fn import(
+    value: &Value<'_>,
+    arena: &mut [u8],
+    batch: usize,
+    outside: &[f32],
+) -> Result<(), Broken> {
     let bytes = arena.get_mut(value.range(batch)).ok_or(Broken)?;
     let mut values = values_mut(value, bytes)?;
     fill_halo(value, batch, &mut values)?;
     Ok(convert::import(batch, outside, &image(value), &mut values)?)
 }
 
-fn export(value: &Value<'_>, arena: &[u8], batch: usize, outside: &mut [f32]) -> Result<(), Broken> {
+pub(super) fn export(
+    value: &Value<'_>,
+    arena: &[u8],
+    batch: usize,
+    outside: &mut [f32],
+) -> Result<(), Broken> {
     let bytes = arena.get(value.range(batch)).ok_or(Broken)?;
     Ok(convert::export(batch, &image(value), &values(value, bytes)?, outside)?)
 }
@@ -102,14 +123,14 @@ fn slices<'a>(arena: &'a mut [u8], batch: usize, operator: &Operator<'_>) -> Res
     }
 }
 
-fn values<'a>(value: &Value<'_>, bytes: &'a [u8]) -> Result<Values<'a>, Broken> {
+pub(super) fn values<'a>(value: &Value<'_>, bytes: &'a [u8]) -> Result<Values<'a>, Broken> {
     Ok(match value.kind {
         ValueType::F32 => Values::F32(bytemuck::try_cast_slice(bytes).map_err(|_| Broken)?),
         ValueType::U8 => Values::U8(bytes),
     })
 }
 
-fn values_mut<'a>(value: &Value<'_>, bytes: &'a mut [u8]) -> Result<ValuesMut<'a>, Broken> {
+pub(super) fn values_mut<'a>(value: &Value<'_>, bytes: &'a mut [u8]) -> Result<ValuesMut<'a>, Broken> {
     Ok(match value.kind {
         ValueType::F32 => ValuesMut::F32(bytemuck::try_cast_slice_mut(bytes).map_err(|_| Broken)?),
         ValueType::U8 => ValuesMut::U8(bytes),
@@ -120,7 +141,7 @@ fn strides(value: &Value<'_>) -> Strides {
     Strides { offset: value.origin(), example: value.example(), row: value.row(), column: value.stride() }
 }
 
-fn image(value: &Value<'_>) -> Image {
+pub(super) fn image(value: &Value<'_>) -> Image {
     Image {
         channels: value.channels,
         height: value.height,
@@ -132,7 +153,7 @@ fn image(value: &Value<'_>) -> Image {
 }
 
 /// Puts zeros around the image.
-fn fill_halo(value: &Value<'_>, batch: usize, values: &mut ValuesMut<'_>) -> Result<(), Broken> {
+pub(super) fn fill_halo(value: &Value<'_>, batch: usize, values: &mut ValuesMut<'_>) -> Result<(), Broken> {
     if value.halo.is_empty() {
         return Ok(());
     }

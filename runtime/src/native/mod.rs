@@ -6,12 +6,14 @@
 #[cfg(feature = "std")]
 mod backend;
 mod execute;
+mod outside;
 mod session;
 #[cfg(all(test, feature = "std"))]
 pub(crate) mod tests;
 
 #[cfg(feature = "std")]
 pub use backend::{LoadError, NativeBackend, NativeOptions, Timing};
+pub use outside::{Input, Output, View, ViewMut};
 pub use session::{Session, SessionError};
 
 /// The name of the best instruction set that this machine has and the kernels know, e.g. `AVX-512 VNNI`.
