@@ -1,5 +1,7 @@
 //! What follows the sum of products, one output element at a time: the reference for every vector kernel.
 
+#[cfg(any(embedded, test))]
+use super::activation::activate;
 use super::math::{max, min};
 use super::values::Values;
 use crate::ops::{Activation, Affine, Bias};
@@ -9,12 +11,28 @@ use crate::ops::{Activation, Affine, Bias};
 /// Limited first, so that the conversion to an integer is exact everywhere; the one definition of requantization.
 #[inline(always)]
 pub(crate) fn quantize(x: f32, zero_point: u8) -> u8 {
-    // 1.5 * 2^23: adding it leaves the integer, rounded half to even, in the low bits.
-    const ROUND: f32 = 12_582_912.0;
     let zero = f32::from(zero_point);
+    if cfg!(embedded) {
+        return quantize_at_least(-zero, x, zero_point);
+    }
     let limited = min(max(x, -zero), 255.0 - zero);
-    let rounded = (limited + ROUND).to_bits() as i32 - ROUND.to_bits() as i32;
-    (rounded + i32::from(zero_point)) as u8
+    (rounded(limited) + i32::from(zero_point)) as u8
+}
+
+// 1.5 * 2^23: adding it leaves the integer, rounded half to even, in the low bits.
+const ROUND: f32 = 12_582_912.0;
+
+/// The nearest integer, halves to even, of what is at least -255; above 2^22 only something as large.
+#[inline(always)]
+fn rounded(x: f32) -> i32 {
+    (x + ROUND).to_bits() as i32 - ROUND.to_bits() as i32
+}
+
+/// [`quantize`] of `max(x, least)`, for `least` from `-zero_point` on: limited above as an integer, which a processor without
+/// vectors does in an instruction.
+#[inline(always)]
+pub(crate) fn quantize_at_least(least: f32, x: f32, zero_point: u8) -> u8 {
+    (rounded(max(x, least)) + i32::from(zero_point)).clamp(0, 255) as u8
 }
 
 /// The fused operand of an addition, before the activation.
@@ -52,6 +70,38 @@ impl<'a> Epilogue<'a> {
             y = y * scale[row] + shift[row];
         }
         y
+    }
+
+    /// The least value of a result, if there is nothing else after the bias: no residual, at most a ReLU.
+    #[cfg(any(embedded, test))]
+    pub(crate) fn least(&self) -> Option<f32> {
+        match (&self.residual, self.activation, &self.after) {
+            (None, Activation::Identity, None) => Some(f32::NEG_INFINITY),
+            (None, Activation::Relu, None) => Some(0.0),
+            _ => None,
+        }
+    }
+
+    /// Everything after the bias for some rows from `row` on, whose residuals follow each other; decides once for all.
+    #[cfg(any(embedded, test))]
+    pub(crate) fn finish_all(&self, sums: &mut [f32], row: usize, at: usize) {
+        match self.residual.map(|residual| (residual.values, residual.scale, residual.zero_point)) {
+            None => {}
+            Some((Values::F32(values), ..)) => {
+                sums.iter_mut().zip(values.iter().skip(at)).for_each(|(sum, x)| *sum += x);
+            }
+            Some((Values::U8(values), scale, zero_point)) => {
+                for (sum, q) in sums.iter_mut().zip(values.iter().skip(at)) {
+                    *sum += (i32::from(*q) - i32::from(zero_point)) as f32 * scale;
+                }
+            }
+        }
+        activate(sums, self.activation);
+        if let Some(Affine { scale, shift }) = self.after {
+            for (y, (scale, shift)) in sums.iter_mut().zip(scale.iter().zip(shift).skip(row)) {
+                *y = *y * scale + shift;
+            }
+        }
     }
 
     /// The sum with the residual's element `at`, if there is a residual.
@@ -92,6 +142,13 @@ mod tests {
         ];
         for (x, zero_point, expected) in cases {
             assert_eq!(quantize(x, zero_point), expected, "{x} {zero_point}");
+            assert_eq!(
+                quantize_at_least(-f32::from(zero_point), x, zero_point),
+                expected,
+                "{x} {zero_point}"
+            );
+            let relu = quantize(max(x, 0.0), zero_point);
+            assert_eq!(quantize_at_least(0.0, x, zero_point), relu, "{x} {zero_point}");
         }
     }
 }

@@ -51,6 +51,9 @@ pub(crate) fn run(
     }
     check(batch, work, (from, input), (to, &output))?;
     match engine.isa() {
+        #[cfg(any(embedded, test))]
+        Isa::Embedded(_) => compute(batch, work, (from, input), (to, &mut output)),
+        #[cfg(any(not(embedded), test))]
         Isa::Scalar => compute(batch, work, (from, input), (to, &mut output)),
         #[cfg(target_arch = "x86_64")]
         Isa::X86(isa) => isa.compute(batch, work, (from, input), (to, &mut output)),
