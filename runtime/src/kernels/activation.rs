@@ -1,6 +1,6 @@
 //! Activations: the reference for every vector kernel.
 
-use super::image::map;
+use super::image::{Block, map};
 use super::math::{self, max, min};
 use crate::ops::Activation;
 
@@ -28,7 +28,7 @@ impl Activation {
 
 /// The activation of every lane; the kind is decided once, so that each case is a plain vector loop.
 #[inline(always)]
-pub(crate) fn activate(block: &mut [f32], activation: Activation) {
+pub(crate) fn activate(block: &mut Block, activation: Activation) {
     match activation {
         Activation::Identity => {}
         Activation::Relu => map(block, |x| Activation::Relu.apply(x)),

@@ -1,7 +1,5 @@
 //! What follows the sum of products, one output element at a time: the reference for every vector kernel.
 
-#[cfg(any(embedded, test))]
-use super::activation::activate;
 use super::math::{max, min};
 use super::values::Values;
 use crate::ops::{Activation, Affine, Bias};
@@ -73,34 +71,12 @@ impl<'a> Epilogue<'a> {
     }
 
     /// The least value of a result, if there is nothing else after the bias: no residual, at most a ReLU.
-    #[cfg(any(embedded, test))]
+    #[cfg(any(embedded, all(test, feature = "std")))]
     pub(crate) fn least(&self) -> Option<f32> {
         match (&self.residual, self.activation, &self.after) {
             (None, Activation::Identity, None) => Some(f32::NEG_INFINITY),
             (None, Activation::Relu, None) => Some(0.0),
             _ => None,
-        }
-    }
-
-    /// Everything after the bias for some rows from `row` on, whose residuals follow each other; decides once for all.
-    #[cfg(any(embedded, test))]
-    pub(crate) fn finish_all(&self, sums: &mut [f32], row: usize, at: usize) {
-        match self.residual.map(|residual| (residual.values, residual.scale, residual.zero_point)) {
-            None => {}
-            Some((Values::F32(values), ..)) => {
-                sums.iter_mut().zip(values.iter().skip(at)).for_each(|(sum, x)| *sum += x);
-            }
-            Some((Values::U8(values), scale, zero_point)) => {
-                for (sum, q) in sums.iter_mut().zip(values.iter().skip(at)) {
-                    *sum += (i32::from(*q) - i32::from(zero_point)) as f32 * scale;
-                }
-            }
-        }
-        activate(sums, self.activation);
-        if let Some(Affine { scale, shift }) = self.after {
-            for (y, (scale, shift)) in sums.iter_mut().zip(scale.iter().zip(shift).skip(row)) {
-                *y = *y * scale + shift;
-            }
         }
     }
 

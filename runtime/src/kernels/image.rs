@@ -112,7 +112,7 @@ impl Image {
 
 /// Applies a function to every lane.
 #[inline(always)]
-pub(crate) fn map(block: &mut [f32], function: impl Fn(f32) -> f32) {
+pub(crate) fn map(block: &mut Block, function: impl Fn(f32) -> f32) {
     for lane in block {
         *lane = function(*lane);
     }

@@ -3,13 +3,13 @@
 
 use core::ops::Range;
 
-#[cfg(any(embedded, test))]
+#[cfg(any(embedded, all(test, feature = "std")))]
 use super::embedded;
-#[cfg(any(embedded, test))]
+#[cfg(any(embedded, all(test, feature = "std")))]
 use super::epilogue::quantize_at_least;
 use super::epilogue::{Epilogue, quantize};
 use super::geometry::{Geometry, OutOfBounds, Strides};
-#[cfg(any(embedded, test))]
+#[cfg(any(embedded, all(test, feature = "std")))]
 use super::math::max;
 #[cfg(any(not(embedded), test))]
 use super::scalar;
@@ -163,7 +163,7 @@ pub(crate) fn matmul<'a>(
         let found = if index < chunks { Ok(first) } else { check(index / chunks, &target.shape()) };
         let Ok((part, geometry)) = found else { return };
         let share = Share { index: index % chunks, count: chunks, threads: threads.min(chunks) };
-        #[cfg(any(embedded, test))]
+        #[cfg(any(embedded, all(test, feature = "std")))]
         #[cfg_attr(not(test), expect(irrefutable_let_patterns, reason = "the only kind that a device has"))]
         if let Isa::Embedded(unit) = isa {
             let pixels = share.of(geometry.pixels(), 1);
@@ -184,7 +184,7 @@ pub(crate) fn matmul<'a>(
         }
         match isa {
             // Done above.
-            #[cfg(any(embedded, test))]
+            #[cfg(any(embedded, all(test, feature = "std")))]
             Isa::Embedded(_) => {}
             #[cfg(any(not(embedded), test))]
             Isa::Scalar => scalar::matmul::matmul(
@@ -254,30 +254,22 @@ impl<'a> Target<'a> {
         self.pointer
     }
 
-    /// Writes some channels; nothing if they lie outside.
+    /// Writes some channels of a float output; nothing if they lie outside.
     #[inline(always)]
-    pub(crate) fn write_all(&self, at: usize, channels: &[f32], zero_point: u8) {
-        if at.checked_add(channels.len()).is_none_or(|end| end > self.length) {
+    pub(crate) fn write_floats(&self, at: usize, block: &[f32; BLOCK], lanes: usize) {
+        let OutputPointer::F32(output) = self.pointer else { return };
+        if lanes > BLOCK || at.checked_add(lanes).is_none_or(|end| end > self.length) {
             return;
         }
         // SAFETY: the elements lie in the slice that this stands for, and only this thread writes them.
         #[allow(unsafe_code)]
         unsafe {
-            match self.pointer {
-                OutputPointer::F32(output) => {
-                    core::ptr::copy_nonoverlapping(channels.as_ptr(), output.add(at), channels.len());
-                }
-                OutputPointer::U8(output) => {
-                    for (n, &y) in channels.iter().enumerate() {
-                        output.add(at + n).write(quantize(y, zero_point));
-                    }
-                }
-            }
+            core::ptr::copy_nonoverlapping(block.as_ptr(), output.add(at), lanes);
         }
     }
 
     /// Writes the first of some channels, where less than `least` limited to it; nothing if they lie outside.
-    #[cfg(any(embedded, test))]
+    #[cfg(any(embedded, all(test, feature = "std")))]
     #[inline(always)]
     pub(crate) fn write_at_least<const N: usize>(
         &self,
@@ -350,7 +342,7 @@ fn narrow(
         let count = (pixels - chunk * BLOCK).min(BLOCK);
         let at = (first, count);
         let outputs = match isa {
-            #[cfg(any(embedded, test))]
+            #[cfg(any(embedded, all(test, feature = "std")))]
             Isa::Embedded(_) => return,
             Isa::Scalar => {
                 scalar::narrow::chunk(geometry, input, weights, epilogue, at, &scalar::narrow::Plain)

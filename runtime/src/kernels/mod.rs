@@ -16,7 +16,7 @@
 
 mod activation;
 pub(crate) mod checksum;
-#[cfg(any(embedded, test))]
+#[cfg(any(embedded, all(test, feature = "std")))]
 mod embedded;
 pub(crate) mod epilogue;
 pub(crate) mod geometry;
@@ -46,7 +46,7 @@ pub(crate) enum Isa {
     /// Plain Rust: on a device, only in tests.
     #[cfg(any(not(embedded), test))]
     Scalar,
-    #[cfg(any(embedded, test))]
+    #[cfg(any(embedded, all(test, feature = "std")))]
     Embedded(embedded::Unit),
     #[cfg(target_arch = "x86_64")]
     X86(x86::X86),
@@ -84,7 +84,7 @@ impl Isa {
         match self {
             #[cfg(any(not(embedded), test))]
             Self::Scalar => "scalar",
-            #[cfg(any(embedded, test))]
+            #[cfg(any(embedded, all(test, feature = "std")))]
             Self::Embedded(unit) => unit.name(),
             #[cfg(target_arch = "x86_64")]
             Self::X86(isa) => isa.name(),

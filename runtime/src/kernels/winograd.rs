@@ -154,7 +154,7 @@ fn out_of(
             }
         }
         _ => {
-            let mut write = |at: usize, block: &Block, lanes: usize| target.write_all(at, &block[..lanes], 0);
+            let mut write = |at: usize, block: &Block, lanes: usize| target.write_floats(at, block, lanes);
             winograd::out_of(chunk, products, blocks, epilogue, &mut write);
         }
     }
@@ -178,7 +178,7 @@ fn multiply(
         let input = &transformed[n * from..n * from + count * depth];
         let output = &mut products[n * to..n * to + count * blocks * BLOCK];
         match isa {
-            #[cfg(any(embedded, test))]
+            #[cfg(any(embedded, all(test, feature = "std")))]
             Isa::Embedded(_) => winograd::multiply(depth, input, &kernel, output, blocks),
             #[cfg(any(not(embedded), test))]
             Isa::Scalar => winograd::multiply(depth, input, &kernel, output, blocks),

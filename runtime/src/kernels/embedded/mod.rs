@@ -10,6 +10,7 @@ use super::epilogue::Epilogue;
 use super::geometry::Geometry;
 use super::matmul::Target;
 use super::values::Values;
+use crate::features;
 use crate::ops::{BLOCK, Bias, GROUP, PackedWeights};
 
 /// The most rows that are computed together: half a block.
@@ -127,17 +128,19 @@ impl Product<'_> {
             let (block, row) = (channel / BLOCK * BLOCK * g.products(), channel % BLOCK);
             let to = at.output + channel;
             // SAFETY: as the caller promises.
-            let mut sums = unsafe {
+            let sums = unsafe {
                 match (self.input, self.weights, epilogue.bias) {
-                    (Values::F32(input), PackedWeights::F32(weights), Bias::F32(bias)) => {
+                    (Values::F32(input), PackedWeights::F32(weights), Bias::F32(bias)) if features::F32 => {
                         let weights = weights.as_ptr().add(block + row);
                         biased(float::in_blocks(g, input.as_ptr().add(at.input), weights), bias, channel)
                     }
-                    (Values::F32(input), PackedWeights::F16(weights), Bias::F32(bias)) => {
+                    (Values::F32(input), PackedWeights::F16(weights), Bias::F32(bias)) if features::F16 => {
                         let weights = weights.as_ptr().add(block + row);
                         biased(float::in_blocks(g, input.as_ptr().add(at.input), weights), bias, channel)
                     }
-                    (Values::U8(input), PackedWeights::I8(weights), Bias::I32 { bias, scale, .. }) => {
+                    (Values::U8(input), PackedWeights::I8(weights), Bias::I32 { bias, scale, .. })
+                        if features::INT8 =>
+                    {
                         let weights = weights.as_ptr().add(block + row * GROUP);
                         let sums = int8::in_blocks(self.unit, g, input.as_ptr().add(at.input), weights);
                         let sums = scaled(&sums, bias, scale, channel);
@@ -147,30 +150,23 @@ impl Product<'_> {
                         }
                         sums
                     }
-                    // Types that do not go together: the caller has checked.
+                    // Types that do not go together, which the caller has checked; or left out of this build.
                     _ => return,
                 }
             };
-            let sums = sums.get_mut(..lanes).unwrap_or(&mut []);
-            self.finish(sums, to, channel, at.residual + channel);
+            let sums = sums.get(..lanes).unwrap_or(&[]);
+            self.finish(sums, [to, at.residual + channel, channel], [1; 3]);
         }
     }
 
-    /// Everything after the bias for some rows of a pixel. Not inlined: it would take registers from what is usual.
+    /// Everything after the bias, of some elements that lie `steps` apart: their places in the output and in the residual, and
+    /// their rows. Not inlined: it would take registers from what is usual.
     #[inline(never)]
-    fn finish(&self, sums: &mut [f32], to: usize, channel: usize, residual: usize) {
-        self.epilogue.finish_all(sums, channel, residual);
-        self.target.write_all(to, sums, self.epilogue.zero_point);
-    }
-
-    /// Everything after the bias for a row of some pixels.
-    #[inline(never)]
-    fn finish_pixels(&self, sums: &[f32], mut to: usize, channel: usize, mut residual: usize) {
+    fn finish(&self, sums: &[f32], mut at: [usize; 3], steps: [usize; 3]) {
         for &sum in sums {
-            let y = self.epilogue.finish(sum, channel, residual);
-            self.target.write(to, y, self.epilogue.zero_point);
-            to += self.geometry.output.column;
-            residual += self.geometry.residual.column;
+            let y = self.epilogue.finish(sum, at[2], at[1]);
+            self.target.write(at[0], y, self.epilogue.zero_point);
+            at.iter_mut().zip(steps).for_each(|(at, step)| *at += step);
         }
     }
 
@@ -186,30 +182,33 @@ impl Product<'_> {
             // SAFETY: as the caller promises.
             let sums: [f32; N] = unsafe {
                 match (self.input, self.weights, epilogue.bias) {
-                    (Values::F32(input), PackedWeights::F32(weights), Bias::F32(bias)) => {
+                    (Values::F32(input), PackedWeights::F32(weights), Bias::F32(bias)) if features::F32 => {
                         let weights = weights.as_ptr().add(row);
                         let bias = bias.get(channel).copied().unwrap_or(0.0);
                         float::row(g, input.as_ptr().add(at.input), weights).map(|sum| sum + bias)
                     }
-                    (Values::F32(input), PackedWeights::F16(weights), Bias::F32(bias)) => {
+                    (Values::F32(input), PackedWeights::F16(weights), Bias::F32(bias)) if features::F16 => {
                         let weights = weights.as_ptr().add(row);
                         let bias = bias.get(channel).copied().unwrap_or(0.0);
                         float::row(g, input.as_ptr().add(at.input), weights).map(|sum| sum + bias)
                     }
-                    (Values::U8(input), PackedWeights::I8(weights), Bias::I32 { bias, scale, .. }) => {
+                    (Values::U8(input), PackedWeights::I8(weights), Bias::I32 { bias, scale, .. })
+                        if features::INT8 =>
+                    {
                         let weights = weights.as_ptr().add(row);
                         let bias = bias.get(channel).copied().unwrap_or(0);
                         let scale = scale.get(channel).copied().unwrap_or(0.0);
                         int8::row(self.unit, g, input.as_ptr().add(at.input), weights)
                             .map(|sum| sum.wrapping_add(bias) as f32 * scale)
                     }
-                    // Types that do not go together: the caller has checked.
+                    // Types that do not go together, which the caller has checked; or left out of this build.
                     _ => return,
                 }
             };
             let mut to = at.output + channel;
             let Some(least) = epilogue.least() else {
-                self.finish_pixels(&sums, to, channel, at.residual + channel);
+                let steps = [g.output.column, g.residual.column, 0];
+                self.finish(&sums, [to, at.residual + channel, channel], steps);
                 continue;
             };
             for sum in sums {
