@@ -86,6 +86,8 @@ codes! {
     Format(FormatError::DataLength { .. }) => 131 "weights of another length";
     Format(FormatError::NotFinite { .. }) => 132 "parameter not finite";
     Format(FormatError::Metadata { .. }) => 133 "metadata unreadable";
+    Format(FormatError::Partial { .. }) => 134 "value read before all of it is written";
+    Format(FormatError::Padding { .. }) => 135 "weights on padding not zero";
     Session(SessionError::ArenaTooSmall { .. }) => 200 "arena too small";
     ArenaTaken => 201 "arena already taken";
     Run(RunError::EmptyBatch) => 300 "batch of 0";

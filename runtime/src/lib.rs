@@ -8,6 +8,10 @@
 //! | feature | adds | needs |
 //! |---|---|---|
 //! | (none) | the core | `core` |
+//! | `int8`, `f16`, `f32` | layers with such weights | `core` |
+//! | `winograd` | convolutions with transformed weights (f16 and f32) | `core` |
+//! | `depthwise`, `elementwise`, `arrange`, `pool`, `resize`, `normalize` | operators: depthwise convolutions; activations, affines, sums and products; copies, pads and reshapes; pools; resizing; softmax and L2 norms | `core` |
+//! | `version-1` | reading version 1 of the packed format | `core` |
 //! | `extended-operators` | functions such as GELU, instance and layer norms, attention, transposes: see [`ops::Operation::is_extended`] | `core` |
 //! | `alloc` | owned buffers | an allocator |
 //! | `std` | files, choosing a back end at run time | the standard library |
@@ -15,7 +19,8 @@
 //! | `tract` | the back end `tract::TractBackend`, pure Rust | `onnx` |
 //! | `ort` | the back end `ort::OrtBackend`, ONNX Runtime's shared library loaded at run time | `onnx` |
 //!
-//! No feature is on by default: what a device builds is the core.
+//! By default all weights and operators but the extended ones are there. A device that wants a small program takes
+//! `default-features = false` and what its models need: opening a model that needs more names the feature.
 //!
 //! # Example
 //!
@@ -57,6 +62,7 @@ mod caught;
 mod choice;
 mod embedded;
 mod error;
+mod features;
 pub mod format;
 pub mod gallery;
 mod half;

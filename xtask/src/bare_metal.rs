@@ -6,7 +6,7 @@ use crate::{cross, shell};
 
 const TARGET: &str = "thumbv7em-none-eabihf";
 
-/// Builds `latent-runtime` without features for [`TARGET`]; why not, if there is no compiler for it.
+/// Builds `latent-runtime` with all features that need neither for [`TARGET`]; why not, if there is no compiler for it.
 pub(crate) fn check() -> Result<Option<String>> {
     let mut cargo = match cross::cargo(TARGET, "core") {
         Ok(cargo) => cargo,
@@ -22,7 +22,14 @@ pub(crate) fn check() -> Result<Option<String>> {
     shell::run(
         cargo
             .command
-            .args(["build", "--package", "latent-runtime", "--lib"])
+            .args([
+                "build",
+                "--package",
+                "latent-runtime",
+                "--lib",
+                "--features",
+                "extended-operators,version-1",
+            ])
             .args(["--target", TARGET, "--target-dir"])
             .arg(crate::root().join("target/bare-metal")),
     )?;

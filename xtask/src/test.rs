@@ -18,7 +18,8 @@ pub(crate) struct TestArgs {
 }
 
 /// Feature sets of the runtime that users build besides "everything".
-const RUNTIME_FEATURES: [&str; 4] = ["", "extended-operators", "alloc", "std"];
+const RUNTIME_FEATURES: [&str; 6] =
+    ["", "int8,arrange", "default", "default,extended-operators", "default,alloc", "std"];
 
 /// What a machine may lack without making the run incomplete, and why; everything else that is skipped is a failure under
 /// `LATENT_REQUIRE_ALL=1`.
@@ -50,10 +51,25 @@ pub(crate) fn run(args: &TestArgs) -> Result<()> {
         });
         for features in RUNTIME_FEATURES {
             steps.step(&format!("lints of the runtime with features [{features}]"), || {
+                shell::run(shell::cargo().args(["clippy", "--package", "latent-runtime", "--lib"]).args([
+                    "--no-default-features",
+                    "--features",
+                    features,
+                    "--",
+                    "-D",
+                    "warnings",
+                ]))
+            });
+        }
+        // All of them are in the tests below; here it is what is left out that matters.
+        for features in ["", "int8,arrange", "default"] {
+            steps.step(&format!("the runtime's tests with features [{features}]"), || {
                 shell::run(
-                    shell::cargo()
-                        .args(["clippy", "--package", "latent-runtime", "--lib", "--features", features])
-                        .args(["--", "-D", "warnings"]),
+                    shell::cargo().args(["test", "--quiet", "--package", "latent-runtime", "--lib"]).args([
+                        "--no-default-features",
+                        "--features",
+                        features,
+                    ]),
                 )
             });
         }

@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::features;
+
 /// The name of a value or operator, kept in the error itself so that it outlives the bytes; cut at 40 bytes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Name {
@@ -306,8 +308,8 @@ impl fmt::Display for FormatError {
             Self::Magic => f.write_str("this is no packed model: the first eight bytes are not those of a .lat file"),
             Self::Version { found } => write!(
                 f,
-                "the packed model has format version {found}; this runtime reads versions 1 to {}; pack it again, or take \
-                 a newer runtime",
+                "the packed model has format version {found}; this runtime reads {}{}; pack it again, or take a newer runtime",
+                if features::VERSION_1 { "versions 1 to " } else { "version " },
                 super::layout::VERSION
             ),
             Self::Length { expected, found } => {

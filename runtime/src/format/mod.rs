@@ -8,6 +8,8 @@ mod crc32;
 mod error;
 mod layer;
 mod layout;
+#[cfg(test)]
+mod left_out;
 mod model;
 mod operator;
 mod ops;

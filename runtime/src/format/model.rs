@@ -12,6 +12,7 @@ use super::ops::OperatorKind;
 use super::port::{Port, PortRecord, PortType, Role, Shape};
 use super::record::Context;
 use super::value::Value;
+use crate::features;
 use crate::kernels::checksum::checksum;
 use crate::latent::Distribution;
 use crate::ops::Operation;
@@ -182,11 +183,38 @@ impl<'a> Model<'a> {
         Self::from_bytes_with(bytes, checksum)
     }
 
+    /// As [`Model::from_bytes`], but without the checksum, which takes most of the time: for bytes that have been opened by
+    /// [`Model::from_bytes`] before and cannot have changed since, such as a device's flash after the first boot, or whose
+    /// integrity something else vouches for, such as a signature over the whole firmware.
+    ///
+    /// It is as safe as [`Model::from_bytes`], whatever the bytes: every rule that running relies on is checked. What the
+    /// checksum alone would have found is a changed weight or parameter, and so a wrong result.
+    ///
+    /// # Errors
+    /// The first rule that the bytes break, except [`FormatError::Checksum`].
+    pub fn from_trusted(bytes: &'a [u8]) -> Result<Self, FormatError> {
+        Self::check_frame(bytes)?;
+        Self::from_intact(bytes)
+    }
+
     /// As [`Model::from_bytes`], with the caller's way to compute [`checksum`]: for a large file it takes as long as a run.
     pub(crate) fn from_bytes_with(
         bytes: &'a [u8],
         checksum: impl FnOnce(&[u8]) -> u32,
     ) -> Result<Self, FormatError> {
+        Self::check_frame(bytes)?;
+        let checked = bytes.get(header::CHECKED..).unwrap_or(&[]);
+        let is_old = features::VERSION_1 && word(bytes, header::VERSION) == VERSION_1;
+        let (expected, found) =
+            (word(bytes, header::CHECKSUM), if is_old { crc32(checked) } else { checksum(checked) });
+        if found != expected {
+            return Err(FormatError::Checksum { expected, found });
+        }
+        Self::from_intact(bytes)
+    }
+
+    /// Magic, version, length and address.
+    fn check_frame(bytes: &[u8]) -> Result<(), FormatError> {
         if bytes.len() < HEADER {
             return Err(FormatError::TooShort { found: bytes.len() });
         }
@@ -195,7 +223,8 @@ impl<'a> Model<'a> {
         }
         let get = |at: usize| word(bytes, at);
         let version = get(header::VERSION);
-        if !matches!(version, VERSION_1 | VERSION) {
+        let is_read = version == VERSION || features::VERSION_1 && version == VERSION_1;
+        if !is_read {
             return Err(FormatError::Version { found: version });
         }
         if get(header::LENGTH) as usize != bytes.len() {
@@ -204,12 +233,7 @@ impl<'a> Model<'a> {
         if bytes.as_ptr().align_offset(4) != 0 {
             return Err(FormatError::Misaligned);
         }
-        let checked = bytes.get(header::CHECKED..).unwrap_or(&[]);
-        let found = if version == VERSION_1 { crc32(checked) } else { checksum(checked) };
-        if found != get(header::CHECKSUM) {
-            return Err(FormatError::Checksum { expected: get(header::CHECKSUM), found });
-        }
-        Self::from_intact(bytes)
+        Ok(())
     }
 
     /// Everything but magic, length and checksum.
@@ -218,7 +242,7 @@ impl<'a> Model<'a> {
         let float = |at: usize| f32::from_bits(word(bytes, at));
         let bad = |field, at| FormatError::Header { field, found: get(at) };
         let version = get(header::VERSION);
-        let old = version == VERSION_1;
+        let old = features::VERSION_1 && version == VERSION_1;
         for range in if old { header::version_1::RESERVED } else { header::RESERVED } {
             if bytes.get(range).unwrap_or(&[]).iter().any(|&byte| byte != 0) {
                 return Err(FormatError::Reserved { section: "header" });
@@ -346,9 +370,9 @@ impl<'a> Model<'a> {
 
     /// Every port, and how they go together; fills in what the header says of them.
     fn check_ports(&self, header: &mut Header) -> Result<(), FormatError> {
-        let count = match self.header.version {
-            VERSION_1 => header::version_1::VALUES.len(),
-            _ => self.header.ports.length / PORT_RECORD,
+        let count = match self.is_version_1() {
+            true => header::version_1::VALUES.len(),
+            false => self.header.ports.length / PORT_RECORD,
         };
         for index in 0..count {
             let (Some(record), Some(port)) = (self.port_record(index, true)?, self.decode_port(index, true)?)
@@ -395,9 +419,13 @@ impl<'a> Model<'a> {
         Ok(())
     }
 
+    fn is_version_1(&self) -> bool {
+        features::VERSION_1 && self.header.version == VERSION_1
+    }
+
     /// A port as the file has it: in version 1 without a name, which its value has.
     fn port_record(&self, index: usize, names: bool) -> Result<Option<PortRecord<'a>>, FormatError> {
-        if self.header.version != VERSION_1 {
+        if !self.is_version_1() {
             let Some(record) = record(self.header.ports.of(self.bytes), index, PORT_RECORD) else {
                 return Ok(None);
             };
@@ -419,7 +447,7 @@ impl<'a> Model<'a> {
         let found = record.value as u32;
         let value = self.decode_value(record.value, names)?;
         let value = value.ok_or(FormatError::Port { index, field: "value", found })?;
-        let name = if self.header.version == VERSION_1 { value.name } else { record.name };
+        let name = if self.is_version_1() { value.name } else { record.name };
         if shape.elements() != Some(value.logical() as u64) {
             return Err(FormatError::ExternalShape { name: Name::new(name) });
         }

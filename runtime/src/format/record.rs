@@ -56,14 +56,27 @@ impl<'a> Reader<'a, '_> {
         Name::new(self.name)
     }
 
+    /// What the operator needs is left out of this build.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn feature(&self, feature: &'static str) -> FormatError {
+        FormatError::Feature { operator: self.operator(), feature }
+    }
+
+    #[cold]
+    #[inline(never)]
     pub(super) fn shapes(&self, what: &'static str) -> FormatError {
         FormatError::Shapes { operator: self.operator(), what }
     }
 
+    #[cold]
+    #[inline(never)]
     pub(super) fn types(&self) -> FormatError {
         FormatError::Types { operator: self.operator() }
     }
 
+    #[cold]
+    #[inline(never)]
     pub(super) fn parameter(&self, parameter: &'static str) -> FormatError {
         FormatError::Parameter { operator: self.operator(), parameter }
     }

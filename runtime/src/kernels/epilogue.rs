@@ -9,12 +9,28 @@ use crate::ops::{Activation, Affine, Bias};
 /// Limited first, so that the conversion to an integer is exact everywhere; the one definition of requantization.
 #[inline(always)]
 pub(crate) fn quantize(x: f32, zero_point: u8) -> u8 {
-    // 1.5 * 2^23: adding it leaves the integer, rounded half to even, in the low bits.
-    const ROUND: f32 = 12_582_912.0;
     let zero = f32::from(zero_point);
+    if cfg!(embedded) {
+        return quantize_at_least(-zero, x, zero_point);
+    }
     let limited = min(max(x, -zero), 255.0 - zero);
-    let rounded = (limited + ROUND).to_bits() as i32 - ROUND.to_bits() as i32;
-    (rounded + i32::from(zero_point)) as u8
+    (rounded(limited) + i32::from(zero_point)) as u8
+}
+
+// 1.5 * 2^23: adding it leaves the integer, rounded half to even, in the low bits.
+const ROUND: f32 = 12_582_912.0;
+
+/// The nearest integer, halves to even, of what is at least -255; above 2^22 only something as large.
+#[inline(always)]
+fn rounded(x: f32) -> i32 {
+    (x + ROUND).to_bits() as i32 - ROUND.to_bits() as i32
+}
+
+/// [`quantize`] of `max(x, least)`, for `least` from `-zero_point` on: limited above as an integer, which a processor without
+/// vectors does in an instruction.
+#[inline(always)]
+pub(crate) fn quantize_at_least(least: f32, x: f32, zero_point: u8) -> u8 {
+    (rounded(max(x, least)) + i32::from(zero_point)).clamp(0, 255) as u8
 }
 
 /// The fused operand of an addition, before the activation.
@@ -52,6 +68,16 @@ impl<'a> Epilogue<'a> {
             y = y * scale[row] + shift[row];
         }
         y
+    }
+
+    /// The least value of a result, if there is nothing else after the bias: no residual, at most a ReLU.
+    #[cfg(any(embedded, all(test, feature = "std")))]
+    pub(crate) fn least(&self) -> Option<f32> {
+        match (&self.residual, self.activation, &self.after) {
+            (None, Activation::Identity, None) => Some(f32::NEG_INFINITY),
+            (None, Activation::Relu, None) => Some(0.0),
+            _ => None,
+        }
     }
 
     /// The sum with the residual's element `at`, if there is a residual.
@@ -92,6 +118,13 @@ mod tests {
         ];
         for (x, zero_point, expected) in cases {
             assert_eq!(quantize(x, zero_point), expected, "{x} {zero_point}");
+            assert_eq!(
+                quantize_at_least(-f32::from(zero_point), x, zero_point),
+                expected,
+                "{x} {zero_point}"
+            );
+            let relu = quantize(max(x, 0.0), zero_point);
+            assert_eq!(quantize_at_least(0.0, x, zero_point), relu, "{x} {zero_point}");
         }
     }
 }

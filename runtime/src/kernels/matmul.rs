@@ -3,11 +3,19 @@
 
 use core::ops::Range;
 
+#[cfg(any(embedded, all(test, feature = "std")))]
+use super::embedded;
+#[cfg(any(embedded, all(test, feature = "std")))]
+use super::epilogue::quantize_at_least;
 use super::epilogue::{Epilogue, quantize};
 use super::geometry::{Geometry, OutOfBounds, Strides};
+#[cfg(any(embedded, all(test, feature = "std")))]
+use super::math::max;
+#[cfg(any(not(embedded), test))]
+use super::scalar;
 use super::tile::{MAX_ROWS, OutputPointer, Pointers, Tile, TileKernel};
 use super::values::{Values, ValuesMut};
-use super::{Engine, Isa, scalar};
+use super::{Engine, Isa};
 use crate::ops::{BLOCK, PackedWeights};
 
 /// The output of a layer and how its parts divide it: part (y, x, group) computes pixels (y + n · `steps[0]`,
@@ -155,11 +163,30 @@ pub(crate) fn matmul<'a>(
         let found = if index < chunks { Ok(first) } else { check(index / chunks, &target.shape()) };
         let Ok((part, geometry)) = found else { return };
         let share = Share { index: index % chunks, count: chunks, threads: threads.min(chunks) };
+        #[cfg(any(embedded, all(test, feature = "std")))]
+        #[cfg_attr(not(test), expect(irrefutable_let_patterns, reason = "the only kind that a device has"))]
+        if let Isa::Embedded(unit) = isa {
+            let pixels = share.of(geometry.pixels(), 1);
+            return embedded::product(
+                unit,
+                &geometry,
+                &input,
+                &part.weights,
+                &part.epilogue,
+                pixels,
+                &target,
+            );
+        }
+        #[cfg(any(not(embedded), test))]
         if geometry.is_narrow() {
             narrow(isa, &geometry, &input, &part, &target, share);
             return;
         }
         match isa {
+            // Done above.
+            #[cfg(any(embedded, all(test, feature = "std")))]
+            Isa::Embedded(_) => {}
+            #[cfg(any(not(embedded), test))]
             Isa::Scalar => scalar::matmul::matmul(
                 &geometry,
                 &input,
@@ -241,6 +268,41 @@ impl<'a> Target<'a> {
         }
     }
 
+    /// Writes the first of some channels, where less than `least` limited to it; nothing if they lie outside.
+    #[cfg(any(embedded, all(test, feature = "std")))]
+    #[inline(always)]
+    pub(crate) fn write_at_least<const N: usize>(
+        &self,
+        least: f32,
+        at: usize,
+        count: usize,
+        channels: &[f32; N],
+        zero_point: u8,
+    ) {
+        if count > N || at.checked_add(count).is_none_or(|end| end > self.length) {
+            return;
+        }
+        // SAFETY: the elements lie in the slice that this stands for, and only this thread writes them.
+        #[allow(unsafe_code)]
+        unsafe {
+            match self.pointer {
+                OutputPointer::F32(output) => {
+                    let limited = channels.map(|y| max(y, least));
+                    core::ptr::copy_nonoverlapping(limited.as_ptr(), output.add(at), count);
+                }
+                OutputPointer::U8(output) => {
+                    let least = max(least, -f32::from(zero_point));
+                    let bytes = channels.map(|y| quantize_at_least(least, y, zero_point));
+                    if count == N {
+                        output.add(at).cast::<[u8; N]>().write(bytes);
+                    } else {
+                        core::ptr::copy_nonoverlapping(bytes.as_ptr(), output.add(at), count);
+                    }
+                }
+            }
+        }
+    }
+
     /// The output's type and length.
     fn shape(&self) -> (bool, usize) {
         (matches!(self.pointer, OutputPointer::U8(_)), self.length)
@@ -248,7 +310,7 @@ impl<'a> Target<'a> {
 
     /// Writes an element; nothing if it lies outside.
     #[inline(always)]
-    fn write(&self, at: usize, y: f32, zero_point: u8) {
+    pub(crate) fn write(&self, at: usize, y: f32, zero_point: u8) {
         if at >= self.length {
             return;
         }
@@ -264,6 +326,7 @@ impl<'a> Target<'a> {
 }
 
 /// A share of a checked product with few outputs.
+#[cfg(any(not(embedded), test))]
 fn narrow(
     isa: Isa,
     geometry: &Geometry,
@@ -279,6 +342,8 @@ fn narrow(
         let count = (pixels - chunk * BLOCK).min(BLOCK);
         let at = (first, count);
         let outputs = match isa {
+            #[cfg(any(embedded, all(test, feature = "std")))]
+            Isa::Embedded(_) => return,
             Isa::Scalar => {
                 scalar::narrow::chunk(geometry, input, weights, epilogue, at, &scalar::narrow::Plain)
             }

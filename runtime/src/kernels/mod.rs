@@ -1,6 +1,7 @@
 //! The native engine's arithmetic. It knows nothing of models: slices, shapes and parameters come in, elements go out.
 //!
 //! - `scalar`: every operator, written to be read; what everything else is tested against.
+//! - `embedded`: matrix products on small processors, which have no vector registers.
 //! - `x86`, `aarch64`: vector code. Instruction sets are tokens that only their detection can build.
 //! - `operation`: everything but matrix products; compiles the scalar source for each instruction set.
 //! - `checksum`: that of packed models.
@@ -15,6 +16,8 @@
 
 mod activation;
 pub(crate) mod checksum;
+#[cfg(any(embedded, all(test, feature = "std")))]
+mod embedded;
 pub(crate) mod epilogue;
 pub(crate) mod geometry;
 pub(crate) mod image;
@@ -40,7 +43,11 @@ mod tests;
 /// The instruction set in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Isa {
+    /// Plain Rust: on a device, only in tests.
+    #[cfg(any(not(embedded), test))]
     Scalar,
+    #[cfg(any(embedded, all(test, feature = "std")))]
+    Embedded(embedded::Unit),
     #[cfg(target_arch = "x86_64")]
     X86(x86::X86),
     #[cfg(target_arch = "aarch64")]
@@ -57,17 +64,28 @@ impl Isa {
         let vector = aarch64::Arm::available().map(Self::Arm);
         #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
         let vector = core::iter::empty();
-        vector.chain([Self::Scalar])
+        #[cfg(embedded)]
+        let plain = Self::Embedded(embedded::Unit::BEST);
+        #[cfg(not(embedded))]
+        let plain = Self::Scalar;
+        vector.chain([plain])
     }
 
     /// The best this machine has.
     pub(crate) fn best() -> Self {
-        Self::available().next().unwrap_or(Self::Scalar)
+        #[cfg(embedded)]
+        let plain = Self::Embedded(embedded::Unit::BEST);
+        #[cfg(not(embedded))]
+        let plain = Self::Scalar;
+        Self::available().next().unwrap_or(plain)
     }
 
     pub(crate) fn name(self) -> &'static str {
         match self {
+            #[cfg(any(not(embedded), test))]
             Self::Scalar => "scalar",
+            #[cfg(any(embedded, all(test, feature = "std")))]
+            Self::Embedded(unit) => unit.name(),
             #[cfg(target_arch = "x86_64")]
             Self::X86(isa) => isa.name(),
             #[cfg(target_arch = "aarch64")]

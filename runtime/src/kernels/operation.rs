@@ -9,6 +9,7 @@ use super::scalar::extended;
 use super::scalar::{arrange, depthwise, elementwise, normalize, pool};
 use super::values::{Values, ValuesMut};
 use super::{Engine, Isa};
+use crate::features;
 use crate::ops::{Affine, Normalize, NormalizeKind, Operation, PackedWeights, Pad, PadMode, Pool};
 
 /// An operator and its parameters.
@@ -51,6 +52,9 @@ pub(crate) fn run(
     }
     check(batch, work, (from, input), (to, &output))?;
     match engine.isa() {
+        #[cfg(any(embedded, all(test, feature = "std")))]
+        Isa::Embedded(_) => compute(batch, work, (from, input), (to, &mut output)),
+        #[cfg(any(not(embedded), test))]
         Isa::Scalar => compute(batch, work, (from, input), (to, &mut output)),
         #[cfg(target_arch = "x86_64")]
         Isa::X86(isa) => isa.compute(batch, work, (from, input), (to, &mut output)),
@@ -139,14 +143,16 @@ pub(crate) fn compute(
     (to, output): (&Image, &mut ValuesMut<'_>),
 ) {
     match *work {
-        Work::Unweighted { operation: Operation::Elementwise { before, activation, after }, .. } => {
+        Work::Unweighted { operation: Operation::Elementwise { before, activation, after }, .. }
+            if features::ELEMENTWISE =>
+        {
             elementwise::elementwise(batch, before, activation, after, (from, input), (to, output));
             return;
         }
         Work::Unweighted {
             operation: Operation::Binary { binary, activation },
             second: Some((ref other, ref second)),
-        } => {
+        } if features::ELEMENTWISE => {
             elementwise::binary(batch, binary, activation, (from, input), (other, second), (to, output));
             return;
         }
@@ -155,21 +161,29 @@ pub(crate) fn compute(
     let Some(input) = input else { return };
     let operation = match work {
         Work::Depthwise { geometry, weights, epilogue } => {
-            depthwise::depthwise(geometry, input, weights, epilogue, output);
+            if features::DEPTHWISE {
+                depthwise::depthwise(geometry, input, weights, epilogue, output);
+            }
             return;
         }
         Work::Unweighted { operation, .. } => operation,
     };
     match *operation {
-        Operation::Pool(ref pool) => pool::pool(batch, pool, (from, input), (to, output)),
-        Operation::Copy { at } => arrange::copy(batch, at, (from, input), (to, output)),
-        Operation::Pad(pad) => arrange::pad(batch, pad, (from, input), (to, output)),
-        Operation::Resize(resize) => arrange::resize(batch, resize, (from, input), (to, output)),
+        Operation::Pool(ref pool) if features::POOL => pool::pool(batch, pool, (from, input), (to, output)),
+        Operation::Copy { at } if features::ARRANGE => arrange::copy(batch, at, (from, input), (to, output)),
+        Operation::Pad(pad) if features::ARRANGE => arrange::pad(batch, pad, (from, input), (to, output)),
+        Operation::Resize(resize) if features::RESIZE => {
+            arrange::resize(batch, resize, (from, input), (to, output))
+        }
+        Operation::Normalize(_) if !features::NORMALIZE => {}
         Operation::Normalize(Normalize { kind: NormalizeKind::Euclidean, epsilon, .. }) => {
             normalize::l2_normalize(batch, epsilon, (from, input), (to, output));
         }
         Operation::Normalize(_) => normalize::softmax(batch, (from, input), (to, output)),
-        Operation::Reorder => arrange::reorder(batch, (from, input), (to, output)),
+        Operation::Reorder if features::ARRANGE => arrange::reorder(batch, (from, input), (to, output)),
+        // Left out of this build.
+        Operation::Pool(_) | Operation::Copy { .. } | Operation::Pad(_) => {}
+        Operation::Resize(_) | Operation::Reorder => {}
         // Done above, by `elementwise` or by `extended`.
         Operation::Elementwise { .. } | Operation::Binary { .. } => {}
         Operation::Function(_) | Operation::Constant(_) | Operation::Reduce(_) => {}

@@ -6,6 +6,7 @@ use std::string::String;
 use std::vec;
 use std::vec::Vec;
 
+use super::embedded::Unit;
 use super::epilogue::{Epilogue, Residual};
 use super::geometry::{Geometry, OutOfBounds, Strides};
 use super::matmul::{Layout, Part, matmul};
@@ -204,6 +205,11 @@ fn compute(case: &Case, types: Types, isa: Isa, threads: usize) -> (Vec<f32>, Ve
     (out_f32, out_u8)
 }
 
+/// Those of this machine, and the kernels of small processors, whose instructions are imitated where there are none.
+fn all() -> impl Iterator<Item = Isa> {
+    Isa::available().chain([Unit::Plain, Unit::Dsp].map(Isa::Embedded))
+}
+
 /// `cargo xtask arm` knows what its emulator has: no kernel stays untested because detection has missed it.
 #[test]
 fn a_known_processor_has_its_instruction_sets() {
@@ -220,7 +226,7 @@ fn every_instruction_set_computes_what_scalar_code_does() {
     for case in cases() {
         for types in [Types::F32, Types::F16, Types::Int8ToF32, Types::Int8ToU8] {
             let (floats, bytes) = compute(&case, types, Isa::Scalar, 1);
-            for isa in Isa::available() {
+            for isa in all() {
                 for threads in 1..=2 {
                     let (found, found_bytes) = compute(&case, types, isa, threads);
                     let tolerance = if matches!(types, Types::F32 | Types::F16) { 2e-5 } else { 0.0 };
@@ -263,7 +269,7 @@ fn slices_that_are_too_short_are_refused() {
         (16, 64, 16, 19, false),
     ];
     for (inputs, weights, biases, outputs, fits) in cases {
-        for isa in Isa::available() {
+        for isa in all() {
             let (input, weights, bias) = (vec![1.0; inputs], vec![1.0; weights], vec![0.0; biases]);
             let mut output = vec![0.0; outputs];
             let epilogue = Epilogue::bare(Bias::F32(&bias));
@@ -321,7 +327,7 @@ fn transformed_convolutions_refuse_what_does_not_fit() {
         (PackedWeights::F16(&halves), inputs, outputs, SCRATCH - 1, false),
     ];
     for (weights, inputs, outputs, scratch, fits) in cases {
-        for isa in Isa::available() {
+        for isa in all() {
             let (input, mut output) = (vec![1.0; inputs], vec![0.0; outputs]);
             let bias = [0.5; BLOCK];
             let epilogue = Epilogue::bare(Bias::F32(&bias));

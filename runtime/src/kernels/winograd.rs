@@ -178,6 +178,9 @@ fn multiply(
         let input = &transformed[n * from..n * from + count * depth];
         let output = &mut products[n * to..n * to + count * blocks * BLOCK];
         match isa {
+            #[cfg(any(embedded, all(test, feature = "std")))]
+            Isa::Embedded(_) => winograd::multiply(depth, input, &kernel, output, blocks),
+            #[cfg(any(not(embedded), test))]
             Isa::Scalar => winograd::multiply(depth, input, &kernel, output, blocks),
             #[cfg(target_arch = "x86_64")]
             Isa::X86(isa) => tiles(isa, (count, depth, blocks), input, &kernel, output),

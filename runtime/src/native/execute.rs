@@ -3,6 +3,7 @@
 use core::ops::Range;
 
 use crate::backend::RunError;
+use crate::features;
 use crate::format::{ALIGNMENT, Layer, Model, Operator, OperatorKind, Value};
 use crate::kernels::Engine;
 use crate::kernels::epilogue::{Epilogue, Residual};
@@ -311,7 +312,7 @@ fn step(
                 })
             };
             let layout = layout(batch, output, residual, [1, 1], *groups);
-            if *transformed {
+            if features::WINOGRAD && *transformed {
                 let part = part(Place { phase: [0, 0], group: 0 })?;
                 return Ok(winograd(engine, &layout, &part, source.ok_or(Broken)?, target, scratch)?);
             }
@@ -353,7 +354,7 @@ fn step(
             let layout = layout(batch, output, residual, [vertical.stride, horizontal.stride], *groups);
             return Ok(matmul(engine, &layout, &part, source.ok_or(Broken)?, target)?);
         }
-        OperatorKind::Depthwise { window: axes, layer } => {
+        OperatorKind::Depthwise { window: axes, layer } if features::DEPTHWISE => {
             let (first, tap) = window(input, axes)?;
             let geometry = Geometry {
                 batch,
@@ -370,6 +371,8 @@ fn step(
             let epilogue = epilogue(layer, second, output, 0)?;
             Work::Depthwise { geometry, weights: layer.weights, epilogue }
         }
+        // Refused when the model was opened.
+        OperatorKind::Depthwise { .. } => return Err(Broken),
         OperatorKind::Unweighted(operation) => {
             let second = match (&operator.second, second) {
                 (Some(other), Some(bytes)) => Some((image(other), values(other, bytes)?)),

@@ -11,6 +11,7 @@ use super::OperatorKind;
 use super::parameters::read_layer;
 #[cfg(feature = "alloc")]
 use super::parameters::write_layer;
+use crate::features;
 use crate::format::error::FormatError;
 use crate::format::layer::Layer;
 use crate::format::layout::{WINOGRAD_MAX_CHANNELS, WINOGRAD_SCRATCH};
@@ -101,6 +102,7 @@ fn check_padding(
 }
 
 /// The product, or `u64::MAX`, which no length equals, if it overflows.
+#[inline(never)]
 fn product(factors: [u64; 4]) -> u64 {
     factors
         .into_iter()
@@ -146,6 +148,9 @@ pub(super) fn read_convolution<'a>(reader: &Reader<'a, '_>, ends: &Ends<'a>) -> 
     let deep = depth(&ends.input, inputs);
     let mut weights = product([stored, kernel_rows, kernel_columns, deep as u64]);
     if winograd {
+        if !features::WINOGRAD {
+            return Err(reader.feature("winograd"));
+        }
         if !can_be_winograd(&ends.input, &ends.output, &window, groups)
             || reader.context.scratch < WINOGRAD_SCRATCH
         {

@@ -20,6 +20,7 @@ use super::pack::PlainLayer;
 #[cfg(feature = "alloc")]
 use super::record::Writer;
 use super::record::{Ends, Reader};
+use crate::features;
 use crate::ops::{Operation, WindowAxis};
 #[cfg(feature = "alloc")]
 pub(super) use layer::gains_by_winograd;
@@ -130,47 +131,54 @@ impl<L, C> OperatorKind<L, C> {
     }
 }
 
-/// Whether the crate was built with the operators of this feature. Where it was not, not even their records are read, which
-/// saves the code.
-const EXTENDED: bool = cfg!(feature = "extended-operators");
-
-fn needs_feature(reader: &Reader<'_, '_>) -> FormatError {
-    FormatError::Feature { operator: reader.operator(), feature: "extended-operators" }
-}
-
 impl<'a> OperatorKind<Layer<'a>, &'a [f32]> {
     /// Reads and checks what a record says.
     pub(super) fn read(reader: &Reader<'a, '_>, ends: &Ends<'a>) -> Result<Self, FormatError> {
+        // A guard that is false for good takes what is behind it out of the program.
         let operation = match reader.word(field::KIND) {
             number::FULLY_CONNECTED => return layer::read_fully_connected(reader, ends),
             number::CONVOLUTION => return layer::read_convolution(reader, ends),
-            number::DEPTHWISE => return layer::read_depthwise(reader, ends),
+            number::DEPTHWISE if features::DEPTHWISE => return layer::read_depthwise(reader, ends),
             number::TRANSPOSED => return layer::read_transposed(reader, ends),
-            number::POOL => pool::read(reader, ends)?,
-            number::ELEMENTWISE => elementwise::read(reader, ends)?,
-            number::BINARY => elementwise::read_binary(reader, ends)?,
-            number::COPY => arrange::read_copy(reader, ends)?,
-            number::PAD => arrange::read_pad(reader, ends)?,
-            number::RESIZE => arrange::read_resize(reader, ends)?,
-            number::SOFTMAX => blocks::read_softmax(reader, ends)?,
-            number::L2_NORMALIZE => blocks::read_l2(reader, ends)?,
-            number::REORDER => arrange::read_reorder(reader, ends)?,
-            number::FUNCTION..=number::ONE_HOT if !EXTENDED => return Err(needs_feature(reader)),
-            number::FUNCTION => elementwise::read_function(reader, ends)?,
-            number::CONSTANT => product::read_constant(reader, ends)?,
-            number::NORMALIZE => blocks::read_normalize(reader, ends)?,
-            number::REDUCE => blocks::read_reduce(reader, ends)?,
-            number::VIEW => arrange::read_view(reader, ends)?,
-            number::PRODUCT => product::read_product(reader, ends)?,
-            number::ONE_HOT => product::read_one_hot(reader, ends)?,
-            found => return Err(FormatError::OperatorKind { operator: reader.operator(), found }),
+            number::POOL if features::POOL => pool::read(reader, ends)?,
+            number::ELEMENTWISE if features::ELEMENTWISE => elementwise::read(reader, ends)?,
+            number::BINARY if features::ELEMENTWISE => elementwise::read_binary(reader, ends)?,
+            number::COPY if features::ARRANGE => arrange::read_copy(reader, ends)?,
+            number::PAD if features::ARRANGE => arrange::read_pad(reader, ends)?,
+            number::RESIZE if features::RESIZE => arrange::read_resize(reader, ends)?,
+            number::SOFTMAX if features::NORMALIZE => blocks::read_softmax(reader, ends)?,
+            number::L2_NORMALIZE if features::NORMALIZE => blocks::read_l2(reader, ends)?,
+            number::REORDER if features::ARRANGE => arrange::read_reorder(reader, ends)?,
+            number::FUNCTION if features::EXTENDED => elementwise::read_function(reader, ends)?,
+            number::CONSTANT if features::EXTENDED => product::read_constant(reader, ends)?,
+            number::NORMALIZE if features::EXTENDED => blocks::read_normalize(reader, ends)?,
+            number::REDUCE if features::EXTENDED => blocks::read_reduce(reader, ends)?,
+            number::VIEW if features::EXTENDED => arrange::read_view(reader, ends)?,
+            number::PRODUCT if features::EXTENDED => product::read_product(reader, ends)?,
+            number::ONE_HOT if features::EXTENDED => product::read_one_hot(reader, ends)?,
+            found => return Err(unread(reader, found)),
         };
         let second = ends.second.map(|value| value.extents());
-        if !EXTENDED && operation.is_extended(ends.input.extents(), second) {
-            return Err(needs_feature(reader));
+        if !features::EXTENDED && operation.is_extended(ends.input.extents(), second) {
+            return Err(reader.feature("extended-operators"));
         }
         Ok(Self::Unweighted(operation))
     }
+}
+
+/// Why an operator is not read: this build leaves it out, or there is no such kind.
+#[cold]
+fn unread(reader: &Reader<'_, '_>, found: u32) -> FormatError {
+    reader.feature(match found {
+        number::DEPTHWISE => "depthwise",
+        number::POOL => "pool",
+        number::ELEMENTWISE | number::BINARY => "elementwise",
+        number::COPY | number::PAD | number::REORDER => "arrange",
+        number::RESIZE => "resize",
+        number::SOFTMAX | number::L2_NORMALIZE => "normalize",
+        number::FUNCTION..=number::ONE_HOT => "extended-operators",
+        _ => return FormatError::OperatorKind { operator: reader.operator(), found },
+    })
 }
 
 #[cfg(feature = "alloc")]

@@ -3,6 +3,7 @@
 #[cfg(feature = "alloc")]
 use alloc::vec::Vec;
 
+use crate::features;
 use crate::format::error::FormatError;
 use crate::format::layer::{Layer, Residual};
 use crate::format::layout::{FLAG_AFTER, operator as field};
@@ -27,6 +28,12 @@ pub(super) fn read_layer<'a>(
 ) -> Result<Layer<'a>, FormatError> {
     let weight_type = WEIGHT_TYPES.get(reader.word(field::WEIGHTS_TYPE) as usize);
     let Some(&weight_type) = weight_type else { return Err(reader.parameter("weight type")) };
+    match weight_type {
+        WeightType::F32 if !features::F32 => return Err(reader.feature("f32")),
+        WeightType::F16 if !features::F16 => return Err(reader.feature("f16")),
+        WeightType::I8 if !features::INT8 => return Err(reader.feature("int8")),
+        _ => {}
+    }
     let is_int8 = weight_type == WeightType::I8;
     if input.kind != weight_type.input() || (output.kind == ValueType::U8 && !is_int8) {
         return Err(reader.types());

@@ -93,8 +93,10 @@ pub(crate) fn export(
             }
             Values::U8(values) => {
                 let zero = i32::from(from.zero_point);
-                for (to, q) in to.iter_mut().zip(values[inside..].iter().step_by(step)) {
-                    *to = (i32::from(*q) - zero) as f32 * from.scale;
+                let put = |(to, q): (&mut f32, &u8)| *to = (i32::from(*q) - zero) as f32 * from.scale;
+                match step {
+                    1 => to.iter_mut().zip(&values[inside..]).for_each(put),
+                    _ => to.iter_mut().zip(values[inside..].iter().step_by(step)).for_each(put),
                 }
             }
         }

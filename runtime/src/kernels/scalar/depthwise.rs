@@ -1,5 +1,6 @@
 //! Depthwise convolution: every channel sees only itself.
 
+use crate::features;
 use crate::half;
 use crate::kernels::epilogue::{Epilogue, quantize};
 use crate::kernels::geometry::{Geometry, OutOfBounds};
@@ -61,7 +62,7 @@ pub(crate) fn depthwise(
             };
             let mut sums = [0.0f32; BLOCK];
             match (input, weights) {
-                (Values::F32(input), PackedWeights::F32(weights)) => {
+                (Values::F32(input), PackedWeights::F32(weights)) if features::F32 => {
                     for (at, weight) in taps() {
                         let row = &weights[weight..weight + BLOCK];
                         for ((sum, x), w) in sums.iter_mut().zip(&input[at..at + lanes]).zip(row) {
@@ -69,7 +70,7 @@ pub(crate) fn depthwise(
                         }
                     }
                 }
-                (Values::F32(input), PackedWeights::F16(weights)) => {
+                (Values::F32(input), PackedWeights::F16(weights)) if features::F16 => {
                     for (at, weight) in taps() {
                         let row = &weights[weight..weight + BLOCK];
                         for ((sum, x), &w) in sums.iter_mut().zip(&input[at..at + lanes]).zip(row) {
@@ -77,7 +78,7 @@ pub(crate) fn depthwise(
                         }
                     }
                 }
-                (Values::U8(input), PackedWeights::I8(weights)) => {
+                (Values::U8(input), PackedWeights::I8(weights)) if features::INT8 => {
                     let Bias::I32 { bias, scale, .. } = epilogue.bias else { return };
                     let mut integers = [0i32; BLOCK];
                     integers.copy_from_slice(&bias[channel..channel + BLOCK]);
@@ -91,7 +92,7 @@ pub(crate) fn depthwise(
                         *sum = integer as f32 * scale;
                     }
                 }
-                // Types that do not go together: the caller has checked.
+                // Types that do not go together, which the caller has checked; or left out of this build.
                 _ => return,
             }
             if let Bias::F32(bias) = epilogue.bias {

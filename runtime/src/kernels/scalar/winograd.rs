@@ -1,5 +1,6 @@
 //! The transforms of F(2x2, 3x3): B^T d B of inputs, A^T m A of products; and the products, written to be read.
 
+use crate::features;
 use crate::half;
 use crate::kernels::activation::activate;
 use crate::kernels::epilogue::Epilogue;
@@ -108,12 +109,14 @@ pub(crate) fn multiply(
     blocks: usize,
 ) {
     match weights {
-        PackedWeights::F32(weights) => product(depth, input, weights, |&weight| weight, output, blocks),
-        PackedWeights::F16(weights) => {
+        PackedWeights::F32(weights) if features::F32 => {
+            product(depth, input, weights, |&weight| weight, output, blocks)
+        }
+        PackedWeights::F16(weights) if features::F16 => {
             product(depth, input, weights, |&weight| half::to_f32(weight), output, blocks)
         }
-        // The caller has checked.
-        PackedWeights::I8(_) => {}
+        // Of int8, which the caller has checked; or left out of this build.
+        _ => {}
     }
 }
 
