@@ -188,7 +188,7 @@ fn what_cannot_be_packed_is_explained() {
 
 /// A vanilla generator, packed with 8-bit integers, as sources for devices; the options after `--emit`.
 fn emitted(folder: &Path, language: &str) -> String {
-    let run = folder.join("run");
+    let run = folder.join("vanilla");
     write_run(&run, "vanilla", &[10], false);
     assert!(exporter(["export", text(&run), "--out", text(folder)]).status.success());
     let (model, out) = (folder.join("vanilla.fp32.onnx"), folder.join("My-digits.lat"));
