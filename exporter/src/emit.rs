@@ -1,9 +1,10 @@
 //! Packed models as sources: a Rust crate, or a pair of C files.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::PathBuf;
 
-use latent_runtime::format::{Model, OperatorKind, input_len, output_len};
+use latent_runtime::format::{Model, input_len, output_len};
 
 /// A file of what is emitted, its path relative to where all of it goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,12 +24,13 @@ pub fn identifier(name: &str) -> String {
 
 /// The features of `latent-runtime` that the model needs.
 pub fn features(model: &Model<'_>) -> Vec<&'static str> {
-    let is_extended = (0..model.operators_len()).filter_map(|index| model.operator(index)).any(|operator| {
-        let second = operator.second.as_ref().map(|value| [value.channels, value.height, value.width]);
-        let input = [operator.input.channels, operator.input.height, operator.input.width];
-        matches!(operator.kind, OperatorKind::Unweighted(operation) if operation.is_extended(input, second))
-    });
-    if is_extended { vec!["extended-operators"] } else { Vec::new() }
+    let operators = (0..model.operators_len()).filter_map(|index| model.operator(index));
+    operators
+        .flat_map(|operator| operator.features())
+        .flatten()
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect()
 }
 
 /// Lines with something before each.

@@ -7,7 +7,7 @@ use super::ops::OperatorKind;
 use super::record::{Context, Ends, Reader};
 use super::strings;
 use super::value::Value;
-use crate::ops::{Operation, WindowAxis};
+use crate::ops::{Operation, PackedWeights, WindowAxis};
 
 /// One step of a model.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -43,6 +43,30 @@ impl<'a> Operator<'a> {
             OperatorKind::Unweighted(Operation::Product) => outputs * self.input.width as u64,
             OperatorKind::Unweighted(_) => 0,
         }
+    }
+
+    /// The features of this crate that it needs: that of its weights, and that of its kind.
+    pub fn features(&self) -> [Option<&'static str>; 2] {
+        let of_weights = self.kind.layer().map(|layer| match layer.weights {
+            PackedWeights::F32(_) => "f32",
+            PackedWeights::F16(_) => "f16",
+            PackedWeights::I8(_) => "int8",
+        });
+        let second = self.second.as_ref().map(Value::extents);
+        let of_kind = match &self.kind {
+            OperatorKind::Convolution { winograd: true, .. } => Some("winograd"),
+            OperatorKind::Depthwise { .. } => Some("depthwise"),
+            OperatorKind::Unweighted(operation) => Some(match operation {
+                operation if operation.is_extended(self.input.extents(), second) => "extended-operators",
+                Operation::Pool(_) => "pool",
+                Operation::Elementwise { .. } | Operation::Binary { .. } => "elementwise",
+                Operation::Resize(_) => "resize",
+                Operation::Normalize(_) => "normalize",
+                _ => "arrange",
+            }),
+            _ => None,
+        };
+        [of_weights, of_kind]
     }
 
     /// Reads a record and checks everything that concerns the operator.
