@@ -9,9 +9,9 @@ use latent_exporter::graph::{
     Convolution, Dim, Element, Elements, Graph, Op, Output, Reduce, ReduceKind, Tensor, Window,
 };
 use latent_exporter::onnx::{About, FloatType, write};
-use latent_exporter::task::Gaussian;
 use latent_files::npy;
 use latent_files::pictures::Picture;
+use latent_quality::Gaussian;
 use latent_runtime::backend::Backend;
 use latent_runtime::native::{NativeBackend, NativeOptions};
 use latent_runtime::rng::Rng;

@@ -1,13 +1,14 @@
 //! Checkpoints: weights, optimizer, random state and progress, exactly as they were; written, thinned out and read.
 //! [`latent_files::run::checkpoint`] says what lies in one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use latent_files::atomic;
 use latent_files::run::{RunError, parse_safetensors};
+use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use tch::{Kind, TchError, Tensor};
 
@@ -15,10 +16,13 @@ use crate::nn::StateError;
 
 pub use latent_files::run::FORMAT;
 pub use latent_files::run::checkpoint::{
-    DISCRIMINATOR, ENCODER, GENERATOR, GENERATOR_EMA, OPTIMIZER, STATE, SavedState, folder, list, read_state,
+    CLASSIFIER, DISCRIMINATOR, ENCODER, GENERATOR, GENERATOR_EMA, OPTIMIZER, STATE, SavedState, folder, list,
+    read_state,
 };
 
 pub type Tensors = BTreeMap<String, Tensor>;
+/// What a file of tensors says beside them.
+pub type Metadata = HashMap<String, String>;
 
 /// Why a checkpoint could not be written or read. Every message names the file.
 #[derive(Debug, thiserror::Error)]
@@ -81,36 +85,49 @@ pub fn prune(checkpoints: &Path, keep: usize, apart: &[u64]) -> Result<(), Check
     Ok(())
 }
 
-/// Reads a file of tensors. Kinds f32 and i64.
+/// Reads a file of tensors. Kinds f32, f16 (which becomes f32) and i64.
 pub fn read_tensors(path: &Path) -> Result<Tensors, CheckpointError> {
     let bytes = fs::read(path).map_err(|reason| RunError::Read { path: path.to_owned(), reason })?;
+    Ok(parse_tensors(path, &bytes)?.0)
+}
+
+/// The tensors in the content of the file `path`, and its metadata.
+pub fn parse_tensors(path: &Path, bytes: &[u8]) -> Result<(Tensors, Metadata), CheckpointError> {
     let mut tensors = Tensors::new();
-    for (name, view) in parse_safetensors(path, &bytes)?.iter() {
+    for (name, view) in parse_safetensors(path, bytes)?.iter() {
         let kind = match view.dtype() {
             Dtype::F32 => Kind::Float,
+            Dtype::F16 => Kind::Half,
             Dtype::I64 => Kind::Int64,
             other => {
-                let what = format!("tensor {name:?} is {other:?}, expected F32 or I64");
+                let what = format!("tensor {name:?} is {other:?}, expected F32, F16 or I64");
                 return Err(RunError::Tensor { path: path.to_owned(), what }.into());
             }
         };
         let shape: Vec<i64> = view.shape().iter().map(|n| *n as i64).collect();
-        tensors.insert(name.to_owned(), Tensor::f_from_data_size(view.data(), &shape, kind)?);
+        let mut tensor = Tensor::f_from_data_size(view.data(), &shape, kind)?;
+        if kind == Kind::Half {
+            tensor = tensor.f_to_kind(Kind::Float)?;
+        }
+        tensors.insert(name.to_owned(), tensor);
     }
-    Ok(tensors)
+    let header = SafeTensors::read_metadata(bytes)
+        .map_err(|reason| RunError::Safetensors { path: path.to_owned(), reason })?;
+    Ok((tensors, header.1.metadata().clone().unwrap_or_default()))
 }
 
 /// Writes a file of tensors (kinds f32 and i64) and waits until it is on the disk.
 pub fn write_tensors(path: &Path, tensors: &Tensors) -> Result<(), CheckpointError> {
-    Ok(atomic::write_synced(path, &to_bytes(tensors)?)?)
+    Ok(atomic::write_synced(path, &to_bytes(tensors, None)?)?)
 }
 
 /// The tensors as a safetensors file, in row-major order whatever their layout in memory.
-fn to_bytes(tensors: &Tensors) -> Result<Vec<u8>, CheckpointError> {
+pub fn to_bytes(tensors: &Tensors, metadata: Option<Metadata>) -> Result<Vec<u8>, CheckpointError> {
     let mut buffers = Vec::new();
     for (name, tensor) in tensors {
         let dtype = match tensor.f_kind()? {
             Kind::Float => Dtype::F32,
+            Kind::Half => Dtype::F16,
             Kind::Int64 => Dtype::I64,
             other => return Err(io::Error::other(format!("tensor {name:?} has kind {other:?}")).into()),
         };
@@ -125,7 +142,7 @@ fn to_bytes(tensors: &Tensors) -> Result<Vec<u8>, CheckpointError> {
         let view = TensorView::new(*dtype, shape.clone(), bytes).map_err(io::Error::other)?;
         views.push((*name, view));
     }
-    Ok(safetensors::serialize(views, None).map_err(io::Error::other)?)
+    Ok(safetensors::serialize(views, metadata).map_err(io::Error::other)?)
 }
 
 #[cfg(test)]
@@ -147,6 +164,8 @@ mod tests {
             monitor: Monitor::new(LossKind::Bce),
             recent: [(0.1, 0.3)].into(),
             diversity: Some(0.1),
+            quality: None,
+            best: None,
         }
     }
 

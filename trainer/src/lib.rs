@@ -30,7 +30,7 @@
 //! |---|---|
 //! | [`session`] | the training loop, and what a kind of training is to it: [`session::Task`] |
 //! | [`settings`] | the settings that all kinds share, and how stored ones are compared with those asked for |
-//! | [`gan`], [`simclr`] | the two kinds of training |
+//! | [`gan`], [`simclr`], [`classifier`] | the three kinds of training |
 //! | [`data`] | data sets: read, fetched, drawn |
 //! | [`nn`], [`optim`] | layers and optimizers on libtorch |
 //! | [`run_folder`], [`checkpoint`] | what a run leaves on the disk |
@@ -40,6 +40,7 @@
 #![allow(missing_docs)]
 
 pub mod checkpoint;
+pub mod classifier;
 pub mod cli;
 pub mod data;
 pub mod device;
@@ -51,7 +52,9 @@ pub mod nn;
 pub mod optim;
 pub mod report;
 pub mod run_folder;
+pub mod scoring;
 pub mod session;
 pub mod settings;
 pub mod simclr;
 pub mod training;
+pub mod which;

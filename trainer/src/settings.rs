@@ -119,8 +119,17 @@ pub trait Hyperparameters: Clone + Serialize + DeserializeOwned {
 }
 
 /// Settings of which a resumed run may have other values than it was started with.
-const MAY_CHANGE: [&str; 8] =
-    ["device", "iterations", "keep", "log_every", "sample_every", "save_every", "threads", "time_limit"];
+const MAY_CHANGE: [&str; 9] = [
+    "device",
+    "eval_every",
+    "iterations",
+    "keep",
+    "log_every",
+    "sample_every",
+    "save_every",
+    "threads",
+    "time_limit",
+];
 
 /// A setting that is asked for and that a stored run has another value of.
 #[derive(Debug, Clone, PartialEq)]

@@ -82,7 +82,7 @@ impl Logs {
     pub(crate) fn open(run: &Path, columns: &[&str], after: Option<u64>) -> Result<Self, TrainError> {
         let csv = run.join("metrics.csv");
         let metrics = match after {
-            Some(iteration) => MetricsLog::resume(&csv, iteration)?,
+            Some(iteration) => MetricsLog::resume(&csv, iteration)?.with_columns(columns)?,
             None => {
                 if csv.exists() {
                     std::fs::remove_file(&csv)?;

@@ -304,7 +304,7 @@ fn samples_are_the_same_for_a_seed_and_nothing_is_overwritten() {
 
     let cases: [(&[&str], &str, i32); 5] = [
         (&["--label", "3"], "knows no classes; train with --conditional", 1),
-        (&["--checkpoint", "5"], "no checkpoint of iteration 5", 1),
+        (&["--checkpoint", "5"], "has no checkpoint 5", 1),
         (&["--count", "0"], "--count", 2),
         (&["--out", "/proc/none/x.png"], "/proc/none", 1),
         (&["--device", "tpu"], "unknown device", 1),

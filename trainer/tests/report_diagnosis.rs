@@ -56,8 +56,10 @@ fn real_runs_are_judged_as_they_are() {
         let (findings, monitor) = diagnose(name, loss);
         let kinds: Vec<FindingKind> = findings.iter().map(|finding| finding.kind).collect();
         assert_eq!(kinds, expected, "{name}: {findings:?}");
-        let verdict = monitor.report().verdict;
-        assert_eq!(verdict.starts_with("healthy: "), expected.is_empty(), "{name}: {verdict}");
+        let verdict = monitor.report(None, None).verdict;
+        // These two end before their images have two thirds of the data's diversity.
+        let good = if ["hinge", "wgan-gp"].contains(&name) { "not yet healthy: " } else { "healthy: " };
+        assert_eq!(verdict.starts_with(good), expected.is_empty(), "{name}: {verdict}");
     }
 }
 

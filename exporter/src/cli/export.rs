@@ -13,7 +13,7 @@ use latent_files::text::{grouped, table_with_head};
 const EXAMPLES: &str = "\
 Examples:
   exporter export runs/dcgan --out models
-      the newest checkpoint's generator, as models/dcgan.fp32.onnx
+      the best checkpoint's generator, as models/dcgan.fp32.onnx
   exporter export runs/dcgan --out models --discriminator --name mnist
       both networks, as models/mnist.fp32.onnx and models/mnist.discriminator.fp32.onnx
   exporter export runs/dcgan/checkpoints/00001000 --out models --weights raw --force
@@ -24,7 +24,7 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct ExportArgs {
-    /// Run folder of the trainer (its newest checkpoint is taken), or RUN/checkpoints/N
+    /// Run folder of the trainer (its best checkpoint is taken, or the newest if none was judged), or RUN/checkpoints/N
     run: PathBuf,
     /// Folder for the ONNX files
     #[arg(long, value_name = "DIR")]
@@ -92,6 +92,10 @@ pub(crate) fn run(args: ExportArgs) -> anyhow::Result<()> {
             let run = SavedRun::<SimclrRun>::open(&args.run)?;
             report(&args, &run.path, &run.checkpoint, &[export_encoder(&run, &args.encoder_options())?])?
         }
+        RunKind::Classifier => anyhow::bail!(
+            "{} is a classifier's run, which is no model to export: `trainer scorer` makes of it what `trainer eval` judges by",
+            args.run.display()
+        ),
     };
     Ok(console::print(&text)?)
 }

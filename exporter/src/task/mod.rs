@@ -2,10 +2,10 @@
 //! encoder, how many pictures fewer their nearest neighbors tell the class of.
 
 mod features;
-mod frechet;
 mod neighbors;
 mod runner;
 
+use latent_quality::Gaussian;
 use latent_runtime::backend::RunError;
 use latent_runtime::gallery::GalleryError;
 use latent_runtime::image_encoding::NormalizationError;
@@ -16,7 +16,6 @@ use crate::graph::{Dim, Graph};
 use crate::quantize::{DataError, Pictures, QuantizeError, Samples};
 
 pub use features::Features;
-pub use frechet::Gaussian;
 pub use neighbors::{NEIGHBORS, TEMPERATURE};
 pub use runner::Runner;
 

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::describe::{check_format, parse};
-use super::{Check, RunError};
+use super::{Check, QualityCheck, RunError};
 
 /// The generator's weights.
 pub const GENERATOR: &str = "generator.safetensors";
@@ -19,6 +19,8 @@ pub const GENERATOR_EMA: &str = "generator_ema.safetensors";
 pub const DISCRIMINATOR: &str = "discriminator.safetensors";
 /// The weights of an encoder (`f.`) and its projection head (`g.`).
 pub const ENCODER: &str = "encoder.safetensors";
+/// The weights of a classifier.
+pub const CLASSIFIER: &str = "classifier.safetensors";
 /// What the optimizers remember, such as moments.
 pub const OPTIMIZER: &str = "optimizer.safetensors";
 /// Everything that is no tensor.
@@ -58,6 +60,12 @@ pub struct GanState<M> {
     pub recent: VecDeque<(f64, f64)>,
     /// The last measured diversity.
     pub diversity: Option<f32>,
+    /// How good samples were when they were last judged.
+    #[serde(default)]
+    pub quality: Option<QualityCheck>,
+    /// When they were best.
+    #[serde(default)]
+    pub best: Option<QualityCheck>,
 }
 
 impl<M: Serialize + DeserializeOwned> SavedState for GanState<M> {
@@ -90,6 +98,35 @@ pub struct SimclrState<M> {
 }
 
 impl<M: Serialize + DeserializeOwned> SavedState for SimclrState<M> {
+    fn iteration(&self) -> u64 {
+        self.iteration
+    }
+
+    fn seconds(&self) -> f64 {
+        self.seconds
+    }
+}
+
+/// What the checkpoint of a classifier holds besides tensors; `M` is the diagnosis, which only the trainer knows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClassifierState<M> {
+    /// [`FORMAT`](super::FORMAT).
+    pub format: u32,
+    /// Iterations done, which is also the number of the optimizer's steps.
+    pub iteration: u64,
+    /// State of the generator of augmentations.
+    pub augment: [u64; 4],
+    /// Seconds trained so far, over all sessions.
+    pub seconds: f64,
+    /// The diagnosis.
+    pub monitor: M,
+    /// The last losses.
+    pub recent: VecDeque<f64>,
+    /// The accuracy on test images, as last measured.
+    pub test_accuracy: Option<f64>,
+}
+
+impl<M: Serialize + DeserializeOwned> SavedState for ClassifierState<M> {
     fn iteration(&self) -> u64 {
         self.iteration
     }

@@ -24,6 +24,8 @@ pub enum RunKind {
     Gan,
     /// An encoder with a projection head, by contrast of views.
     Simclr,
+    /// A classifier, by whose features generated images are judged.
+    Classifier,
 }
 
 impl RunKind {
@@ -32,6 +34,7 @@ impl RunKind {
         match self {
             Self::Gan => "gan",
             Self::Simclr => "simclr",
+            Self::Classifier => "classifier",
         }
     }
 }
@@ -49,6 +52,11 @@ pub trait Description: Serialize + DeserializeOwned {
     /// # Errors
     /// Which value no run can have, and what was expected.
     fn check(&self) -> Result<(), String>;
+
+    /// The iteration of the best checkpoint, if it was judged: that one is kept, and taken where none is asked for.
+    fn best(&self) -> Option<u64> {
+        None
+    }
 
     /// What was said of the training.
     fn training(&self) -> Training<'_>;
@@ -75,13 +83,13 @@ pub type Figures = serde_json::Map<String, serde_json::Value>;
 /// What runs of every kind say of their training.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Training<'a> {
-    /// The trainer's subcommand: `vanilla`, `lsgan`, `dcgan`, `simclr`.
+    /// The trainer's subcommand: `vanilla`, `lsgan`, `dcgan`, `simclr`, `classifier`.
     pub command: &'a str,
     /// Version of the trainer that wrote the run.
     pub latent_version: &'a str,
     /// Seed of the run.
     pub seed: u64,
-    /// Name of the loss: `bce`, `ls`, `hinge`, `wgan-gp`, `nt-xent`.
+    /// Name of the loss: `bce`, `ls`, `hinge`, `wgan-gp`, `nt-xent`, `cross-entropy`.
     pub loss: &'a str,
     /// How far the run got.
     pub progress: &'a Progress,
@@ -243,11 +251,11 @@ pub fn read<D: Description>(run: &Path) -> Result<D, RunError> {
 pub fn kind_of(run: &Path) -> Result<RunKind, RunError> {
     let path = run.join(RUN_JSON);
     let found = kind_in(&path, &text(run)?)?;
-    let kinds = [RunKind::Gan, RunKind::Simclr];
+    let kinds = [RunKind::Gan, RunKind::Simclr, RunKind::Classifier];
     kinds.into_iter().find(|kind| kind.name() == found).ok_or(RunError::Kind {
         path,
         found,
-        expected: "gan or simclr",
+        expected: "gan, simclr or classifier",
     })
 }
 

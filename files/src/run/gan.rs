@@ -6,7 +6,7 @@ use latent_runtime::latent::Distribution;
 use serde::{Deserialize, Serialize};
 
 use super::describe::{Description, RunOptions, figures, within};
-use super::{Data, Finding, GanNetworks, Image, Progress, RunKind, Training};
+use super::{Data, Finding, GanNetworks, Image, Progress, QualityCheck, RunKind, Training};
 
 /// Values in a latent vector at most.
 pub const MAX_LATENT: usize = 1 << 16;
@@ -165,7 +165,7 @@ pub struct Classes {
 
 impl Classes {
     /// Checks the count, and that there are as many names.
-    fn check(&self) -> Result<(), String> {
+    pub(super) fn check(&self) -> Result<(), String> {
         let &Classes { count, ref names, .. } = self;
         if count < 2 {
             return Err(format!("classes.count is {count}, expected at least 2"));
@@ -220,6 +220,12 @@ pub struct GanFigures {
     pub diversity: Option<f32>,
     /// The diversity of as many real images.
     pub data_diversity: Option<f32>,
+    /// How good the images were when they were last judged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quality: Option<QualityCheck>,
+    /// When they were best, by Fréchet distance; that checkpoint is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub best: Option<QualityCheck>,
     /// Speed of the last session.
     pub iterations_per_second: Option<f64>,
 }
@@ -249,6 +255,10 @@ impl<O: RunOptions> Description for GanRun<O> {
         }
         self.networks.check(&self.latent, &self.image, self.class_count())?;
         self.hyperparameters.check()
+    }
+
+    fn best(&self) -> Option<u64> {
+        self.figures.best.map(|best| best.iteration)
     }
 
     fn training(&self) -> Training<'_> {
@@ -282,6 +292,19 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("run.json"), text).unwrap();
         read(folder.path())
+    }
+
+    #[test]
+    fn the_best_checkpoint_is_taken_if_it_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let best = r#""best":{"iteration":10,"samples":100,"frechet":9.5,"kernel":0.1,"score":8.0,"class_divergence":null,
+            "classes_covered":10,"confident":0.9,"precision":0.5,"recall":0.5,"density":0.5,"coverage":0.5},"d_loss""#;
+        fs::write(folder.path().join("run.json"), GOOD.replace(r#""d_loss""#, best)).unwrap();
+        let taken = || super::super::SavedRun::<GanRun>::open(folder.path()).unwrap().checkpoint.iteration;
+        fs::create_dir_all(folder.path().join("checkpoints/00000020")).unwrap();
+        assert_eq!(taken(), 20);
+        fs::create_dir(folder.path().join("checkpoints/00000010")).unwrap();
+        assert_eq!(taken(), 10);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Run folders: what the trainer writes and the exporter reads.
 //!
 //! ```text
-//! RUN/run.json         what was trained and how far it is: a GanRun or a SimclrRun
+//! RUN/run.json         what was trained and how far it is: a GanRun, a SimclrRun or a ClassifierRun
 //! RUN/metrics.csv      one row per iteration
 //! RUN/tensorboard/     event files
 //! RUN/losses.png       plot of the losses
@@ -16,16 +16,19 @@
 //! or invented `run.json` is an error, never an overflow or an exhausted memory.
 
 pub mod checkpoint;
+mod classifier;
 mod describe;
 mod error;
 mod gan;
 mod layers;
 mod networks;
+mod quality;
 mod resnet;
 mod saved;
 mod simclr;
 mod weights;
 
+pub use classifier::{ClassifierFigures, ClassifierRun, check_classifier, classifier_layers};
 pub use describe::{
     Data, Description, Figures, Finding, FindingKind, Image, MAX_CHANNELS, MAX_SIDE, Progress, RunKind,
     RunOptions, Training, kind_of, read, within,
@@ -34,6 +37,7 @@ pub use error::RunError;
 pub use gan::{Classes, GanFigures, GanRun, Latent, LatentDistribution, MAX_CLASSES, MAX_LATENT, NetKind};
 pub use layers::{Conv, Layer, MAX_PARAMETERS};
 pub use networks::GanNetworks;
+pub use quality::{Quality, QualityCheck};
 pub use resnet::{Architecture, Block, BlockKind, ConvShape, Stage, Stem};
 pub use saved::{Checkpoint, SavedRun, WeightsChoice, kind};
 pub use simclr::{Accuracy, Check, Normalization, Projection, SimclrFigures, SimclrRun};

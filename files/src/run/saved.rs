@@ -42,14 +42,18 @@ pub struct Checkpoint {
 }
 
 impl<D: Description> SavedRun<D> {
-    /// Opens `path`: a run folder, of which the newest checkpoint is taken, or one `RUN/checkpoints/N`.
+    /// Opens `path`: a run folder, of which the best checkpoint is taken, or the newest if none was judged; or one `RUN/checkpoints/N`.
     ///
     /// # Errors
     /// When it is no run of this kind, cannot be read, or has no checkpoint.
     pub fn open(path: &Path) -> Result<SavedRun<D>, RunError> {
         let (path, checkpoint) = locate(path)?;
-        let json = read(&path)?;
-        let checkpoint = match checkpoint {
+        let json: D = read(&path)?;
+        let best = |iteration| {
+            let folder = checkpoint::folder(&path.join(CHECKPOINTS), iteration);
+            folder.is_dir().then_some(Checkpoint { path: folder, iteration })
+        };
+        let checkpoint = match checkpoint.or_else(|| json.best().and_then(best)) {
             Some(checkpoint) => checkpoint,
             None => newest(&path)?,
         };

@@ -1,9 +1,11 @@
 //! Values of options, and loading what `--data` names.
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::builder::{PossibleValue, PossibleValuesParser, RangedU64ValueParser, TypedValueParser};
 
-use crate::data::{DataSpec, Dataset, LoadOptions, Split};
+use latent_files::run::Image;
+
+use crate::data::{DataError, DataSpec, Dataset, LoadOptions, Split};
 use crate::gan::architecture::NetKind;
 
 /// A whole number in a range.
@@ -68,6 +70,30 @@ pub(super) fn load(spec: &DataSpec, resize: Option<(usize, usize)>, gray: bool) 
     // Drawn data sets are the same for every run; the run's own seed is for training.
     let options = LoadOptions { resize, gray, seed: 0 };
     spec.load(Split::Train, &options).context("cannot load the training images")
+}
+
+/// Loads the test images of a run whose training images are `image`; `None` if there are none.
+pub(super) fn load_test(
+    spec: &DataSpec,
+    image: &Image,
+    resize: Option<(usize, usize)>,
+    gray: bool,
+) -> anyhow::Result<Option<Dataset>> {
+    let data = match spec.load(Split::Test, &LoadOptions { resize, gray, seed: 0 }) {
+        Ok(data) => data,
+        Err(DataError::Empty { .. }) => return Ok(None),
+        Err(error) => return Err(error).context("cannot load the test images"),
+    };
+    let (found, expected) =
+        ([data.channels, data.height, data.width], [image.channels, image.height, image.width]);
+    if found != expected {
+        bail!(
+            "the test images of {spec} are {}, the training images {}; bring both to one size with --image-size",
+            found.map(|n| n.to_string()).join("x"),
+            expected.map(|n| n.to_string()).join("x")
+        );
+    }
+    Ok(Some(data))
 }
 
 #[cfg(test)]

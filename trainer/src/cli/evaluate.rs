@@ -16,11 +16,12 @@ use crate::report::confusion::Confusion;
 use crate::report::draw::Picture;
 use crate::report::map::EmbeddingMap;
 use crate::report::neighbors as picture;
-use crate::simclr::evaluate::{self, Frozen, Spread, Which};
+use crate::simclr::evaluate::{self, Frozen, Spread};
 use crate::simclr::features::spread;
 use crate::simclr::flat;
 use crate::simclr::knn::{self, Vote};
 use crate::simclr::probe::{self, Examples, Labels, Protocol};
+use crate::which::Which;
 
 /// What `trainer knn --help` shows below the options.
 pub(super) const KNN_EXAMPLES: &str = "\

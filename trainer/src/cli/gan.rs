@@ -14,9 +14,11 @@ use crate::gan::architecture::{self, NetKind};
 use crate::gan::losses::LossKind;
 use crate::gan::run::{Figures, Latent, RunInfo};
 use crate::gan::settings::{DistributionKind, GanSettings};
-use crate::gan::train;
+use crate::gan::train::{self, quality_text};
 use crate::run_folder;
-use crate::session::{Job, Outcome};
+use crate::scoring::evaluator::Evaluator;
+use crate::scoring::scorer::Scorer;
+use crate::session::{Job, Outcome, RECENT};
 use crate::training::TrainError;
 
 /// Which of the three reference recipes gives the defaults.
@@ -141,6 +143,13 @@ pub struct GanArgs {
     /// Iterations between measurements of the samples' diversity, 0 for none [default: 50]
     #[arg(long, value_name = "N", help_heading = "Output")]
     diversity_every: Option<u64>,
+    /// Iterations between judgments of samples as `trainer eval` has them, 0 for none; the best checkpoint is kept
+    /// [default: 500 where there is a models/scorer-DATA.safetensors, else 0]
+    #[arg(long, value_name = "N", help_heading = "Output")]
+    eval_every: Option<u64>,
+    /// Samples that are judged; fewer give a larger distance [default: 2000]
+    #[arg(long, value_name = "N", value_parser = number::<usize>(100, 1_000_000), help_heading = "Output")]
+    eval_samples: Option<usize>,
 }
 
 /// Trains as asked.
@@ -156,18 +165,19 @@ pub fn run(preset: Preset, args: GanArgs) -> anyhow::Result<ExitCode> {
     training::run(&command)
 }
 
-/// The classes of a conditional run.
-fn classes(data: &Dataset) -> anyhow::Result<Classes> {
+/// The classes of a data set, for `what`: the option or command that needs them.
+pub(super) fn classes(what: &str, data: &Dataset) -> anyhow::Result<Classes> {
     let (names, count) = (&data.class_names, data.class_names.len());
     if count < 2 {
+        let without = if what.starts_with("--") { format!(", or leave out {what}") } else { String::new() };
         bail!(
-            "--conditional needs images of two classes or more, and {} has no labels: put the pictures of each class into a \
-             folder of its own, or leave out --conditional",
+            "{what} needs images of two classes or more, and {} has no labels: put the pictures of each class into a folder of \
+             its own{without}",
             data.source
         );
     }
     if count > MAX_CLASSES {
-        bail!("{} has {count} classes, --conditional takes {MAX_CLASSES} at most", data.source);
+        bail!("{} has {count} classes, {what} takes {MAX_CLASSES} at most", data.source);
     }
     let mut images = vec![0usize; count];
     for label in &data.labels {
@@ -177,7 +187,7 @@ fn classes(data: &Dataset) -> anyhow::Result<Classes> {
     }
     if let Some((name, _)) = names.iter().zip(&images).find(|(_, images)| **images == 0) {
         bail!(
-            "--conditional needs images of each class, and the first {} training images of {} have none of {name:?}: raise \
+            "{what} needs images of each class, and the first {} training images of {} have none of {name:?}: raise \
              --train-images, or leave that class out of the data",
             data.len(),
             data.source
@@ -189,6 +199,14 @@ fn classes(data: &Dataset) -> anyhow::Result<Classes> {
 fn labels_crc32c(labels: &[u32]) -> u32 {
     let bytes: Vec<u8> = labels.iter().flat_map(|label| label.to_le_bytes()).collect();
     crc32c::crc32c(&bytes)
+}
+
+/// Real images that samples are judged beside, at most.
+const JUDGED_BESIDE: usize = 10_000;
+
+/// The scorer that comes with the project for these images.
+fn scorer(data: &Dataset, device: tch::Device) -> Result<Option<Scorer>, TrainError> {
+    Scorer::shipped(&data.name, [data.channels, data.height, data.width], device)
 }
 
 struct GanCommand {
@@ -250,6 +268,8 @@ impl TrainCommand for GanCommand {
         set(&mut settings.sample_every, args.sample_every);
         set(&mut settings.sample_count, args.sample_count);
         set(&mut settings.diversity_every, args.diversity_every);
+        set(&mut settings.eval_every, args.eval_every);
+        set(&mut settings.eval_samples, args.eval_samples);
     }
 
     fn gray(&self, settings: &GanSettings) -> bool {
@@ -267,7 +287,7 @@ impl TrainCommand for GanCommand {
         })
     }
 
-    fn describe(&self, settings: GanSettings, data: &Dataset, origin: Origin) -> anyhow::Result<RunInfo> {
+    fn describe(&self, mut settings: GanSettings, data: &Dataset, origin: Origin) -> anyhow::Result<RunInfo> {
         let net = settings.net;
         if settings.common.batch < 2 && net == NetKind::Dcgan {
             bail!(
@@ -277,7 +297,10 @@ impl TrainCommand for GanCommand {
         let image = image(data, -1.0);
         architecture::check(net, image.into())
             .map_err(|reason| anyhow::anyhow!("{}: {reason}", data.source))?;
-        let classes = settings.conditional.then(|| classes(data)).transpose()?;
+        if self.args.eval_every.is_none() && scorer(data, tch::Device::Cpu)?.is_some() {
+            settings.eval_every = 500;
+        }
+        let classes = settings.conditional.then(|| classes("--conditional", data)).transpose()?;
         let class_count = classes.as_ref().map(|classes| classes.count);
         Ok(RunInfo {
             format: run_folder::FORMAT,
@@ -315,19 +338,44 @@ impl TrainCommand for GanCommand {
     }
 
     fn train(&self, job: Job<'_, RunInfo>, data: Dataset, (): ()) -> Result<Outcome<RunInfo>, TrainError> {
-        train::train(job, &data.pixels, &data.labels)
+        let settings = &job.info.hyperparameters;
+        let evaluator = match settings.eval_every {
+            0 => None,
+            _ => Some(scorer(&data, job.device)?.ok_or_else(|| {
+                TrainError::Data(format!(
+                    "--eval-every needs a scorer, and there is no models/scorer-{}.safetensors for these images (`trainer classifier` and \
+                     `trainer scorer` make one)",
+                    data.name,
+                ))
+            })?),
+        };
+        let evaluator = evaluator.map(|scorer| Evaluator::new(scorer, &data, JUDGED_BESIDE)).transpose()?;
+        train::train(job, &data.pixels, &data.labels, evaluator)
     }
 
     fn results(&self, info: &RunInfo) -> Vec<String> {
         let figures = &info.figures;
         let losses = figures.d_loss.zip(figures.g_loss);
-        let losses =
-            losses.map(|(d, g)| format!("losses:    D {d:.4}, G {g:.4} (mean of the last 100 iterations)"));
+        let over = info.progress.iteration.min(RECENT as u64);
+        let losses = losses
+            .map(|(d, g)| format!("losses:    D {d:.3}, G {g:.3} (mean of the last {over} iterations)"));
         let diversity = figures.diversity.zip(figures.data_diversity);
         let within = if info.classes.is_some() { " within classes" } else { "" };
         let diversity =
             diversity.map(|(own, data)| format!("diversity: {own:.3}{within} (the data's is {data:.3})"));
-        losses.into_iter().chain(diversity).collect()
+        let mut lines: Vec<String> = losses.into_iter().chain(diversity).collect();
+        let checks = [("last", figures.quality), ("best", figures.best)];
+        lines.extend(checks.into_iter().filter_map(|(name, check)| Some((name, check?))).map(
+            |(name, check)| {
+                let samples = check.quality.samples;
+                format!(
+                    "{name}:      {} (of {samples} samples, iteration {})",
+                    quality_text(&check.quality),
+                    check.iteration
+                )
+            },
+        ));
+        lines
     }
 
     fn pictures(&self, run: &Path) -> Vec<String> {

@@ -7,9 +7,11 @@ use clap::{Parser, Subcommand};
 
 pub mod bench;
 pub mod bench_augment;
+pub mod classifier;
 mod common;
 pub mod data;
 pub mod doctor;
+pub mod eval;
 pub mod evaluate;
 pub mod gan;
 pub mod sample;
@@ -43,6 +45,9 @@ enum Command {
     /// Train an encoder without labels (SimCLR)
     #[command(after_help = simclr::EXAMPLES)]
     Simclr(Box<simclr::SimclrArgs>),
+    /// Train a small classifier, by whose features generated images are judged
+    #[command(after_help = classifier::EXAMPLES)]
+    Classifier(Box<classifier::ClassifierArgs>),
     /// Classify images by the nearest neighbors that an encoder finds
     #[command(after_help = evaluate::KNN_EXAMPLES)]
     Knn(evaluate::KnnArgs),
@@ -52,6 +57,12 @@ enum Command {
     /// Draw what an encoder takes for alike: nearest neighbors and maps
     #[command(after_help = evaluate::EMBEDDINGS_EXAMPLES)]
     Embeddings(evaluate::EmbeddingsArgs),
+    /// Say how good a generator's images are
+    #[command(after_help = eval::EVAL_EXAMPLES)]
+    Eval(Box<eval::EvalArgs>),
+    /// Make of a classifier what `trainer eval` judges by
+    #[command(after_help = eval::SCORER_EXAMPLES)]
+    Scorer(eval::ScorerArgs),
     /// Draw images from a run's generator
     #[command(after_help = sample::EXAMPLES)]
     Sample(sample::SampleArgs),
@@ -76,6 +87,8 @@ pub fn main() -> ExitCode {
             | Command::Lsgan(_)
             | Command::Dcgan(_)
             | Command::Simclr(_)
+            | Command::Classifier(_)
+            | Command::Eval(_)
             | Command::Knn(_)
             | Command::Probe(_)
             | Command::Embeddings(_)
@@ -104,9 +117,12 @@ fn report(cli: Cli) -> ExitCode {
         Command::Lsgan(args) => gan::run(gan::Preset::Lsgan, args),
         Command::Dcgan(args) => gan::run(gan::Preset::Dcgan, args),
         Command::Simclr(args) => simclr::run(*args),
+        Command::Classifier(args) => classifier::run(*args),
         Command::Knn(args) => done(evaluate::neighbors(args)),
         Command::Probe(args) => done(evaluate::probe(args)),
         Command::Embeddings(args) => done(evaluate::embeddings(args)),
+        Command::Eval(args) => done(eval::run(*args)),
+        Command::Scorer(args) => done(eval::scorer(args)),
         Command::Sample(args) => done(sample::run(args)),
         Command::Data(args) => done(data::run(args)),
         Command::Doctor(args) => done(doctor::run(args)),

@@ -2,30 +2,21 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::{Args, ValueEnum};
 use latent_files::atomic::{self, Existing};
 use latent_files::pictures::Picture;
 use latent_files::sheet::{self, Compression};
-use latent_runtime::rng::Rng;
-use tch::Tensor;
 
-use crate::checkpoint;
 use crate::device;
-use crate::gan::architecture;
-use crate::gan::condition;
-use crate::gan::noise::Noise;
 use crate::gan::run::RunInfo;
-use crate::gan::train::{layout, to_pixels};
-use crate::nn::{Named, Pass};
+use crate::gan::sampler::{Sampler, WeightsChoice};
+use crate::gan::train::layout;
 use crate::report::grid;
-use crate::run_folder;
-use crate::training::newest_checkpoint;
+use crate::which::Which;
 
 /// Images on a grid unless asked otherwise.
 const IMAGES: usize = 64;
-/// Images computed at a time.
-const CHUNK: usize = 256;
 
 /// What `--help` shows below the options.
 pub(super) const EXAMPLES: &str = "\
@@ -78,9 +69,9 @@ pub struct SampleArgs {
     /// Which weights
     #[arg(long, value_enum, default_value_t = Weights::Auto)]
     weights: Weights,
-    /// The checkpoint of this iteration instead of the newest
-    #[arg(long, value_name = "ITERATION")]
-    checkpoint: Option<u64>,
+    /// Which checkpoint: best (by Fréchet distance, if it was measured), last, or an iteration
+    #[arg(long, value_name = "WHICH", default_value_t = Which::Best)]
+    checkpoint: Which,
     /// Replace files that are there
     #[arg(long)]
     force: bool,
@@ -91,27 +82,15 @@ pub struct SampleArgs {
 
 /// Draws as asked.
 pub fn run(args: SampleArgs) -> anyhow::Result<()> {
-    let info = run_folder::read_info::<RunInfo>(&args.run)?;
-    let checkpoint = match args.checkpoint {
-        Some(iteration) => {
-            let folder = checkpoint::folder(&args.run.join("checkpoints"), iteration);
-            if !folder.is_dir() {
-                bail!("there is no checkpoint of iteration {iteration}: {} is missing", folder.display());
-            }
-            folder
-        }
-        None => newest_checkpoint(&args.run)?,
+    let choice = match args.weights {
+        Weights::Auto => WeightsChoice::Auto,
+        Weights::Ema => WeightsChoice::Ema,
+        Weights::Raw => WeightsChoice::Raw,
     };
-    let ema = checkpoint.join(checkpoint::GENERATOR_EMA);
-    let file = match args.weights {
-        Weights::Auto if ema.is_file() => ema,
-        Weights::Ema if !ema.is_file() => {
-            bail!("{} has no moving average (the run was started without --ema)", checkpoint.display())
-        }
-        Weights::Ema => ema,
-        Weights::Auto | Weights::Raw => checkpoint.join(checkpoint::GENERATOR),
-    };
-    let labels = labels(&args, &info)?;
+    let sampler = Sampler::open(&args.run, args.checkpoint, choice, device::choose(&args.device)?)?;
+    let info = &sampler.info;
+    let image = info.image;
+    let labels = labels(&args, info)?;
     let count = match (args.count, labels.len()) {
         (Some(count), _) => count as usize,
         (None, 0) => IMAGES,
@@ -120,32 +99,7 @@ pub fn run(args: SampleArgs) -> anyhow::Result<()> {
     let targets = targets(&args, count)?;
     let existing = Existing::forced(args.force);
 
-    let device = device::choose(&args.device)?;
-    let image = info.image;
-    let latent = info.latent.size;
-    let (latent_len, shape) = (i64::try_from(latent)?, image.into());
-    architecture::check(info.net, shape)
-        .map_err(|reason| anyhow::anyhow!("{}: {reason}", args.run.display()))?;
-    let classes = info.class_count();
-    let mut rng = Rng::from_seed(0);
-    let generator = architecture::generator(info.net, shape, latent_len, classes, &mut rng, device)?;
-    let values = checkpoint::read_tensors(&file)?;
-    generator.load_state(&values).with_context(|| format!("{} does not fit its run.json", file.display()))?;
-
-    let mut noise = Noise::new(Rng::from_seed(args.seed), info.latent.distribution.into(), latent, device);
-    let mut pixels = Vec::with_capacity(count * image.channels * image.height * image.width);
-    while count * image.channels * image.height * image.width > pixels.len() {
-        let done = pixels.len() / (image.channels * image.height * image.width);
-        let n = CHUNK.min(count - done);
-        let z = noise.draw(n)?;
-        let given = classes.map(|classes| {
-            let labels: Vec<i64> = labels.iter().copied().cycle().skip(done % labels.len()).take(n).collect();
-            condition::one_hot(&Tensor::f_from_slice(&labels)?.f_to_device(device)?, classes)
-        });
-        let given = given.transpose()?;
-        let images = tch::no_grad(|| condition::generate(&generator, &z, given.as_ref(), Pass::EVAL))?;
-        pixels.extend(to_pixels(&images, image.low, image.high)?);
-    }
+    let pixels = sampler.draw(count, args.seed, &labels)?;
 
     let (c, h, w) = (image.channels, image.height, image.width);
     let columns = (2..=IMAGES).contains(&labels.len()).then_some(labels.len().min(count));

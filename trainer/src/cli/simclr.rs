@@ -9,9 +9,9 @@ use clap::Args;
 use latent_files::atomic::{self, Existing};
 use latent_files::run::RunKind;
 
-use super::common::{load, not_negative, number, positive};
+use super::common::{load, load_test, not_negative, number, positive};
 use super::training::{self, Origin, TrainArgs, TrainCommand, image, set};
-use crate::data::{Dataset, LoadOptions, Split};
+use crate::data::Dataset;
 use crate::run_folder;
 use crate::session::{Job, Outcome};
 use crate::settings::{Amp, CommonSettings, Hyperparameters};
@@ -297,29 +297,8 @@ impl TrainCommand for SimclrArgs {
         }
         let spec = self.train.data_spec(&settings.common.data)?;
         // A sized split of drawn images must be as large as it was.
-        let options = LoadOptions { resize: settings.common.image_size, gray: false, seed: 0 };
-        match spec.load(Split::Test, &options) {
-            Ok(data) => {
-                let (found, expected) = (
-                    (data.channels, data.height, data.width),
-                    (info.image.channels, info.image.height, info.image.width),
-                );
-                if found != expected {
-                    bail!(
-                        "the test images of {spec} are {}x{}x{}, the training images {}x{}x{}; bring both to one size with --image-size",
-                        found.0,
-                        found.1,
-                        found.2,
-                        expected.0,
-                        expected.1,
-                        expected.2
-                    );
-                }
-                Ok(Some(data))
-            }
-            Err(crate::data::DataError::Empty { .. }) => Ok(None),
-            Err(error) => Err(error).context("cannot load the test images (--knn-every 0 does without)"),
-        }
+        load_test(&spec, &info.image, settings.common.image_size, false)
+            .context("--knn-every 0 does without test images")
     }
 
     fn announcement(&self, info: &RunInfo, images: &str, work: &str) -> String {

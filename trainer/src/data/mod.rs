@@ -20,6 +20,7 @@ mod transform;
 
 pub use dataset::{Dataset, LoadOptions, Split};
 pub use error::DataError;
+pub(crate) use spec::is_workspace;
 pub use spec::{DataSpec, data_folders};
 
 /// Largest amount of pixel data that a loader takes on, in bytes. A file that states more is refused before anything is

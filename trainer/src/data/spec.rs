@@ -218,7 +218,7 @@ pub fn data_folders(given: Option<&Path>) -> Vec<PathBuf> {
 }
 
 /// Whether the folder is the root of this project's workspace.
-fn is_workspace(folder: &Path) -> bool {
+pub(crate) fn is_workspace(folder: &Path) -> bool {
     folder.join("trainer/Cargo.toml").is_file()
         && fs::read_to_string(folder.join("Cargo.toml")).is_ok_and(|text| text.contains("[workspace]"))
 }

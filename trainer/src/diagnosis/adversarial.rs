@@ -21,6 +21,11 @@ const LONG: f64 = 250.0;
 const START: u64 = 30;
 /// Below this many iterations a run is too short for a verdict.
 const VERDICT: u64 = 300;
+/// The part of the data's diversity that images of a run which may be called healthy have. Good runs have half of it by
+/// iteration 300 and two thirds by 700.
+const ENOUGH: f64 = 2.0 / 3.0;
+/// When less than that is no longer a matter of time.
+const LATE: u64 = 1000;
 
 /// The figures of one iteration.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -243,9 +248,14 @@ impl Monitor {
         })
     }
 
-    /// Sums the run up.
-    pub fn report(&self) -> Report {
+    /// Sums the run up. `losses` are the figures of D and G that the run reports, in place of this monitor's own means;
+    /// `classes` how many classes a scorer finds among samples, and how many there are.
+    pub fn report(&self, losses: Option<(f64, f64)>, classes: Option<(usize, usize)>) -> Report {
+        let losses = losses.unwrap_or((self.d_long.get(), self.g_long.get()));
         self.log.report(VERDICT, |count| {
+            if let Some(missing) = self.missing(count, classes) {
+                return format!("{missing}; {}", self.balance(losses));
+            }
             let over = match self.log.episodes.len() {
                 0 => format!("healthy: nothing wrong was seen in {count} iterations"),
                 1 => format!("healthy at the end of {count} iterations, after one finding that is over"),
@@ -253,15 +263,34 @@ impl Monitor {
                     format!("healthy at the end of {count} iterations, after {many} findings that are over")
                 }
             };
-            format!("{over}; {}", self.balance())
+            format!("{over}; {}", self.balance(losses))
         })
     }
 
-    /// How close the game is to its equilibrium, from the long means.
-    fn balance(&self) -> String {
+    /// What samples lack after `count` iterations, although no finding says so.
+    fn missing(&self, count: u64, classes: Option<(usize, usize)>) -> Option<String> {
+        let advice = if count < LATE {
+            "train on"
+        } else {
+            "and it is late for that: it may be mode collapse, so look at the samples, and lower the generator's learning rate"
+        };
+        let part = self.diversity.zip(self.data_diversity).map(|(now, data)| now / data);
+        if let Some(part) = part.filter(|part| *part < ENOUGH) {
+            let part = 100.0 * part;
+            return Some(format!(
+                "not yet healthy: after {count} iterations the images have {part:.0} % of the data's diversity, {advice}"
+            ));
+        }
+        let (covered, all) = classes.filter(|(covered, all)| covered < all)?;
+        Some(format!(
+            "not yet healthy: after {count} iterations the images show {covered} of {all} classes, {advice}"
+        ))
+    }
+
+    /// How close the game is to its equilibrium.
+    fn balance(&self, (d, g): (f64, f64)) -> String {
         let loss = self.loss.definition();
         let levels = loss.levels;
-        let (d, g) = (self.d_long.get(), self.g_long.get());
         let meaning = (loss.meaning)(d);
         if levels.critic() {
             return format!("D {d:.3} (0 when it cannot tell), G {g:.3}: {meaning}");
@@ -377,9 +406,9 @@ mod tests {
                     let found = run(&mut monitor, curve.collect::<Vec<_>>());
                     assert!(found.is_empty(), "{name} at {d_place}, {g_place}: {found:?}");
                     assert!(
-                        monitor.report().verdict.starts_with("healthy: "),
+                        monitor.report(None, None).verdict.starts_with("healthy: "),
                         "{}",
-                        monitor.report().verdict
+                        monitor.report(None, None).verdict
                     );
                 }
             }
@@ -567,7 +596,7 @@ mod tests {
             }
             let sentence = &found[0].message;
             assert!(!sentence.contains('\n') && !sentence.contains(". "), "{name}: one sentence: {sentence}");
-            let report = monitor.report();
+            let report = monitor.report(None, None);
             assert_eq!(report.findings, found);
             assert!(report.verdict.contains(kind.name()), "{name}: {}", report.verdict);
         }
@@ -579,9 +608,9 @@ mod tests {
         let found = run(&mut monitor, curve(2000, |t| (towards(8.0, -3.0, 10.0, t), 5.0, 0.5)));
         assert!(found.is_empty(), "{found:?}");
         assert!(
-            monitor.report().verdict.contains("sees a distance of about "),
+            monitor.report(None, None).verdict.contains("sees a distance of about "),
             "{}",
-            monitor.report().verdict
+            monitor.report(None, None).verdict
         );
     }
 
@@ -604,7 +633,7 @@ mod tests {
             assert!(finding.message.contains("1.3"), "{finding:?}");
             let again = Observation { iteration: 42, d_loss, g_loss, diversity: None };
             assert_eq!(monitor.observe(again), None, "said once");
-            assert!(monitor.report().verdict.contains("not-finite"));
+            assert!(monitor.report(None, None).verdict.contains("not-finite"));
         }
         let seen = Observation { iteration: 1, d_loss: f64::NAN, g_loss: 1.0, diversity: None };
         assert!(Monitor::new(LossKind::Ls).observe(seen).is_some());
@@ -617,7 +646,7 @@ mod tests {
         let found =
             run(&mut monitor, curve(2400, |t| if bad(t) { (0.01, 6.0, 0.5) } else { (1.25, 0.95, 0.5) }));
         assert_eq!(found.len(), 2, "{found:?}");
-        assert!(monitor.report().verdict.starts_with("not healthy"));
+        assert!(monitor.report(None, None).verdict.starts_with("not healthy"));
         run(
             &mut monitor,
             (2401..3400).map(|iteration| Observation {
@@ -627,7 +656,7 @@ mod tests {
                 diversity: None,
             }),
         );
-        let verdict = monitor.report().verdict;
+        let verdict = monitor.report(None, None).verdict;
         assert!(verdict.starts_with("healthy at the end of 3399 iterations, after 2 findings"), "{verdict}");
     }
 
@@ -666,6 +695,39 @@ mod tests {
     }
 
     #[test]
+    fn images_that_lack_variety_are_not_yet_healthy() {
+        let cases = [
+            // Recorded: vanilla on drawn digits after 600 iterations, of 0.720; three smears.
+            (
+                600,
+                0.362,
+                None,
+                "not yet healthy: after 600 iterations the images have 50 % of the data's diversity, train on",
+            ),
+            (2000, 0.40, None, "it is late for that"),
+            (600, 0.66, None, "healthy: nothing wrong"),
+            (600, 0.66, Some((10, 10)), "healthy: nothing wrong"),
+            (
+                600,
+                0.66,
+                Some((7, 10)),
+                "not yet healthy: after 600 iterations the images show 7 of 10 classes, train on",
+            ),
+            (200, 0.362, None, "200 iterations are too few"),
+        ];
+        for (iterations, diversity, classes, expected) in cases {
+            let mut monitor = Monitor::new(LossKind::Bce).with_data_diversity(0.720);
+            let seen =
+                |iteration| Observation { iteration, d_loss: 1.3, g_loss: 0.8, diversity: Some(diversity) };
+            assert!(run(&mut monitor, (1..=iterations).map(seen)).is_empty());
+            let verdict = monitor.report(Some((1.25, 0.5)), classes).verdict;
+            assert!(verdict.contains(expected), "{verdict}");
+            // The losses are those that the run reports.
+            assert_eq!(verdict.contains("D 1.250"), iterations >= 300, "{verdict}");
+        }
+    }
+
+    #[test]
     fn verdicts_say_how_close_the_game_is() {
         let cases = [
             (LossKind::Bce, 1.36, 0.80, "close to equilibrium"),
@@ -679,12 +741,12 @@ mod tests {
             let figures =
                 (1..=600).map(|iteration| Observation { iteration, d_loss: d, g_loss: g, diversity: None });
             assert!(run(&mut monitor, figures).is_empty());
-            let verdict = monitor.report().verdict;
+            let verdict = monitor.report(None, None).verdict;
             assert!(verdict.contains(expected), "{verdict}");
         }
-        assert_eq!(Monitor::new(LossKind::Bce).report().verdict, "no iteration was seen");
+        assert_eq!(Monitor::new(LossKind::Bce).report(None, None).verdict, "no iteration was seen");
         let mut short = Monitor::new(LossKind::Bce);
         run(&mut short, curve(20, |_| (1.3, 0.8, 0.3)));
-        assert!(short.report().verdict.contains("too few"));
+        assert!(short.report(None, None).verdict.contains("too few"));
     }
 }

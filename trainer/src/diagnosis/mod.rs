@@ -1,6 +1,6 @@
 //! Reading the losses: recognizes a run that goes wrong, and says so in one sentence.
 //!
-//! [`Monitor`] does so for runs of a GAN, [`ContrastMonitor`] for contrastive ones; their modules say what they recognize.
+//! [`Monitor`] does so for runs of a GAN, [`ContrastMonitor`] for contrastive ones, [`FitMonitor`] for classifiers; their modules say what they recognize.
 //!
 //! The judgment uses means over iterations, never single values nor the clock: the same losses give the same findings,
 //! and a [`Monitor`] that was saved and read back goes on exactly where it was. Thresholds and their reasons are with
@@ -10,6 +10,7 @@ mod adversarial;
 mod contrastive;
 mod diversity;
 mod mean;
+mod supervised;
 
 use std::fmt;
 
@@ -20,6 +21,7 @@ pub use latent_files::run::{Finding, FindingKind};
 pub use self::adversarial::{Monitor, Observation};
 pub use self::contrastive::{Contrast, ContrastMonitor};
 pub use self::diversity::{diversity, within_groups};
+pub use self::supervised::{Fit, FitMonitor};
 
 /// How long a condition must have gone before a finding counts as over.
 const OVER: u64 = 300;

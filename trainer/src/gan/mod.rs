@@ -8,5 +8,6 @@ pub mod losses;
 pub mod model;
 pub mod noise;
 pub mod run;
+pub mod sampler;
 pub mod settings;
 pub mod train;

@@ -80,6 +80,16 @@ pub struct GanSettings {
     pub sample_count: usize,
     /// Iterations between measurements of diversity; 0 for none.
     pub diversity_every: u64,
+    /// Iterations between judgments of samples by a scorer; 0 for none. Runs of before 2026-12 have none.
+    #[serde(default)]
+    pub eval_every: u64,
+    /// Samples that are judged.
+    #[serde(default = "eval_samples")]
+    pub eval_samples: usize,
+}
+
+fn eval_samples() -> usize {
+    2000
 }
 
 impl GanSettings {
@@ -106,6 +116,8 @@ impl GanSettings {
             sample_every: 250,
             sample_count: 64,
             diversity_every: 50,
+            eval_every: 0,
+            eval_samples: eval_samples(),
         }
     }
 }
@@ -117,6 +129,7 @@ impl RunOptions for GanSettings {
             ("latent_size", self.latent_size, MAX_LATENT),
             ("d_steps", self.d_steps as usize, 1000),
             ("sample_count", self.sample_count, 1024),
+            ("eval_samples", self.eval_samples, 1_000_000),
         ] {
             within(&format!("hyperparameters.{name}"), value, most)?;
         }

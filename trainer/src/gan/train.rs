@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::path::Path;
 
-use latent_files::run::RunError;
+use latent_files::run::{Quality, QualityCheck, RunError};
 use latent_runtime::pixels::ValueRange;
 use latent_runtime::rng::Rng;
 use tch::{Kind, TchError, Tensor};
@@ -18,22 +18,52 @@ use crate::checkpoint::{self, CheckpointError, Tensors};
 use crate::diagnosis::{self, FindingKind, Monitor, Observation, Report};
 use crate::report::grid;
 use crate::report::plot::{self, LossPlot, PlotError};
+use crate::scoring::evaluator::Evaluator;
 use crate::session::{self, Due, Job, Outcome, Picture, RECENT, Record, Task, every};
 use crate::training::TrainError;
 
 /// Images over which diversity is measured.
 const DIVERSITY_IMAGES: usize = 64;
 
+/// Samples that are drawn at once to be judged.
+const JUDGED_AT_ONCE: usize = 250;
+
 /// Classes at most within which the diversity of a conditional GAN is measured: so there are four images of each.
 const DIVERSITY_CLASSES: usize = 16;
 
+/// What an evaluation measures, each where it is due.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Measured {
+    /// The diversity of samples.
+    diversity: Option<f32>,
+    /// What a scorer says of samples.
+    quality: Option<Quality>,
+}
+
+/// The figures that tell most, in one line.
+pub fn quality_text(quality: &Quality) -> String {
+    format!(
+        "Fréchet distance {:.1}, score {:.2}, {} classes, {:.0} % confident, coverage {:.0} %",
+        quality.frechet,
+        quality.score,
+        quality.classes_covered,
+        100.0 * quality.confident,
+        100.0 * quality.coverage
+    )
+}
+
 /// Trains a GAN on `pixels`, planar bytes, and, if it is conditional, their `labels`; only the first `info.data.images`
-/// images are used. See [`session::train`].
+/// images are used. `evaluator` judges samples. See [`session::train`].
 ///
 /// # Errors
 /// [`TrainError`]. Checkpoints that were saved before stay.
-pub fn train(job: Job<'_, RunInfo>, pixels: &[u8], labels: &[u32]) -> Result<Outcome<RunInfo>, TrainError> {
-    session::train(job, |job, checkpoint| GanTask::new(job, pixels, labels, checkpoint))
+pub fn train(
+    job: Job<'_, RunInfo>,
+    pixels: &[u8],
+    labels: &[u32],
+    evaluator: Option<Evaluator>,
+) -> Result<Outcome<RunInfo>, TrainError> {
+    session::train(job, |job, checkpoint| GanTask::new(job, pixels, labels, evaluator, checkpoint))
 }
 
 struct GanTask {
@@ -51,6 +81,13 @@ struct GanTask {
     monitor: Monitor,
     recent: VecDeque<(f64, f64)>,
     diversity: Option<f32>,
+    /// Judges samples of the same latent vectors each time.
+    evaluator: Option<Evaluator>,
+    judged: Noise,
+    eval_every: u64,
+    eval_samples: usize,
+    quality: Option<QualityCheck>,
+    best: Option<QualityCheck>,
 }
 
 impl GanTask {
@@ -58,6 +95,7 @@ impl GanTask {
         job: &Job<'_, RunInfo>,
         pixels: &[u8],
         labels: &[u32],
+        evaluator: Option<Evaluator>,
         checkpoint: Option<(&Path, State)>,
     ) -> Result<Self, TrainError> {
         let options = &job.info.hyperparameters;
@@ -68,7 +106,7 @@ impl GanTask {
         }
         let mut root = Rng::from_seed(options.common.seed);
         let mut weights = root.fork();
-        let (training, fixed, order) = (root.fork(), root.fork(), root.fork());
+        let (training, fixed, order, judged) = (root.fork(), root.fork(), root.fork(), root.fork());
         let distribution = job.info.latent.distribution.into();
         let noise = |rng| Noise::new(rng, distribution, options.latent_size, device);
 
@@ -106,6 +144,12 @@ impl GanTask {
             monitor,
             recent: VecDeque::new(),
             diversity: None,
+            evaluator,
+            judged: noise(judged),
+            eval_every: options.eval_every,
+            eval_samples: options.eval_samples,
+            quality: None,
+            best: None,
         };
         if let Some((folder, state)) = checkpoint {
             task.gan.load(folder, &state)?;
@@ -115,16 +159,49 @@ impl GanTask {
                 return Err(CheckpointError::from(RunError::Value { path, what }).into());
             }
             (task.monitor, task.recent, task.diversity) = (state.monitor, state.recent, state.diversity);
+            (task.quality, task.best) = (state.quality, state.best);
         }
         Ok(task)
+    }
+
+    fn diversity_now(&self) -> Result<Option<f32>, TrainError> {
+        let Fixed { z, labels, groups } = &self.fixed_diversity;
+        Ok(image_diversity(&self.gan.sample(z, labels.as_ref())?, groups)?)
+    }
+
+    /// What the scorer says of samples; classes come in turn if the GAN is conditional.
+    fn quality_now(&self, evaluator: &Evaluator) -> Result<Quality, TrainError> {
+        let mut noise = self.judged.clone();
+        let classes = self.batches.all_labels().map(Labels::classes);
+        let mut pixels = Vec::new();
+        let mut drawn = 0;
+        while drawn < self.eval_samples {
+            let n = JUDGED_AT_ONCE.min(self.eval_samples - drawn);
+            let Fixed { z, labels, .. } =
+                Fixed::new(noise.draw(n)?, classes.map(|classes| (classes, classes)))?;
+            let images = self.gan.sample(&z, labels.as_ref())?;
+            pixels.extend(to_pixels(&images, self.image.low, self.image.high)?);
+            drawn += n;
+        }
+        Ok(evaluator.judge(&pixels)?.0)
+    }
+
+    fn is_best(&self, quality: Quality) -> bool {
+        self.best.is_none_or(|best| quality.frechet < best.quality.frechet)
+    }
+
+    /// The means of the last losses, D and G.
+    fn losses(&self) -> Option<(f64, f64)> {
+        let n = self.recent.len() as f64;
+        let mean = |value: fn(&(f64, f64)) -> f64| self.recent.iter().map(value).sum::<f64>() / n;
+        (n > 0.0).then(|| (mean(|r| r.0), mean(|r| r.1)))
     }
 }
 
 impl Task for GanTask {
     type Info = RunInfo;
     type State = State;
-    /// The diversity of samples.
-    type Evaluation = f32;
+    type Evaluation = Measured;
 
     const COLUMNS: &'static [(&'static str, &'static str)] = &[
         ("d_loss", "loss/discriminator"),
@@ -132,6 +209,16 @@ impl Task for GanTask {
         ("score_real", "score/real"),
         ("score_fake", "score/fake"),
         ("diversity", "diversity"),
+        ("frechet", "quality/frechet_distance"),
+        ("kernel", "quality/kernel_distance"),
+        ("score", "quality/score"),
+        ("class_divergence", "quality/class_divergence"),
+        ("classes_covered", "quality/classes_covered"),
+        ("confident", "quality/confident"),
+        ("precision", "quality/precision"),
+        ("recall", "quality/recall"),
+        ("density", "quality/density"),
+        ("coverage", "quality/coverage"),
     ];
     const LOWER: &'static str = "the learning rates (--d-lr, --g-lr)";
     const SAVES_UNTRAINED: bool = false;
@@ -140,19 +227,36 @@ impl Task for GanTask {
         Ok(self.gan.step(index, &mut self.batches, &mut self.noise)?)
     }
 
-    fn evaluate(&mut self, iteration: u64, _last: bool) -> Result<Option<f32>, TrainError> {
-        if !every(iteration, self.diversity_every) {
-            return Ok(None);
+    /// Samples are judged at the end too, but for runs that are shorter than the time between judgments.
+    fn evaluate(&mut self, iteration: u64, last: bool) -> Result<Option<Measured>, TrainError> {
+        let due = every(iteration, self.eval_every) || last && iteration >= self.eval_every;
+        let quality = match self.evaluator.as_ref().filter(|_| self.eval_every > 0 && due) {
+            Some(evaluator) => Some(self.quality_now(evaluator)?),
+            None => None,
+        };
+        let diversity = if every(iteration, self.diversity_every) { self.diversity_now()? } else { None };
+        Ok((diversity.is_some() || quality.is_some()).then_some(Measured { diversity, quality }))
+    }
+
+    fn due(&self, iteration: u64, measured: Option<Measured>) -> Due {
+        let quality = measured.and_then(|measured| measured.quality);
+        Due {
+            read: quality.is_some(),
+            sample: every(iteration, self.sample_every),
+            save: quality.is_some_and(|quality| self.is_best(quality)),
         }
-        let Fixed { z, labels, groups } = &self.fixed_diversity;
-        Ok(image_diversity(&self.gan.sample(z, labels.as_ref())?, groups)?)
     }
 
-    fn due(&self, iteration: u64, _diversity: Option<f32>) -> Due {
-        Due { sample: every(iteration, self.sample_every), ..Due::default() }
-    }
-
-    fn record(&mut self, iteration: u64, figures: &[f32], diversity: Option<f32>) -> Record {
+    fn record(&mut self, iteration: u64, figures: &[f32], measured: Option<Measured>) -> Record {
+        let diversity = measured.and_then(|measured| measured.diversity);
+        let quality = measured.and_then(|measured| measured.quality);
+        if let Some(quality) = quality {
+            let check = QualityCheck { iteration, quality };
+            if self.is_best(quality) {
+                self.best = Some(check);
+            }
+            self.quality = Some(check);
+        }
         let [d_loss, g_loss, real, fake] = [0, 1, 2, 3].map(|k| f64::from(figures[k]));
         let finding = self.monitor.observe(Observation { iteration, d_loss, g_loss, diversity });
         if finding.as_ref().is_none_or(|finding| finding.kind != FindingKind::NotFinite) {
@@ -163,9 +267,25 @@ impl Task for GanTask {
             self.recent.push_back((d_loss, g_loss));
         }
         Record {
-            row: vec![Some(d_loss), Some(g_loss), Some(real), Some(fake), diversity.map(f64::from)],
+            row: [Some(d_loss), Some(g_loss), Some(real), Some(fake), diversity.map(f64::from)]
+                .into_iter()
+                .chain(quality.map_or([None; 10], |q| {
+                    [
+                        Some(q.frechet),
+                        Some(q.kernel),
+                        Some(q.score),
+                        q.class_divergence,
+                        Some(q.classes_covered as f64),
+                        Some(q.confident),
+                        Some(q.precision),
+                        Some(q.recall),
+                        Some(q.density),
+                        Some(q.coverage),
+                    ]
+                }))
+                .collect(),
             progress: [("D", d_loss), ("G", g_loss)],
-            note: None,
+            note: quality.map(|quality| format!("iteration {iteration}: {}", quality_text(&quality))),
             finding,
         }
     }
@@ -204,23 +324,32 @@ impl Task for GanTask {
             monitor: self.monitor.clone(),
             recent: self.recent.clone(),
             diversity: self.diversity,
+            quality: self.quality,
+            best: self.best,
         }
     }
 
+    /// The best one.
+    fn keeps(&self) -> Vec<u64> {
+        self.best.map(|best| best.iteration).into_iter().collect()
+    }
+
     fn describe(&self, info: &mut RunInfo) -> Result<(), TrainError> {
-        let n = self.recent.len() as f64;
-        let mean = |value: fn(&(f64, f64)) -> f64| {
-            (n > 0.0).then(|| self.recent.iter().map(value).sum::<f64>() / n).filter(|v| v.is_finite())
-        };
-        info.figures.d_loss = mean(|r| r.0);
-        info.figures.g_loss = mean(|r| r.1);
+        let losses = self.losses();
+        info.figures.d_loss = losses.map(|losses| losses.0).filter(|d| d.is_finite());
+        info.figures.g_loss = losses.map(|losses| losses.1).filter(|g| g.is_finite());
+        info.figures.quality = self.quality;
+        info.figures.best = self.best;
         info.figures.diversity = self.diversity;
         info.figures.data_diversity = data_diversity(&self.batches)?;
         Ok(())
     }
 
     fn report(&self) -> Report {
-        self.monitor.report()
+        let quality = self.quality.zip(self.evaluator.as_ref());
+        let classes =
+            quality.map(|(check, evaluator)| (check.quality.classes_covered, evaluator.scorer().classes()));
+        self.monitor.report(self.losses(), classes)
     }
 
     fn plot(run: &Path, info: &RunInfo) -> Result<(), PlotError> {

@@ -91,6 +91,16 @@ impl Network {
         x.f_to_kind(Kind::Float)
     }
 
+    /// What enters the last layer, and the output.
+    pub fn features_and_output(&self, x: &Tensor, pass: Pass) -> Result<(Tensor, Tensor), TchError> {
+        let (mut features, mut x) = (x.shallow_clone(), x.shallow_clone());
+        for layer in &self.layers {
+            features = x.shallow_clone();
+            x = layer.forward(x, pass)?;
+        }
+        Ok((features.f_to_kind(Kind::Float)?, x.f_to_kind(Kind::Float)?))
+    }
+
     pub fn layers(&self) -> &[Layer] {
         &self.layers
     }

@@ -1,7 +1,8 @@
-//! Optimizers whose state can be saved.
+//! Optimizers whose state can be saved, and the course of their learning rate.
 
 mod adam;
 mod momentum;
+mod schedule;
 
 use std::collections::BTreeMap;
 
@@ -11,6 +12,7 @@ use crate::nn::StateError;
 
 pub use adam::{Adam, AdamOptions};
 pub use momentum::{Momentum, MomentumOptions, Rule};
+pub use schedule::Schedule;
 
 #[derive(Debug)]
 pub enum Optimizer {

@@ -132,6 +132,30 @@ impl MetricsLog {
         })
     }
 
+    /// Goes on with more columns than the file has, if its own are the first of these: earlier rows get empty fields.
+    ///
+    /// # Errors
+    /// [`MetricsError::Width`] if the file has other columns, [`MetricsError::Io`].
+    pub fn with_columns(self, columns: &[&str]) -> Result<Self, MetricsError> {
+        if self.columns == columns {
+            return Ok(self);
+        }
+        let more = columns.strip_prefix(&self.columns.iter().map(String::as_str).collect::<Vec<_>>()[..]);
+        let Some(more) = more else {
+            return Err(MetricsError::Width { found: columns.len(), expected: self.columns.len() });
+        };
+        let text = fs::read_to_string(&self.path).map_err(at(&self.path, "read"))?;
+        let mut lines = text.lines();
+        let mut wider = format!("{},{}\n", lines.next().unwrap_or_default(), more.join(","));
+        for line in lines {
+            wider += line;
+            wider.extend(std::iter::repeat_n(',', more.len()));
+            wider.push('\n');
+        }
+        atomic::write_file(&self.path, wider.as_bytes(), Existing::Replace)?;
+        Self::resume(&self.path, u64::MAX)
+    }
+
     /// The columns' names, without `iteration`.
     pub fn columns(&self) -> &[String] {
         &self.columns
@@ -355,6 +379,20 @@ mod tests {
             "iteration,d_loss,g_loss,diversity\n1,1.25,0.5,\n2,1.5,,0.25\n"
         );
         assert_eq!(Metrics::read(&path).unwrap().series("diversity").unwrap(), [(2, 0.25)]);
+    }
+
+    #[test]
+    fn a_run_of_an_older_version_goes_on_with_more_columns() {
+        let dir = folder();
+        let path = dir.path().join("metrics.csv");
+        fs::write(&path, "iteration,d,g\n1,1.0,2.0\n2,1.0,\n").unwrap();
+        let mut log =
+            MetricsLog::resume(&path, 2).unwrap().with_columns(&["d", "g", "more", "most"]).unwrap();
+        log.append(3, &[1.0, 2.0, 3.0, 4.0]).unwrap();
+        log.flush().unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        assert_eq!(text, "iteration,d,g,more,most\n1,1.0,2.0,,\n2,1.0,,,\n3,1.0,2.0,3.0,4.0\n");
+        assert!(MetricsLog::resume(&path, 3).unwrap().with_columns(&["g"]).is_err());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Images beside those that are nearest to them: what an encoder takes for alike.
 
-use super::draw::{Anchor, Canvas, Frame, Pen, Picture, Weight, palette, text_width};
+use super::draw::{Anchor, Canvas, Color, Frame, Pen, Picture, Weight, palette, text_width};
 
 /// An image with its class.
 #[derive(Debug, Clone, Copy)]
@@ -32,51 +32,67 @@ const TOP: f32 = 88.0;
 /// # Errors
 /// If the encoder fails.
 pub fn png(title: &str, queries: &[Query<'_>]) -> Result<Vec<u8>, png::EncodingError> {
+    let all =
+        queries.iter().flat_map(|query| query.nearest.iter().map(|near| near.0.class == query.image.class));
+    let (alike, all) = all.fold((0, 0), |(alike, all), same| (alike + usize::from(same), all + 1));
+    let told = match all {
+        0 => "nothing found".to_owned(),
+        all => format!("{alike} of {all} neighbors are of the image’s class"),
+    };
+    let text = "nearest, with the cosine of the angle between the embeddings";
+    draw([title, &told, text], queries, |same, value| {
+        let color = if same { palette::GREEN } else { palette::RED };
+        (color, format!("{value:.3}").replace('-', "−"))
+    })
+}
+
+/// The same for images that are near by their pixels: with distances in place of similarities, and places in the data set in
+/// place of classes.
+///
+/// # Errors
+/// If the encoder fails.
+pub fn distances_png(title: &str, queries: &[Query<'_>]) -> Result<Vec<u8>, png::EncodingError> {
+    let told = "a copy would have the distance 0";
+    let text = "nearest training images: place in the data set, Euclidean distance of pixels (0 to 255)";
+    draw([title, told, text], queries, |_, value| (palette::BLUE, format!("{value:.0}")))
+}
+
+fn draw(
+    [title, told, text]: [&str; 3],
+    queries: &[Query<'_>],
+    look: impl Fn(bool, f32) -> (Color, String),
+) -> Result<Vec<u8>, png::EncodingError> {
     let columns = queries.iter().map(|query| query.nearest.len()).max().unwrap_or(0);
     let first = MARGIN + SIDE + 3.0 * GAP;
     let width = (first + columns as f32 * (SIDE + GAP) - GAP + MARGIN).max(420.0);
     let height = TOP + queries.len() as f32 * (SIDE + LINES + GAP) - GAP + MARGIN;
     let mut canvas = Canvas::new(width, height, palette::PAPER);
     canvas.text(title, MARGIN, 32.0, 17.0, Weight::SemiBold, Anchor::Start, palette::INK);
-    let (mut alike, mut all) = (0, 0);
     for (row, query) in queries.iter().enumerate() {
         let top = TOP + row as f32 * (SIDE + LINES + GAP);
         image(&mut canvas, &query.image, MARGIN, top, None);
         for (column, (found, similarity)) in query.nearest.iter().enumerate() {
-            let same = found.class == query.image.class;
-            alike += usize::from(same);
-            all += 1;
-            image(&mut canvas, found, first + column as f32 * (SIDE + GAP), top, Some((*similarity, same)));
+            let look = look(found.class == query.image.class, *similarity);
+            image(&mut canvas, found, first + column as f32 * (SIDE + GAP), top, Some(look));
         }
     }
-    let told = if all == 0 {
-        "nothing found".to_owned()
-    } else {
-        format!("{alike} of {all} neighbors are of the image’s class")
-    };
-    canvas.text(&told, MARGIN, 52.0, 11.0, Weight::Regular, Anchor::Start, palette::SOFT);
+    canvas.text(told, MARGIN, 52.0, 11.0, Weight::Regular, Anchor::Start, palette::SOFT);
     canvas.text("image", MARGIN, TOP - 9.0, 10.5, Weight::Regular, Anchor::Start, palette::SOFT);
-    let text = "nearest, with the cosine of the angle between the embeddings";
     canvas.text(text, first, TOP - 9.0, 10.5, Weight::Regular, Anchor::Start, palette::SOFT);
     canvas.png()
 }
 
-fn image(canvas: &mut Canvas, image: &Labeled<'_>, left: f32, top: f32, found: Option<(f32, bool)>) {
+fn image(canvas: &mut Canvas, image: &Labeled<'_>, left: f32, top: f32, found: Option<(Color, String)>) {
     let frame = Frame { left, top, right: left + SIDE, bottom: top + SIDE };
     canvas.picture(&image.picture, frame);
-    let color = match found {
-        None => palette::INK,
-        Some((_, true)) => palette::GREEN,
-        Some((_, false)) => palette::RED,
-    };
+    let color = found.as_ref().map_or(palette::INK, |found| found.0);
     canvas.outline_frame(frame, Pen::solid(color, if found.is_some() { 2.0 } else { 1.0 }));
     let middle = left + SIDE / 2.0;
     // A long name is made to fit.
     let size =
         10.0 * (1.0f32).min((SIDE + GAP - 2.0) / text_width(image.class, 10.0, Weight::Regular).max(1.0));
     canvas.text(image.class, middle, frame.bottom + 12.0, size, Weight::Regular, Anchor::Middle, color);
-    if let Some((similarity, _)) = found {
-        let text = format!("{similarity:.3}").replace('-', "−");
+    if let Some((_, text)) = found {
         canvas.text(&text, middle, frame.bottom + 23.0, 9.5, Weight::Regular, Anchor::Middle, palette::SOFT);
     }
 }

@@ -137,12 +137,12 @@ fn draw(
     })
 }
 
-/// What a picture of a contrastive run says beside its loss.
+/// What a picture of a run with one loss says beside it.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct ContrastPlot<'a> {
     /// The title, e.g. `small on cifar10`.
     pub title: &'a str,
-    /// ln(2N-1), the loss of guessing.
+    /// The loss of guessing.
     pub guessing: f64,
     /// What the diagnosis found: marked, and told below the picture.
     pub findings: &'a [Finding],
@@ -157,24 +157,40 @@ pub fn contrast(
     out_png: impl AsRef<Path>,
     plot: &ContrastPlot<'_>,
 ) -> Result<(), PlotError> {
-    let (metrics_csv, out_png) = (metrics_csv.as_ref(), out_png.as_ref());
+    let text = format!("guessing: ln(2N−1) = {:.3}", plot.guessing);
+    one_loss(metrics_csv.as_ref(), out_png.as_ref(), plot, text, ("knn_top1", "kNN %"))
+}
+
+/// The same for a classifier: the level of guessing is ln(classes), and `test_accuracy` (as a percentage) is below.
+pub fn classifier(
+    metrics_csv: impl AsRef<Path>,
+    out_png: impl AsRef<Path>,
+    plot: &ContrastPlot<'_>,
+) -> Result<(), PlotError> {
+    let text = format!("guessing: ln(classes) = {:.3}", plot.guessing);
+    one_loss(metrics_csv.as_ref(), out_png.as_ref(), plot, text, ("test_accuracy", "test %"))
+}
+
+fn one_loss(
+    metrics_csv: &Path,
+    out_png: &Path,
+    plot: &ContrastPlot<'_>,
+    guessing: String,
+    (part, title): (&str, &str),
+) -> Result<(), PlotError> {
     let metrics = Metrics::read(metrics_csv).map_err(PlotError::Metrics)?;
     let loss = column(&metrics, "loss", metrics_csv)?;
-    let knn: Vec<(u64, f64)> = metrics.series("knn_top1").unwrap_or_default();
-    let knn: Vec<(u64, f64)> = knn.into_iter().map(|(at, value)| (at, 100.0 * value)).collect();
+    let parts: Vec<(u64, f64)> = metrics.series(part).unwrap_or_default();
+    let parts: Vec<(u64, f64)> = parts.into_iter().map(|(at, value)| (at, 100.0 * value)).collect();
     let curves = [Curve { name: "loss", short: "", color: palette::BLUE, values: &loss }];
-    let levels = [Level {
-        color: palette::ORANGE,
-        value: plot.guessing,
-        text: format!("guessing: ln(2N−1) = {:.3}", plot.guessing),
-    }];
-    let knn_curve = [Curve { name: "kNN", short: "", color: palette::GREEN, values: &knn }];
-    let lower = Lower { title: "kNN %", curves: &knn_curve, reference: None };
+    let levels = [Level { color: palette::ORANGE, value: plot.guessing, text: guessing }];
+    let parts_curve = [Curve { name: title, short: "", color: palette::GREEN, values: &parts }];
+    let lower = Lower { title, curves: &parts_curve, reference: None };
     let chart = Chart {
         title: plot.title,
         curves: &curves,
         levels: &levels,
-        lower: (!knn.is_empty()).then_some(lower),
+        lower: (!parts.is_empty()).then_some(lower),
         findings: plot.findings,
         verdict: plot.verdict,
     };

@@ -134,7 +134,7 @@ impl Progress {
         format!("iteration {}/{} ({percent} %)  {}", self.iteration, self.total, self.course())
     }
 
-    /// `1950 iterations in 3:32 (9.2 it/s), last D 1.131, G 0.927`
+    /// `1950 iterations in 3:32 (9.2 it/s)`
     fn summary(&self, elapsed: Duration) -> String {
         let done = self.iteration.saturating_sub(self.start);
         let mut text = format!(
@@ -142,10 +142,6 @@ impl Progress {
             clock(elapsed.as_secs_f64()),
             short(rate(done, elapsed))
         );
-        for (index, (name, value)) in self.figures.iter().enumerate() {
-            let before = if index == 0 { "last " } else { "" };
-            text.push_str(&format!(", {before}{name} {value:.3}"));
-        }
         if self.iteration < self.total {
             text.push_str(&format!(", stopped at iteration {} of {}", self.iteration, self.total));
         }
@@ -232,13 +228,10 @@ mod tests {
         assert_eq!(progress.line(), "iteration 790/1950 (40 %)  10.0 it/s  D 1.213  G 0.934  ETA 1:56");
         assert_eq!(
             progress.summary(Duration::from_secs(40)),
-            "400 iterations in 0:40 (10.0 it/s), last D 1.213, G 0.934, stopped at iteration 790 of 1950"
+            "400 iterations in 0:40 (10.0 it/s), stopped at iteration 790 of 1950"
         );
         progress.iteration = 1950;
-        assert_eq!(
-            progress.summary(Duration::from_secs(120)),
-            "1560 iterations in 2:00 (13.0 it/s), last D 1.213, G 0.934"
-        );
+        assert_eq!(progress.summary(Duration::from_secs(120)), "1560 iterations in 2:00 (13.0 it/s)");
     }
 
     #[test]

@@ -18,6 +18,7 @@ use crate::checkpoint::{self, CheckpointError};
 use crate::data::Dataset;
 use crate::nn::{Named, Pass};
 use crate::run_folder;
+use crate::which::{Which, WhichError};
 
 /// Why an encoder could not be evaluated.
 #[derive(Debug, thiserror::Error)]
@@ -34,13 +35,8 @@ pub enum EvaluateError {
     Images(#[from] AugmentError),
     #[error("libtorch: {0}")]
     Torch(#[from] TchError),
-    #[error("{run} has no checkpoint {wanted}; it has {found}")]
-    NoCheckpoint {
-        run: String,
-        /// What was asked for.
-        wanted: String,
-        found: String,
-    },
+    #[error(transparent)]
+    Which(#[from] WhichError),
     /// The images are not those the encoder was made for.
     #[error(
         "the images of {source_name} have the shape {found}, the encoder of {run} was trained on {expected}; bring them to that size with --image-size"
@@ -54,42 +50,6 @@ pub enum EvaluateError {
         /// The encoder's input.
         expected: String,
     },
-}
-
-/// Which of a run's checkpoints.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Which {
-    /// The newest.
-    Last,
-    /// The one whose check by nearest neighbors was best, or the newest if there was none.
-    Best,
-    /// That of this iteration; 0 is the untrained encoder.
-    Iteration(u64),
-}
-
-impl std::str::FromStr for Which {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "last" => Ok(Self::Last),
-            "best" => Ok(Self::Best),
-            _ => text
-                .parse()
-                .map(Self::Iteration)
-                .map_err(|_| "expected `last`, `best` or an iteration".to_owned()),
-        }
-    }
-}
-
-impl fmt::Display for Which {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Last => f.write_str("last"),
-            Self::Best => f.write_str("best"),
-            Self::Iteration(iteration) => write!(f, "{iteration}"),
-        }
-    }
 }
 
 /// An encoder that is not trained any more.
@@ -109,21 +69,8 @@ impl Frozen {
     /// [`EvaluateError`]; the message names the file.
     pub fn open(run: &Path, which: Which, device: Device) -> Result<Self, EvaluateError> {
         let info: RunInfo = run_folder::read_info(run)?;
-        let found = checkpoint::list(&run.join("checkpoints"))?;
         let best = info.figures.best.map(|best| best.iteration);
-        let chosen = match which {
-            Which::Iteration(iteration) => found.iter().find(|(i, _)| *i == iteration),
-            Which::Best => found.iter().find(|(i, _)| Some(*i) == best).or(found.last()),
-            Which::Last => found.last(),
-        };
-        let Some((iteration, folder)) = chosen.cloned() else {
-            let names: Vec<String> = found.iter().map(|(iteration, _)| iteration.to_string()).collect();
-            return Err(EvaluateError::NoCheckpoint {
-                run: run.display().to_string(),
-                wanted: which.to_string(),
-                found: if names.is_empty() { "none yet".to_owned() } else { names.join(", ") },
-            });
-        };
+        let (iteration, folder) = which.of(run, best)?;
         let encoder = new_encoder(&info, device)?;
         let path = folder.join(checkpoint::ENCODER);
         encoder
@@ -135,7 +82,7 @@ impl Frozen {
     /// The same encoder as it was before training: that of the run's first checkpoint, or drawn anew from the run's seed.
     pub fn untrained(&self) -> Result<Self, EvaluateError> {
         match Self::open(&self.run, Which::Iteration(0), self.device) {
-            Err(EvaluateError::NoCheckpoint { .. }) => Ok(Self {
+            Err(EvaluateError::Which(WhichError::None { .. })) => Ok(Self {
                 info: self.info.clone(),
                 iteration: 0,
                 run: self.run.clone(),

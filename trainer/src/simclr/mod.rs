@@ -10,7 +10,6 @@ pub mod learner;
 pub mod loss;
 pub mod probe;
 pub mod run;
-pub mod schedule;
 pub mod settings;
 pub mod show;
 pub mod train;

@@ -8,7 +8,7 @@ use tch::{TchError, Tensor};
 
 use super::augment::AugmentSettings;
 use super::encoder::EncoderKind;
-use super::schedule::Schedule;
+use crate::optim::Schedule;
 use crate::optim::{Adam, AdamOptions, Momentum, MomentumOptions, Optimizer, Rule};
 use crate::settings::{CommonSettings, Hyperparameters};
 

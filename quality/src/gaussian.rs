@@ -183,7 +183,7 @@ mod tests {
         (0..examples).flat_map(|example| (0..dimension).map(move |at| feature(example, at))).collect()
     }
 
-    /// Distances that `tests/python/frechet_distances.py` prints: numpy's eigenvalues of the product of the covariances.
+    /// Distances that `tests/frechet_distances.py` prints: numpy's eigenvalues of the product of the covariances.
     #[test]
     fn distances_are_those_of_numpy() {
         #[rustfmt::skip] // A table.

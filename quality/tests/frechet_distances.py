@@ -1,4 +1,4 @@
-"""Fréchet distances of features in closed form, with numpy: the table of `src/task/frechet.rs`.
+"""Fréchet distances of features in closed form, with numpy: the table of `src/gaussian.rs`.
 
     python frechet_distances.py
 """
