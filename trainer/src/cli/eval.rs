@@ -170,22 +170,22 @@ pub fn run(args: EvalArgs) -> anyhow::Result<()> {
             "generated": quality, "class_shares": shares, "data_class_shares": evaluator.shares(),
             "test_images": floor.as_ref().map(|(quality, _)| quality), "noise": anchor, "memorization": memorization,
         });
-        println!("{}", serde_json::to_string_pretty(&result)?);
+        latent_files::output!("{}", serde_json::to_string_pretty(&result)?)?;
         return Ok(());
     }
-    println!("{}: {}", args.subject.display(), generator.describe());
+    latent_files::output!("{}: {}", args.subject.display(), generator.describe())?;
     let accuracy = info.test_accuracy.map(|part| format!(" ({:.2} % of test images right)", 100.0 * part));
-    println!(
+    latent_files::output!(
         "beside {} training images of {}, by the features of a classifier of {}{}",
         evaluator.real(),
         train.name,
         info.data,
         accuracy.unwrap_or_default()
-    );
-    println!(
+    )?;
+    latent_files::output!(
         "\n{}",
         table(&quality, floor.as_ref().map(|(quality, _)| quality), &anchor, evaluator.scorer().classes())
-    );
+    )?;
     let mut rows = vec![
         std::iter::once("class".to_owned()).chain(info.classes.names.iter().cloned()).collect::<Vec<_>>(),
     ];
@@ -193,12 +193,12 @@ pub fn run(args: EvalArgs) -> anyhow::Result<()> {
         let cells = shares.iter().map(|share| format!("{:.1}", 100.0 * share));
         rows.push(std::iter::once(name.to_owned()).chain(cells).collect());
     }
-    println!("{}", table_with_head(&rows));
+    latent_files::output!("{}", table_with_head(&rows))?;
     if let Some(found) = &memorization {
-        println!("{}", memory_text(found));
+        latent_files::output!("{}", memory_text(found))?;
     }
     if let Some(file) = &args.pairs {
-        println!("pairs: {}", file.display());
+        latent_files::output!("pairs: {}", file.display())?;
     }
     Ok(())
 }
@@ -299,7 +299,7 @@ pub fn scorer(args: ScorerArgs) -> anyhow::Result<()> {
     let bytes = scorer.to_bytes()?;
     atomic::write_file(&args.out, &bytes, Existing::Replace)?;
     atomic::write_file(&card, card_text(&scorer, &described, &args.out, bytes.len()).as_bytes(), existing)?;
-    println!("{}\n{}", args.out.display(), card.display());
+    latent_files::output!("{}\n{}", args.out.display(), card.display())?;
     Ok(())
 }
 

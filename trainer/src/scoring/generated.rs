@@ -128,7 +128,7 @@ impl ModelGenerator {
         };
         let encoding = metadata.image_encoding(backend.input().shape, output.shape, None)?;
         if let Some(note) = encoding.note() {
-            eprintln!("note: {}: {note}", path.display());
+            latent_files::say!("note: {}: {note}", path.display());
         }
         let label = Label::of(backend.as_ref(), metadata.label.as_deref(), metadata.classes);
         Ok(Self {
