@@ -64,7 +64,11 @@ fn draw(
 ) -> Result<Vec<u8>, png::EncodingError> {
     let columns = queries.iter().map(|query| query.nearest.len()).max().unwrap_or(0);
     let first = MARGIN + SIDE + 3.0 * GAP;
-    let width = (first + columns as f32 * (SIDE + GAP) - GAP + MARGIN).max(420.0);
+    let images = first + columns as f32 * (SIDE + GAP) - GAP;
+    let title_ends = MARGIN + text_width(title, 17.0, Weight::SemiBold);
+    let text_ends = first + text_width(text, 10.5, Weight::Regular);
+    let width = images.max(title_ends).max(text_ends).ceil() + MARGIN;
+    let width = width.max(420.0);
     let height = TOP + queries.len() as f32 * (SIDE + LINES + GAP) - GAP + MARGIN;
     let mut canvas = Canvas::new(width, height, palette::PAPER);
     canvas.text(title, MARGIN, 32.0, 17.0, Weight::SemiBold, Anchor::Start, palette::INK);
