@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use latent_files::atomic::{self, Existing};
+use latent_files::given::Given;
 use latent_files::npy;
 use latent_files::pictures::{self, Picture};
 use latent_files::sheet::{Compression, Gap, Sheet};

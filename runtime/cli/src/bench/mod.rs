@@ -135,7 +135,7 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
         }
     })?;
     if terminal {
-        latent_files::say!();
+        latent_files::say!("");
     }
     let mut report = Report {
         machine: Machine::here(),
