@@ -6,7 +6,7 @@ use std::error::Error;
 use std::path::Path;
 
 use latent_files::run::checkpoint::{self, CHECKPOINTS};
-use latent_files::run::{Description, GanRun, RunKind, SimclrRun, kind, read};
+use latent_files::run::{ClassifierRun, Description, GanRun, RunKind, SimclrRun, kind, read};
 use latent_files::text::grouped;
 
 fn describe(run: &impl Description) {
@@ -30,6 +30,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             let simclr: SimclrRun = read(run)?;
             println!("the encoder {} of {} features", simclr.encoder, simclr.features);
             describe(&simclr);
+        }
+        RunKind::Classifier => {
+            let classifier: ClassifierRun = read(run)?;
+            println!("a classifier into {} classes", classifier.classes.count);
+            describe(&classifier);
         }
     }
     for (iteration, folder) in checkpoint::list(&run.join(CHECKPOINTS))? {
