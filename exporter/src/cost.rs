@@ -162,7 +162,7 @@ mod tests {
             for (estimate, figures) in estimates(&model).unwrap().iter().zip(&measured) {
                 let found = figures.models[name].run_instructions as f64;
                 let off = estimate.instructions.unwrap() / found - 1.0;
-                // The generator's tanh is half of what it costs where floats are software.
+                // No layer of the table has a tanh, and the generator has one.
                 assert!(off.abs() < 0.6, "{name} on {}: off by {off}", figures.processor);
             }
         }
