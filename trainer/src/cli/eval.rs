@@ -213,7 +213,8 @@ fn table(generated: &Quality, test: Option<&Quality>, noise: &Quality, classes: 
     let mut rows = vec![
         std::iter::once(String::new()).chain(columns.iter().map(|c| c.0.to_owned())).collect::<Vec<_>>(),
     ];
-    let figures: [(&str, &dyn Fn(&Quality) -> String); 11] = [
+    type Figure<'a> = (&'static str, &'a dyn Fn(&Quality) -> String);
+    let figures: [Figure<'_>; 11] = [
         ("images", &|q| q.samples.to_string()),
         ("Fréchet distance", &|q| format!("{:.2}", q.frechet)),
         ("kernel distance", &|q| format!("{:.4}", q.kernel)),
