@@ -43,7 +43,8 @@ mod tests {
     fn a_panic_becomes_an_error_that_says_why() {
         assert_eq!(caught(|| Ok(1)), Ok(1));
         let index = 7;
-        let cases: [(&dyn Fn() -> Result<(), String>, &str); 3] = [
+        type Case<'a> = (&'a dyn Fn() -> Result<(), String>, &'static str);
+        let cases: [Case<'_>; 3] = [
             (&|| Err("refused".into()), "refused"),
             (&|| panic!("a constant"), "it stopped with a fault of its own: a constant"),
             (&|| panic!("at {index}"), "it stopped with a fault of its own: at 7"),

@@ -81,7 +81,9 @@ fn a_signal_saves_and_resume_goes_on_bit_for_bit() {
 fn output_that_goes_away_ends_no_training() {
     let dir = tempfile::tempdir().unwrap();
     let full = || Stdio::from(fs::File::options().write(true).open("/dev/full").unwrap());
-    let cases: [(&str, Option<Stdio>, Option<Stdio>, i32, &str); 4] = [
+    // A name, stdout and stderr (none: closed), the exit code, and what can still be read.
+    type Case = (&'static str, Option<Stdio>, Option<Stdio>, i32, &'static str);
+    let cases: [Case; 4] = [
         ("stderr on a full disk", Some(Stdio::piped()), Some(full()), 0, "diagnosis:"),
         ("both closed", None, None, 0, ""),
         ("stdout closed", None, Some(Stdio::piped()), 0, "3 iterations in"),
