@@ -1,7 +1,7 @@
 //! Lines to stdout and stderr, which may be closed, or a file on a full disk.
 //!
 //! [`say!`](crate::say) is for progress, notes and errors: where nobody can read them any more, work goes on.
-//! [`output!`](crate::output) and [`print`] are for results, and [`fail`] ends a program on an error of any kind.
+//! [`output!`](crate::output) and [`print()`] are for results, and [`fail`] ends a program on an error of any kind.
 
 use std::error::Error;
 use std::fmt;
