@@ -53,7 +53,7 @@ fn a_signal_saves_and_resume_goes_on_bit_for_bit() {
             fs::read_dir(parts.join("checkpoints"))
                 .is_ok_and(|mut d| d.any(|e| e.unwrap().file_name() == "00000007"))
         });
-        // libtorch's products let the stack pointer point into the heap: a handler would write over it there.
+        // Kernels of libtorch move the stack pointer into their buffers: a handler would write over what lies before.
         assert_eq!(mask(child.id(), "SigCgt") & 0x4003, 0, "a handler of INT, TERM or HUP");
         signal(&child, how);
         let (code, text) = finish(child);

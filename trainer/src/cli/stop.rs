@@ -1,8 +1,8 @@
 //! Ctrl-C, a termination signal, a terminal that is closed: the run is saved and stops.
 //!
-//! No signal handler is installed. libtorch's matrix products (MKL's, oneDNN's) let the stack pointer point into their own
-//! buffers on the heap; a handler that ran in such a thread would write its frame over what lies before the buffer. So the
-//! signals are blocked in all threads, and one thread that does nothing else waits for them.
+//! No signal handler is installed. Some of libtorch's kernels move the stack pointer into buffers of their own (Valgrind tells:
+//! "client switching stacks?"); a handler that ran in such a thread would write its frame over what lies before the buffer.
+//! So the signals are blocked in all threads, and one thread that does nothing else waits for them.
 
 use std::io;
 use std::sync::Arc;
