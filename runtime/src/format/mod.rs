@@ -10,6 +10,7 @@ mod layer;
 mod layout;
 #[cfg(test)]
 mod left_out;
+mod lengths;
 mod model;
 mod operator;
 mod ops;
@@ -37,11 +38,10 @@ pub use layer::{Layer, Residual};
 pub use layout::{
     ALIGNMENT, MAGIC, MAX_ELEMENTS, MAX_EXTENT, MAX_OPERATORS, MAX_PORTS, MAX_RANK, MAX_VALUES, VERSION,
 };
+pub use lengths::{arena_len, input_len, is_whole, output_len};
 #[cfg(feature = "std")]
 pub(crate) use model::Header;
-pub use model::{
-    MetadataIter, Model, ModelKind, Ports, Precision, arena_len, input_len, is_whole, output_len,
-};
+pub use model::{MetadataIter, Model, ModelKind, Ports, Precision};
 pub use operator::Operator;
 pub use ops::OperatorKind;
 pub use port::{Port, PortType, Shape};

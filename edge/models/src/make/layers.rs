@@ -27,24 +27,25 @@ pub struct Measured {
     input: [usize; 3],
     form: Form,
     channels: [usize; 2],
+    activation: Activation,
 }
 
 const fn convolution(name: &'static str, side: usize, channels: [usize; 2], stride: usize) -> Measured {
     let form = Form::Convolution(Window::square(3, stride, 1));
-    Measured { name, input: [channels[0], side, side], form, channels }
+    Measured { name, input: [channels[0], side, side], form, channels, activation: Activation::Relu }
 }
 
 const fn transposed(name: &'static str, side: usize, channels: [usize; 2]) -> Measured {
     let form = Form::Transposed(Window::square(4, 2, 1), [2 * side, 2 * side]);
-    Measured { name, input: [channels[0], side, side], form, channels }
+    Measured { name, input: [channels[0], side, side], form, channels, activation: Activation::Relu }
 }
 
 const fn dense(name: &'static str, channels: [usize; 2]) -> Measured {
-    Measured { name, input: [channels[0], 1, 1], form: Form::Dense, channels }
+    Measured { name, input: [channels[0], 1, 1], form: Form::Dense, channels, activation: Activation::Relu }
 }
 
 /// The layers of small generators and encoders.
-pub const LAYERS: [Measured; 9] = [
+pub const LAYERS: [Measured; 10] = [
     dense("fc-1024-1024", [1024, 1024]),
     dense("fc-96-1024", [96, 1024]),
     dense("fc-16-784", [16, 784]),
@@ -54,6 +55,7 @@ pub const LAYERS: [Measured; 9] = [
     transposed("convt4x4-64-32-s2", 7, [64, 32]),
     transposed("convt4x4-16-8-s2", 7, [16, 8]),
     transposed("convt4x4-8-1-s2", 14, [8, 1]),
+    Measured { activation: Activation::Tanh, ..transposed("tanh-convt4x4-8-1-s2", 14, [8, 1]) },
 ];
 
 impl Measured {
@@ -67,7 +69,7 @@ impl Measured {
             Form::Convolution(window) | Form::Transposed(window, _) => window.kernel[0] * window.kernel[1],
             _ => 1,
         };
-        let layer = random(self.form, self.channels, taps, Activation::Relu, &mut rng);
+        let layer = random(self.form, self.channels, taps, self.activation, &mut rng);
         let input = if self.input[1] == 1 { self.input[..1].to_vec() } else { self.input.to_vec() };
         let values: usize = self.input.iter().product();
         let examples: Vec<Vec<f32>> =
