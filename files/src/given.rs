@@ -14,20 +14,33 @@ pub struct Given {
     pub values: Vec<f32>,
 }
 
-/// Why something is neither numbers nor a file of them.
+/// Why what `--input` says cannot be given.
 #[derive(Debug, thiserror::Error)]
-#[error("{text}: these are no numbers with commas between them, and no file of them")]
-pub struct GivenError {
-    text: String,
-    source: FileError,
+pub enum GivenError {
+    /// It names no input.
+    #[error("--input {0}: the name of an input is expected, `=`, and its values")]
+    Unnamed(String),
+    /// What is given is neither numbers nor a file of them.
+    #[error("--input {text}: these are no numbers with commas between them, and no file of them")]
+    Values {
+        /// All of it.
+        text: String,
+        /// Why it is no file of numbers.
+        source: FileError,
+    },
 }
 
+/// Why a file is none of values to be given.
 #[derive(Debug, thiserror::Error)]
-enum FileError {
+#[non_exhaustive]
+pub enum FileError {
+    /// It cannot be read.
     #[error(transparent)]
     Io(#[from] io::Error),
+    /// It is no array.
     #[error(transparent)]
     Npy(#[from] NpyError),
+    /// What is in it.
     #[error("it has no values, or some that are not finite")]
     Values,
 }
@@ -48,9 +61,23 @@ impl Given {
             .collect();
         let values = match numbers {
             Some(numbers) => numbers,
-            None => file(Path::new(values)).map_err(|source| GivenError { text: text.to_owned(), source })?,
+            None => file(Path::new(values))
+                .map_err(|source| GivenError::Values { text: text.to_owned(), source })?,
         };
         Ok(Some(Self { name: name.into(), values }))
+    }
+
+    /// Reads texts that all have to name an input, as names with values.
+    ///
+    /// # Errors
+    /// The first that does not, or as for [`Given::read`].
+    pub fn read_all(texts: &[String]) -> Result<Vec<(String, Vec<f32>)>, GivenError> {
+        let read = |text: &String| {
+            let Self { name, values } =
+                Self::read(text)?.ok_or_else(|| GivenError::Unnamed(text.to_owned()))?;
+            Ok((name, values))
+        };
+        texts.iter().map(read).collect()
     }
 }
 

@@ -8,6 +8,8 @@ use crate::backend::Backend;
 pub use crate::backend_kind::{BackendKind, ModelFormat};
 pub use crate::choice::{Choice, ChoiceError, Chosen, Label};
 use crate::native::{LoadError, NativeBackend, NativeOptions};
+#[cfg(feature = "onnx")]
+use crate::onnx::{self, ModelMetadata};
 pub use crate::open_error::OpenError;
 
 /// What [`open`] passes on to the back end.
@@ -31,6 +33,20 @@ impl OpenOptions {
         };
         NativeOptions { threads, instruction_set: None }
     }
+}
+
+/// What a file says about itself, whether it is a packed model or an ONNX file.
+///
+/// # Errors
+/// If it is no model that can be read.
+#[cfg(feature = "onnx")]
+pub fn read_metadata(path: &Path) -> Result<ModelMetadata, OpenError> {
+    Ok(match ModelFormat::of(path) {
+        ModelFormat::Packed => {
+            ModelMetadata::from_packed(&NativeBackend::load(path, &NativeOptions::default())?.model())
+        }
+        ModelFormat::Onnx => ModelMetadata::from_model(&onnx::load(path)?),
+    })
 }
 
 /// Opens a model file with a back end. Of a model with several inputs or outputs, input and output are the chosen ones.

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::describe::{Description, RunOptions, figures};
+use super::describe::{Description, RunOptions, training};
 use super::layers::check_layers;
-use super::{Classes, Conv, Data, Finding, Image, Layer, Progress, RunKind, Training};
+use super::{Classes, Conv, Data, Finding, Image, Layer, Progress, RunKind};
 
 /// Configuration and status of a classifier's run; `O` is the trainer's options.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -124,16 +124,7 @@ impl<O: RunOptions> Description for ClassifierRun<O> {
         self.hyperparameters.check()
     }
 
-    fn training(&self) -> Training<'_> {
-        Training {
-            command: &self.command,
-            latent_version: &self.latent_version,
-            seed: self.seed,
-            loss: &self.loss,
-            progress: &self.progress,
-            figures: figures(&self.figures),
-        }
-    }
+    training!();
 }
 
 #[cfg(test)]

@@ -97,6 +97,23 @@ pub struct Training<'a> {
     pub figures: Figures,
 }
 
+/// [`Description::training`] for a form whose fields have the names that all of them have.
+macro_rules! training {
+    () => {
+        fn training(&self) -> $crate::run::Training<'_> {
+            $crate::run::Training {
+                command: &self.command,
+                latent_version: &self.latent_version,
+                seed: self.seed,
+                loss: &self.loss,
+                progress: &self.progress,
+                figures: $crate::run::describe::figures(&self.figures),
+            }
+        }
+    };
+}
+pub(super) use training;
+
 /// Figures under the names and with the digits that `run.json` has.
 pub(super) fn figures(of: &impl Serialize) -> Figures {
     // Through text, so that a number of 32 bits keeps its few digits instead of becoming a long one of 64.

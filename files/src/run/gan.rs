@@ -5,8 +5,8 @@ use std::fmt;
 use latent_runtime::latent::Distribution;
 use serde::{Deserialize, Serialize};
 
-use super::describe::{Description, RunOptions, figures, within};
-use super::{Data, Finding, GanNetworks, Image, Progress, QualityCheck, RunKind, Training};
+use super::describe::{Description, RunOptions, training, within};
+use super::{Data, Finding, GanNetworks, Image, Progress, QualityCheck, RunKind};
 
 /// Values in a latent vector at most.
 pub const MAX_LATENT: usize = 1 << 16;
@@ -261,16 +261,7 @@ impl<O: RunOptions> Description for GanRun<O> {
         self.figures.best.map(|best| best.iteration)
     }
 
-    fn training(&self) -> Training<'_> {
-        Training {
-            command: &self.command,
-            latent_version: &self.latent_version,
-            seed: self.seed,
-            loss: &self.loss,
-            progress: &self.progress,
-            figures: figures(&self.figures),
-        }
-    }
+    training!();
 }
 
 #[cfg(test)]

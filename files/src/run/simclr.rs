@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::describe::{Description, RunOptions, figures, within};
+use super::describe::{Description, RunOptions, training, within};
 use super::layers::check_layers;
 use super::resnet::{Architecture, MAX_WIDTH, Stage, Stem};
-use super::{Data, Finding, Image, Progress, RunKind, Training};
+use super::{Data, Finding, Image, Progress, RunKind};
 
 /// Configuration and status of a SimCLR run; `O` is the trainer's options.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -172,16 +172,7 @@ impl<O: RunOptions> Description for SimclrRun<O> {
         self.hyperparameters.check()
     }
 
-    fn training(&self) -> Training<'_> {
-        Training {
-            command: &self.command,
-            latent_version: &self.latent_version,
-            seed: self.seed,
-            loss: &self.loss,
-            progress: &self.progress,
-            figures: figures(&self.figures),
-        }
-    }
+    training!();
 }
 
 #[cfg(test)]

@@ -10,10 +10,10 @@ use latent_files::pictures::{self, PictureError, PictureFile};
 use latent_runtime::backend::Backend;
 use latent_runtime::image_encoding::ImageEncoding;
 use latent_runtime::onnx::{ImageShape, ModelKind, ModelMetadata};
-use latent_runtime::open::{BackendKind, OpenOptions, open};
+use latent_runtime::open::{BackendKind, OpenOptions, open, read_metadata};
 use latent_runtime::pixels::ValueRange;
 
-use super::metadata::{decide, metadata};
+use super::metadata::decide;
 use super::ports::{self, PortArgs};
 
 /// How a model is run.
@@ -72,7 +72,7 @@ impl Encoder {
         let kind = args.backend.unwrap_or_else(|| BackendKind::for_file(path));
         // A fault of the file is told before one of the back end.
         let metadata = match kind.is_built_in() {
-            true => metadata(path)?,
+            true => read_metadata(path)?,
             false => ModelMetadata::default(),
         };
         let options = OpenOptions { threads: args.threads.into(), choice: args.ports.choice()? };

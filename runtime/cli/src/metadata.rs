@@ -5,22 +5,9 @@ use std::path::Path;
 use anyhow::Context;
 use latent_runtime::backend::Backend;
 use latent_runtime::image_encoding::ImageEncoding;
-use latent_runtime::native::{NativeBackend, NativeOptions};
-use latent_runtime::onnx::{self, ModelMetadata};
-use latent_runtime::open::ModelFormat;
+use latent_runtime::onnx::ModelMetadata;
 use latent_runtime::pixels::ValueRange;
 use serde_json::{Value, json};
-
-/// The metadata of a packed model or an ONNX file.
-pub(crate) fn metadata(path: &Path) -> anyhow::Result<ModelMetadata> {
-    Ok(match ModelFormat::of(path) {
-        ModelFormat::Packed => {
-            let packed = NativeBackend::load(path, &NativeOptions::default())?;
-            ModelMetadata::from_packed(&packed.model())
-        }
-        ModelFormat::Onnx => ModelMetadata::from_model(&onnx::load(path)?),
-    })
-}
 
 /// How the images of a model are values, `given` being what the user says. What nobody says is noted on stderr.
 pub(crate) fn decide(

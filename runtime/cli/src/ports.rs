@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
-use anyhow::Context;
 use clap::Args;
-use latent_files::given::Given;
+use latent_files::given::{Given, GivenError};
 use latent_runtime::backend::{Backend, inputs};
 use latent_runtime::onnx::ModelMetadata;
 use latent_runtime::open::{BackendKind, Choice, ChoiceError, Label, OpenError, OpenOptions, open};
@@ -26,13 +25,10 @@ pub(crate) struct PortArgs {
 impl PortArgs {
     /// The choice that these are.
     pub(crate) fn choice(&self) -> anyhow::Result<Choice> {
-        let mut given = Vec::new();
-        for text in &self.inputs {
-            let Some(Given { name, values }) = Given::read(text).context("--input")? else {
-                return Err(usage!("--input {text}: the name of an input is expected, `=`, and its values"));
-            };
-            given.push((name, values));
-        }
+        let given = Given::read_all(&self.inputs).map_err(|error| match error {
+            GivenError::Unnamed(_) => usage!("{error}"),
+            error => error.into(),
+        })?;
         Ok(Choice { input: None, output: self.output.clone(), given })
     }
 

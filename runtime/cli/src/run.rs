@@ -16,12 +16,12 @@ use latent_runtime::backend::{Backend, TensorInfo};
 use latent_runtime::image_encoding::ImageEncoding;
 use latent_runtime::latent::{Distribution, lerp, slerp};
 use latent_runtime::onnx::{ImageShape, ModelKind, ModelMetadata};
-use latent_runtime::open::BackendKind;
+use latent_runtime::open::{BackendKind, read_metadata};
 use latent_runtime::pixels::ValueRange;
 use latent_runtime::rng::Rng;
 use serde_json::json;
 
-use super::metadata::{decide, metadata, range_json};
+use super::metadata::{decide, range_json};
 use super::ports;
 use super::{print, usage};
 
@@ -140,7 +140,7 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
     }
     let (mut given, mut files) = (Vec::new(), Vec::new());
     for input in &args.input {
-        match input.to_str().map(Given::read).transpose().context("--input")?.flatten() {
+        match input.to_str().map(Given::read).transpose()?.flatten() {
             Some(named) => given.push(named),
             None => files.push(input.clone()),
         }
@@ -148,7 +148,7 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
     let backend_kind = args.backend.unwrap_or_else(|| BackendKind::for_file(&args.model));
     // A fault of the file is told before one of the back end.
     let metadata = match backend_kind.is_built_in() {
-        true => metadata(&args.model)?,
+        true => read_metadata(&args.model)?,
         false => ModelMetadata::default(),
     };
     let about = (args.threads.into(), args.output.as_deref());

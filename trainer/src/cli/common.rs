@@ -72,6 +72,19 @@ pub(super) fn load(spec: &DataSpec, resize: Option<(usize, usize)>, gray: bool) 
     spec.load(Split::Train, &options).context("cannot load the training images")
 }
 
+/// Loads the test images; `None` if there are none.
+pub(super) fn load_any_test(
+    spec: &DataSpec,
+    resize: Option<(usize, usize)>,
+    gray: bool,
+) -> anyhow::Result<Option<Dataset>> {
+    match spec.load(Split::Test, &LoadOptions { resize, gray, seed: 0 }) {
+        Ok(data) => Ok(Some(data)),
+        Err(DataError::Empty { .. }) => Ok(None),
+        Err(error) => Err(error).context("cannot load the test images"),
+    }
+}
+
 /// Loads the test images of a run whose training images are `image`; `None` if there are none.
 pub(super) fn load_test(
     spec: &DataSpec,
@@ -79,11 +92,7 @@ pub(super) fn load_test(
     resize: Option<(usize, usize)>,
     gray: bool,
 ) -> anyhow::Result<Option<Dataset>> {
-    let data = match spec.load(Split::Test, &LoadOptions { resize, gray, seed: 0 }) {
-        Ok(data) => data,
-        Err(DataError::Empty { .. }) => return Ok(None),
-        Err(error) => return Err(error).context("cannot load the test images"),
-    };
+    let Some(data) = load_any_test(spec, resize, gray)? else { return Ok(None) };
     let (found, expected) =
         ([data.channels, data.height, data.width], [image.channels, image.height, image.width]);
     if found != expected {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::Args;
 use latent_files::atomic::{self, Existing};
 use latent_files::run::Quality;
@@ -10,8 +10,8 @@ use latent_files::text::table_with_head;
 use latent_runtime::open::BackendKind;
 use serde_json::json;
 
-use super::common::number;
-use crate::data::{DataError, DataSpec, Dataset, LoadOptions, Split};
+use super::common::{load, load_any_test, number};
+use crate::data::{DataSpec, Dataset};
 use crate::device;
 use crate::report::draw::Picture;
 use crate::report::neighbors::{self, Labeled, Query};
@@ -124,13 +124,9 @@ pub fn run(args: EvalArgs) -> anyhow::Result<()> {
     };
     let spec = spec.resolve(args.data_dir.as_deref())?;
     let image @ [channels, height, width] = generator.image();
-    let options = LoadOptions { resize: Some((height, width)), gray: channels == 1, seed: 0 };
-    let train = spec.load(Split::Train, &options).context("cannot load the training images")?;
-    let test = match spec.load(Split::Test, &options) {
-        Ok(test) => Some(test),
-        Err(DataError::Empty { .. }) => None,
-        Err(error) => return Err(error).context("cannot load the test images"),
-    };
+    let (size, gray) = (Some((height, width)), channels == 1);
+    let train = load(&spec, size, gray)?;
+    let test = load_any_test(&spec, size, gray)?;
     let scorer = match &args.scorer {
         Some(path) => Scorer::open(path, device)?,
         None => Scorer::shipped(&train.name, image, device)?.ok_or_else(|| {
@@ -284,21 +280,15 @@ pub fn scorer(args: ScorerArgs) -> anyhow::Result<()> {
         None => described.data.source.parse()?,
     };
     let settings = &described.hyperparameters;
-    let options = LoadOptions { resize: settings.common.image_size, gray: settings.gray, seed: 0 };
-    let test = match spec.resolve(args.data_dir.as_deref())?.load(Split::Test, &options) {
-        Ok(test) => Some(test),
-        Err(DataError::Empty { .. }) => None,
-        Err(error) => return Err(error).context("cannot load the test images"),
-    };
-    // What is in the file is measured, not what was rounded for it.
-    atomic::write_file(&args.out, &scorer.to_bytes()?, existing)?;
-    if let Some(test) = &test {
-        let rounded = Scorer::open(&args.out, device)?;
+    let spec = spec.resolve(args.data_dir.as_deref())?;
+    if let Some(test) = &load_any_test(&spec, settings.common.image_size, settings.gray)? {
+        // What will be in the file is measured, not what was rounded for it.
+        let rounded = Scorer::parse(&args.out, &scorer.to_bytes()?, device)?;
         scorer.info.test_accuracy = rounded.accuracy(&test.pixels, &test.labels)?;
         scorer.info.test_images = test.len();
     }
     let bytes = scorer.to_bytes()?;
-    atomic::write_file(&args.out, &bytes, Existing::Replace)?;
+    atomic::write_file(&args.out, &bytes, existing)?;
     atomic::write_file(&card, card_text(&scorer, &described, &args.out, bytes.len()).as_bytes(), existing)?;
     latent_files::output!("{}\n{}", args.out.display(), card.display())?;
     Ok(())

@@ -7,9 +7,8 @@ use latent_files::run::RunKind;
 use latent_runtime::backend::Backend;
 use latent_runtime::image_encoding::{ImageEncoding, ImageShape};
 use latent_runtime::latent::Distribution;
-use latent_runtime::native::{NativeBackend, NativeOptions};
-use latent_runtime::onnx::{self, ModelKind, ModelMetadata};
-use latent_runtime::open::{BackendKind, Label, ModelFormat, OpenOptions, open};
+use latent_runtime::onnx::ModelKind;
+use latent_runtime::open::{BackendKind, Label, OpenOptions, open, read_metadata};
 use latent_runtime::rng::Rng;
 use tch::Device;
 
@@ -112,12 +111,7 @@ impl Generator {
 
 impl ModelGenerator {
     fn open(path: &Path, kind: BackendKind) -> anyhow::Result<Self> {
-        let metadata = match ModelFormat::of(path) {
-            ModelFormat::Packed => {
-                ModelMetadata::from_packed(&NativeBackend::load(path, &NativeOptions::default())?.model())
-            }
-            ModelFormat::Onnx => ModelMetadata::from_model(&onnx::load(path)?),
-        };
+        let metadata = read_metadata(path)?;
         let backend = open(path, kind, &OpenOptions::default())?;
         if metadata.kind.is_some_and(|kind| kind != ModelKind::Generator) {
             bail!("it is no generator");
@@ -132,7 +126,7 @@ impl ModelGenerator {
         }
         let label = Label::of(backend.as_ref(), metadata.label.as_deref(), metadata.classes);
         Ok(Self {
-            distribution: metadata.distribution.unwrap_or(Distribution::Uniform { low: -1.0, high: 1.0 }),
+            distribution: metadata.distribution.unwrap_or(Distribution::REFERENCE),
             encoding,
             shape,
             label,

@@ -125,7 +125,11 @@ impl Scorer {
         Self::new(path, about, &tensors, device)
     }
 
-    fn parse(path: &Path, bytes: &[u8], device: Device) -> Result<Self, TrainError> {
+    /// A scorer from the bytes of its file; `path` is for messages.
+    ///
+    /// # Errors
+    /// If they are no scorer's.
+    pub fn parse(path: &Path, bytes: &[u8], device: Device) -> Result<Self, TrainError> {
         let wrong = |what: String| TrainError::from(RunError::Value { path: path.to_owned(), what });
         let (tensors, metadata) = checkpoint::parse_tensors(path, bytes)?;
         let text = metadata

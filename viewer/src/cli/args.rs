@@ -2,9 +2,8 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context;
 use clap::Parser;
-use latent_files::given::Given;
+use latent_files::given::{Given, GivenError};
 use latent_runtime::open::{BackendKind, Choice};
 use latent_runtime::pixels::ValueRange;
 
@@ -179,15 +178,8 @@ fn grid(text: &str) -> Result<(usize, usize), String> {
 
 impl Args {
     /// What is said of all models.
-    pub(super) fn models(&self) -> anyhow::Result<ModelOptions> {
-        let mut given = Vec::new();
-        for text in &self.inputs {
-            let read = Given::read(text).context("--input")?;
-            let Given { name, values } = read.with_context(|| {
-                format!("--input {text}: the name of an input is expected, `=`, and its values")
-            })?;
-            given.push((name, values));
-        }
+    pub(super) fn models(&self) -> Result<ModelOptions, GivenError> {
+        let given = Given::read_all(&self.inputs)?;
         let choice = Choice { input: None, output: self.output.clone(), given };
         Ok(ModelOptions { range: self.range, choice })
     }

@@ -12,7 +12,8 @@ use clap::Parser;
 use crate::action::WalkAction;
 use crate::embedding::ImageSource;
 use crate::model::{
-    Catalog, Encoder, EncoderFile, Generator, GeneratorFile, ModelFile, extensions, models_folder, plain,
+    Catalog, Encoder, EncoderFile, Generator, GeneratorFile, ModelFile, ModelOptions, extensions,
+    models_folder, plain,
 };
 use crate::scenes;
 use crate::scenes::explore::ExploreScene;
@@ -40,7 +41,8 @@ fn run(args: &Args) -> anyhow::Result<()> {
 }
 
 fn show(args: &Args) -> anyhow::Result<()> {
-    let (file, catalog) = choose_model(args)?;
+    let models = args.models()?;
+    let (file, catalog) = choose_model(args, &models)?;
     note_range(args, &file);
     if !args.out_dir.is_dir() {
         bail!("there is no folder {} for what the window saves", args.out_dir.display());
@@ -55,7 +57,7 @@ fn show(args: &Args) -> anyhow::Result<()> {
         scale: args.ui_scale,
         out_dir: args.out_dir.clone(),
         walk: args.walk.clone(),
-        models: args.models()?,
+        models,
     };
     let times = crate::shell::run(viewer, scenes::open, &options)?;
     if args.frame_times {
@@ -134,7 +136,7 @@ fn explore(
 
 /// The generator to walk through.
 fn choose_generator(args: &Args) -> anyhow::Result<GeneratorFile> {
-    let file = choose_model(args)?.0;
+    let file = choose_model(args, &args.models()?)?.0;
     note_range(args, &file);
     match file {
         ModelFile::Generator(file) => Ok(file),
@@ -145,10 +147,10 @@ fn choose_generator(args: &Args) -> anyhow::Result<GeneratorFile> {
 }
 
 /// The model to open, and the models to switch between.
-fn choose_model(args: &Args) -> anyhow::Result<(ModelFile, Catalog)> {
+fn choose_model(args: &Args, models: &ModelOptions) -> anyhow::Result<(ModelFile, Catalog)> {
     if let Some(path) = args.model.as_deref().filter(|path| !path.is_dir()) {
         let path = plain(path);
-        let file = ModelFile::read(path, &args.models()?)?;
+        let file = ModelFile::read(path, models)?;
         let mut catalog = path.parent().map_or_else(Catalog::default, |folder| {
             Catalog::of_folder(if folder.as_os_str().is_empty() { ".".as_ref() } else { folder })
         });
@@ -170,7 +172,7 @@ fn choose_model(args: &Args) -> anyhow::Result<(ModelFile, Catalog)> {
     };
     let catalog = Catalog::of_folder(&folder);
     let wanted = |file: &ModelFile| matches!(file, ModelFile::Encoder(_)) == args.images.is_some();
-    match catalog.best(&args.models()?, wanted) {
+    match catalog.best(models, wanted) {
         (Some(file), _) => Ok((file, catalog)),
         (None, errors) if errors.is_empty() => bail!("the folder {} has no {kind}. {how}", folder.display()),
         (None, errors) => {

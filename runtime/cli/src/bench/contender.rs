@@ -7,9 +7,8 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use latent_runtime::backend::{Backend, RunError};
 use latent_runtime::native::{NativeBackend, NativeOptions};
-use latent_runtime::open::{BackendKind, Chosen, OpenOptions, open};
+use latent_runtime::open::{BackendKind, Chosen, OpenOptions, open, read_metadata};
 
-use super::super::metadata::metadata;
 use super::super::ports::{PortArgs, check_given, label};
 use super::files::ModelFile;
 use super::statistics::{Difference, Summary, median};
@@ -52,7 +51,7 @@ impl Opened {
         };
         let backend = opened.backend();
         if backend.input_at(1).is_some() {
-            let label = label(backend, &metadata(path)?).filter(|label| !given.contains(&label.name));
+            let label = label(backend, &read_metadata(path)?).filter(|label| !given.contains(&label.name));
             if let Some(label) = &label {
                 backend.give(&label.name, &label.values(0).unwrap_or_default())?;
             }
