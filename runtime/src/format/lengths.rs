@@ -6,7 +6,7 @@ use super::port::Role;
 /// The bytes of working memory that running the model needs for a batch of one, wherever they lie in memory: 64 more
 /// than the plan, so that a session can align it.
 ///
-/// For a batch of n, see [`Model::arena_len`]. A `const fn`, so that a device can declare its arena at compile time:
+/// For a batch of n, see [`Model::arena_len`](super::Model::arena_len). A `const fn`, so that a device can declare its arena at compile time:
 /// [`model!`](crate::model) does it. It trusts the bytes; 0 if they are no packed model of a version that is read.
 /// ```
 /// # use latent_runtime::format::arena_len;
