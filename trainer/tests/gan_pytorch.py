@@ -1,7 +1,8 @@
 """Holds the trainer against PyTorch: run by the tests of gan_pytorch.rs, which write the files it reads.
 
     gan_pytorch.py forward FOLDER NET CLASSES    our weights in the notebook's nn.Sequential give our outputs
-    gan_pytorch.py steps FOLDER NET CLASSES LOSS COUNT    COUNT iterations of the notebook's loop give our losses and weights
+    gan_pytorch.py steps FOLDER NET CLASSES LOSS COUNT R1    COUNT iterations of the notebook's loop give our losses and weights;
+        with R1's weight, if it is not 0, at the first iteration, and step sizes that fall along half a cosine
     gan_pytorch.py adam FOLDER STEPS     torch.optim.Adam on our gradients gives our parameters
 
 CLASSES is 0 for networks that are not conditional. Several tasks are separated by "--". Prints figures; the exit code says whether all are within tolerance.
@@ -104,13 +105,16 @@ def losses(loss, d, real, fake_d, fake_g):
     return fake_d.mean() - real.mean() if d else -fake_g.mean()
 
 
-def steps(folder, net, classes, loss, count):
+def steps(folder, net, classes, loss, count, r1):
     d, g = networks(net, classes)
     d.load_state_dict(load_file(folder / "start/discriminator.safetensors"))
     g.load_state_dict(load_file(folder / "start/generator.safetensors"))
     given = load_file(folder / "given.safetensors")
     options = dict(lr=1e-3, betas=(0.5, 0.999))
     d_adam, g_adam = torch.optim.Adam(d.parameters(), **options), torch.optim.Adam(g.parameters(), **options)
+    schedules = [
+        torch.optim.lr_scheduler.CosineAnnealingLR(solver, count) for solver in (d_adam, g_adam) if r1
+    ]
     d_error = g_error = 0.0
     for i in range(count):
         real = given[f"real.{i}"].flatten(1)
@@ -123,14 +127,21 @@ def steps(folder, net, classes, loss, count):
             between = (t * real + (1 - t) * fake).requires_grad_(True)
             (gradient,) = torch.autograd.grad(score(d, between, y).sum(), between, create_graph=True)
             d_loss = d_loss + 10.0 * ((gradient.norm(dim=1) - 1) ** 2).mean()
+        penalty = 0.0
+        if r1 and i == 0:
+            images = real.clone().requires_grad_(True)
+            (gradient,) = torch.autograd.grad(score(d, images, y).sum(), images, create_graph=True)
+            penalty = 16 * r1 / 2 * (gradient**2).sum(dim=1).mean()
         d_adam.zero_grad()
-        d_loss.backward()
+        (d_loss + penalty).backward()
         d_adam.step()
         y = given.get(f"yg.{i}")
         g_loss = losses(loss, False, None, None, score(d, generate(g, given[f"zg.{i}"], y), y))
         g_adam.zero_grad()
         g_loss.backward()
         g_adam.step()
+        for schedule in schedules:
+            schedule.step()
         ours = given[f"losses.{i}"]
         print(f"iteration {i}: D {d_loss.item():.7f} {ours[0].item():.7f}  G {g_loss.item():.7f} {ours[1].item():.7f}")
         d_error = max(d_error, abs(d_loss.item() - ours[0].item()))
@@ -183,7 +194,7 @@ def run(task, folder, *rest):
     if task == "forward":
         return forward(folder, rest[0], int(rest[1]))
     if task == "steps":
-        return steps(folder, rest[0], int(rest[1]), rest[2], int(rest[3]))
+        return steps(folder, rest[0], int(rest[1]), rest[2], int(rest[3]), float(rest[4]))
     return adam(folder, int(rest[0]))
 
 

@@ -98,18 +98,21 @@ fn our_weights_give_the_same_outputs_in_pytorch() {
 fn iterations_are_those_of_the_notebook() {
     let Some(python) = python() else { return };
     let cases = [
-        (NetKind::Vanilla, LossKind::Bce, None),
-        (NetKind::Vanilla, LossKind::Ls, None),
-        (NetKind::Vanilla, LossKind::WganGp, None),
-        (NetKind::Dcgan, LossKind::Bce, None),
-        (NetKind::Dcgan, LossKind::Hinge, None),
-        (NetKind::Dcgan, LossKind::WganGp, None),
-        (NetKind::Vanilla, LossKind::Ls, Some(CLASSES)),
-        (NetKind::Vanilla, LossKind::WganGp, Some(CLASSES)),
-        (NetKind::Dcgan, LossKind::Bce, Some(CLASSES)),
+        (NetKind::Vanilla, LossKind::Bce, None, 0.0),
+        (NetKind::Vanilla, LossKind::Ls, None, 0.0),
+        (NetKind::Vanilla, LossKind::WganGp, None, 0.0),
+        (NetKind::Dcgan, LossKind::Bce, None, 0.0),
+        (NetKind::Dcgan, LossKind::Hinge, None, 0.0),
+        (NetKind::Dcgan, LossKind::WganGp, None, 0.0),
+        (NetKind::Vanilla, LossKind::Ls, Some(CLASSES), 0.0),
+        (NetKind::Vanilla, LossKind::WganGp, Some(CLASSES), 0.0),
+        (NetKind::Dcgan, LossKind::Bce, Some(CLASSES), 0.0),
+        // With R1, and step sizes that fall.
+        (NetKind::Vanilla, LossKind::Bce, None, 2.0),
+        (NetKind::Dcgan, LossKind::Bce, Some(CLASSES), 2.0),
     ];
     let (mut tasks, mut folders) = (Vec::new(), Vec::new());
-    for (net, loss, classes) in cases {
+    for (net, loss, classes, r1) in cases {
         // Adam enlarges differences of rounding from step to step, batch normalization still more.
         let count = if net == NetKind::Dcgan { 2 } else { 4 };
         let dir = tempfile::tempdir().unwrap();
@@ -127,6 +130,8 @@ fn iterations_are_those_of_the_notebook() {
             g_lr: 1e-3,
             beta1: 0.5,
             beta2: 0.999,
+            r1,
+            cosine: r1 > 0.0,
             ..GanSettings::new(loss)
         };
         let mut gan = Gan::new(&options, MNIST, classes, &mut Rng::from_seed(3), Device::Cpu).unwrap();
@@ -164,7 +169,7 @@ fn iterations_are_those_of_the_notebook() {
         checkpoint::write_tensors(&dir.path().join("given.safetensors"), &given).unwrap();
         write("end", &gan);
         let classes = classes.unwrap_or(0);
-        tasks.push(format!("steps {} {net} {classes} {loss} {count}", dir.path().display()));
+        tasks.push(format!("steps {} {net} {classes} {loss} {count} {r1}", dir.path().display()));
         folders.push(dir);
     }
     check(&python, &tasks);

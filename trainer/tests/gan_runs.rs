@@ -33,7 +33,7 @@ fn a_signal_saves_and_resume_goes_on_bit_for_bit() {
     for (command, iterations, how, more) in [
         ("vanilla", "60", "INT", &["--shuffle", "--loss", "wgan-gp", "--d-steps", "2"][..]),
         ("dcgan", "24", hangup, &["--ema", "0.9", "--distribution", "normal"]),
-        ("lsgan", "60", "TERM", &["--conditional", "--ema", "0.9"]),
+        ("lsgan", "60", "TERM", &["--conditional", "--ema", "0.9", "--r1", "1", "--cosine"]),
     ] {
         let dir = tempfile::tempdir().unwrap();
         let (whole, parts) = (dir.path().join("whole"), dir.path().join("parts"));

@@ -133,6 +133,12 @@ pub struct GanArgs {
     /// Keep a moving average of the generator with this decay, such as 0.999
     #[arg(long, value_name = "DECAY", value_parser = decay, allow_negative_numbers = true, help_heading = "Optimization")]
     ema: Option<f64>,
+    /// Weight of a penalty on the discriminator's gradient at real images (R1), such as 1, 0 for none [default: 0]
+    #[arg(long, value_name = "X", value_parser = not_negative, allow_negative_numbers = true, help_heading = "Optimization")]
+    r1: Option<f64>,
+    /// Let both step sizes fall along half a cosine, to 0 at the run's end
+    #[arg(long, help_heading = "Optimization")]
+    cosine: bool,
 
     /// Iterations between sample grids, 0 for only the last [default: 250]
     #[arg(long, value_name = "N", help_heading = "Output")]
@@ -265,6 +271,8 @@ impl TrainCommand for GanCommand {
         settings.gray |= args.gray;
         settings.shuffle |= args.shuffle;
         set(&mut settings.ema, args.ema.map(Some));
+        set(&mut settings.r1, args.r1);
+        settings.cosine |= args.cosine;
         set(&mut settings.sample_every, args.sample_every);
         set(&mut settings.sample_count, args.sample_count);
         set(&mut settings.diversity_every, args.diversity_every);

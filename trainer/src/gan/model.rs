@@ -7,13 +7,14 @@ use super::architecture::{self, ImageShape};
 use super::batches::Batches;
 use super::condition;
 use super::ema::Ema;
-use super::losses::LossKind;
+use super::losses::{LossKind, r1};
 use super::noise::Noise;
 use super::run::State;
 use super::settings::GanSettings;
 use crate::checkpoint::{self, CheckpointError, Tensors};
 use crate::nn::{self, Named, Network, Pass};
-use crate::optim::{Adam, AdamOptions};
+
+use crate::optim::{Adam, AdamOptions, Schedule};
 use crate::settings::Amp;
 
 /// Generator and discriminator with everything that training changes.
@@ -26,6 +27,9 @@ pub struct Gan {
     ema: Option<Ema>,
     loss: LossKind,
     gp_weight: f64,
+    r1: f64,
+    /// The step sizes of discriminator and generator.
+    lr: [Schedule; 2],
     d_steps: u32,
     batch: usize,
     image: ImageShape,
@@ -62,6 +66,13 @@ impl Gan {
             ema,
             loss: options.loss,
             gp_weight: options.gp_weight,
+            r1: options.r1,
+            lr: [options.d_lr, options.g_lr].map(|peak| Schedule {
+                peak,
+                warmup: 0,
+                total: options.common.iterations,
+                cosine: options.cosine,
+            }),
             d_steps: options.d_steps,
             batch: options.common.batch,
             image,
@@ -85,18 +96,20 @@ impl Gan {
         noise: &mut Noise,
     ) -> Result<Tensor, TchError> {
         let steps = u64::from(self.d_steps.max(1));
-        let mut last = self.discriminator_step(batches, iteration * steps, noise)?;
+        let [d_lr, g_lr] = self.lr.map(|schedule| schedule.at(iteration));
+        let mut last = self.discriminator_step(batches, iteration * steps, d_lr, noise)?;
         for k in 1..steps {
-            last = self.discriminator_step(batches, iteration * steps + k, noise)?;
+            last = self.discriminator_step(batches, iteration * steps + k, d_lr, noise)?;
         }
         let [d_loss, real, fake] = last;
-        Tensor::f_stack(&[d_loss, self.generator_step(batches, noise)?, real, fake], 0)
+        Tensor::f_stack(&[d_loss, self.generator_step(batches, g_lr, noise)?, real, fake], 0)
     }
 
     fn discriminator_step(
         &mut self,
         batches: &mut Batches,
         index: u64,
+        lr: f64,
         noise: &mut Noise,
     ) -> Result<[Tensor; 3], TchError> {
         let n = self.batch as i64;
@@ -110,19 +123,27 @@ impl Gan {
         let scores = condition::score(&self.discriminator, &images, both.as_ref(), self.pass)?;
         let (on_real, on_fake) = (scores.f_narrow(0, 0, n)?, scores.f_narrow(0, n, n)?);
         let mut loss = (self.loss.definition().discriminator)(&on_real, &on_fake)?;
+        let score = |images: &Tensor, pass| condition::score(&self.discriminator, images, labels, pass);
+        // Without R1, so that the losses of all iterations mean the same.
+        let mut reported = loss.f_detach()?;
+        if self.r1 > 0.0 && index.is_multiple_of(r1::EVERY) {
+            let weight = 0.5 * self.r1 * r1::EVERY as f64;
+            loss = loss.f_add(&r1::penalty(&score, real)?.f_mul_scalar(weight)?)?;
+        }
         if let Some(penalty) = self.loss.definition().penalty {
             let between = noise.fractions(self.batch)?;
-            let score = |images: &Tensor, pass| condition::score(&self.discriminator, images, labels, pass);
             let penalty = penalty(&score, real, &fake, &between)?;
-            loss = loss.f_add(&penalty.f_mul_scalar(self.gp_weight)?)?;
+            let penalty = penalty.f_mul_scalar(self.gp_weight)?;
+            reported = reported.f_add(&penalty.f_detach()?)?;
+            loss = loss.f_add(&penalty)?;
         }
         let gradients = Tensor::f_run_backward(&[&loss], &self.d_adam.parameters(), false, false)?;
-        self.d_adam.step(&gradients)?;
+        self.d_adam.step_at(&gradients, lr)?;
         let mean = |t: &Tensor| t.f_detach()?.f_mean(Kind::Float);
-        Ok([loss.f_detach()?, mean(&on_real)?, mean(&on_fake)?])
+        Ok([reported, mean(&on_real)?, mean(&on_fake)?])
     }
 
-    fn generator_step(&mut self, batches: &Batches, noise: &mut Noise) -> Result<Tensor, TchError> {
+    fn generator_step(&mut self, batches: &Batches, lr: f64, noise: &mut Noise) -> Result<Tensor, TchError> {
         let z = noise.draw(self.batch)?;
         let labels = noise.labels(batches.all_labels(), self.batch)?;
         let labels = labels.as_ref();
@@ -131,7 +152,7 @@ impl Gan {
         let loss = (self.loss.definition().generator)(&scores)?;
         // Only the generator's gradients are asked for, so none are computed for the discriminator's weights.
         let gradients = Tensor::f_run_backward(&[&loss], &self.g_adam.parameters(), false, false)?;
-        self.g_adam.step(&gradients)?;
+        self.g_adam.step_at(&gradients, lr)?;
         if let Some(ema) = &mut self.ema {
             ema.update()?;
         }

@@ -74,6 +74,12 @@ pub struct GanSettings {
     pub shuffle: bool,
     /// Decay of the moving average of the generator, if there is one.
     pub ema: Option<f64>,
+    /// Weight of the penalty on the discriminator's gradient at real images; 0 for none.
+    #[serde(default)]
+    pub r1: f64,
+    /// Let both step sizes fall along half a cosine, to 0 at the end.
+    #[serde(default)]
+    pub cosine: bool,
     /// Iterations between sample grids; 0 for none but the last.
     pub sample_every: u64,
     /// Images on a grid.
@@ -113,6 +119,8 @@ impl GanSettings {
             gray: false,
             shuffle: false,
             ema: None,
+            r1: 0.0,
+            cosine: false,
             sample_every: 250,
             sample_count: 64,
             diversity_every: 50,

@@ -3,7 +3,9 @@
 //! A score is the discriminator's raw output, before any sigmoid. All functions take scores of any shape and return a scalar,
 //! the mean over all of them. They are finite for every finite score, and differentiable.
 
+mod gradient;
 mod levels;
+pub(super) mod r1;
 
 use std::fmt;
 

@@ -2,8 +2,7 @@
 
 use tch::{Kind, TchError, Tensor};
 
-use super::{Level, Levels, Loss, Recipe, Score, negative_mean};
-use crate::nn::Pass;
+use super::{Level, Levels, Loss, Recipe, Score, gradient, negative_mean};
 
 pub(super) const LOSS: Loss = Loss {
     discriminator,
@@ -38,10 +37,7 @@ fn gradient_penalty(
     shape[0] = -1;
     let t = t.f_view(shape.as_slice())?;
     let between = tch::no_grad(|| fake.f_add(&real.f_sub(fake)?.f_mul(&t)?))?;
-    let between = between.f_detach()?.f_set_requires_grad(true)?;
-    let scores = discriminator(&between, Pass { twice: true, ..Pass::TRAIN })?;
-    let gradient = Tensor::f_run_backward(&[scores.f_sum(Kind::Float)?], &[&between], true, true)?;
     // The square root has no derivative at zero; the constant is far below one rounding step of a norm near 1.
-    let squared = gradient[0].f_flatten(1, -1)?.f_square()?.f_sum_dim_intlist(1i64, false, Kind::Float)?;
+    let squared = gradient::squared_norms(discriminator, &between)?;
     squared.f_add_scalar(1e-12)?.f_sqrt()?.f_sub_scalar(1.0)?.f_square()?.f_mean(Kind::Float)
 }
