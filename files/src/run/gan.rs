@@ -64,17 +64,23 @@ pub enum NetKind {
     Vanilla,
     /// Convolutional.
     Dcgan,
+    /// The same with a generator of a twelfth of the weights.
+    DcganSmall,
+    /// The same with a generator of a fiftieth of the weights.
+    DcganNano,
 }
 
 impl NetKind {
     /// All of them.
-    pub const ALL: [NetKind; 2] = [NetKind::Vanilla, NetKind::Dcgan];
+    pub const ALL: [NetKind; 4] = [NetKind::Vanilla, NetKind::Dcgan, NetKind::DcganSmall, NetKind::DcganNano];
 
     /// The name in `run.json` and in the metadata of a model.
     pub fn name(self) -> &'static str {
         match self {
             NetKind::Vanilla => "vanilla",
             NetKind::Dcgan => "dcgan",
+            NetKind::DcganSmall => "dcgan-small",
+            NetKind::DcganNano => "dcgan-nano",
         }
     }
 }

@@ -51,11 +51,12 @@ impl NetKind {
     /// A sentence that says what would do.
     pub fn fits(self, height: usize, width: usize) -> Result<(), String> {
         match self {
-            NetKind::Dcgan if [height, width].iter().any(|side| side % 4 != 0 || *side < 16) => Err(format!(
-                "the dcgan networks need images whose height and width are multiples of 4 and at least 16, these are \
+            NetKind::Vanilla => Ok(()),
+            _ if [height, width].iter().all(|side| side % 4 == 0 && *side >= 16) => Ok(()),
+            _ => Err(format!(
+                "the {self} networks need images whose height and width are multiples of 4 and at least 16, these are \
                  {height}x{width}"
             )),
-            _ => Ok(()),
         }
     }
 
@@ -71,38 +72,51 @@ impl NetKind {
     pub fn generator(self, image: [usize; 3], latent: usize, classes: Option<usize>) -> Vec<Layer> {
         let [channels, height, width] = image;
         let latent = inputs(latent, classes);
+        let [hidden, first, second] = self.generator_widths();
         match self {
             NetKind::Vanilla => vec![
-                linear(latent, 1024),
+                linear(latent, hidden),
                 Layer::Relu,
-                linear(1024, 1024),
+                linear(hidden, first),
                 Layer::Relu,
-                linear(1024, values(image)),
+                linear(first, values(image)),
                 Layer::Tanh,
             ],
-            NetKind::Dcgan => {
-                let small = [128, height / 4, width / 4];
+            _ => {
+                let small = [first, height / 4, width / 4];
                 let norm = |features| Layer::BatchNorm { features };
                 let up = |inputs, outputs| {
                     let (kernel, stride, padding) = (4, 2, 1);
                     Layer::ConvTranspose2d(Conv { inputs, outputs, kernel, stride, padding, bias: true })
                 };
                 vec![
-                    linear(latent, 1024),
+                    linear(latent, hidden),
                     Layer::Relu,
-                    norm(1024),
-                    linear(1024, values(small)),
+                    norm(hidden),
+                    linear(hidden, values(small)),
                     Layer::Relu,
                     norm(values(small)),
                     Layer::Unflatten { shape: small },
-                    up(128, 64),
+                    up(first, second),
                     Layer::Relu,
-                    norm(64),
-                    up(64, channels),
+                    norm(second),
+                    up(second, channels),
                     Layer::Tanh,
                     Layer::Flatten,
                 ]
             }
+        }
+    }
+
+    /// Outputs of the first layer of a generator, and channels before and after its first transposed convolution.
+    ///
+    /// The smaller ones are for microcontrollers: with 28x28 images, 143 KB and 540 KB in 8-bit integers.
+    fn generator_widths(self) -> [usize; 3] {
+        match self {
+            NetKind::Vanilla => [1024, 1024, 1024],
+            NetKind::Dcgan => [1024, 128, 64],
+            NetKind::DcganSmall => [192, 48, 48],
+            NetKind::DcganNano => [64, 32, 32],
         }
     }
 
@@ -119,7 +133,7 @@ impl NetKind {
                 leaky,
                 linear(256, scores(classes)),
             ],
-            NetKind::Dcgan => {
+            _ => {
                 // A 5x5 convolution without padding takes 4 pixels, the pooling halves.
                 let after = |side: usize| (side.saturating_sub(4) / 2).saturating_sub(4) / 2;
                 let conv = |inputs, outputs| {

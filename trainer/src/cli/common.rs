@@ -60,6 +60,8 @@ pub(super) fn net_kinds() -> impl TypedValueParser<Value = NetKind> {
         NetKind::Dcgan => {
             "Convolutional: 1 102 721 and 6 675 009 parameters for 28x28x1 and 96 latent values"
         }
+        NetKind::DcganSmall => "Convolutional, for microcontrollers: 1 102 721 and 515 425 parameters",
+        NetKind::DcganNano => "Convolutional, for microcontrollers: 1 102 721 and 128 385 parameters",
     };
     PossibleValuesParser::new(NetKind::ALL.map(|net| PossibleValue::new(net.name()).help(about(net))))
         .try_map(|name| NetKind::ALL.into_iter().find(|net| net.name() == name).ok_or("no such networks"))

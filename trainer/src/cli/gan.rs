@@ -50,6 +50,27 @@ impl Preset {
     }
 }
 
+/// Sizes of the convolutional generator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Size {
+    /// 128 385 parameters for 28x28x1 and 96 latent values
+    Nano,
+    /// 515 425
+    Small,
+    /// 6 675 009, the reference's
+    Full,
+}
+
+impl Size {
+    fn net(self) -> NetKind {
+        match self {
+            Self::Nano => NetKind::DcganNano,
+            Self::Small => NetKind::DcganSmall,
+            Self::Full => NetKind::Dcgan,
+        }
+    }
+}
+
 /// What `--help` shows below the options.
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -85,6 +106,9 @@ pub struct GanArgs {
     /// Networks [default: vanilla; dcgan for `trainer dcgan`]
     #[arg(long, value_parser = super::common::net_kinds(), help_heading = "Model")]
     net: Option<NetKind>,
+    /// Size of the convolutional generator: nano and small are for microcontrollers, and the same as --net dcgan-nano and dcgan-small
+    #[arg(long, value_enum, conflicts_with = "net", help_heading = "Model")]
+    size: Option<Size>,
     /// Losses [default: bce; ls for `trainer lsgan`]
     #[arg(long, value_enum, help_heading = "Model")]
     loss: Option<LossKind>,
@@ -167,6 +191,12 @@ pub fn run(preset: Preset, args: GanArgs) -> anyhow::Result<ExitCode> {
         && loss.definition().penalty.is_none()
     {
         bail!("--gp-weight has a meaning only with --loss wgan-gp, the loss is {loss}");
+    }
+    if command.args.size.is_some() && preset != Preset::Dcgan {
+        bail!(
+            "--size is one of `trainer dcgan`; `trainer {}` takes --net dcgan-nano or dcgan-small",
+            command.name()
+        );
     }
     training::run(&command)
 }
@@ -257,7 +287,7 @@ impl TrainCommand for GanCommand {
 
     fn apply(&self, settings: &mut GanSettings) {
         let args = &self.args;
-        set(&mut settings.net, args.net);
+        set(&mut settings.net, args.net.or(args.size.map(Size::net)));
         set(&mut settings.loss, args.loss);
         set(&mut settings.gp_weight, args.gp_weight);
         set(&mut settings.d_steps, args.d_steps);
@@ -297,9 +327,9 @@ impl TrainCommand for GanCommand {
 
     fn describe(&self, mut settings: GanSettings, data: &Dataset, origin: Origin) -> anyhow::Result<RunInfo> {
         let net = settings.net;
-        if settings.common.batch < 2 && net == NetKind::Dcgan {
+        if settings.common.batch < 2 && net != NetKind::Vanilla {
             bail!(
-                "--batch 1 is too small for the dcgan networks: batch normalization needs at least 2 images"
+                "--batch 1 is too small for the {net} networks: batch normalization needs at least 2 images"
             );
         }
         let image = image(data, -1.0);

@@ -84,9 +84,8 @@ pub fn generator(
 /// How the notebook's weights start.
 fn initial(net: NetKind, layer: &run::Layer) -> WeightInit {
     match (net, layer) {
-        (NetKind::Dcgan, run::Layer::Linear { .. } | run::Layer::ConvTranspose2d(_)) => {
-            WeightInit::XavierUniform
-        }
+        (NetKind::Vanilla, _) => WeightInit::TorchDefault,
+        (_, run::Layer::Linear { .. } | run::Layer::ConvTranspose2d(_)) => WeightInit::XavierUniform,
         _ => WeightInit::TorchDefault,
     }
 }
@@ -104,7 +103,12 @@ mod tests {
     #[test]
     fn parameter_counts_are_those_of_the_reference() {
         let mut rng = Rng::from_seed(0);
-        for (net, d, g) in [(NetKind::Vanilla, 267_009, 1_952_528), (NetKind::Dcgan, 1_102_721, 6_675_009)] {
+        for (net, d, g, hidden) in [
+            (NetKind::Vanilla, 267_009, 1_952_528, 1024),
+            (NetKind::Dcgan, 1_102_721, 6_675_009, 1024),
+            (NetKind::DcganSmall, 1_102_721, 515_425, 192),
+            (NetKind::DcganNano, 1_102_721, 128_385, 64),
+        ] {
             let d_net = discriminator(net, MNIST, None, &mut rng, Device::Cpu).unwrap();
             let g_net = generator(net, MNIST, 96, None, &mut rng, Device::Cpu).unwrap();
             assert_eq!(d_net.parameter_count(), d, "{net} D");
@@ -114,7 +118,7 @@ mod tests {
             let g_net = generator(net, MNIST, 96, Some(10), &mut rng, Device::Cpu).unwrap();
             let width = if net == NetKind::Vanilla { 256 } else { 1024 };
             assert_eq!(d_net.parameter_count(), d + 10 * (width + 1), "{net} D of ten classes");
-            assert_eq!(g_net.parameter_count(), g + 10 * 1024, "{net} G of ten classes");
+            assert_eq!(g_net.parameter_count(), g + 10 * hidden, "{net} G of ten classes");
         }
     }
 
@@ -141,7 +145,7 @@ mod tests {
         let mut rng = Rng::from_seed(0);
         for (c, h, w) in [(3, 32, 32), (1, 16, 64), (3, 28, 20)] {
             let image = ImageShape { channels: c, height: h, width: w };
-            for net in [NetKind::Vanilla, NetKind::Dcgan] {
+            for net in NetKind::ALL {
                 check(net, image).unwrap();
                 let g = generator(net, image, 7, None, &mut rng, Device::Cpu).unwrap();
                 let d = discriminator(net, image, None, &mut rng, Device::Cpu).unwrap();
