@@ -6,6 +6,7 @@ mod bench;
 mod cross;
 mod demo;
 mod edge;
+mod models;
 #[cfg(test)]
 mod pages;
 mod sanitize;
@@ -38,6 +39,8 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Measure our speed beside the others'
     Bench(bench::BenchArgs),
+    /// Make the models in models/ again, from data to card
+    Models(models::ModelsArgs),
     /// Run every check and every test
     Test(test::TestArgs),
     /// Build the runtime's core for a Cortex-M4F/M7 without an operating system
@@ -55,6 +58,7 @@ fn main() -> Result<()> {
         Command::Setup(args) => setup::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Models(args) => models::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Sanitize => sanitize::run(),
         Command::Arm => {
