@@ -52,7 +52,7 @@ fn join(piece: &[u8], lanes: impl IntoIterator<Item = u32>) -> u32 {
 /// The checksum of one piece.
 #[inline(always)]
 pub(super) fn piece(piece: &[u8]) -> u32 {
-    if cfg!(feature = "std") {
+    if cfg!(any(feature = "std", target_arch = "x86_64")) {
         join(piece, lanes::<0, LANES>(piece))
     } else {
         // As many lanes as a small processor has registers for.

@@ -55,8 +55,8 @@ pub(crate) enum Isa {
 }
 
 impl Isa {
-    /// Everything this machine has, the best first; always ends with `Scalar`. Under `std` the machine is asked, without
-    /// it the compiler's target features decide.
+    /// Everything this machine has, the best first; always ends with `Scalar`. The machine is asked, but for a 64-bit Arm
+    /// without `std`, where the compiler's target features decide.
     pub(crate) fn available() -> impl Iterator<Item = Self> {
         #[cfg(target_arch = "x86_64")]
         let vector = x86::X86::available().map(Self::X86);

@@ -36,7 +36,7 @@ impl core::error::Error for SessionError {}
 
 /// Runs a packed model in an arena of the caller's: no allocation, no panic, no lock, one thread.
 ///
-/// The instruction set is the best that the machine has (under `std`) or that the compiler may assume (without).
+/// The instruction set is the best that the machine has; without `std`, a 64-bit Arm's is what the compiler may assume.
 /// ```
 /// use latent_runtime::format::*;
 /// use latent_runtime::native::Session;

@@ -4,6 +4,8 @@
 mod avx2;
 #[expect(clippy::needless_range_loop, reason = "the indices name registers of a tile")]
 mod avx512;
+#[cfg(any(not(feature = "std"), test))]
+mod detect;
 
 use super::checksum;
 use super::epilogue::Epilogue;
@@ -32,20 +34,21 @@ enum Level {
     Avx512Vnni,
 }
 
-/// Whether this machine has all of these features; without `std`, whether the compiler may assume them.
+/// Whether this machine has all of these features: the standard library remembers what it once asked.
+#[cfg(feature = "std")]
 macro_rules! has {
-    ($($feature:tt),+) => {{
-        #[cfg(feature = "std")]
-        let found = $(std::arch::is_x86_feature_detected!($feature))&&+;
-        #[cfg(not(feature = "std"))]
-        let found = $(cfg!(target_feature = $feature))&&+;
-        found
-    }};
+    ($($feature:tt),+) => { $(std::arch::is_x86_feature_detected!($feature))&&+ };
 }
 
 impl X86 {
     /// What this machine has, the best first.
     pub(crate) fn available() -> impl Iterator<Item = Self> {
+        #[cfg(not(feature = "std"))]
+        let processor = detect::Processor::ask();
+        #[cfg(not(feature = "std"))]
+        macro_rules! has {
+            ($($feature:tt),+) => { $(processor.has($feature))&&+ };
+        }
         let avx2 = has!("avx2", "fma", "f16c");
         let vnni = avx2 && has!("avxvnni");
         let avx512 = avx2 && has!("avx512f", "avx512bw", "avx512dq", "avx512vl");
