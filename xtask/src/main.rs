@@ -3,6 +3,7 @@
 mod arm;
 mod bare_metal;
 mod bench;
+mod c_library;
 mod cross;
 mod demo;
 mod edge;
@@ -49,6 +50,8 @@ enum Command {
     Arm,
     /// Run the firmware in edge/ in an emulator: its output beside this machine's, its costs beside the recorded ones
     Edge,
+    /// Build the library for C and run the commands of edge/c/README.md: its programs here, on 64-bit Arm and on a Cortex-M
+    CLibrary,
     /// Run the tests of the packed format and the kernels under AddressSanitizer, and part of them under Miri
     Sanitize,
 }
@@ -70,6 +73,12 @@ fn main() -> Result<()> {
         Command::Edge => {
             if let Some(why) = edge::test()? {
                 anyhow::bail!("the firmware was not run: {why}");
+            }
+            Ok(())
+        }
+        Command::CLibrary => {
+            if let Some(why) = c_library::test()? {
+                anyhow::bail!("the library for C was not tested: {why}");
             }
             Ok(())
         }
