@@ -1,7 +1,7 @@
-//! Tells the crate which small processor it is built for: the stable compiler does not show 32-bit Arm's target features
-//! to `cfg`.
+//! Tells the crate what it is built for: the stable compiler does not show 32-bit Arm's target features to `cfg`.
 //!
 //! - `embedded`: a 32-bit Arm or RISC-V processor, which has kernels of its own.
+//! - `scalar`: plain Rust is what it can fall back to, or all there is: neither `embedded` nor WebAssembly with vectors.
 //! - `dsp`: it has Arm's DSP extension (Cortex-M4, M7, and M33 by `-C target-cpu=cortex-m33`).
 //! - `vfp_half`: its floating-point unit converts from half precision (M4F, M7, M33 with one).
 
@@ -15,8 +15,11 @@ fn main() {
     let armv7em = target.starts_with("thumbv7em-");
     let armv8m = target.starts_with("thumbv8m.main-");
     let processors = ["cortex-m33", "cortex-m35p", "cortex-m52", "cortex-m55", "cortex-m85", "+dsp"];
+    let embedded = arch == "arm" || arch == "riscv32";
+    let simd128 = variable("CARGO_CFG_TARGET_FEATURE").split(',').any(|feature| feature == "simd128");
     let found = [
-        ("embedded", arch == "arm" || arch == "riscv32"),
+        ("embedded", embedded),
+        ("scalar", !embedded && !simd128),
         ("dsp", armv7em || armv8m && processors.iter().any(|name| flags.contains(name))),
         ("vfp_half", (armv7em || armv8m) && target.ends_with("eabihf")),
     ];

@@ -11,7 +11,7 @@ use super::epilogue::{Epilogue, quantize};
 use super::geometry::{Geometry, OutOfBounds, Strides};
 #[cfg(any(embedded, all(test, feature = "std")))]
 use super::math::max;
-#[cfg(any(not(embedded), test))]
+#[cfg(any(scalar, test))]
 use super::scalar;
 use super::tile::{MAX_ROWS, OutputPointer, Pointers, Tile, TileKernel};
 use super::values::{Values, ValuesMut};
@@ -186,7 +186,7 @@ pub(crate) fn matmul<'a>(
             // Done above.
             #[cfg(any(embedded, all(test, feature = "std")))]
             Isa::Embedded(_) => {}
-            #[cfg(any(not(embedded), test))]
+            #[cfg(any(scalar, test))]
             Isa::Scalar => scalar::matmul::matmul(
                 &geometry,
                 &input,
@@ -199,6 +199,8 @@ pub(crate) fn matmul<'a>(
             Isa::X86(isa) => drive(isa, &geometry, &input, &part, &target, share),
             #[cfg(target_arch = "aarch64")]
             Isa::Arm(isa) => drive(isa, &geometry, &input, &part, &target, share),
+            #[cfg(target_feature = "simd128")]
+            Isa::Wasm(isa) => drive(isa, &geometry, &input, &part, &target, share),
         }
     };
     if threads == 1 {
@@ -344,6 +346,7 @@ fn narrow(
         let outputs = match isa {
             #[cfg(any(embedded, all(test, feature = "std")))]
             Isa::Embedded(_) => return,
+            #[cfg(any(scalar, test))]
             Isa::Scalar => {
                 scalar::narrow::chunk(geometry, input, weights, epilogue, at, &scalar::narrow::Plain)
             }
@@ -353,6 +356,8 @@ fn narrow(
             Isa::X86(isa) => unsafe { isa.narrow(geometry, input, weights, epilogue, at) },
             #[cfg(target_arch = "aarch64")]
             Isa::Arm(isa) => isa.narrow(geometry, input, weights, epilogue, at),
+            #[cfg(target_feature = "simd128")]
+            Isa::Wasm(isa) => isa.narrow(geometry, input, weights, epilogue, at),
         };
         geometry.runs(first, count, |lane, pixel, run| {
             let to = geometry.output.at(pixel);
@@ -366,7 +371,10 @@ fn narrow(
 }
 
 /// Walks over the tiles of a share of a checked product.
-#[cfg_attr(not(any(target_arch = "x86_64", target_arch = "aarch64")), allow(dead_code))]
+#[cfg_attr(
+    not(any(target_arch = "x86_64", target_arch = "aarch64", target_feature = "simd128")),
+    allow(dead_code)
+)]
 fn drive<K: TileKernel>(
     kernel: K,
     geometry: &Geometry,

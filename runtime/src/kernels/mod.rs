@@ -2,7 +2,8 @@
 //!
 //! - `scalar`: every operator, written to be read; what everything else is tested against.
 //! - `embedded`: matrix products on small processors, which have no vector registers.
-//! - `x86`, `aarch64`: vector code. Instruction sets are tokens that only their detection can build.
+//! - `x86`, `aarch64`, `wasm32`: vector code. Instruction sets are tokens that only their detection can build, but for the
+//!   last, whose module has them or not when it is compiled.
 //! - `operation`: everything but matrix products; compiles the scalar source for each instruction set.
 //! - `checksum`: that of packed models.
 //! - `matmul` divides a product among threads and walks over tiles; `geometry` checks its bounds; `epilogue` defines
@@ -27,13 +28,18 @@ pub(crate) mod operation;
 pub(crate) mod scalar;
 #[cfg(feature = "std")]
 mod threads;
-#[cfg_attr(not(any(target_arch = "x86_64", target_arch = "aarch64")), allow(dead_code))]
+#[cfg_attr(
+    not(any(target_arch = "x86_64", target_arch = "aarch64", target_feature = "simd128")),
+    allow(dead_code)
+)]
 mod tile;
 pub(crate) mod values;
 pub(crate) mod winograd;
 
 #[cfg(target_arch = "aarch64")]
 mod aarch64;
+#[cfg(target_feature = "simd128")]
+mod wasm32;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
@@ -43,8 +49,8 @@ mod tests;
 /// The instruction set in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Isa {
-    /// Plain Rust: on a device, only in tests.
-    #[cfg(any(not(embedded), test))]
+    /// Plain Rust: only in tests where there is something better that needs no detection.
+    #[cfg(any(scalar, test))]
     Scalar,
     #[cfg(any(embedded, all(test, feature = "std")))]
     Embedded(embedded::Unit),
@@ -52,11 +58,13 @@ pub(crate) enum Isa {
     X86(x86::X86),
     #[cfg(target_arch = "aarch64")]
     Arm(aarch64::Arm),
+    #[cfg(target_feature = "simd128")]
+    Wasm(wasm32::Simd128),
 }
 
 impl Isa {
-    /// Everything this machine has, the best first; always ends with `Scalar`. The machine is asked, but for a 64-bit Arm
-    /// without `std`, where the compiler's target features decide.
+    /// Everything this machine has, the best first; the last is what needs no detection. The machine is asked, but for a
+    /// 64-bit Arm without `std`, where the compiler's target features decide.
     pub(crate) fn available() -> impl Iterator<Item = Self> {
         #[cfg(target_arch = "x86_64")]
         let vector = x86::X86::available().map(Self::X86);
@@ -66,7 +74,9 @@ impl Isa {
         let vector = core::iter::empty();
         #[cfg(embedded)]
         let plain = Self::Embedded(embedded::Unit::BEST);
-        #[cfg(not(embedded))]
+        #[cfg(target_feature = "simd128")]
+        let plain = Self::Wasm(wasm32::Simd128);
+        #[cfg(scalar)]
         let plain = Self::Scalar;
         vector.chain([plain])
     }
@@ -75,14 +85,16 @@ impl Isa {
     pub(crate) fn best() -> Self {
         #[cfg(embedded)]
         let plain = Self::Embedded(embedded::Unit::BEST);
-        #[cfg(not(embedded))]
+        #[cfg(target_feature = "simd128")]
+        let plain = Self::Wasm(wasm32::Simd128);
+        #[cfg(scalar)]
         let plain = Self::Scalar;
         Self::available().next().unwrap_or(plain)
     }
 
     pub(crate) fn name(self) -> &'static str {
         match self {
-            #[cfg(any(not(embedded), test))]
+            #[cfg(any(scalar, test))]
             Self::Scalar => "scalar",
             #[cfg(any(embedded, all(test, feature = "std")))]
             Self::Embedded(unit) => unit.name(),
@@ -90,6 +102,8 @@ impl Isa {
             Self::X86(isa) => isa.name(),
             #[cfg(target_arch = "aarch64")]
             Self::Arm(isa) => isa.name(),
+            #[cfg(target_feature = "simd128")]
+            Self::Wasm(_) => "SIMD128",
         }
     }
 }

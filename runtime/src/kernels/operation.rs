@@ -54,12 +54,14 @@ pub(crate) fn run(
     match engine.isa() {
         #[cfg(any(embedded, all(test, feature = "std")))]
         Isa::Embedded(_) => compute(batch, work, (from, input), (to, &mut output)),
-        #[cfg(any(not(embedded), test))]
+        #[cfg(any(scalar, test))]
         Isa::Scalar => compute(batch, work, (from, input), (to, &mut output)),
         #[cfg(target_arch = "x86_64")]
         Isa::X86(isa) => isa.compute(batch, work, (from, input), (to, &mut output)),
         #[cfg(target_arch = "aarch64")]
         Isa::Arm(_) => compute(batch, work, (from, input), (to, &mut output)),
+        #[cfg(target_feature = "simd128")]
+        Isa::Wasm(_) => compute(batch, work, (from, input), (to, &mut output)),
     }
     Ok(())
 }

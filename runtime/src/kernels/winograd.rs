@@ -180,18 +180,23 @@ fn multiply(
         match isa {
             #[cfg(any(embedded, all(test, feature = "std")))]
             Isa::Embedded(_) => winograd::multiply(depth, input, &kernel, output, blocks),
-            #[cfg(any(not(embedded), test))]
+            #[cfg(any(scalar, test))]
             Isa::Scalar => winograd::multiply(depth, input, &kernel, output, blocks),
             #[cfg(target_arch = "x86_64")]
             Isa::X86(isa) => tiles(isa, (count, depth, blocks), input, &kernel, output),
             #[cfg(target_arch = "aarch64")]
             Isa::Arm(isa) => tiles(isa, (count, depth, blocks), input, &kernel, output),
+            #[cfg(target_feature = "simd128")]
+            Isa::Wasm(isa) => tiles(isa, (count, depth, blocks), input, &kernel, output),
         }
     }
 }
 
 /// One product, in the tiles of a vector kernel.
-#[cfg_attr(not(any(target_arch = "x86_64", target_arch = "aarch64")), allow(dead_code))]
+#[cfg_attr(
+    not(any(target_arch = "x86_64", target_arch = "aarch64", target_feature = "simd128")),
+    allow(dead_code)
+)]
 fn tiles<K: TileKernel>(
     isa: K,
     (count, depth, blocks): (usize, usize, usize),

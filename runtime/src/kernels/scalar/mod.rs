@@ -11,7 +11,7 @@ pub(crate) mod depthwise;
 pub(crate) mod elementwise;
 #[cfg(feature = "extended-operators")]
 pub(crate) mod extended;
-#[cfg(any(not(embedded), test))]
+#[cfg(any(scalar, test))]
 pub(crate) mod matmul;
 #[cfg(any(not(embedded), test))]
 pub(crate) mod narrow;

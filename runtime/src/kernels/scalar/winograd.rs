@@ -101,6 +101,7 @@ pub(crate) fn into(chunk: &Chunk<'_>, input: &[f32], transformed: &mut [f32]) {
 }
 
 /// `[tile][depth]` times float weights `[block][depth][16]` into `[tile][16 * blocks]`.
+#[cfg_attr(target_feature = "simd128", allow(dead_code))]
 pub(crate) fn multiply(
     depth: usize,
     input: &[f32],
@@ -120,6 +121,7 @@ pub(crate) fn multiply(
     }
 }
 
+#[cfg_attr(target_feature = "simd128", allow(dead_code))]
 fn product<T>(
     depth: usize,
     input: &[f32],
