@@ -14,6 +14,7 @@ mod sanitize;
 mod setup;
 mod shell;
 mod test;
+mod web;
 
 use std::path::PathBuf;
 
@@ -52,6 +53,12 @@ enum Command {
     Edge,
     /// Build the library for C and run the commands of edge/c/README.md: its programs here, on 64-bit Arm and on a Cortex-M
     CLibrary,
+    /// Build the page in edge/web/ that runs models in a browser, in target/web/
+    Web {
+        /// Hold its engine against this machine's, and try the page in Chromium
+        #[arg(long)]
+        test: bool,
+    },
     /// Run the tests of the packed format and the kernels under AddressSanitizer, and part of them under Miri
     Sanitize,
 }
@@ -64,6 +71,13 @@ fn main() -> Result<()> {
         Command::Models(args) => models::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Sanitize => sanitize::run(),
+        Command::Web { test: false } => web::run(),
+        Command::Web { test: true } => {
+            if let Some(why) = web::test()? {
+                anyhow::bail!("the page was not tried: {why}");
+            }
+            Ok(())
+        }
         Command::Arm => {
             if let Some(why) = arm::test()? {
                 anyhow::bail!("the tests on Arm were not run: {why}");

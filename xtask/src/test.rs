@@ -8,11 +8,11 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
-use crate::{arm, bare_metal, c_library, edge, sanitize, setup, shell};
+use crate::{arm, bare_metal, c_library, edge, sanitize, setup, shell, web};
 
 #[derive(Args)]
 pub(crate) struct TestArgs {
-    /// Only the tests: no formatting, lints, documentation, bare-metal build, firmware, C library, sanitizer, Miri or emulator
+    /// Only the tests: no formatting, lints, documentation, bare-metal build, firmware, C library, web page, sanitizer, Miri or emulator
     #[arg(long)]
     tests_only: bool,
 }
@@ -91,6 +91,7 @@ pub(crate) fn run(args: &TestArgs) -> Result<()> {
         steps.optional("bare metal", "bare-metal", bare_metal::check);
         steps.optional("firmware", "emulator", edge::test);
         steps.optional("C library", "c", c_library::test);
+        steps.optional("web page", "browser", web::test);
         steps.optional("address sanitizer", "sanitizer", sanitize::address_sanitizer);
         steps.optional("Miri", "miri", sanitize::miri);
         steps.optional("64-bit Arm", "arm", arm::test);
