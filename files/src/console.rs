@@ -44,8 +44,16 @@ pub fn write_stderr(line: fmt::Arguments<'_>) {
 /// # Errors
 /// Where it cannot be written.
 pub fn print(text: &str) -> Result<(), OutputError> {
+    print_bytes(text.as_bytes())
+}
+
+/// Writes bytes to stdout, at once.
+///
+/// # Errors
+/// Where they cannot be written.
+pub fn print_bytes(bytes: &[u8]) -> Result<(), OutputError> {
     let mut stdout = io::stdout().lock();
-    let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+    let written = stdout.write_all(bytes).and_then(|()| stdout.flush());
     written.map_err(|error| match error.kind() {
         ErrorKind::BrokenPipe => OutputError::ReaderGone,
         _ => OutputError::Io(error),
@@ -59,14 +67,33 @@ pub fn fail(error: &(dyn Error + 'static), code: u8) -> ExitCode {
     if causes().any(|cause| matches!(cause.downcast_ref::<OutputError>(), Some(OutputError::ReaderGone))) {
         return ExitCode::SUCCESS;
     }
-    let mut text = String::new();
-    for cause in causes().map(ToString::to_string) {
-        // Some errors repeat their cause in their own words.
-        if !text.ends_with(&cause) {
-            text.push_str(if text.is_empty() { "" } else { ": " });
-            text.push_str(&cause);
+    say!("error: {}", printable(&chain(causes().map(ToString::to_string))));
+    ExitCode::from(code)
+}
+
+/// An error and its causes in one sentence, each once: some errors tell their cause in their own words.
+fn chain(causes: impl Iterator<Item = String>) -> String {
+    causes.fold(String::new(), |text, cause| match () {
+        () if text.is_empty() => cause,
+        () if text.contains(&cause) => text,
+        () => format!("{text}: {cause}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_cause_is_told_once() {
+        let cases: [(&[&str], &str); 4] = [
+            (&["a"], "a"),
+            (&["cannot read x", "no such file"], "cannot read x: no such file"),
+            (&["cannot read x: no such file", "no such file"], "cannot read x: no such file"),
+            (&["failed: disk full; make room", "disk full"], "failed: disk full; make room"),
+        ];
+        for (causes, expected) in cases {
+            assert_eq!(chain(causes.iter().map(ToString::to_string)), expected);
         }
     }
-    say!("error: {}", printable(&text));
-    ExitCode::from(code)
 }

@@ -82,7 +82,7 @@ impl Given {
 }
 
 fn file(path: &Path) -> Result<Vec<f32>, FileError> {
-    let values = npy::decode_named(path, &std::fs::read(path)?)?.values;
+    let values = npy::decode_named(path, &npy::read(path)?)?.values;
     match values.is_empty() || values.iter().any(|value| !value.is_finite()) {
         true => Err(FileError::Values),
         false => Ok(values),

@@ -4,8 +4,13 @@
 
 use std::fmt;
 
+use std::io;
 use std::path::Path;
 
+use crate::regular;
+
+/// The largest file that is read, in bytes: 2^30 values and a header.
+const MAX_FILE: u64 = (4 << 30) + 65536;
 const MAGIC: &[u8] = b"\x93NUMPY";
 /// How the names of files end that hold raw values.
 const RAW: [&str; 3] = ["f32", "bin", "raw"];
@@ -77,6 +82,14 @@ impl fmt::Display for NpyError {
 }
 
 impl std::error::Error for NpyError {}
+
+/// The bytes of a file of values.
+///
+/// # Errors
+/// If it is no regular file, too large, or the system refuses.
+pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+    Ok(regular::read(path, MAX_FILE)?)
+}
 
 /// Reads the array of a file: in NumPy's format, whatever the name is; or, under a name that ends in `.f32`, `.bin` or
 /// `.raw`, raw little-endian values, which make an array of a single axis.

@@ -12,6 +12,14 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// A seed, as an option gives it.
+///
+/// # Errors
+/// With what seeds are, for anything else.
+pub fn seed(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("seeds are whole numbers from 0 to {}", u64::MAX))
+}
+
 /// `6675009` as `6 675 009`.
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
@@ -110,6 +118,14 @@ mod tests {
             [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (26_700_000, "26.7 MB"), (999_999, "1.0 MB")]
         {
             assert_eq!(size(bytes), expected);
+        }
+    }
+
+    #[test]
+    fn seeds_are_whole_numbers() {
+        assert_eq!((seed("0"), seed("18446744073709551615")), (Ok(0), Ok(u64::MAX)));
+        for text in ["-1", "1.5", "", "x", "18446744073709551616"] {
+            assert!(seed(text).unwrap_err().contains("from 0 to 18446744073709551615"), "{text}");
         }
     }
 

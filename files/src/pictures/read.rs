@@ -1,10 +1,9 @@
 //! A file on the disk to its bytes, or to a picture.
 
-use std::fs::{self, File};
-use std::io::Read;
 use std::path::Path;
 
 use super::{Picture, PictureError, decode};
+use crate::regular::{self, ReadError};
 
 /// The largest picture file that is read, in bytes.
 pub const MAX_FILE: u64 = 256 << 20;
@@ -22,30 +21,17 @@ pub fn open(path: &Path) -> Result<Picture, PictureError> {
 /// # Errors
 /// If it is no regular file, too large, or the system refuses.
 pub fn read_file(path: &Path) -> Result<Vec<u8>, PictureError> {
-    let io = |source| PictureError::io(path, source);
-    let file = path.display().to_string();
-    let metadata = fs::metadata(path).map_err(io)?;
-    if !metadata.is_file() {
-        let found = if metadata.is_dir() { "a folder" } else { "a pipe, socket or device" };
-        return Err(PictureError::NotAFile { file, found });
-    }
-    let mut bytes = Vec::new();
-    // The size may be told wrong (as in /proc), or change.
-    let mut read = metadata.len();
-    if read <= MAX_FILE {
-        bytes.reserve(read as usize);
-        read = File::open(path)
-            .and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes))
-            .map_err(io)? as u64;
-    }
-    if read > MAX_FILE {
-        return Err(PictureError::TooLarge { file, bytes: read, limit: MAX_FILE });
-    }
-    Ok(bytes)
+    regular::read(path, MAX_FILE).map_err(|error| match (error, path.display().to_string()) {
+        (ReadError::Io(source), _) => PictureError::io(path, source),
+        (ReadError::NotAFile(found), file) => PictureError::NotAFile { file, found },
+        (ReadError::TooLarge { bytes, limit }, file) => PictureError::TooLarge { file, bytes, limit },
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs::{self, File};
+
     use super::*;
 
     #[test]

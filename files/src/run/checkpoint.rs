@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::describe::{check_format, parse};
+use super::describe::{MAX_JSON, check_format, parse};
 use super::{Check, QualityCheck, RunError};
+use crate::regular;
 
 /// The generator's weights.
 pub const GENERATOR: &str = "generator.safetensors";
@@ -177,7 +178,8 @@ pub fn list(checkpoints: &Path) -> Result<Vec<(u64, PathBuf)>, RunError> {
 /// When the file is missing, is not JSON, or is of another format.
 pub fn read_state<S: SavedState>(checkpoint: &Path) -> Result<S, RunError> {
     let path = checkpoint.join(STATE);
-    let text = fs::read(&path).map_err(|reason| RunError::Read { path: path.clone(), reason })?;
+    let read = regular::read(&path, MAX_JSON);
+    let text = read.map_err(|reason| RunError::Read { path: path.clone(), reason: reason.into() })?;
     check_format(&path, STATE, &text)?;
     parse(&path, STATE, &text)
 }

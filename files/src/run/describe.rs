@@ -1,7 +1,6 @@
 //! What `run.json` says of runs of every kind, and how it is read and checked.
 
 use std::fmt;
-use std::fs;
 use std::io;
 use std::path::Path;
 
@@ -9,6 +8,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::{FORMAT, RUN_JSON, RunError};
+use crate::regular;
+
+/// The largest `run.json` or `state.json` that is read, in bytes.
+pub(super) const MAX_JSON: u64 = 64 << 20;
 
 /// Channels of an image at most. The bounds of sizes are far above what the trainer makes: they keep their products in
 /// 64 bits, and memory in reach.
@@ -278,7 +281,7 @@ pub fn kind_of(run: &Path) -> Result<RunKind, RunError> {
 
 fn text(run: &Path) -> Result<Vec<u8>, RunError> {
     let path = run.join(RUN_JSON);
-    fs::read(&path).map_err(|reason| match reason.kind() {
+    regular::read(&path, MAX_JSON).map_err(io::Error::from).map_err(|reason| match reason.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory if run.exists() => {
             RunError::NotARun(run.to_path_buf())
         }

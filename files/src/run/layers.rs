@@ -239,6 +239,18 @@ pub(super) fn check_layers(name: &str, layers: &[Layer], input: &[usize]) -> Res
     Ok(shape)
 }
 
+/// The weights of a network, and the values that its layers make of one example of shape `input`; as far as its layers fit
+/// and 64 bits hold them.
+pub(super) fn network_size(layers: &[Layer], input: &[usize]) -> (u64, u64) {
+    let (mut shape, mut weights, mut values) = (input.to_vec(), 0u64, 0u64);
+    for layer in layers {
+        weights = weights.saturating_add(layer.parameters(&shape));
+        shape = layer.output(&shape).unwrap_or_default();
+        values = values.saturating_add(product(&shape));
+    }
+    (weights, values)
+}
+
 /// The product of lengths, as far as 64 bits hold it.
 fn product(lengths: &[usize]) -> u64 {
     lengths.iter().fold(1, |product: u64, &length| product.saturating_mul(length as u64))

@@ -36,7 +36,7 @@ pub use describe::{
 pub use error::RunError;
 pub use gan::{Classes, GanFigures, GanRun, Latent, LatentDistribution, MAX_CLASSES, MAX_LATENT, NetKind};
 pub use layers::{Conv, Layer, MAX_PARAMETERS};
-pub use networks::GanNetworks;
+pub use networks::{GanNetworks, TrainingBytes};
 pub use quality::{Quality, QualityCheck};
 pub use resnet::{Architecture, Block, BlockKind, ConvShape, Stage, Stem};
 pub use saved::{Checkpoint, SavedRun, WeightsChoice, kind};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::layers::{Conv, Layer, check_layers};
+use super::layers::{Conv, Layer, check_layers, network_size};
 use super::{Image, Latent, NetKind};
 
 /// LeakyReLU's slope below zero, PyTorch's default.
@@ -24,7 +24,31 @@ pub struct GanNetworks {
     pub discriminator: Vec<Layer>,
 }
 
+/// The memory that training takes, in bytes: an estimate, for 32-bit floats and Adam.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TrainingBytes {
+    /// Weights, gradients and two moments of each: no less.
+    pub weights: u64,
+    /// What the layers make of a batch, and its gradients: the discriminator sees real and generated images.
+    pub activations: u64,
+}
+
 impl GanNetworks {
+    /// What training takes with batches of `batch` such images (channels, height, width).
+    pub fn training_bytes(&self, image: [usize; 3], batch: usize) -> TrainingBytes {
+        let latent = self.generator.iter().find_map(|layer| match layer {
+            Layer::Linear { inputs, .. } => Some(*inputs),
+            _ => None,
+        });
+        let generator = network_size(&self.generator, &[latent.unwrap_or(1)]);
+        let discriminator = network_size(&self.discriminator, &image);
+        let values = generator.1.saturating_add(discriminator.1.saturating_mul(2));
+        TrainingBytes {
+            weights: generator.0.saturating_add(discriminator.0).saturating_mul(4 * 4),
+            activations: values.saturating_mul(batch as u64).saturating_mul(2 * 4),
+        }
+    }
+
     /// Checks that the networks go together with the noise and the images.
     pub(super) fn check(&self, latent: &Latent, image: &Image, classes: Option<usize>) -> Result<(), String> {
         let shape = [image.channels, image.height, image.width];
@@ -181,6 +205,19 @@ fn values(image: [usize; 3]) -> usize {
 mod tests {
     use super::super::LatentDistribution;
     use super::*;
+
+    #[test]
+    fn the_memory_of_training_is_that_of_its_parts() {
+        // 1 102 721 and 6 675 009 weights, as `trainer dcgan --help` has it.
+        let networks = NetKind::Dcgan.networks([1, 28, 28], 96, None);
+        let TrainingBytes { weights, activations } = networks.training_bytes([1, 28, 28], 128);
+        assert_eq!(weights, 16 * (1_102_721 + 6_675_009));
+        let of_one = networks.training_bytes([1, 28, 28], 1).activations;
+        assert!(activations == 128 * of_one && of_one > 8 * 3 * 28 * 28, "{of_one}");
+        // What cannot be counted is as much as there is.
+        let absurd = NetKind::Vanilla.networks([3, usize::MAX, 2], 96, None);
+        assert_eq!(absurd.training_bytes([3, usize::MAX, 2], 2).weights, u64::MAX);
+    }
 
     #[test]
     fn every_pair_fits_its_images_or_is_refused() {

@@ -1,12 +1,15 @@
 //! The weights of one network, from a safetensors file, taken out one by one and checked.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use safetensors::{Dtype, SafeTensors};
 
 use super::RunError;
+use crate::regular;
+
+/// The largest file of weights that is read, in bytes.
+const MAX_WEIGHTS: u64 = 16 << 30;
 
 /// A tensor of 32-bit floats, row-major.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,7 +50,8 @@ impl Weights {
     /// # Errors
     /// When the file cannot be read or parsed, or a weight is NaN or infinite.
     pub fn read(path: &Path) -> Result<Weights, RunError> {
-        let bytes = fs::read(path).map_err(|reason| RunError::Read { path: path.to_path_buf(), reason })?;
+        let bytes = regular::read(path, MAX_WEIGHTS)
+            .map_err(|reason| RunError::Read { path: path.to_path_buf(), reason: reason.into() })?;
         Weights::parse(path, &bytes)
     }
 
