@@ -115,7 +115,12 @@ impl ModelFormat {
 
     fn start(path: &Path) -> Option<[u8; MAGIC.len()]> {
         let mut start = [0; MAGIC.len()];
-        File::open(path).and_then(|mut file| file.read_exact(&mut start)).ok().map(|()| start)
+        // A pipe would wait for a writer, and be emptied for whoever reads it next.
+        path.is_file()
+            .then(|| File::open(path))?
+            .and_then(|mut file| file.read_exact(&mut start))
+            .ok()
+            .map(|()| start)
     }
 
     fn is_named_packed(path: &Path) -> bool {

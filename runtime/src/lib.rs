@@ -56,7 +56,7 @@ mod arena;
 pub mod backend;
 #[cfg(feature = "std")]
 mod backend_kind;
-#[cfg(feature = "tract")]
+#[cfg(any(feature = "ort", feature = "tract"))]
 mod caught;
 #[cfg(feature = "std")]
 mod choice;
@@ -92,7 +92,7 @@ pub use aligned::Aligned;
 #[cfg(feature = "alloc")]
 pub use aligned::AlignedBytes;
 pub use arena::Arena;
-#[cfg(feature = "tract")]
+#[cfg(any(feature = "ort", feature = "tract"))]
 pub use caught::report_engine_panics_as_errors_only;
 #[doc(hidden)]
 pub use embedded::session;

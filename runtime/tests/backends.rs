@@ -277,6 +277,12 @@ fn models_that_cannot_be_run_are_refused_with_a_reason() {
             edited(&|model| model.graph.as_mut().unwrap().input = vec![models::value("z", Some("N"), &[-1])]),
             "only the batch axis may be free",
         ),
+        (
+            // ONNX Runtime takes it, and its binding panics.
+            "a size below zero",
+            edited(&|model| model.graph.as_mut().unwrap().input = vec![models::value("z", Some("N"), &[-5])]),
+            "model.onnx",
+        ),
     ];
     for kind in kinds() {
         for (name, model, expected) in &cases {

@@ -48,11 +48,15 @@ pub(crate) struct EmbedArgs {
 
 const EXAMPLES: &str = "\
 Examples:
-  runtime embed encoder.int8.lat photo.jpg                                    print one embedding as CSV
-  runtime embed encoder.int8.lat cats/ dogs/ --out pets.safetensors           keep those of two folders
+  runtime embed encoder.int8.lat photo.jpg
+      print one embedding as CSV
+  runtime embed encoder.int8.lat cats/ dogs/ --out pets.safetensors
+      keep those of two folders
   runtime embed encoder.fp32.onnx --backend tract train/ --out bank.csv
-  runtime embed simclr.onnx --output h train/ --out bank.safetensors          one of several outputs
-  runtime embed encoder.int8.lat faces/ --store i8 --out faces.gallery        for a device";
+  runtime embed simclr.onnx --output h train/ --out bank.safetensors
+      one of several outputs
+  runtime embed encoder.int8.lat faces/ --store i8 --out faces.gallery
+      for a device";
 
 #[derive(Clone, Copy, ValueEnum)]
 pub(crate) enum Kept {

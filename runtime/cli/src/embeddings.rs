@@ -5,10 +5,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
-use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, bail};
+use latent_files::regular;
 use latent_runtime::gallery::{Gallery, Storage, bytes_for};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
@@ -146,14 +146,7 @@ impl Embeddings {
     }
 
     fn read_file(path: &Path) -> anyhow::Result<Self> {
-        let file = fs::metadata(path)?;
-        if !file.is_file() {
-            bail!("it is not a file");
-        }
-        if file.len() > MAX_FILE {
-            bail!("it has {} bytes; at most {MAX_FILE} are read", file.len());
-        }
-        Self::decode(&fs::read(path)?)
+        Self::decode(&regular::read(path, MAX_FILE)?)
     }
 
     fn decode(bytes: &[u8]) -> anyhow::Result<Self> {

@@ -45,7 +45,8 @@ enum Command {
 const EXAMPLES: &str = "\
 Examples:
   runtime run generator.lat --seed 7 --count 64 --out sheet.png
-  runtime run generator.onnx --interpolate slerp --count 4 --frames 12 --out walk.png
+  runtime run generator.onnx --interpolate slerp --count 4 --frames 12 \\
+      --out walk.png
   runtime run digits.lat --label 7 --out sevens.png
   runtime run discriminator.onnx --input digit.png other.png
   runtime embed encoder.lat photos/ --out photos.safetensors
@@ -75,7 +76,6 @@ use usage;
 
 /// Parses the command line, does what it says, and reports an error as one sentence chain on stderr.
 fn main() -> ExitCode {
-    #[cfg(feature = "tract")]
     latent_runtime::report_engine_panics_as_errors_only();
     let result = match Cli::parse().command {
         Command::Run(args) => run::run(&args),

@@ -1,6 +1,5 @@
 //! `runtime run`: a generator draws images from noise, a discriminator scores images.
 
-use std::fs::File;
 use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -9,9 +8,11 @@ use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use latent_files::atomic::{self, Existing};
 use latent_files::given::Given;
-use latent_files::npy;
+use latent_files::picture_file::{self, is_stdout};
 use latent_files::pictures::{self, Picture};
 use latent_files::sheet::{Compression, Gap, Sheet};
+use latent_files::text::seed;
+use latent_files::{npy, regular};
 use latent_runtime::backend::{Backend, TensorInfo};
 use latent_runtime::image_encoding::ImageEncoding;
 use latent_runtime::latent::{Distribution, lerp, slerp};
@@ -46,7 +47,7 @@ pub(crate) struct RunArgs {
     #[arg(long, default_value_t = 0, value_name = "T", value_parser = clap::value_parser!(u16).range(..=1024))]
     threads: u16,
     /// The seed of the noise; the same seed draws the same images [default: 0]
-    #[arg(long)]
+    #[arg(long, value_parser = seed, allow_negative_numbers = true)]
     seed: Option<u64>,
     /// How many latent vectors are drawn [default: 64; 2 with --interpolate]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
@@ -77,15 +78,15 @@ pub(crate) struct RunArgs {
     /// 0,1 for an encoder]
     #[arg(long, value_name = "LOW,HIGH", allow_hyphen_values = true)]
     range: Option<ValueRange>,
-    /// The contact sheet to write
-    #[arg(long, value_name = "PNG")]
+    /// The contact sheet to write: .png or .jpg; - is a PNG to standard output
+    #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// The images in one row of the sheet [default: as square as it gets; --frames with --interpolate]
     #[arg(long, value_name = "C", value_parser = clap::value_parser!(u32).range(1..))]
     columns: Option<u32>,
-    /// Each pixel of the model becomes K x K pixels of the sheet
-    #[arg(long, default_value_t = 1, value_name = "K", value_parser = clap::value_parser!(u32).range(1..=64))]
-    scale: u32,
+    /// Each pixel of the model becomes K x K pixels of the sheet [default: 1]
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..=64))]
+    scale: Option<u32>,
     /// Write the output's values: NumPy's format if it ends in .npy, else raw little-endian f32
     #[arg(long, value_name = "FILE")]
     save_output: Option<PathBuf>,
@@ -102,14 +103,20 @@ pub(crate) struct RunArgs {
 
 const EXAMPLES: &str = "\
 Examples:
-  runtime run generator.int8.lat --out sheet.png                  64 images from seed 0
-  runtime run generator.onnx --backend tract --seed 7 --count 16 --columns 8 --scale 4 --out sheet.png
-  runtime run generator.onnx --interpolate slerp --count 5 --frames 12 --out walks.png
+  runtime run generator.int8.lat --out sheet.png
+      64 images from seed 0
+  runtime run generator.onnx --backend tract --seed 7 --count 16 --columns 8 \\
+      --scale 4 --out sheet.png
+  runtime run generator.onnx --interpolate slerp --count 5 --frames 12 \\
+      --out walks.png
   runtime run generator.onnx --input latents.npy --save-output images.npy
-  runtime run digits.lat --label 7 --out sevens.png               a generator that takes a class
-  runtime run digits.lat --label 0,1,2,3,4,5,6,7,8,9 --count 100 --columns 10 --out classes.png
+  runtime run digits.lat --label 7 --out sevens.png
+      a generator that takes a class
+  runtime run digits.lat --label 0,1,2,3,4,5,6,7,8,9 --count 100 --columns 10 \\
+      --out classes.png
   runtime run encoder.onnx --input photo.png --output h --save-output h.npy
-  runtime run discriminator.onnx --input digit.png other.png      a score for each";
+  runtime run discriminator.onnx --input digit.png other.png
+      a score for each";
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Noise {
@@ -131,12 +138,29 @@ struct Examples {
 
 pub(crate) fn run(args: &RunArgs) -> anyhow::Result<()> {
     // Everything that can be refused without work is refused first.
-    for target in args.out.iter().chain(&args.save_output) {
-        atomic::check(target, Existing::forced(args.force))?;
-        atomic::check_apart(target, args.input.iter().chain([&args.model]))?;
-    }
     if args.out.is_some() && args.out == args.save_output {
         return Err(usage!("--out and --save-output are the same file"));
+    }
+    let existing = Existing::forced(args.force);
+    if let Some(path) = &args.out {
+        picture_file::check(path, existing)?;
+        if args.json && is_stdout(path) {
+            return Err(usage!("--out - and --json both write to standard output; give --out a file"));
+        }
+    }
+    if let Some(path) = &args.save_output {
+        if is_stdout(path) {
+            return Err(usage!("--save-output writes a file; its name says in which format"));
+        }
+        atomic::check(path, existing)?;
+    }
+    for target in args.out.iter().chain(&args.save_output) {
+        atomic::check_apart(target, args.input.iter().chain([&args.model]))?;
+    }
+    // Of a sheet; nothing else has columns.
+    let of_sheet = [("--columns", args.columns.is_some()), ("--scale", args.scale.is_some())];
+    if let (None, Some((name, _))) = (&args.out, of_sheet.iter().find(|(_, given)| *given)) {
+        return Err(usage!("{name} is for the sheet of --out, which is not given"));
     }
     let (mut given, mut files) = (Vec::new(), Vec::new());
     for input in &args.input {
@@ -230,7 +254,7 @@ fn generate(
         return Err(usage!("a generator's images go to a file: give --out PNG or --save-output FILE"));
     }
     if args.range.is_some() && args.out.is_none() {
-        return Err(usage!("--range is for the sheet of --out PNG; --save-output writes values as they are"));
+        return Err(usage!("--range is for the sheet of --out; --save-output writes values as they are"));
     }
     let latent_size = backend.input().values();
     let image_values = backend.output().values();
@@ -258,7 +282,7 @@ fn generate(
         (None, Some(_)) => args.frames as usize,
         (None, None) => ceil_sqrt(examples.count),
     };
-    let (count, scale) = (examples.count, args.scale as usize);
+    let (count, scale) = (examples.count, args.scale.unwrap_or(1) as usize);
     let sheet = match (&args.out, image) {
         (None, _) => None,
         (Some(_), Some(ImageShape { channels, height, width })) => {
@@ -283,8 +307,8 @@ fn generate(
         let pictures = output
             .chunks_exact(image_values)
             .map(|values| Picture::from_values(values, sheet.shape, encoding));
-        let png = sheet.png(&pictures.collect::<Result<Vec<_>, _>>()?, Compression::Balanced)?;
-        atomic::write_file(path, &png, Existing::forced(args.force))?;
+        let picture = sheet.draw(&pictures.collect::<Result<Vec<_>, _>>()?)?;
+        picture_file::write(path, &picture, Compression::Balanced, Existing::forced(args.force))?;
     }
     save_output(args, backend.output(), examples.count, &output)?;
     let written: Vec<String> =
@@ -303,13 +327,18 @@ fn generate(
         Some(image) => format!("images of {image}"),
         None => format!("times {}", backend.output()),
     };
-    print(&format!(
-        "{} {what} in {:.1} ms ({}) -> {}\n",
+    let line = format!(
+        "{} {what} in {:.1} ms ({}) -> {}",
         examples.count,
         seconds * 1e3,
         backend.describe(),
         written.join(", ")
-    ))
+    );
+    if args.out.as_deref().is_some_and(is_stdout) {
+        latent_files::say!("{line}");
+        return Ok(());
+    }
+    print(&(line + "\n"))
 }
 
 /// The latent vectors of `--seed`, `--count` and `--interpolate`; `count` images come of them.
@@ -485,9 +514,7 @@ fn is_picture(path: &Path) -> bool {
         return true;
     }
     let mut start = Vec::new();
-    // A pipe would be empty for whoever reads it next.
-    let file = path.is_file().then(|| File::open(path));
-    file.is_some_and(|file| file.and_then(|file| file.take(8).read_to_end(&mut start)).is_ok())
+    regular::open(path, u64::MAX).is_ok_and(|(file, _)| file.take(8).read_to_end(&mut start).is_ok())
         && pictures::is_picture(&start)
 }
 
@@ -527,15 +554,7 @@ fn examples(given: Given, input: TensorInfo<'_>) -> anyhow::Result<Examples> {
 /// Reads examples from a `.npy` file of shape (N, ...) or a raw file of float32 values.
 fn read_values(path: &Path, input: TensorInfo<'_>) -> anyhow::Result<Examples> {
     let read = || {
-        if !path.metadata()?.is_file() {
-            bail!("it is not a file");
-        }
-        let limit = MAX_VALUES as u64 * 4 + 65536;
-        let mut bytes = Vec::new();
-        File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 > limit {
-            bail!("it has more than {limit} bytes");
-        }
+        let bytes = npy::read(path)?;
         if pictures::is_picture(&bytes) {
             bail!("it is a picture, but the model takes {input}");
         }

@@ -55,7 +55,8 @@ pub(crate) struct SearchArgs {
 const EXAMPLES: &str = "\
 Examples:
   runtime search pets.safetensors photo.jpg --model encoder.int8.lat
-  runtime search pets.safetensors new/ --model encoder.fp32.onnx -k 10 --out neighbors.png
+  runtime search pets.safetensors new/ --model encoder.fp32.onnx -k 10 \\
+      --out neighbors.png
   runtime search bank.safetensors photo.jpg --model simclr.onnx --output h";
 
 pub(crate) fn run(args: &SearchArgs) -> anyhow::Result<()> {

@@ -117,6 +117,75 @@ fn a_generator_draws_a_sheet_that_its_seed_decides() {
     }
 }
 
+/// The name of `--out` says the format; what cannot be one is refused before anything is computed.
+#[test]
+fn pictures_are_written_as_their_names_say() {
+    let folder = folder();
+    let run = |more: &[&str]| {
+        let program = env!("CARGO_BIN_EXE_runtime");
+        let arguments = ["run", "digits.lat", "--label", "1", "--output", "image", "--count", "4"];
+        Command::new(program).args(arguments).args(more).current_dir(folder.path()).output().unwrap()
+    };
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    for name in ["a.png", "a.jpg", "A.JPEG"] {
+        let output = run(&["--out", name]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let start: &[u8] = if name == "a.png" { b"\x89PNG" } else { b"\xff\xd8" };
+        assert!(fs::read(folder.path().join(name)).unwrap().starts_with(start), "{name}");
+    }
+    let output = run(&["--out", "-"]);
+    assert_eq!(output.stdout, fs::read(folder.path().join("a.png")).unwrap());
+    assert!(text(&output.stderr).contains("4 images of"), "{}", text(&output.stderr));
+    let cases: [(&[&str], i32, &str); 7] = [
+        (&["--out", "x.bmp"], 1, "ends in .png, .jpg or .jpeg"),
+        (&["--out", "-", "--json"], 2, "both write to standard output"),
+        (&["--save-output", "-"], 2, "--save-output writes a file"),
+        (&["--save-output", "x.npy", "--scale", "2"], 2, "--scale is for the sheet of --out"),
+        (&["--save-output", "x.npy", "--columns", "2"], 2, "--columns is for the sheet of --out"),
+        (&["--out", "x.png", "--seed", "-1"], 2, "seeds are whole numbers from 0 to 18446744073709551615"),
+        (&["--out", "x.png", "--seed", "1.5"], 2, "seeds are whole numbers"),
+    ];
+    for (more, code, message) in cases {
+        let output = run(more);
+        assert_eq!(output.status.code(), Some(code), "{more:?}: {}", text(&output.stderr));
+        assert!(text(&output.stderr).contains(message), "{more:?}: {}", text(&output.stderr));
+    }
+    assert!(!["x.bmp", "-", "x.npy", "x.png"].iter().any(|name| folder.path().join(name).exists()));
+}
+
+/// A pipe in place of a file would be waited for, and a device never ends.
+#[cfg(unix)]
+#[test]
+fn only_regular_files_are_read() {
+    let folder = folder();
+    let at = |name: &str| folder.path().join(name);
+    assert!(Command::new("mkfifo").arg(at("pipe")).status().unwrap().success());
+    for (name, of) in
+        [("pipe.lat", "pipe"), ("pipe.onnx", "pipe"), ("pipe.npy", "pipe"), ("zero.npy", "/dev/zero")]
+    {
+        std::os::unix::fs::symlink(of, at(name)).unwrap();
+    }
+    let image = ["run", "digits.lat", "--label", "1", "--output", "image", "--save-output", "x.f32"];
+    let cases: [&[&str]; 6] = [
+        &["inspect", "pipe.lat"],
+        &["inspect", "pipe.onnx"],
+        &["bench", "pipe.lat"],
+        &[&image[..], &["--input", "pipe.npy"]].concat(),
+        &[&image[..], &["--input", "zero.npy"]].concat(),
+        &["knn", "pipe"],
+    ];
+    for arguments in cases {
+        let outcome = runtime(folder.path(), arguments);
+        assert!(outcome.code == 1 || outcome.code == 2, "{arguments:?}: {}", outcome.stderr);
+        let says = ["not a file", "pipe, socket or device"].iter().any(|text| outcome.stderr.contains(text));
+        assert!(
+            says && outcome.stderr.matches("not a file").count() <= 1,
+            "{arguments:?}: {}",
+            outcome.stderr
+        );
+    }
+}
+
 #[test]
 fn latents_go_in_and_values_come_out() {
     let folder = folder();
@@ -322,6 +391,24 @@ fn bench_measures_files_of_one_network_in_every_back_end() {
     assert!(text.contains("scalar") && text.contains("layer 2") && text.contains("GMAC/s"), "{text}");
     let page = runtime(folder.path(), &[&arguments[..], &["--markdown"]].concat()).succeeds().stdout;
     assert!(page.contains("| vanilla.lat | f32 | native | 1 | 1 |") && page.contains("|---|---|"), "{page}");
+}
+
+/// What `exporter export --discriminator` leaves beside a generator is no reason not to measure that.
+#[test]
+fn bench_leaves_out_files_of_another_network() {
+    let folder = tempfile::tempdir().unwrap();
+    save(&models::discriminator(), folder.path(), "v.discriminator.onnx");
+    fs::write(folder.path().join("v.lat"), models::packed(&models::vanilla_generator())).unwrap();
+    for stem in ["v", "."] {
+        let arguments = ["bench", stem, "--backend", "native", "--seconds", "0", "--json"];
+        let outcome = runtime(folder.path(), &arguments).succeeds();
+        let json: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
+        let contenders = json["contenders"].as_array().unwrap();
+        assert!(contenders.len() == 1 && contenders[0]["model"] == "v.lat", "{json:#}");
+        assert!(outcome.stderr.contains("v.discriminator.onnx is another network"), "{}", outcome.stderr);
+    }
+    let empty = tempfile::tempdir().unwrap();
+    runtime(empty.path(), &["bench", "."]).fails(1, "there is no model (.lat or .onnx) in the folder .");
 }
 
 #[test]

@@ -129,11 +129,12 @@ impl NativeBackend {
     pub fn load(path: impl AsRef<Path>, options: &NativeOptions) -> Result<Self, LoadError> {
         let path = path.as_ref();
         let io = |source| LoadError::Io { path: path.to_path_buf(), source };
-        let file = File::open(path).map_err(io)?;
-        let metadata = file.metadata().map_err(io)?;
+        // Asked before it is opened: opening a named pipe would wait for a writer.
+        let metadata = path.metadata().map_err(io)?;
         if !metadata.is_file() {
             return Err(io(std::io::Error::other("it is not a file")));
         }
+        let file = File::open(path).map_err(io)?;
         let length = metadata.len();
         let found = usize::try_from(length).unwrap_or(usize::MAX);
         if found == 0 {

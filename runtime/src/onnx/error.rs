@@ -5,6 +5,8 @@ use std::io;
 use std::path::PathBuf;
 use std::string::String;
 
+use super::parts::MAX_PARTS;
+
 /// The largest ONNX file that is read: protobuf messages cannot be larger.
 pub const MAX_FILE_BYTES: u64 = (1 << 31) - 1;
 
@@ -40,6 +42,11 @@ pub enum OnnxError {
         bytes: u64,
         /// The limit: [`MAX_FILE_BYTES`] or [`MAX_EXTERNAL_BYTES`].
         limit: u64,
+    },
+    /// It has more parts than any model of a use, for which memory would not do.
+    TooManyParts {
+        /// The file.
+        path: PathBuf,
     },
     /// The bytes are of something else.
     NotOnnx {
@@ -84,6 +91,11 @@ impl fmt::Display for OnnxError {
             Self::TooLarge { path, bytes, limit } => {
                 write!(f, "{} has {bytes} bytes; at most {limit} are read", path.display())
             }
+            Self::TooManyParts { path } => write!(
+                f,
+                "{} has more than {MAX_PARTS} nodes, attributes, names and sizes, more than are read",
+                path.display()
+            ),
             Self::NotOnnx { path, looks_like } => {
                 write!(f, "{} is not an ONNX model, but looks like {looks_like}", path.display())
             }

@@ -10,6 +10,7 @@ use prost::Message;
 
 use super::error::{MAX_FILE_BYTES, OnnxError};
 use super::external;
+use super::parts;
 use super::proto::ModelProto;
 
 /// Reads an ONNX file. Data that the model keeps in other files is read as well and put into the tensors' `raw_data`,
@@ -48,7 +49,8 @@ pub fn check_file(path: impl AsRef<Path>) -> Result<(), OnnxError> {
 /// Decodes the bytes of an ONNX file; data in other files stays there. `path` is what errors call the file.
 ///
 /// # Errors
-/// [`OnnxError::Empty`], [`OnnxError::NotOnnx`], [`OnnxError::Damaged`], [`OnnxError::Incomplete`].
+/// [`OnnxError::Empty`], [`OnnxError::NotOnnx`], [`OnnxError::TooManyParts`], [`OnnxError::Damaged`],
+/// [`OnnxError::Incomplete`].
 pub fn decode(bytes: &[u8], path: &Path) -> Result<ModelProto, OnnxError> {
     let path = || path.to_path_buf();
     if bytes.is_empty() {
@@ -56,6 +58,9 @@ pub fn decode(bytes: &[u8], path: &Path) -> Result<ModelProto, OnnxError> {
     }
     if let Some(looks_like) = known_other_format(bytes) {
         return Err(OnnxError::NotOnnx { path: path(), looks_like });
+    }
+    if parts::are_too_many(bytes) {
+        return Err(OnnxError::TooManyParts { path: path() });
     }
     let model = ModelProto::decode(bytes).map_err(|error| {
         // Field 1, ir_version, comes first in what protobuf's own writers make.

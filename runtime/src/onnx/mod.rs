@@ -5,6 +5,7 @@ mod external;
 mod interface;
 mod load;
 mod metadata;
+mod parts;
 mod shapes;
 #[allow(missing_docs, unreachable_pub, clippy::all)]
 #[rustfmt::skip]

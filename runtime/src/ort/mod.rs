@@ -18,6 +18,7 @@ use ort::value::{DynValue, Outlet, Tensor, TensorElementType, ValueType};
 pub use library::{Library, find_library};
 
 use crate::backend::{Backend, RunError, TensorInfo, check_all};
+use crate::caught::caught;
 use crate::onnx::proto::tensor_proto::DataType;
 use crate::onnx::{self, Dimension, Element, Interface, Port, ValueInfo};
 use crate::open_error::OpenError;
@@ -77,12 +78,18 @@ impl OrtBackend {
                 }
             })?;
         let values = |outlets: &[Outlet]| outlets.iter().map(value_info).collect::<Vec<_>>();
-        let (inputs, mut outputs) = (values(session.inputs()), values(session.outputs()));
-        let mut interface = Interface::of_values(&inputs, &outputs);
-        if interface.is_err() && fill_in_sizes(&mut session, &inputs, &mut outputs) {
-            interface = Interface::of_values(&inputs, &outputs);
-        }
-        let interface = interface.map_err(|source| OpenError::Interface { path: path.to_owned(), source })?;
+        let interface = caught(|| {
+            let (inputs, mut outputs) = (values(session.inputs()), values(session.outputs()));
+            let mut interface = Interface::of_values(&inputs, &outputs);
+            if interface.is_err() && fill_in_sizes(&mut session, &inputs, &mut outputs) {
+                interface = Interface::of_values(&inputs, &outputs);
+            }
+            Ok(interface)
+        });
+        let failed = |message| OpenError::Engine { engine: ENGINE, path: path.to_owned(), message };
+        let interface = interface
+            .map_err(failed)?
+            .map_err(|source| OpenError::Interface { path: path.to_owned(), source })?;
         let threads = match options.threads {
             0 => "default threads".to_string(),
             1 => "1 thread".to_string(),
@@ -122,8 +129,11 @@ fn build_session(
     source: Source<'_>,
     options: OrtOptions,
 ) -> Result<Session, String> {
-    build_session_with(environment, source, options, "1")
-        .or_else(|_| build_session_with(environment, source, options, "0"))
+    // What the binding cannot express, it panics on.
+    caught(|| {
+        build_session_with(environment, source, options, "1")
+            .or_else(|_| build_session_with(environment, source, options, "0"))
+    })
 }
 
 fn build_session_with(
@@ -290,13 +300,11 @@ impl Tensors {
 }
 
 /// Copies a tensor out.
-fn take(value: &DynValue, element: Element, output: &mut [f32]) -> Result<(), RunError> {
-    let failed =
-        |error: ort::Error| RunError::Engine { engine: ENGINE, message: error.message().to_string() };
+fn take(value: &DynValue, element: Element, output: &mut [f32]) -> Result<(), String> {
+    let failed = |error: ort::Error| error.message().to_string();
     let shape = value.shape().clone();
     if shape.num_elements() != output.len() {
-        let message = format!("the output has the shape {shape:?}, which the model does not declare");
-        return Err(RunError::Engine { engine: ENGINE, message });
+        return Err(format!("the output has the shape {shape:?}, which the model does not declare"));
     }
     match element {
         Element::F32 => output.copy_from_slice(value.try_extract_tensor::<f32>().map_err(failed)?.1),
@@ -349,17 +357,19 @@ impl Backend for OrtBackend {
         check_all(self, batch, inputs, outputs)?;
         self.interface.check(batch, inputs)?;
         let Self { tensors, session, interface, .. } = self;
-        let failed =
-            |error: ort::Error| RunError::Engine { engine: ENGINE, message: error.message().to_string() };
-        let tensors =
-            tensors.get_or_make(batch, || Tensors::new(session, interface, batch)).map_err(failed)?;
-        tensors.inputs.iter_mut().zip(inputs).for_each(|(tensor, values)| tensor.fill(values));
-        let values: Vec<_> = tensors.inputs.iter().map(InputTensor::value).collect();
-        let found = session.run_with_options(&values[..], &tensors.options).map_err(failed)?;
-        for ((port, output), index) in interface.outputs.iter().zip(outputs).zip(0..) {
-            let index: usize = index;
-            take(&found[index], port.element, output)?;
-        }
-        Ok(())
+        let run = || {
+            let say = |error: ort::Error| error.message().to_string();
+            let tensors =
+                tensors.get_or_make(batch, || Tensors::new(session, interface, batch)).map_err(say)?;
+            tensors.inputs.iter_mut().zip(inputs).for_each(|(tensor, values)| tensor.fill(values));
+            let values: Vec<_> = tensors.inputs.iter().map(InputTensor::value).collect();
+            let found = session.run_with_options(&values[..], &tensors.options).map_err(say)?;
+            for ((port, output), index) in interface.outputs.iter().zip(outputs).zip(0..) {
+                let index: usize = index;
+                take(&found[index], port.element, output)?;
+            }
+            Ok(())
+        };
+        caught(run).map_err(|message| RunError::Engine { engine: ENGINE, message })
     }
 }

@@ -17,13 +17,16 @@ Examples:
   viewer runs/mnist/generator.onnx              a window; H shows the keys
   viewer model.onnx --seed 7 --interpolation spline
   viewer model.onnx --walk walk-001.txt         a walk saved in the window
-  viewer model.onnx --record walk.gif --frames 120 --seed 7 --interpolation slerp
+  viewer model.onnx --record walk.gif --frames 120 --seed 7 \\
+      --interpolation slerp
   viewer model.onnx --record walk.png --grid 4x6 --fps 30
   viewer model.onnx --record frames             a folder of PNG files
   viewer digits.lat --label 7 --record 7.gif    a generator that takes a class
-  viewer encoder.onnx --images pictures         which images an encoder finds alike, as a map
+  viewer encoder.onnx --images pictures
+      which images an encoder finds alike, as a map
 
---record needs no display. Files end in .gif, .png (animated) or nothing (a folder).";
+--record needs no display. Files end in .gif, .png (animated) or nothing (a
+folder).";
 
 /// Walk through a generator's latent space, in a window or into a file; see which images an encoder finds alike.
 #[derive(Parser, Debug)]

@@ -24,7 +24,6 @@ use args::Args;
 
 /// Runs the program. The exit code is 0, 1 for what went wrong, or 2 for a wrong command line.
 pub fn main() -> ExitCode {
-    #[cfg(feature = "tract")]
     latent_runtime::report_engine_panics_as_errors_only();
     let args = Args::parse();
     match run(&args) {

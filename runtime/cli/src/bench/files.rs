@@ -9,7 +9,7 @@ use latent_runtime::backend::Backend;
 use latent_runtime::format::Precision;
 use latent_runtime::latent::Distribution;
 use latent_runtime::native::{NativeBackend, NativeOptions};
-use latent_runtime::onnx::{self, ModelMetadata, tensor_bytes};
+use latent_runtime::onnx::{self, Interface, ModelKind, ModelMetadata, tensor_bytes};
 use latent_runtime::open::ModelFormat;
 use latent_runtime::pixels::ValueRange;
 use latent_runtime::rng::Rng;
@@ -22,27 +22,33 @@ pub(crate) struct ModelFile {
     /// On the disk, external data included.
     pub(crate) bytes: u64,
     pub(crate) metadata: ModelMetadata,
+    /// The shape of an input and the values of an output, as far as the file says: files of one network agree.
+    pub(crate) network: Option<(Vec<usize>, usize)>,
 }
 
 impl ModelFile {
     pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
         let format = ModelFormat::of(path);
-        let (precision, metadata, data) = match format {
+        let (precision, metadata, data, network) = match format {
             ModelFormat::Packed => {
                 let packed = NativeBackend::load(path, &NativeOptions::default())?;
                 let model = packed.model();
-                (model.precision(), ModelMetadata::from_packed(&model), 0)
+                let network = Some((packed.input().shape.to_vec(), packed.output().values()));
+                (model.precision(), ModelMetadata::from_packed(&model), 0, network)
             }
             ModelFormat::Onnx => {
                 let model = onnx::load(path)?;
                 let tensors = model.graph.iter().flat_map(|graph| &graph.initializer);
                 let data = tensors.filter_map(|tensor| tensor_bytes(tensor.data_type, &tensor.dims)).sum();
-                (onnx::weight_precision(&model), ModelMetadata::from_model(&model), data)
+                let network = Interface::of(&model)
+                    .ok()
+                    .map(|ports| (ports.input_info().shape.to_vec(), ports.output_info().values()));
+                (onnx::weight_precision(&model), ModelMetadata::from_model(&model), data, network)
             }
         };
         let length = fs::metadata(path).with_context(|| format!("cannot read {}", path.display()))?.len();
         // With external data the weights are more than the file.
-        Ok(Self { path: path.to_owned(), format, precision, bytes: length.max(data), metadata })
+        Ok(Self { path: path.to_owned(), format, precision, bytes: length.max(data), metadata, network })
     }
 
     /// The file's name.
@@ -51,42 +57,66 @@ impl ModelFile {
     }
 }
 
-/// The files that the arguments stand for: each is a file, or the beginning of several: `models/mnist` stands for
-/// `models/mnist.onnx`, `models/mnist.int8.lat` and so on.
-pub(crate) fn expand(models: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
-    let mut files: Vec<PathBuf> = Vec::new();
+/// The files that the arguments stand for, and whether each was named itself: an argument is a file, the beginning of
+/// several (`models/mnist` stands for `models/mnist.onnx`, `models/mnist.int8.lat` and so on), or a folder of models.
+pub(crate) fn expand(models: &[PathBuf]) -> anyhow::Result<Vec<(PathBuf, bool)>> {
+    let mut files: Vec<(PathBuf, bool)> = Vec::new();
     for model in models {
-        let found = if model.exists() { vec![model.clone()] } else { beginning_with(model) };
+        let named = model.exists() && !model.is_dir();
+        let found = if named { vec![model.clone()] } else { beginning_with(model) };
         if found.is_empty() {
-            let model = model.display();
-            bail!("there is no file {model}, and none that is named {model}.*.lat or {model}.*.onnx");
+            let shown = model.display();
+            if model.is_dir() {
+                bail!("there is no model (.lat or .onnx) in the folder {shown}");
+            }
+            bail!("there is no file {shown}, and none that is named {shown}.*.lat or {shown}.*.onnx");
         }
-        files.extend(found);
+        for file in found {
+            match files.iter_mut().find(|(path, _)| *path == file) {
+                Some((_, before)) => *before |= named,
+                None => files.push((file, named)),
+            }
+        }
     }
-    let mut seen = Vec::new();
-    files.retain(|file| {
-        let new = !seen.contains(file);
-        seen.push(file.clone());
-        new
-    });
     Ok(files)
 }
 
+/// Leaves out files that were only found and are of another network than the others: that of the first file that was
+/// named or, if none was, that of the most, generators first. Returns the names of those left out.
+pub(crate) fn leave_others_out(files: &mut Vec<(ModelFile, bool)>) -> Vec<PathBuf> {
+    let alike = |file: &ModelFile| files.iter().filter(|(other, _)| other.network == file.network).count();
+    let rank = |(file, named): &&(ModelFile, bool)| {
+        (*named, alike(file), file.metadata.kind == Some(ModelKind::Generator))
+    };
+    let known = files.iter().filter(|(file, _)| file.network.is_some());
+    // Of equals the first, where `max_by_key` takes the last.
+    let Some((chosen, _)) = known.rev().max_by_key(rank) else { return Vec::new() };
+    let network = chosen.network.clone();
+    let is_other =
+        |(file, named): &(ModelFile, bool)| !named && file.network.is_some() && file.network != network;
+    files.extract_if(.., |file| is_other(file)).map(|(file, _)| file.path).collect()
+}
+
+/// The models whose names begin with this, or that lie in this folder.
 fn beginning_with(stem: &Path) -> Vec<PathBuf> {
+    let is_folder = stem.is_dir();
     let folder = match stem.parent() {
+        _ if is_folder => stem,
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let Some(start) = stem.file_name().map(OsStr::as_encoded_bytes) else { return Vec::new() };
+    let start = stem.file_name().map(OsStr::as_encoded_bytes).unwrap_or_default();
     let belongs = |path: &PathBuf| {
         let name = path.file_name().unwrap_or_default().as_encoded_bytes();
-        let rest = name.strip_prefix(start).is_some_and(|rest| rest.starts_with(b"."));
+        let rest = is_folder || name.strip_prefix(start).is_some_and(|rest| rest.starts_with(b"."));
         let model = path.extension().is_some_and(|extension| extension == "lat" || extension == "onnx");
         rest && model && path.is_file()
     };
     let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut found: Vec<PathBuf> =
-        entries.map(|entry| stem.with_file_name(entry.file_name())).filter(belongs).collect();
+    let mut found: Vec<PathBuf> = entries
+        .map(|entry| if is_folder { entry.path() } else { stem.with_file_name(entry.file_name()) })
+        .filter(belongs)
+        .collect();
     found.sort();
     found
 }
@@ -131,9 +161,39 @@ mod tests {
             (&["a.txt"], &["a.txt"]),
         ];
         for (given, expected) in cases {
-            assert_eq!(expand(&at(given)).unwrap(), at(expected));
+            let found = expand(&at(given)).unwrap();
+            assert_eq!(found.into_iter().map(|(path, _)| path).collect::<Vec<_>>(), at(expected));
         }
+        let all = ["a.f16.lat", "a.int8.lat", "a.onnx", "ab.onnx"]
+            .map(|name| (folder.path().join(name), name == "a.onnx"));
+        let found = expand(&[folder.path().into(), folder.path().join("a.onnx")]).unwrap();
+        assert_eq!(found, all);
         let error = expand(&at(&["c"])).unwrap_err().to_string();
         assert!(error.contains("there is no file") && error.contains("c.*.lat"), "{error}");
+    }
+
+    #[test]
+    fn files_of_another_network_are_left_out() {
+        let file = |name: &str, size: usize, kind| {
+            let metadata = ModelMetadata { kind: Some(kind), ..ModelMetadata::default() };
+            let network = (size > 0).then(|| (vec![size], 1));
+            let (format, precision) = (ModelFormat::Onnx, Precision::F32);
+            ModelFile { path: name.into(), format, precision, bytes: 0, metadata, network }
+        };
+        let (d, g) = (ModelKind::Discriminator, ModelKind::Generator);
+        type Case<'a> = (&'a [(&'a str, usize, ModelKind, bool)], &'a [&'a str]);
+        let cases: [Case<'_>; 5] = [
+            (&[("d", 2, d, false), ("g", 1, g, false)], &["d"]),
+            (&[("d", 2, d, false), ("d2", 2, d, false), ("g", 1, g, false)], &["g"]),
+            (&[("d", 2, d, true), ("g", 1, g, false), ("g2", 1, g, false)], &["g", "g2"]),
+            (&[("d", 2, d, true), ("g", 1, g, true)], &[]),
+            (&[("x", 0, d, false), ("g", 1, g, false)], &[]),
+        ];
+        for (files, expected) in cases {
+            let mut files: Vec<_> =
+                files.iter().map(|&(name, size, kind, named)| (file(name, size, kind), named)).collect();
+            let expected: Vec<PathBuf> = expected.iter().map(PathBuf::from).collect();
+            assert_eq!(leave_others_out(&mut files), expected);
+        }
     }
 }

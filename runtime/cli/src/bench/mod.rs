@@ -13,13 +13,14 @@ use std::process::Command;
 
 use anyhow::{Context, bail};
 use clap::Args;
+use latent_files::text::seed;
 use latent_runtime::format::Precision;
 use latent_runtime::open::{BackendKind, Label};
 use latent_runtime::pixels::ValueRange;
 use serde::{Deserialize, Serialize};
 
 use self::contender::{Contender, Engine, Opened, load, measure, outputs};
-use self::files::{ModelFile, expand, inputs};
+use self::files::{ModelFile, expand, inputs, leave_others_out};
 use self::machine::{Machine, memory};
 use self::report::{Breakdown, Reference, Report, Result_, Skipped};
 use self::statistics::{Difference, median};
@@ -35,7 +36,8 @@ use super::{print, usage};
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct BenchArgs {
-    /// Files of one network; `models/mnist` stands for models/mnist.onnx, models/mnist.int8.lat and so on
+    /// Files of one network; `models/mnist` stands for models/mnist.onnx, models/mnist.int8.lat and so on, a folder for the
+    /// models in it. Of those that stand for several, files of another network are left out
     #[arg(required = true)]
     models: Vec<PathBuf>,
     /// What runs them: native, tract, ort [default: all of this build]
@@ -57,7 +59,7 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "FILE")]
     reference: Option<PathBuf>,
     /// The seed of the inputs
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = seed, allow_negative_numbers = true)]
     seed: u64,
     /// The values of black and white in images that the models take [default: what their files state, else 0,1 for an encoder
     /// and -1,1 for a discriminator]
@@ -84,10 +86,14 @@ pub(crate) struct BenchArgs {
 
 const EXAMPLES: &str = "\
 Examples:
-  runtime bench models/mnist --threads 1,2                        every file of models/mnist.*
-  runtime bench dcgan.fp32.onnx dcgan.int8.onnx dcgan.int8.lat --batch 1,16 --json
-  runtime bench dcgan.int8.lat --per-op                           where the time goes
-  runtime bench digits.int8.lat --input label=7                   a generator that takes a class (0 if nothing is said)
+  runtime bench models/mnist --threads 1,2
+      every file of models/mnist.*
+  runtime bench dcgan.fp32.onnx dcgan.int8.onnx dcgan.int8.lat --batch 1,16 \\
+      --json
+  runtime bench dcgan.int8.lat --per-op
+      where the time goes
+  runtime bench digits.int8.lat --input label=7
+      a generator that takes a class (0 if nothing is said)
   runtime bench models/mnist --backend native --instruction-set scalar";
 
 /// Examples whose outputs are compared with the reference's, at least.
@@ -166,9 +172,13 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<()> {
 /// The files to measure.
 fn files(args: &BenchArgs) -> anyhow::Result<Vec<ModelFile>> {
     let mut files = Vec::new();
-    for path in expand(&args.models)? {
-        files.push(ModelFile::read(&path)?);
+    for (path, named) in expand(&args.models)? {
+        files.push((ModelFile::read(&path)?, named));
     }
+    for path in leave_others_out(&mut files) {
+        latent_files::say!("note: {} is another network, and not measured", path.display());
+    }
+    let mut files: Vec<ModelFile> = files.into_iter().map(|(file, _)| file).collect();
     if !args.precision.is_empty() {
         files.retain(|file| args.precision.contains(&file.precision));
     }
