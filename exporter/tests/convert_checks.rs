@@ -213,6 +213,22 @@ fn models_of_no_use_are_refused() {
             &["\"y\" (Expand)", "1048576", "elements that are supported"],
         ),
         (
+            "a chain without end",
+            (
+                (0..20_000)
+                    .map(|at| {
+                        relu(
+                            &if at == 19_999 { "y".into() } else { format!("a{}", at + 1) },
+                            &if at == 0 { "x".into() } else { format!("a{at}") },
+                        )
+                    })
+                    .collect(),
+                vec![],
+                4,
+            ),
+            &["has 20000 nodes; at most 16384"],
+        ),
+        (
             "control characters",
             (vec![node("Fo\u{1b}[2Jo", &["x"], "y", vec![])], vec![], 4),
             &["the operator Fo\\u{1b}[2Jo is not supported"],

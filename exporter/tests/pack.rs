@@ -7,6 +7,7 @@ use std::path::Path;
 
 use latent_exporter::graph::{Convolution, Dim, Element, Elements, Graph, Op, Output, Tensor, Window};
 use latent_exporter::onnx::{About, FloatType, write};
+use latent_files::npy;
 use latent_runtime::backend::Backend;
 use latent_runtime::format::ModelKind;
 use latent_runtime::native::{NativeBackend, NativeOptions};
@@ -111,7 +112,7 @@ fn float_models_are_packed_to_int8() {
 
         // The same bytes again; the report as tables.
         let first = fs::read(&packed).unwrap();
-        let output = exporter(args.into_iter().chain(["--force"]));
+        let output = exporter(args.into_iter().chain(["--force", "--verbose"]));
         assert!(output.status.success());
         let tables = String::from_utf8_lossy(&output.stdout).into_owned();
         for part in ["computes in", "zero point", "PSNR dB", "16 latents", "held-out"] {
@@ -163,6 +164,65 @@ fn convolutions_are_transformed_unless_told_otherwise() {
         // 16 or 9 numbers for each pair of channels; half a megabyte to work in.
         assert_eq!(transformed, ("convolution 3x3 p1 winograd".into(), 16 * 16 * 16 * size, 526_336));
         assert_eq!(direct, ("convolution 3x3 p1".into(), 9 * 16 * 16 * size, 0));
+    }
+}
+
+/// Options that would be ignored are refused; calibration data that tells nothing is warned of; the first line is the result.
+#[test]
+fn options_apply_or_are_refused_and_useless_data_is_warned_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    convolution(Path::new(&at("model.onnx")));
+    let (model, out, data) = (at("model.onnx"), at("model.lat"), at("data.npy"));
+    let args = |more: &[&str]| {
+        let output = exporter([&["pack", &model, "--out", &out, "--force"], more].concat());
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    };
+    for option in [
+        &["--samples", "5"][..],
+        &["--calibrator", "mse"],
+        &["--per-tensor"],
+        &["--keep-float", "conv"],
+        &["--seed", "1"],
+        &["--task-samples", "4"],
+        &["--precision", "fp16", "--weight-range", "mse"],
+    ] {
+        let (code, _, error) = args(option);
+        assert!(code == Some(1) && error.contains("is for quantizing a float model"), "{option:?}: {error}");
+    }
+    let int8 = ["--precision", "int8", "--calibration-data", &data];
+    let (code, _, error) = args(&[&int8[..], &["--percentile", "99"]].concat());
+    assert!(code == Some(1) && error.contains("--percentile is for --calibrator percentile"), "{error}");
+    let (code, _, error) = args(&["--precision", "int8", "--seed=-1"]);
+    assert!(code == Some(2) && error.contains("seeds are whole numbers"), "{error}");
+
+    let usual: Vec<f32> = (0..40 * 1024).map(|at| (at * 37 % 101) as f32 / 50.0 - 1.0).collect();
+    let mut outlier = usual.clone();
+    outlier[5] = 1e6;
+    let cases = [
+        (vec![0.0; usual.len()], Some("every value is 0")),
+        (vec![0.5; usual.len()], Some("every value is 0.5")),
+        (outlier, Some("a value reaches 1000000.0000")),
+        (usual, None),
+    ];
+    for (values, expected) in cases {
+        let array = npy::encode(Path::new(&data), &[40, 16, 8, 8], &values);
+        fs::write(&data, array).unwrap();
+        let (code, said, error) = args(&int8);
+        assert_eq!(code, Some(0), "{error}");
+        assert_eq!(error.contains("warning: --calibration-data"), expected.is_some(), "{error}");
+        assert!(expected.is_none_or(|text| error.contains(text)), "{expected:?}: {error}");
+        assert!(error.contains("observing ranges on 32 arrays"), "{error}");
+        let first = said.lines().next().unwrap_or_default();
+        assert!(first.starts_with(&format!("wrote {out}: ")) && first.contains("outputs"), "{said}");
+        assert!(!said.contains("zero point") && said.contains("--verbose"), "{said}");
+    }
+    for (name, expected) in [("fp32", "f32"), ("f32", "f32"), ("fp16", "f16"), ("f16", "f16")] {
+        let (code, _, error) = args(&["--precision", name]);
+        assert_eq!(code, Some(0), "{error}");
+        let backend = NativeBackend::load(&out, &NativeOptions::default()).unwrap();
+        assert_eq!(backend.model().precision().name(), expected);
     }
 }
 

@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use latent_exporter::graph::{Dim, Graph};
 use latent_exporter::quantize::{
     Calibrator, Inputs, Options, QuantizeError, Report, Source, WeightOptions, WeightRange,
 };
 use latent_exporter::task::TaskReport;
-use latent_files::text::table_with_head;
+use latent_files::text::{seed, table_with_head};
 use latent_runtime::image_encoding::{Facts, ImageEncoding, RangeSource};
 use latent_runtime::latent::Distribution;
 use latent_runtime::onnx::{ModelKind, ModelMetadata};
@@ -55,6 +55,11 @@ impl RangeArgs {
 }
 
 impl Images<'_> {
+    /// Whether the model's output is images.
+    pub(crate) fn gives(&self) -> bool {
+        self.gives
+    }
+
     /// Says on stderr what was given against what the model states or, where that is taken to quantize it by `calibration`,
     /// what was assumed.
     pub(crate) fn note(&self, calibration: Option<&CalibrationArgs>) {
@@ -79,26 +84,27 @@ pub(crate) struct CalibrationArgs {
     #[arg(long, value_name = "PATH")]
     calibration_data: Option<PathBuf>,
     /// How many inputs to observe; a quarter as many others are for the report
-    #[arg(long, value_name = "N", default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=100_000))]
-    samples: u32,
-    /// How the range of an activation is chosen
-    #[arg(long, value_enum, default_value_t = CalibratorName::Mse)]
-    calibrator: CalibratorName,
-    /// How much of an activation the percentile calibrator keeps, in percent
-    #[arg(long, value_name = "PERCENT", default_value_t = 99.99)]
-    percentile: f64,
-    /// How the scales of weights are chosen
-    #[arg(long, value_enum, default_value_t = WeightRangeName::MinMax)]
-    weight_range: WeightRangeName,
+    /// [default: 128]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    samples: Option<u32>,
+    /// How the range of an activation is chosen [default: mse]
+    #[arg(long, value_enum)]
+    calibrator: Option<CalibratorName>,
+    /// How much of an activation --calibrator percentile keeps, in percent [default: 99.99]
+    #[arg(long, value_name = "PERCENT")]
+    percentile: Option<f64>,
+    /// How the scales of weights are chosen [default: min-max]
+    #[arg(long, value_enum)]
+    weight_range: Option<WeightRangeName>,
     /// One scale for all weights of a layer, not one for each output channel
     #[arg(long)]
     per_tensor: bool,
-    /// A node that stays float (with --precision fp16: float32), by its name in `exporter inspect`; may be given several times
+    /// A node that stays float (with --precision f16: float32), by its name in `exporter inspect`; may be given several times
     #[arg(long, value_name = "NODE")]
     keep_float: Vec<String>,
-    /// Seed for drawing latents and picking pictures
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    seed: u64,
+    /// Seed for drawing latents and picking pictures [default: 0]
+    #[arg(long, value_name = "N", value_parser = seed, allow_negative_numbers = true)]
+    seed: Option<u64>,
     #[command(flatten)]
     task: TaskArgs,
 }
@@ -129,19 +135,41 @@ impl CalibrationArgs {
         &self.keep_float
     }
 
+    /// Refuses options that have no meaning: all where nothing is quantized, but for `--keep-float` if that is `kept_apart`.
+    pub(crate) fn refuse_useless(&self, quantizes: bool, kept_apart: bool) -> anyhow::Result<()> {
+        let all = [
+            ("--calibration-data", self.calibration_data.is_some()),
+            ("--samples", self.samples.is_some()),
+            ("--calibrator", self.calibrator.is_some()),
+            ("--percentile", self.percentile.is_some()),
+            ("--weight-range", self.weight_range.is_some()),
+            ("--per-tensor", self.per_tensor),
+            ("--keep-float", !self.keep_float.is_empty() && !kept_apart),
+            ("--seed", self.seed.is_some()),
+        ];
+        let given = all.into_iter().chain(self.task.given()).find(|(_, is_given)| *is_given);
+        if let (false, Some((name, _))) = (quantizes, given) {
+            bail!("{name} is for quantizing a float model: give --precision int8, too, or leave {name} out");
+        }
+        if self.percentile.is_some() && !matches!(self.calibrator, Some(CalibratorName::Percentile)) {
+            bail!("--percentile is for --calibrator percentile, which is not given");
+        }
+        Ok(())
+    }
+
     /// How to quantize.
     pub(crate) fn options(&self, images: &Images<'_>) -> Options {
         let range = images.gives.then_some(images.encoding.range);
         Options {
-            calibrator: match self.calibrator {
+            calibrator: match self.calibrator.unwrap_or(CalibratorName::Mse) {
                 CalibratorName::MinMax => Calibrator::MinMax,
-                CalibratorName::Percentile => Calibrator::Percentile(self.percentile),
+                CalibratorName::Percentile => Calibrator::Percentile(self.percentile.unwrap_or(99.99)),
                 CalibratorName::Mse => Calibrator::Mse,
                 CalibratorName::Entropy => Calibrator::Entropy,
             },
             weights: WeightOptions {
                 per_channel: !self.per_tensor,
-                range: match self.weight_range {
+                range: match self.weight_range.unwrap_or(WeightRangeName::MinMax) {
                     WeightRangeName::MinMax => WeightRange::MinMax,
                     WeightRangeName::Mse => WeightRange::Mse,
                 },
@@ -161,7 +189,7 @@ impl CalibrationArgs {
         report: &Report,
     ) -> anyhow::Result<Option<TaskReport>> {
         let path = self.calibration_data.as_deref();
-        let given = Given { path, used: report.calibration_samples, seed: self.seed };
+        let given = Given { path, used: report.calibration_samples, seed: self.seed.unwrap_or(0) };
         self.task.figure(float, quantized, (images.metadata, &images.encoding), &given)
     }
 
@@ -170,14 +198,19 @@ impl CalibrationArgs {
         let Some(&input) = graph.inputs.first() else {
             return Err(QuantizeError::Inputs { found: 0 }.into());
         };
-        let (shape, count) = (graph.shape(input), self.samples as usize);
+        let (shape, count, seed) =
+            (graph.shape(input), self.samples.unwrap_or(128) as usize, self.seed.unwrap_or(0));
         if let Some(path) = &self.calibration_data {
-            return Inputs::read(path, &shape, &images.encoding, count, self.seed)
-                .context("--calibration-data");
+            let inputs =
+                Inputs::read(path, &shape, &images.encoding, count, seed).context("--calibration-data")?;
+            if let Some(oddity) = inputs.calibration.oddity() {
+                latent_files::say!("warning: --calibration-data {}: {oddity}", path.display());
+            }
+            return Ok(inputs);
         }
         let metadata = images.metadata;
         if let (Some(ModelKind::Generator), Some(distribution)) = (metadata.kind, metadata.distribution) {
-            return Ok(Inputs::drawn(&shape, distribution, count, self.seed, Source::Latents));
+            return Ok(Inputs::drawn(&shape, distribution, count, seed, Source::Latents));
         }
         // Random values stand for images only in a range that is known: [-1, 1] holds both that are usual.
         let is_known = images.encoding.source != RangeSource::Assumed;
@@ -188,13 +221,29 @@ impl CalibrationArgs {
              of activations may be far from those of real inputs: give some with --calibration-data"
         );
         let uniform = Distribution::Uniform { low, high };
-        let mut inputs = Inputs::drawn(&shape, uniform, count, self.seed, Source::Random);
+        let mut inputs = Inputs::drawn(&shape, uniform, count, seed, Source::Random);
         for samples in [&mut inputs.calibration, &mut inputs.held_out] {
             let values = (samples.values.len() / samples.count.max(1)).max(1);
             samples.values.chunks_exact_mut(values).for_each(|image| images.encoding.normalize(image));
         }
         Ok(inputs)
     }
+}
+
+fn kind(source: Source) -> &'static str {
+    match source {
+        Source::Latents => "latents",
+        Source::Pictures => "pictures",
+        Source::Array => "arrays",
+        Source::Random => "random inputs",
+    }
+}
+
+/// Says that ranges are about to be observed, which takes a while.
+pub(crate) fn announce(inputs: &Inputs) {
+    let (count, held_out) = (inputs.calibration.count, inputs.held_out.count);
+    let from = kind(inputs.source);
+    latent_files::say!("observing ranges on {count} {from}, then comparing on {held_out} ...");
 }
 
 /// The report as tables, and the figure of the task.
@@ -234,18 +283,18 @@ pub(crate) fn summary(report: &Report, task: Option<&TaskReport>) -> String {
         ]
     }));
     text += &table_with_head(&rows);
-    let from = match report.source {
-        Source::Latents => "latents",
-        Source::Pictures => "pictures",
-        Source::Array => "arrays",
-        Source::Random => "random inputs",
-    };
+    text + "\n" + &brief(report, task)
+}
+
+/// What was done, and the figure of the task.
+pub(crate) fn brief(report: &Report, task: Option<&TaskReport>) -> String {
+    let from = kind(report.source);
     let calibrator = match report.percentile {
         Some(percentile) => format!("{} {percentile}", report.calibrator),
         None => report.calibrator.to_string(),
     };
-    text += &format!(
-        "\nranges: {calibrator} on {} {from}; weights: {}, one scale for each {}; figures: on {} other {from}\n",
+    let text = format!(
+        "ranges: {calibrator} on {} {from}; weights: {}, one scale for each {}; figures: on {} other {from}\n",
         report.calibration_samples,
         report.weight_range,
         if report.per_channel { "output channel" } else { "layer" },

@@ -25,14 +25,19 @@ use super::calibration::{self, CalibrationArgs, RangeArgs};
 
 const EXAMPLES: &str = "\
 Examples:
-  exporter convert models/dcgan.fp32.onnx --precision fp16 --out models/dcgan.fp16.onnx
+  exporter convert models/dcgan.fp32.onnx --precision f16 \\
+      --out models/dcgan.fp16.onnx
       weights and arithmetic in half precision; inputs and outputs stay float32
-  exporter convert models/dcgan.fp32.onnx --precision int8 --form depth-to-space --per-tensor --out models/dcgan.int8.onnx
-      8-bit integers in the form that ONNX Runtime runs fastest, and a report on what that costs
-  exporter convert encoder.onnx --precision int8 --calibration-data pictures --out encoder.int8.onnx
+  exporter convert models/dcgan.fp32.onnx --precision int8 \\
+      --form depth-to-space --per-tensor --out models/dcgan.int8.onnx
+      8-bit integers in the form that ONNX Runtime runs fastest, and a report on
+      what that costs
+  exporter convert encoder.onnx --precision int8 --calibration-data pictures \\
+      --out encoder.int8.onnx
       8-bit integers, with ranges of activations observed on pictures
-  exporter convert encoder.onnx --precision fp32 --out models/encoder.fp32.onnx
-      the same network, simplified: constants folded, BatchNorm in the layers, one opset";
+  exporter convert encoder.onnx --precision f32 --out models/encoder.fp32.onnx
+      the same network, simplified: constants folded, BatchNorm in the layers,
+      one opset";
 
 /// Refuses values that half precision cannot hold, and names that are no node's.
 fn check_halves(graph: &Graph, about: &About, float32: &[String]) -> anyhow::Result<()> {
@@ -52,7 +57,7 @@ fn check_halves(graph: &Graph, about: &About, float32: &[String]) -> anyhow::Res
     bail!(
         "the result of node \"{}\" reaches {:.0} on {PROBED} random inputs, beyond half precision's 65504: the model \
          would give infinities. Keep what makes or reads such values in 32 bits with {}, or convert to \
-         --precision fp32, or `exporter pack --precision f16` (weights in half precision, arithmetic in 32 bits)",
+         --precision f32, or `exporter pack --precision f16` (weights in half precision, arithmetic in 32 bits)",
         first.node,
         first.largest,
         options.join(" ")
@@ -107,9 +112,11 @@ pub(crate) struct ConvertArgs {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Precision {
     /// 32-bit floats: the model is simplified, no more
-    Fp32,
+    #[value(alias = "fp32")]
+    F32,
     /// 16-bit floats
-    Fp16,
+    #[value(alias = "fp16")]
+    F16,
     /// 8-bit integers, as QuantizeLinear and DequantizeLinear around float operators (QDQ)
     Int8,
 }
@@ -135,16 +142,21 @@ pub(crate) fn run(args: ConvertArgs) -> anyhow::Result<()> {
     check_finite(&graph, &about.metadata, COMPARED).with_context(context)?;
     let images = args.range.decide(&graph, &mut about.metadata).with_context(context)?;
     images.note((args.precision == Precision::Int8).then_some(&args.calibration));
+    let quantizes = args.precision == Precision::Int8;
+    args.calibration.refuse_useless(quantizes, args.precision == Precision::F16)?;
     let form = match args.form {
         FormName::Exported => TransposedConvForm::Exported,
         FormName::DepthToSpace => TransposedConvForm::DepthToSpace,
     };
-    let floats = if args.precision == Precision::Fp16 { FloatType::F16 } else { FloatType::F32 };
+    let floats = if args.precision == Precision::F16 { FloatType::F16 } else { FloatType::F32 };
     let (prepared, report) = match args.precision {
-        Precision::Fp32 | Precision::Fp16 => (for_floats(&graph, form), None),
+        Precision::F32 | Precision::F16 => (for_floats(&graph, form), None),
         Precision::Int8 => {
             let float = for_quantization(&graph, form);
             let inputs = args.calibration.inputs(&float, &images)?;
+            if !args.json {
+                calibration::announce(&inputs);
+            }
             // ONNX Runtime computes a layer in integers only when its result is quantized too.
             let options = Options { every_layer: true, ..args.calibration.options(&images) };
             let (quantized, report) = quantize(&float, &inputs, &options).with_context(context)?;
@@ -155,7 +167,7 @@ pub(crate) fn run(args: ConvertArgs) -> anyhow::Result<()> {
     };
     // In a quantized model these nodes are float32 anyway.
     let float32 = args.calibration.keep_float();
-    if args.precision == Precision::Fp16 {
+    if args.precision == Precision::F16 {
         check_halves(&prepared, &about, float32).with_context(context)?;
     }
     let written = write_keeping(&prepared, &about, floats, float32).with_context(context)?;

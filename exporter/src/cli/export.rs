@@ -15,11 +15,14 @@ Examples:
   exporter export runs/dcgan --out models
       the best checkpoint's generator, as models/dcgan.fp32.onnx
   exporter export runs/dcgan --out models --discriminator --name mnist
-      both networks, as models/mnist.fp32.onnx and models/mnist.discriminator.fp32.onnx
-  exporter export runs/dcgan/checkpoints/00001000 --out models --weights raw --force
+      both networks, as models/mnist.fp32.onnx and
+      models/mnist.discriminator.fp32.onnx
+  exporter export runs/dcgan/checkpoints/00001000 --out models --weights raw \\
+      --force
       an earlier checkpoint, without the moving average, replacing what is there
   exporter export runs/simclr --out models
-      the encoder of a SimCLR run, as models/simclr.fp32.onnx: it takes images as they are, and gives features";
+      the encoder of a SimCLR run, as models/simclr.fp32.onnx: it takes images
+      as they are, and gives features";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]

@@ -6,8 +6,8 @@ use anyhow::Context;
 use clap::Args;
 use latent_exporter::pack::{FloatPrecision, pack};
 use latent_exporter::plan::{Plan, letter};
-use latent_files::console;
 use latent_files::text::{grouped, table_with_head};
+use latent_files::{console, regular};
 use latent_runtime::AlignedBytes;
 use latent_runtime::format::{MAGIC, Model};
 use latent_runtime::onnx;
@@ -17,7 +17,8 @@ Examples:
   exporter inspect models/dcgan.f16.lat
       the plan of a packed model
   exporter inspect models/dcgan.fp32.onnx
-      the plan that this model would have, packed in f32, or int8 if it is quantized";
+      the plan that this model would have, packed in f32, or int8 if it is
+      quantized";
 
 /// Letters in a line of the arena's picture.
 const PICTURE: usize = 64;
@@ -45,14 +46,18 @@ pub(crate) fn run(args: InspectArgs) -> anyhow::Result<()> {
     Ok(console::print(&text)?)
 }
 
+/// The largest packed model that is read, in bytes.
+const MAX_PACKED: u64 = 8 << 30;
+
 /// The bytes of a packed model: the file's, or those that its ONNX model gives.
 pub(super) fn packed(file: &Path) -> anyhow::Result<Vec<u8>> {
     let mut start = [0; MAGIC.len()];
-    let is_packed = std::fs::File::open(file)
-        .and_then(|mut file| std::io::Read::read_exact(&mut file, &mut start))
+    let is_packed = regular::open(file, u64::MAX)
+        .map_err(std::io::Error::from)
+        .and_then(|(mut file, _)| std::io::Read::read_exact(&mut file, &mut start))
         .is_ok_and(|()| start == MAGIC);
     if is_packed {
-        return Ok(std::fs::read(file)?);
+        return Ok(regular::read(file, MAX_PACKED)?);
     }
     Ok(pack(&onnx::load(file)?, FloatPrecision::F32)?)
 }

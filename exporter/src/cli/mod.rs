@@ -34,6 +34,7 @@ enum Command {
 
 /// Runs the program: 0 when all went well, 1 on an error, 2 on wrong usage.
 pub(crate) fn main() -> ExitCode {
+    latent_runtime::report_engine_panics_as_errors_only();
     let result = match Cli::parse().command {
         Command::Export(args) => export::run(args),
         Command::Pack(args) => pack::run(args),

@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use latent_exporter::cost;
 use latent_exporter::emit::{self, File};
 use latent_exporter::finite::check_finite;
+use latent_exporter::graph::{Content, Graph};
 use latent_exporter::import::import;
 use latent_exporter::pack::{
     Difference, FloatPrecision, PackOptions, difference, difference_on, is_quantized, pack_graph,
@@ -17,7 +18,7 @@ use latent_exporter::quantize::{Report, quantize};
 use latent_exporter::task::TaskReport;
 use latent_files::atomic::{self, Existing};
 use latent_files::console;
-use latent_files::text::{grouped, list};
+use latent_files::text::{grouped, list, size};
 use latent_runtime::format::Model;
 use latent_runtime::onnx::{self, ModelMetadata};
 use sha2::{Digest, Sha256};
@@ -28,21 +29,33 @@ const EXAMPLES: &str = "\
 Examples:
   exporter pack models/dcgan.fp32.onnx --out models/dcgan.f32.lat
       the same network, fused and laid out for the native engine
-  exporter pack models/dcgan.fp32.onnx --precision f16 --out models/dcgan.f16.lat
+  exporter pack models/dcgan.fp32.onnx --precision f16 \\
+      --out models/dcgan.f16.lat
       with weights of half the size
-  exporter pack encoder.fp32.onnx --precision f16 --no-winograd --out encoder.f16.lat
-      as small as f16 can be in file and working memory, for a device that has time but no room
-  exporter pack models/dcgan.fp32.onnx --precision int8 --out models/dcgan.int8.lat
-      in 8-bit integers, with ranges observed on latents that the generator is given
-  exporter pack encoder.onnx --precision int8 --calibration-data photos --samples 256 --out encoder.int8.lat
-      the same for an encoder, with ranges observed on 256 pictures of a folder; if it has a folder for each class, the report
+  exporter pack encoder.fp32.onnx --precision f16 --no-winograd \\
+      --out encoder.f16.lat
+      as small as f16 can be in file and working memory, for a device that has
+      time but no room
+  exporter pack models/dcgan.fp32.onnx --precision int8 \\
+      --out models/dcgan.int8.lat
+      in 8-bit integers, with ranges observed on latents that the generator is
+      given
+  exporter pack encoder.onnx --precision int8 --calibration-data photos \\
+      --samples 256 --out encoder.int8.lat
+      the same for an encoder, with ranges observed on 256 pictures of a folder;
+      if it has a folder for each class, the report
       tells how many pictures fewer their neighbors classify
-  exporter pack models/dcgan.fp32.onnx --precision int8 --reference-data mnist.npy --out models/dcgan.int8.lat
-      the report tells the Fréchet distance of the images to real ones, before and after
+  exporter pack models/dcgan.fp32.onnx --precision int8 \\
+      --reference-data mnist.npy --out models/dcgan.int8.lat
+      the report tells the Fréchet distance of the images to real ones, before
+      and after
   exporter pack models/dcgan.int8.onnx --out models/dcgan.int8.lat
-      a quantized model (QuantizeLinear and DequantizeLinear): its integers as they are
-  exporter pack models/dcgan.fp32.onnx --precision int8 --out digits.lat --emit rust
-      also a crate, digits/, that holds the model for a device, and what it will cost there; --emit c writes digits.c and digits.h";
+      a quantized model (QuantizeLinear and DequantizeLinear): its integers as
+      they are
+  exporter pack models/dcgan.fp32.onnx --precision int8 --out digits.lat \\
+      --emit rust
+      also a crate, digits/, that holds the model for a device, and what it will
+      cost there; --emit c writes digits.c and digits.h";
 
 /// Inputs that the packed model is compared with the ONNX model on.
 const COMPARED: usize = 2;
@@ -72,6 +85,9 @@ pub(crate) struct PackArgs {
     /// Replace files that are there already
     #[arg(long)]
     force: bool,
+    /// Print the tables of layers, activations and outputs, too
+    #[arg(long, short, conflicts_with = "json")]
+    verbose: bool,
     /// Print what was written as JSON
     #[arg(long)]
     json: bool,
@@ -84,8 +100,10 @@ pub(crate) struct PackArgs {
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Precision {
     /// 32-bit floats
+    #[value(alias = "fp32")]
     F32,
     /// 16-bit floats; arithmetic stays in 32 bits
+    #[value(alias = "fp16")]
     F16,
     /// 8-bit integers: those of a quantized model, or a float model is quantized
     Int8,
@@ -117,8 +135,12 @@ pub(crate) fn run(args: PackArgs) -> anyhow::Result<()> {
     let mut quantized = None;
     let quantizes = matches!(args.precision, Some(Precision::Int8)) && !is_quantized(&graph);
     images.note(quantizes.then_some(&args.calibration));
+    args.calibration.refuse_useless(quantizes, false)?;
     if quantizes {
         let inputs = args.calibration.inputs(&optimized, &images).with_context(context)?;
+        if !args.json {
+            calibration::announce(&inputs);
+        }
         let options = args.calibration.options(&images);
         let (integers, report) = quantize(&optimized, &inputs, &options).with_context(context)?;
         let task = args.calibration.task(&optimized, &integers, &images, &report).with_context(context)?;
@@ -150,10 +172,39 @@ pub(crate) fn run(args: PackArgs) -> anyhow::Result<()> {
         true => json(&args, &packed, &difference, quantization)?,
         false => {
             let emitted = emitted.map(|emitted| emitted.summary()).unwrap_or_default();
-            summary(&args, &packed, &difference, quantization)? + &emitted
+            let whose = if images.gives() { "images" } else { "outputs" };
+            let float_bytes = 4 * float_values(&graph);
+            let result = result(&args.out, (packed.len(), float_bytes), whose, &difference);
+            result + &summary(&args, &packed, &difference, quantization)? + &emitted
         }
     };
     Ok(console::print(&text)?)
+}
+
+/// The values of a model's weights.
+fn float_values(graph: &Graph) -> usize {
+    let constants = graph.values.iter().filter_map(|value| match &value.content {
+        Content::Constant(tensor) => Some(tensor.shape().iter().product::<usize>()),
+        Content::Computed { .. } => None,
+    });
+    constants.sum()
+}
+
+/// What came out, in a line.
+fn result(out: &Path, (bytes, float): (usize, usize), whose: &str, difference: &Difference) -> String {
+    let part = bytes as f64 / float.max(1) as f64;
+    let part = match part {
+        0.2..0.3 => ", a quarter of fp32".to_string(),
+        0.45..0.6 => ", half of fp32".to_string(),
+        // The rest of a small file is more than its weights.
+        _ if part > 0.9 => String::new(),
+        _ => format!(", {:.0} % of fp32", 100.0 * part),
+    };
+    let distance = match difference.psnr() {
+        psnr if psnr.is_finite() => format!("{psnr:.0} dB from fp32's"),
+        _ => "the same as fp32's".to_string(),
+    };
+    format!("wrote {}: {}{part}; {whose} {distance}\n", out.display(), size(bytes as u64))
 }
 
 /// How the weights that are floats are stored. A quantized model has its precision: its integers stay what they are.
@@ -286,7 +337,12 @@ fn summary(
             ),
         ),
     ];
-    let tables = quantization
-        .map(|Quantization { report, task }| format!("\n{}", calibration::summary(report, task.as_ref())));
-    Ok(list(&lines) + &tables.unwrap_or_default())
+    let figures = quantization.map(|Quantization { report, task }| match args.verbose {
+        true => format!("\n{}", calibration::summary(report, task.as_ref())),
+        false => format!(
+            "\n{}--verbose shows each layer and activation\n",
+            calibration::brief(report, task.as_ref())
+        ),
+    });
+    Ok(list(&lines) + &figures.unwrap_or_default())
 }

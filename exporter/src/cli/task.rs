@@ -22,8 +22,9 @@ use super::inspect;
 #[command(next_help_heading = "Options for the figure of the task, with --precision int8")]
 pub(crate) struct TaskArgs {
     /// How many images a generator's Fréchet distance is from, or pictures in folders by class an encoder's kNN; 0 leaves it out
-    #[arg(long, value_name = "N", default_value_t = 2048, value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
-    task_samples: u32,
+    /// [default: 2048]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    task_samples: Option<u32>,
     /// Real pictures to tell a generator's Fréchet distance from too: a folder, or an array (.npy) in the model's range
     #[arg(long, value_name = "PATH")]
     reference_data: Option<PathBuf>,
@@ -54,6 +55,15 @@ const MAX_BY_DEFINITION: usize = 256;
 const OTHER_NUMBERS: u64 = 0x7A5C;
 
 impl TaskArgs {
+    /// Its options, and whether each was given.
+    pub(super) fn given(&self) -> [(&'static str, bool); 3] {
+        [
+            ("--task-samples", self.task_samples.is_some()),
+            ("--reference-data", self.reference_data.is_some()),
+            ("--features", self.features.is_some()),
+        ]
+    }
+
     /// The figure of a quantized model against the float model; `None` when it has none that can be told from the `given`
     /// inputs, which are those that it was calibrated with.
     pub(crate) fn figure(
@@ -67,7 +77,7 @@ impl TaskArgs {
         let refuse = |why: &str| {
             bail!("--reference-data and --features are for the Fréchet distance of a generator, but {why}")
         };
-        let count = self.task_samples as usize;
+        let count = self.task_samples.unwrap_or(2048) as usize;
         if count < 2 {
             return if asked { refuse("--task-samples leaves it out") } else { Ok(None) };
         }

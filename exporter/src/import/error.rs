@@ -15,6 +15,12 @@ pub enum ImportError {
         /// The version.
         found: i64,
     },
+    /// More nodes than can be rewritten in a bearable time.
+    #[error("the model has {found} nodes; at most {} are taken in", super::MAX_NODES)]
+    Nodes {
+        /// How many there are.
+        found: usize,
+    },
     /// An operator that is not supported.
     #[error("node \"{node}\": the operator {operator} is not supported")]
     Operator {

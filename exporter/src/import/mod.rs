@@ -39,6 +39,9 @@ pub fn import_file(path: &Path) -> Result<Graph, ImportError> {
     import(&onnx::load(path)?)
 }
 
+/// The most nodes of a model: each rewrite looks at all of them.
+const MAX_NODES: usize = 1 << 14;
+
 /// Takes in a model whose data is all in memory.
 ///
 /// # Errors
@@ -67,6 +70,9 @@ pub fn import(model: &ModelProto) -> Result<Graph, ImportError> {
              weights as floats"
                 .into(),
         );
+    }
+    if nodes.len() > MAX_NODES {
+        return Err(ImportError::Nodes { found: nodes.len() });
     }
     defined_once(proto, &nodes)?;
     for (index, node) in nodes.iter().enumerate() {

@@ -1,6 +1,6 @@
 //! What a model is calibrated with: latent vectors, pictures, arrays.
 
-use std::fs;
+use std::fmt;
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -103,6 +103,44 @@ pub enum DataError {
     },
 }
 
+/// Inputs that ranges can be observed on, but should not.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Oddity {
+    /// All values are this one.
+    Constant(f32),
+    /// One value, or a few, is far from all others.
+    Outlier {
+        /// The greatest magnitude.
+        largest: f32,
+        /// What 999 of 1000 magnitudes do not exceed.
+        usual: f32,
+    },
+}
+
+/// How many times what is usual an outlier is: fewer than 13 of 256 steps are left to the others.
+const OUTLIER: f32 = 20.0;
+
+/// Most values that are put in order.
+const MOST_SORTED: usize = 1 << 22;
+
+impl fmt::Display for Oddity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Constant(value) => write!(
+                f,
+                "every value is {value}, so ranges of activations are those of this one input; give inputs as the model gets them"
+            ),
+            Self::Outlier { largest, usual } => write!(
+                f,
+                "a value reaches {largest:.4}, {:.0} times what 99.9 % of them stay below ({usual:.4}): a range that holds it leaves \
+                 about {:.0} of 256 steps to the others; look at that value, or use --calibrator percentile",
+                largest / usual,
+                256.0 * usual / largest
+            ),
+        }
+    }
+}
+
 impl Samples {
     /// So many inputs of this shape, each value drawn from `distribution`.
     pub fn drawn(shape: &[Dim], distribution: Distribution, count: usize, rng: &mut Rng) -> Samples {
@@ -137,7 +175,7 @@ impl Samples {
         shape: &[Dim],
         wanted: usize,
     ) -> Result<Samples, DataError> {
-        let bytes = fs::read(path).map_err(|source| DataError::Io { path: path.into(), source })?;
+        let bytes = npy::read(path).map_err(|source| DataError::Io { path: path.into(), source })?;
         let array = npy::decode(&bytes).map_err(|source| DataError::Array { path: path.into(), source })?;
         let fits = array.shape.len() == shape.len()
             && array.shape[1..].iter().zip(&shape[1..]).all(|(length, dim)| *dim == Dim::Size(*length))
@@ -153,6 +191,24 @@ impl Samples {
         let mut values = array.values;
         values.truncate(count * per_example(shape));
         Ok(Samples { count, values })
+    }
+
+    /// What makes these values useless to observe ranges on.
+    pub fn oddity(&self) -> Option<Oddity> {
+        let first = *self.values.first()?;
+        if self.values.iter().all(|value| *value == first) {
+            return Some(Oddity::Constant(first));
+        }
+        let step = self.values.len().div_ceil(MOST_SORTED);
+        let largest = self.values.iter().fold(0.0f32, |most, value| most.max(value.abs()));
+        let mut sizes: Vec<f32> = self.values.iter().step_by(step).map(|value| value.abs()).collect();
+        // Of so few values a single one is no outlier.
+        if sizes.len() < 1000 {
+            return None;
+        }
+        let place = sizes.len() - 1 - sizes.len() / 1000;
+        let usual = *sizes.select_nth_unstable_by(place, f32::total_cmp).1;
+        (usual > 0.0 && largest >= OUTLIER * usual).then_some(Oddity::Outlier { largest, usual })
     }
 
     pub(super) fn check(&self, shape: &[Dim]) -> Result<(), QuantizeError> {
@@ -393,6 +449,26 @@ mod tests {
             let error = Inputs::read(&path, shape, &encoding, 100, 0).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }
+    }
+
+    #[test]
+    fn useless_inputs_are_found() {
+        let of = |values: Vec<f32>| Samples { count: 1, values }.oddity();
+        let usual = || (0..4000).map(|at| (at % 100) as f32 / 100.0).collect::<Vec<_>>();
+        assert_eq!(of(usual()), None);
+        assert_eq!(of(vec![0.0; 5]), Some(Oddity::Constant(0.0)));
+        assert_eq!(of(vec![0.3; 5]).unwrap().to_string().split(',').next(), Some("every value is 0.3"));
+        let with = |value| {
+            let mut values = usual();
+            values[7] = value;
+            of(values)
+        };
+        assert_eq!(with(-19.0), None);
+        assert_eq!(with(-1e6), Some(Oddity::Outlier { largest: 1e6, usual: 0.99 }));
+        let text = with(99.0).unwrap().to_string();
+        assert!(text.contains("99.0000, 100 times") && text.contains("about 3 of 256 steps"), "{text}");
+        // Half of them zero, as in pictures of digits.
+        assert_eq!(of(usual().into_iter().map(|value| (value - 0.5).max(0.0)).collect()), None);
     }
 
     #[test]

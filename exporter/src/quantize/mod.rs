@@ -30,7 +30,7 @@ use crate::graph::{Element, Graph, InferError, Op, ValueId};
 
 pub use calibrate::{Calibrator, Parameters};
 pub(crate) use inputs::per_example;
-pub use inputs::{DataError, Inputs, Pictures, Samples, Source, is_array};
+pub use inputs::{DataError, Inputs, Oddity, Pictures, Samples, Source, is_array};
 pub(crate) use observe::in_batches;
 pub use report::{LayerReport, OutputReport, Report, TensorReport};
 
