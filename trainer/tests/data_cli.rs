@@ -62,6 +62,65 @@ fn show_writes_a_png_and_overwrites_nothing() {
     assert_ne!(fs::read(dir.path().join("sheet.png")).unwrap(), first);
 }
 
+/// What is exported is read again as it was, by class, and as an array.
+#[test]
+fn images_are_exported() {
+    let dir = TempDir::new().unwrap();
+    let json = |arguments: &[&str]| -> serde_json::Value {
+        serde_json::from_str(stdout(&trainer(dir.path(), arguments))).unwrap()
+    };
+    assert!(stdout(&trainer(dir.path(), &["export", "synth:40", "--out", "digits"])).contains("40 images"));
+    let [drawn, exported] = ["synth-digits:40", "folder:digits"]
+        .map(|name| json(&["info", name, "--split", "train", "--json"])["splits"]["train"].clone());
+    for what in ["images", "shape", "mean", "std", "classes"] {
+        assert_eq!(drawn[what], exported[what], "{what}");
+    }
+    let array = |more: &[&str]| {
+        let arguments = [&["export", "synth-digits:40", "--out", "digits.npy", "--force"], more].concat();
+        stdout(&trainer(dir.path(), &arguments));
+        latent_files::npy::decode(&fs::read(dir.path().join("digits.npy")).unwrap()).unwrap()
+    };
+    let all = array(&[]);
+    assert_eq!(all.shape, [40, 1, 28, 28]);
+    let mean = all.values.iter().map(|value| f64::from(*value)).sum::<f64>() / all.values.len() as f64;
+    assert!((mean - (2.0 * drawn["mean"][0].as_f64().unwrap() - 1.0)).abs() < 1e-4, "{mean}");
+    let some = array(&["--count", "5", "--range", "0,1", "--resize", "8x9"]);
+    assert_eq!(some.shape, [5, 1, 8, 9]);
+    assert!(some.values.iter().all(|value| (0.0..=1.0).contains(value)));
+    let cases: [(&[&str], &str); 4] = [
+        (&["--out", "digits"], "digits is there already"),
+        (&["--out", "digits.npy"], "--force"),
+        (&["--out", "digits.png"], "give a folder, or a file named .npy"),
+        (&["--out", "other", "--range", "0,1"], "--range is for arrays"),
+    ];
+    for (more, expected) in cases {
+        let output = trainer(dir.path(), &[&["export", "synth-digits:40"], more].concat());
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(1) && error.contains(expected), "{more:?}: {error}");
+    }
+}
+
+/// The name says the format; `-` is standard output.
+#[test]
+fn sheets_are_written_as_their_names_say() {
+    let dir = TempDir::new().unwrap();
+    let show = |more: &[&str]| {
+        trainer(dir.path(), &[&["show", "synth-digits:50", "--count", "4", "--out"], more].concat())
+    };
+    stdout(&show(&["a.png"]));
+    stdout(&show(&["a.jpg"]));
+    assert!(fs::read(dir.path().join("a.jpg")).unwrap().starts_with(b"\xff\xd8"));
+    assert_eq!(show(&["-"]).stdout, fs::read(dir.path().join("a.png")).unwrap());
+    for (more, code, expected) in [
+        (&["a.gif"][..], 1, "ends in .png, .jpg or .jpeg"),
+        (&["b.png", "--seed", "-1"], 2, "seeds are whole numbers from 0"),
+    ] {
+        let output = show(more);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(code) && error.contains(expected), "{error}");
+    }
+}
+
 #[test]
 fn names_are_found_in_the_data_folder() {
     let dir = TempDir::new().unwrap();

@@ -39,6 +39,8 @@ enum Answer {
     HangUp,
     /// Good, with pauses.
     Slow,
+    /// A byte at a time, never a pause as long as a stall.
+    Drip,
     /// No HTTP.
     Garbage,
 }
@@ -105,7 +107,7 @@ fn answer(
     let total = content.len();
     let ranged = |first: usize| format!("Content-Range: bytes {first}-{}/{total}\r\n", total - 1);
     match answer {
-        Answer::Good | Answer::CutAfter(_) | Answer::Hang | Answer::Slow => {
+        Answer::Good | Answer::CutAfter(_) | Answer::Hang | Answer::Slow | Answer::Drip => {
             let body = match asked {
                 Some(first) if first >= total => return head("416 Range Not Satisfiable", 0, ""),
                 Some(first) => {
@@ -129,6 +131,13 @@ fn answer(
                     for piece in body.chunks(body.len() / 8 + 1) {
                         stream.write_all(piece)?;
                         thread::sleep(Duration::from_millis(30));
+                    }
+                    Ok(())
+                }
+                Answer::Drip => {
+                    for piece in body.chunks(1) {
+                        stream.write_all(piece)?;
+                        thread::sleep(Duration::from_millis(40));
                     }
                     Ok(())
                 }
@@ -310,6 +319,7 @@ fn every_mirror_is_named_when_all_fail() {
         (serve(&content, &[Answer::Status(404)]).url, "404"),
         (serve(&content, &[Answer::Hang]).url, "broke off"),
         (serve(&content, &[Answer::WrongRange]).url, "answered with"),
+        (serve(&content, &[Answer::Drip]).url, "too slow"),
         (serve(&content, &[Answer::Silent]).url, "no answer in time"),
         (gone, "refused"),
         ("no address".to_owned(), "no address/file.bin: "),

@@ -24,7 +24,8 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   trainer classifier --data mnist --out runs/classifier
       a classifier of digits, by which `trainer eval` judges generated ones
-  trainer classifier --data folder:photos --gray --image-size 32 --epochs 20 --out runs/photos
+  trainer classifier --data folder:photos --gray --image-size 32 --epochs 20 \\
+      --out runs/photos
       of pictures of one's own, in class folders
   trainer scorer runs/classifier --out digits.safetensors
       what `trainer eval --scorer` takes, in half precision, with a card";

@@ -1,4 +1,6 @@
-//! `trainer data`: fetch, inspect and draw data sets.
+//! `trainer data`: fetch, inspect, draw and export data sets.
+
+mod export;
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal};
@@ -9,8 +11,11 @@ use anyhow::Context;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
-use latent_files::atomic::{self, Existing};
+use latent_files::atomic::Existing;
 use latent_files::console;
+use latent_files::picture_file::{self, is_stdout};
+use latent_files::sheet::Compression;
+use latent_files::text::seed;
 use latent_runtime::rng::Rng;
 
 use crate::data::fetch::{Event, FetchOptions, SOURCES, fetch, source};
@@ -36,6 +41,9 @@ enum DataCommand {
     /// Draw images of a data set as one PNG
     #[command(after_help = SHOW_EXAMPLES)]
     Show(ShowArgs),
+    /// Write images as a folder of PNGs or as an array, for calibration, reference data and embedding
+    #[command(after_help = export::EXAMPLES)]
+    Export(export::ExportArgs),
 }
 
 const FETCH_EXAMPLES: &str = "\
@@ -44,7 +52,8 @@ Examples:
   trainer data fetch cifar10 --data-dir /srv/data
   trainer data fetch mnist --from /media/usb/mnist      (no network needed)
 
-An interrupted download is continued by the same command. Files are checked against their published SHA-256.";
+An interrupted download is continued by the same command. Files are checked
+against their published SHA-256.";
 
 const INFO_EXAMPLES: &str = "\
 Examples:
@@ -52,14 +61,17 @@ Examples:
   trainer data info cifar10:/srv/cifar-10-binary.tar.gz --json
   trainer data info folder:photos --resize 64x64
 
-A data set is mnist:DIR, fashion-mnist:DIR, cifar10:PATH, folder:PATH, synth-digits[:COUNT], synth-objects[:COUNT], or a name
-in the data folder: --data-dir, else $LATENT_DATA, else data/ here or in the workspace.";
+A data set is mnist:DIR, fashion-mnist:DIR, cifar10:PATH, folder:PATH,
+synth-digits[:COUNT], synth-objects[:COUNT], or a name
+in the data folder: --data-dir, else $LATENT_DATA, else data/ here or in the
+workspace.";
 
 const SHOW_EXAMPLES: &str = "\
 Examples:
   trainer data show synth-digits --out digits.png
   trainer data show mnist --split test --count 64 --out mnist.png
-  trainer data show synth-objects:2000 --by-class --count 200 --columns 20 --out objects.png";
+  trainer data show synth-objects:2000 --by-class --count 200 --columns 20 \\
+      --out objects.png";
 
 #[derive(Debug, Args)]
 struct FetchArgs {
@@ -95,7 +107,7 @@ struct SourceArgs {
     #[arg(long)]
     gray: bool,
     /// Seed of drawn data sets, and of the choice of images to show
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = seed, allow_negative_numbers = true)]
     seed: u64,
 }
 
@@ -125,8 +137,8 @@ struct InfoArgs {
 struct ShowArgs {
     #[command(flatten)]
     source: SourceArgs,
-    /// The PNG file to write
-    #[arg(long, short, value_name = "PNG")]
+    /// The picture to write: .png or .jpg; - is a PNG to standard output
+    #[arg(long, short, value_name = "FILE")]
     out: PathBuf,
     /// Which split
     #[arg(long, default_value = "train")]
@@ -143,7 +155,7 @@ struct ShowArgs {
     /// Sort the images by class
     #[arg(long)]
     by_class: bool,
-    /// Overwrite the PNG file if it is there
+    /// Overwrite the file if it is there
     #[arg(long)]
     force: bool,
 }
@@ -167,6 +179,7 @@ pub fn run(args: DataArgs) -> anyhow::Result<()> {
         DataCommand::Fetch(args) => run_fetch(&args),
         DataCommand::Info(args) => run_info(&args),
         DataCommand::Show(args) => run_show(&args),
+        DataCommand::Export(args) => export::run(&args),
     }
 }
 
@@ -323,12 +336,12 @@ fn run_info(args: &InfoArgs) -> anyhow::Result<()> {
 
 fn run_show(args: &ShowArgs) -> anyhow::Result<()> {
     let existing = Existing::forced(args.force);
-    atomic::check(&args.out, existing)?;
+    picture_file::check(&args.out, existing)?;
     let data = args.source.resolve()?.load(args.split, &args.source.options())?;
     let chosen = choose(&data, args.count as usize, args.source.seed, args.by_class);
     let pixels: Vec<u8> = chosen.iter().flat_map(|&i| data.image(i)).copied().collect();
     let columns = args.columns.map_or_else(|| square_side(chosen.len()), |c| c as usize);
-    let png = report::grid::png(
+    let sheet = report::grid::draw(
         &pixels,
         chosen.len(),
         data.channels,
@@ -337,8 +350,10 @@ fn run_show(args: &ShowArgs) -> anyhow::Result<()> {
         columns,
         args.scale as usize,
     )?;
-    atomic::write_file(&args.out, &png, existing)?;
-    latent_files::output!("{}", args.out.display())?;
+    picture_file::write(&args.out, &sheet, Compression::Smallest, existing)?;
+    if !is_stdout(&args.out) {
+        latent_files::output!("{}", args.out.display())?;
+    }
     Ok(())
 }
 

@@ -24,18 +24,21 @@ use crate::which::Which;
 pub(super) const EVAL_EXAMPLES: &str = "\
 Examples:
   trainer eval runs/dcgan
-      10 000 images of a run's best checkpoint, beside test images (as good as it gets) and noise
+      10 000 images of a run's best checkpoint, beside test images (as good as
+      it gets) and noise
   trainer eval models/dcgan-mnist.int8.lat --data mnist
   trainer eval dcgan.int8.onnx --backend ort --data mnist --json
       a model file, through any back end
   trainer eval runs/photos --scorer runs/photo-classifier --pairs pairs.png
-      by a classifier of one's own (`trainer classifier`), with a picture of the images nearest to training images";
+      by a classifier of one's own (`trainer classifier`), with a picture of the
+      images nearest to training images";
 
 /// What `trainer scorer --help` shows below the options.
 pub(super) const SCORER_EXAMPLES: &str = "\
 Examples:
   trainer scorer runs/classifier --out models/scorer-mnist.safetensors
-      weights in half precision, their accuracy measured as they are in the file, and a card beside it";
+      weights in half precision, their accuracy measured as they are in the
+      file, and a card beside it";
 
 /// Options of `trainer eval`.
 #[derive(Debug, Args)]
@@ -57,7 +60,7 @@ pub struct EvalArgs {
     #[arg(long, value_name = "N", default_value_t = 10_000, value_parser = number::<usize>(100, 1_000_000))]
     samples: usize,
     /// Seed of the latent vectors
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = latent_files::text::seed, allow_negative_numbers = true)]
     seed: u64,
     /// Images of these that are looked up among all training images, 0 for none
     #[arg(long, value_name = "N", default_value_t = 1000)]

@@ -27,7 +27,8 @@ use crate::which::Which;
 pub(super) const KNN_EXAMPLES: &str = "\
 Examples:
   trainer knn runs/simclr
-      all test images among all training images, k = 200, beside the untrained encoder and the raw pixels
+      all test images among all training images, k = 200, beside the untrained
+      encoder and the raw pixels
   trainer knn runs/simclr --checkpoint last --bank 10000 --queries 2000
       the newest checkpoint, faster";
 
@@ -35,7 +36,8 @@ Examples:
 pub(super) const PROBE_EXAMPLES: &str = "\
 Examples:
   trainer probe runs/simclr
-      a linear layer on the frozen encoder, trained with all labels; beside it the same on the untrained encoder and on
+      a linear layer on the frozen encoder, trained with all labels; beside it
+      the same on the untrained encoder and on
       the raw pixels
   trainer probe runs/simclr --labels 10% --seeds 5
       a tenth of the labels, drawn five times
@@ -113,7 +115,7 @@ pub struct ProbeArgs {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = number::<u64>(1, 1000))]
     seeds: u64,
     /// The first seed
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = latent_files::text::seed, allow_negative_numbers = true)]
     seed: u64,
     /// Use the mean of the features of an image and of its mirror image
     #[arg(long)]

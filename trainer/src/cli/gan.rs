@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::Args;
-use latent_files::run::{Classes, MAX_CLASSES, RunKind};
+use latent_files::run::{Classes, MAX_CLASSES, RunKind, TrainingBytes};
+use latent_files::text::size;
 
 use super::common::{decay, not_negative, number};
 use super::training::{self, Origin, TrainArgs, TrainCommand, image, set};
@@ -82,13 +83,15 @@ Examples:
       a generator that is told which digit to draw, from the labels of the data
   trainer vanilla --loss wgan-gp --data fashion-mnist --out runs/wgan
       any networks with any loss
-  trainer dcgan --data folder:photos --image-size 32 --batch 64 --out runs/photos
+  trainer dcgan --data folder:photos --image-size 32 --batch 64 \\
+      --out runs/photos
       pictures of one's own, in class folders, cropped and resized
   trainer dcgan --resume runs/dcgan --epochs 10
       go on with an interrupted run, or make a finished one longer
 
 Ctrl-C finishes the iteration and saves; a second Ctrl-C stops at once.
-Exit codes: 0 done, 1 failed (also: the losses became NaN), 2 wrong usage, 130 interrupted and saved.";
+Exit codes: 0 done, 1 failed (also: the losses became NaN), 2 wrong usage, 130
+interrupted and saved.";
 
 /// Options of a GAN training run.
 #[derive(Debug, Clone, Default, Args)]
@@ -113,7 +116,7 @@ pub struct GanArgs {
     #[arg(long, value_enum, help_heading = "Model")]
     loss: Option<LossKind>,
     /// Number of latent values [default: 96]
-    #[arg(long, value_name = "N", value_parser = number::<usize>(1, 65_536), help_heading = "Model")]
+    #[arg(long, alias = "nz", value_name = "N", value_parser = number::<usize>(1, 65_536), help_heading = "Model")]
     latent_size: Option<usize>,
     /// What latent values are drawn from: U(-1, 1) or N(0, 1) [default: uniform]
     #[arg(long, value_enum, help_heading = "Model")]
@@ -199,6 +202,41 @@ pub fn run(preset: Preset, args: GanArgs) -> anyhow::Result<ExitCode> {
         );
     }
     training::run(&command)
+}
+
+/// Says what a training step takes in memory, if that is much; an error if the weights alone do not fit this machine.
+fn check_memory(
+    [channels, height, width]: [usize; 3],
+    settings: &GanSettings,
+    need: TrainingBytes,
+) -> anyhow::Result<()> {
+    let TrainingBytes { weights, activations } = need;
+    let of = format!("{} networks for images of {channels}x{height}x{width}", settings.net);
+    let takes =
+        |bytes| format!("the weights of the {of} take {} with their gradients and moments", size(bytes));
+    // A GPU says by itself that it is full; the system ends a program without a word.
+    if let Some(free) = available_memory().filter(|free| settings.common.device == "cpu" && *free < weights) {
+        bail!("{}, and {} are free: take smaller images (--image-size)", takes(weights), size(free));
+    }
+    if weights.saturating_add(activations) > MUCH_MEMORY {
+        latent_files::say!(
+            "note: {}, a step of {} images about {} more",
+            takes(weights),
+            settings.common.batch,
+            size(activations)
+        );
+    }
+    Ok(())
+}
+
+/// What a training step may take without a word, in bytes.
+const MUCH_MEMORY: u64 = 2_000_000_000;
+
+/// The memory that is free, in bytes, where the system tells.
+fn available_memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    line.trim().strip_suffix(" kB")?.parse::<u64>().ok()?.checked_mul(1024)
 }
 
 /// The classes of a data set, for `what`: the option or command that needs them.
@@ -340,6 +378,10 @@ impl TrainCommand for GanCommand {
         }
         let classes = settings.conditional.then(|| classes("--conditional", data)).transpose()?;
         let class_count = classes.as_ref().map(|classes| classes.count);
+        let shape = [image.channels, image.height, image.width];
+        let networks = net.networks(shape, settings.latent_size, class_count);
+        let need = networks.training_bytes(shape, settings.common.batch);
+        check_memory(shape, &settings, need)?;
         Ok(RunInfo {
             format: run_folder::FORMAT,
             kind: RunKind::Gan,
@@ -347,11 +389,7 @@ impl TrainCommand for GanCommand {
             latent_version: env!("CARGO_PKG_VERSION").to_owned(),
             libtorch: super::LIBTORCH.to_owned(),
             seed: settings.common.seed,
-            networks: net.networks(
-                [image.channels, image.height, image.width],
-                settings.latent_size,
-                class_count,
-            ),
+            networks,
             net,
             loss: settings.loss.to_string(),
             latent: Latent { size: settings.latent_size, distribution: settings.distribution.into() },

@@ -66,7 +66,7 @@ enum Command {
     /// Draw images from a run's generator
     #[command(after_help = sample::EXAMPLES)]
     Sample(sample::SampleArgs),
-    /// Fetch, inspect and draw data sets
+    /// Fetch, inspect, draw and export data sets
     Data(data::DataArgs),
     /// Say which libtorch, devices, data and libraries were found
     Doctor(doctor::DoctorArgs),
@@ -112,6 +112,7 @@ where
 
 /// Runs the command and reports its error, if any, as one sentence chain.
 fn report(cli: Cli) -> ExitCode {
+    latent_runtime::report_engine_panics_as_errors_only();
     let result = match cli.command {
         Command::Vanilla(args) => gan::run(gan::Preset::Vanilla, args),
         Command::Lsgan(args) => gan::run(gan::Preset::Lsgan, args),
@@ -137,4 +138,19 @@ fn report(cli: Cli) -> ExitCode {
 
 fn done(result: anyhow::Result<()>) -> anyhow::Result<ExitCode> {
     result.map(|()| ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_others_use_are_taken() {
+        let others = "trainer dcgan --batch-size 8 --nz 10 --niter 2 --manualSeed 3 --data synth";
+        let ours = "trainer dcgan --batch 8 --latent-size 10 --epochs 2 --seed 3 --data synth-digits";
+        let [others, ours] = [others, ours].map(|line| Cli::try_parse_from(line.split(' ')).unwrap());
+        assert_eq!(format!("{others:?}"), format!("{ours:?}"));
+        let error = Cli::try_parse_from(["trainer", "dcgan", "--seed", "-1"]).unwrap_err().to_string();
+        assert!(error.contains("seeds are whole numbers from 0"), "{error}");
+    }
 }

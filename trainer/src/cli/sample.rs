@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use anyhow::bail;
 use clap::{Args, ValueEnum};
 use latent_files::atomic::{self, Existing};
+use latent_files::picture_file::{self, is_stdout};
 use latent_files::pictures::Picture;
 use latent_files::sheet::{self, Compression};
+use latent_files::text::seed;
 
 use crate::device;
 use crate::gan::run::RunInfo;
@@ -23,11 +25,13 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   trainer sample runs/dcgan --out digits.png
       a grid of 64 images
-  trainer sample runs/dcgan --count 100 --columns 20 --scale 3 --seed 7 --out wide.png
+  trainer sample runs/dcgan --count 100 --columns 20 --scale 3 --seed 7 \\
+      --out wide.png
   trainer sample runs/dcgan --count 1000 --single images/
       single PNGs images/00000.png, images/00001.png, ...
   trainer sample runs/digits --label 7 --out sevens.png
-      of a run that was trained with --conditional: one class, or several as --label 3,7; else a column for each";
+      of a run that was trained with --conditional: one class, or several as
+      --label 3,7; else a column for each";
 
 /// Which of the generator's weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -52,16 +56,16 @@ pub struct SampleArgs {
     #[arg(long, value_name = "LABEL", value_delimiter = ',')]
     label: Vec<String>,
     /// Seed of the latent vectors
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = seed, allow_negative_numbers = true)]
     seed: u64,
     /// Images in a row of the grid [default: about square, or one for each class]
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, conflicts_with = "single", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     columns: Option<u32>,
     /// Pixels per pixel [default: by size for a grid, 1 for single images]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=64))]
     scale: Option<u32>,
-    /// File for the grid
-    #[arg(long, value_name = "PNG", default_value = "samples.png", conflicts_with = "single")]
+    /// File for the grid: .png or .jpg; - is a PNG to standard output
+    #[arg(long, value_name = "FILE", default_value = "samples.png", conflicts_with = "single")]
     out: PathBuf,
     /// Write single images into this folder instead
     #[arg(long, value_name = "DIR")]
@@ -114,9 +118,11 @@ pub fn run(args: SampleArgs) -> anyhow::Result<()> {
     } else {
         let columns = args.columns.map_or(columns, |n| n as usize);
         let scale = args.scale.map_or(scale, |n| n as usize);
-        let sheet = grid::png(&pixels, count, c, h, w, columns, scale)?;
-        atomic::write_file(&args.out, &sheet, existing)?;
-        latent_files::output!("{}", args.out.display())?;
+        let sheet = grid::draw(&pixels, count, c, h, w, columns, scale)?;
+        picture_file::write(&args.out, &sheet, Compression::Smallest, existing)?;
+        if !is_stdout(&args.out) {
+            latent_files::output!("{}", args.out.display())?;
+        }
     }
     Ok(())
 }
@@ -147,7 +153,7 @@ fn targets(args: &SampleArgs, count: usize) -> anyhow::Result<Vec<PathBuf>> {
         None => vec![args.out.clone()],
     };
     for target in &targets {
-        atomic::check(target, Existing::forced(args.force))?;
+        picture_file::check(target, Existing::forced(args.force))?;
     }
     Ok(targets)
 }

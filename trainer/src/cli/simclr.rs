@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use clap::Args;
 use latent_files::atomic::{self, Existing};
+use latent_files::picture_file::{PictureFormat, is_stdout};
 use latent_files::run::RunKind;
 
 use super::common::{load, load_test, not_negative, number, positive};
@@ -35,11 +36,14 @@ pub(super) const EXAMPLES: &str = "\
 Examples:
   trainer simclr --encoder resnet18 --data cifar10 --out runs/simclr
       the usual recipe for CIFAR-10, on a GPU if there is one
-  trainer simclr --encoder small --data cifar10 --view-size 24 --epochs 40 --out runs/small
+  trainer simclr --encoder small --data cifar10 --view-size 24 --epochs 40 \\
+      --out runs/small
       a small encoder on a CPU; views of 24x24 pixels take about 0.6 of the time
-  trainer simclr --preset reference --encoder resnet50 --data cifar10 --epochs 100 --out runs/reference
+  trainer simclr --preset reference --encoder resnet50 --data cifar10 \\
+      --epochs 100 --out runs/reference
       the notebook's settings: Adam, batches of 64
-  trainer simclr --encoder small --data synth-objects:2000 --epochs 2 --out runs/quick
+  trainer simclr --encoder small --data synth-objects:2000 --epochs 2 \\
+      --out runs/quick
       drawn objects, no files needed
   trainer simclr --data cifar10 --show-augmentations views.png
       a picture of some images and their views; nothing is trained
@@ -47,7 +51,8 @@ Examples:
       go on with an interrupted run
 
 Ctrl-C finishes the iteration and saves; a second Ctrl-C stops at once.
-Exit codes: 0 done, 1 failed (also: the loss became NaN), 2 wrong usage, 130 interrupted and saved.";
+Exit codes: 0 done, 1 failed (also: the loss became NaN), 2 wrong usage, 130
+interrupted and saved.";
 
 /// Options of a SimCLR training run.
 #[derive(Debug, Clone, Default, Args)]
@@ -124,6 +129,9 @@ pub fn run(args: SimclrArgs) -> anyhow::Result<ExitCode> {
 fn show(args: &SimclrArgs, file: &Path) -> anyhow::Result<ExitCode> {
     let existing = Existing::forced(args.train.force);
     atomic::check(file, existing)?;
+    if is_stdout(file) || PictureFormat::of(file)? != PictureFormat::Png {
+        bail!("--show-augmentations {}: give a file named .png", file.display());
+    }
     let spec = args.train.data_spec(SimclrArgs::DATA)?;
     let data = load(&spec, args.train.image_size, false)?;
     let count = training::images(args, &data)?;

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::Args;
+use latent_files::text::seed;
 
 use super::common::{load, number, parse_size, positive};
 use super::stop;
@@ -37,16 +38,16 @@ pub(super) struct TrainArgs {
     pub(super) image_size: Option<(usize, usize)>,
 
     /// Passes over the data
-    #[arg(long, value_name = "N", value_parser = positive, allow_negative_numbers = true, conflicts_with = "iterations", help_heading = "Optimization")]
+    #[arg(long, alias = "niter", value_name = "N", value_parser = positive, allow_negative_numbers = true, conflicts_with = "iterations", help_heading = "Optimization")]
     pub(super) epochs: Option<f64>,
     /// Steps, instead of --epochs
     #[arg(long, value_name = "N", value_parser = number::<u64>(1, u64::MAX), help_heading = "Optimization")]
     pub(super) iterations: Option<u64>,
     /// Images per step
-    #[arg(long, value_name = "N", value_parser = number::<usize>(1, 1 << 20), help_heading = "Optimization")]
+    #[arg(long, alias = "batch-size", value_name = "N", value_parser = number::<usize>(1, 1 << 20), help_heading = "Optimization")]
     pub(super) batch: Option<usize>,
     /// Seed of everything random [default: 0]
-    #[arg(long, value_name = "N", help_heading = "Optimization")]
+    #[arg(long, alias = "manualSeed", value_name = "N", value_parser = seed, allow_negative_numbers = true, help_heading = "Optimization")]
     pub(super) seed: Option<u64>,
 
     /// auto, cpu, cuda or cuda:N [default: auto]

@@ -1,10 +1,10 @@
 //! Files inside `.tar`, `.tar.gz` and `.tgz` archives, read in one pass.
 
-use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
+use latent_files::regular;
 use tar::EntryType;
 
 use super::DataError;
@@ -41,15 +41,14 @@ pub(super) fn read(
     mut wanted: impl FnMut(&str) -> Option<u64>,
 ) -> Result<Vec<Entry>, DataError> {
     let name = archive.display().to_string();
-    let file = File::open(archive).map_err(|e| DataError::io(archive, e))?;
-    let meta = file.metadata().map_err(|e| DataError::io(archive, e))?;
+    let (file, size) = regular::open(archive, u64::MAX).map_err(|e| DataError::io(archive, e.into()))?;
     let mut reader = BufReader::with_capacity(1 << 16, file);
     let start = io::BufRead::fill_buf(&mut reader).map_err(|e| DataError::io(archive, e))?;
     let gzipped = start.starts_with(&[0x1f, 0x8b]);
     let (content, bound): (Box<dyn Read>, u64) = if gzipped {
-        (Box::new(MultiGzDecoder::new(reader)), max_inflated(meta.len()))
+        (Box::new(MultiGzDecoder::new(reader)), max_inflated(size))
     } else {
-        (Box::new(reader), meta.len())
+        (Box::new(reader), size)
     };
     // Skipping what is not wanted has to inflate it too: `take` bounds the work a hostile archive can ask for.
     let most = total.saturating_mul(4).max(1 << 30);

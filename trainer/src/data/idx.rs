@@ -4,17 +4,19 @@
 //! Image files have magic 2051 (unsigned bytes, three dimensions: count, rows, columns), label files 2049 (unsigned bytes,
 //! one dimension). Files may be gzipped.
 
-use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use flate2::bufread::MultiGzDecoder;
+use latent_files::regular;
 
 use super::archive::max_inflated;
 use super::{DataError, Dataset, MAX_BYTES, Split};
 
 const IMAGES_MAGIC: u32 = 2051;
 const LABELS_MAGIC: u32 = 2049;
+const IMAGES_KIND: &str = "an IDX file of images";
+const LABELS_KIND: &str = "an IDX file of labels";
 /// Largest side of an image, in pixels.
 const MAX_SIDE: u32 = 8192;
 
@@ -44,16 +46,24 @@ pub fn load(folder: &Path, split: Split, name: &str, class_names: &[&str]) -> Re
     };
     let images_path = find(folder, &format!("{prefix}-images"), "idx3-ubyte")?;
     let labels_path = find(folder, &format!("{prefix}-labels"), "idx1-ubyte")?;
-    let images = read_images(&images_path)?;
-    let labels = read_labels(&labels_path, class_names.len() as u32)?;
-    if images.count != labels.len() {
+    // Before either is read: a small gzip file can hold gigabytes.
+    let count_in = |path: &Path, magic, kind: &str, what| {
+        let mut file = IdxFile::open(path)?;
+        file.magic(magic, kind)?;
+        file.size(4, what, u32::MAX)
+    };
+    let images = count_in(&images_path, IMAGES_MAGIC, IMAGES_KIND, "images")?;
+    let labels = count_in(&labels_path, LABELS_MAGIC, LABELS_KIND, "labels")?;
+    if images != labels {
         return Err(DataError::invalid(
             &labels_path.display().to_string(),
             4u64,
-            format!("{} labels", labels.len()),
-            format!("{}, one for each image of {}", images.count, images_path.display()),
+            format!("{labels} labels"),
+            format!("{images}, one for each image of {}", images_path.display()),
         ));
     }
+    let images = read_images(&images_path)?;
+    let labels = read_labels(&labels_path, class_names.len() as u32)?;
     Ok(Dataset {
         name: name.to_owned(),
         source: format!("{name}:{}", folder.display()),
@@ -102,7 +112,7 @@ pub(super) fn candidates(stem: &str, suffix: &str) -> [String; 4] {
 /// [`DataError::TooLarge`] if it states more than [`MAX_BYTES`].
 pub fn read_images(path: &Path) -> Result<Images, DataError> {
     let mut file = IdxFile::open(path)?;
-    file.magic(IMAGES_MAGIC, "an IDX file of images")?;
+    file.magic(IMAGES_MAGIC, IMAGES_KIND)?;
     let count = file.size(4, "images", u32::MAX)?;
     let rows = file.size(8, "rows", MAX_SIDE)?;
     let columns = file.size(12, "columns", MAX_SIDE)?;
@@ -118,7 +128,7 @@ pub fn read_images(path: &Path) -> Result<Images, DataError> {
 /// As for [`read_images`].
 pub fn read_labels(path: &Path, classes: u32) -> Result<Vec<u8>, DataError> {
     let mut file = IdxFile::open(path)?;
-    file.magic(LABELS_MAGIC, "an IDX file of labels")?;
+    file.magic(LABELS_MAGIC, LABELS_KIND)?;
     let count = file.size(4, "labels", u32::MAX)?;
     let labels = file.body(8, u64::from(count), &format!("{count} labels of one byte"))?;
     if let Some(i) = labels.iter().position(|&l| u32::from(l) >= classes) {
@@ -143,12 +153,8 @@ struct IdxFile {
 
 impl IdxFile {
     fn open(path: &Path) -> Result<Self, DataError> {
-        let file = File::open(path).map_err(|e| DataError::io(path, e))?;
-        let meta = file.metadata().map_err(|e| DataError::io(path, e))?;
+        let (file, size) = regular::open(path, u64::MAX).map_err(|e| DataError::io(path, e.into()))?;
         let name = path.display().to_string();
-        if !meta.is_file() {
-            return Err(DataError::Missing { file: name, expected: "a file".to_owned() });
-        }
         let mut reader = BufReader::with_capacity(1 << 16, file);
         // The content decides, not the name: browsers like to unpack a download and keep its `.gz`.
         let start = io::BufRead::fill_buf(&mut reader).map_err(|e| DataError::io(path, e))?;
@@ -157,11 +163,11 @@ impl IdxFile {
             IdxFile {
                 name,
                 reader: Box::new(MultiGzDecoder::new(reader)),
-                bound: max_inflated(meta.len()),
+                bound: max_inflated(size),
                 gzipped,
             }
         } else {
-            IdxFile { name, reader: Box::new(reader), bound: meta.len(), gzipped }
+            IdxFile { name, reader: Box::new(reader), bound: size, gzipped }
         })
     }
 

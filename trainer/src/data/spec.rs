@@ -85,7 +85,7 @@ impl FromStr for DataSpec {
             ("fashion-mnist", Some(path)) => Ok(DataSpec::FashionMnist(path.into())),
             ("cifar10", Some(path)) => Ok(DataSpec::Cifar10(path.into())),
             ("folder", Some(path)) => Ok(DataSpec::Folder(path.into())),
-            ("synth-digits", _) => Ok(DataSpec::SynthDigits { count: count(rest)? }),
+            ("synth-digits" | "synth", _) => Ok(DataSpec::SynthDigits { count: count(rest)? }),
             ("synth-objects", _) => Ok(DataSpec::SynthObjects { count: count(rest)? }),
             ("", _) => Err(refuse("it is empty")),
             (name, None) if name.contains(['/', '\\']) || name.starts_with('.') => {

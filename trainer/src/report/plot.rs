@@ -238,7 +238,7 @@ fn render(chart: &Chart<'_>) -> Result<Vec<u8>, png::EncodingError> {
     }
     for (series, curve) in smooth.iter().zip(chart.curves) {
         canvas.line(&course(series, &main), Pen::solid(palette::PAPER.faded(0.75), 4.2));
-        canvas.line(&course(series, &main), Pen::solid(curve.color, 2.1));
+        curve_or_dot(&mut canvas, &course(series, &main), curve.color, 2.1);
     }
     canvas.clip(None);
     main.draw_x(&mut canvas, "iteration", chart.lower.is_none());
@@ -342,6 +342,14 @@ fn heading(canvas: &mut Canvas, chart: &Chart<'_>, last: u64) {
     }
 }
 
+/// A curve; of a single value, which has no course, a dot.
+fn curve_or_dot(canvas: &mut Canvas, points: &[(f32, f32)], color: Color, width: f32) {
+    match points {
+        [(x, y)] => canvas.dot(*x, *y, 1.6 * width, color),
+        _ => canvas.line(points, Pen::solid(color, width)),
+    }
+}
+
 /// The last smoothed values at the right edge, moved apart where they are close.
 fn end_labels(canvas: &mut Canvas, panel: &Panel, curves: &[Curve<'_>], smooth: &[Vec<(u64, f64)>]) {
     let mut labels: Vec<(f32, String, Color)> = Vec::new();
@@ -389,7 +397,7 @@ fn lower_panel(canvas: &mut Canvas, frame: Frame, x_range: (f64, f64), lower: &L
         canvas.line(&[(frame.left, y), (frame.right, y)], pen);
     }
     for curve in lower.curves {
-        canvas.line(&course(curve.values, &panel), Pen::solid(curve.color, 1.7));
+        curve_or_dot(canvas, &course(curve.values, &panel), curve.color, 1.7);
     }
     canvas.clip(None);
     if let Some((value, name)) = lower.reference {
@@ -532,6 +540,18 @@ mod tests {
         }
         fs::write(&path, text).unwrap();
         path
+    }
+
+    #[test]
+    fn a_single_value_is_a_dot() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = metrics(dir.path(), [(3.0, 1.0)]);
+        let out = dir.path().join("losses.png");
+        losses(&path, &out, &LossPlot::default()).unwrap();
+        let picture = Picture::read(&out);
+        let upper = Frame { left: LEFT + 10.0, top: 84.0, right: WIDTH - RIGHT, bottom: 84.0 + LOSSES / 2.0 };
+        let lower = Frame { top: upper.bottom, bottom: upper.bottom + LOSSES / 2.0, ..upper };
+        assert!(picture.has(BLUE, upper) && picture.has(ORANGE, lower));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ureq::http::header::{CONTENT_RANGE, RANGE};
 use ureq::{Agent, Proxy};
@@ -12,6 +12,9 @@ use ureq::{Agent, Proxy};
 use super::{
     Check, Event, FetchError, FetchOptions, RemoteFile, check, finish, io_error, open_part, part_path,
 };
+
+/// Bytes a second below which a connection is given up.
+const LEAST_PER_SECOND: f64 = 1000.0;
 
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
@@ -194,7 +197,19 @@ impl Transfer<'_> {
         let mut buffer = vec![0; 1 << 16];
         let (mut received, mut length) = (0u64, start);
         watch(Event::Bytes(length));
+        let (mut since, mut before) = (Instant::now(), 0);
         loop {
+            // A server that drips is as good as one that says nothing.
+            let waited = since.elapsed();
+            if waited >= self.options.stall_timeout {
+                if received - before < (waited.as_secs_f64() * LEAST_PER_SECOND) as u64 {
+                    let (seconds, came) = (waited.as_secs_f32(), received - before);
+                    return Ok(Outcome::Broken(format!(
+                        "too slow after {length} bytes: {came} more in {seconds:.1} s"
+                    )));
+                }
+                (since, before) = (Instant::now(), received);
+            }
             let n = match body.read(&mut buffer) {
                 Ok(0) => break,
                 Ok(n) => n,

@@ -55,7 +55,7 @@ pub struct FetchOptions {
     pub backoff: Duration,
     /// Longest time to connect.
     pub connect_timeout: Duration,
-    /// Longest time without a byte, before the answer and within it.
+    /// Longest time without a byte, before the answer and within it, and with less than a kilobyte a second.
     pub stall_timeout: Duration,
     /// Whether to go through the proxy that the environment names.
     pub proxy: bool,
