@@ -172,7 +172,7 @@ fn only_regular_files_are_read() {
         &["bench", "pipe.lat"],
         &[&image[..], &["--input", "pipe.npy"]].concat(),
         &[&image[..], &["--input", "zero.npy"]].concat(),
-        &["knn", "pipe"],
+        &["knn", "pipe", "pipe"],
     ];
     for arguments in cases {
         let outcome = runtime(folder.path(), arguments);
