@@ -10,6 +10,7 @@ mod edge;
 mod models;
 #[cfg(test)]
 mod pages;
+mod python;
 mod sanitize;
 mod setup;
 mod shell;

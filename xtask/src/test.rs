@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
-use crate::{arm, bare_metal, c_library, edge, sanitize, setup, shell, web};
+use crate::{arm, bare_metal, c_library, edge, python, sanitize, setup, shell, web};
 
 #[derive(Args)]
 pub(crate) struct TestArgs {
@@ -101,6 +101,7 @@ pub(crate) fn run(args: &TestArgs) -> Result<()> {
     steps.step("programs", || {
         shell::run(shell::cargo().args(["build", "--workspace", "--all-features", "--bins"]))
     });
+    steps.optional("Python wheel", "python", python::test);
     let mut counts = Counts::default();
     let log = crate::root().join("target/skipped.log");
     let _ = fs::remove_file(&log);

@@ -2,6 +2,7 @@
 
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use std::fs::File;
@@ -100,7 +101,7 @@ impl Bytes {
 
 /// The native back end: a packed model, its working memory and its threads.
 pub struct NativeBackend {
-    bytes: Bytes,
+    bytes: Arc<Bytes>,
     header: Header,
     arena: AlignedBytes,
     /// Examples that the arena holds.
@@ -143,7 +144,7 @@ impl NativeBackend {
             return Err(LoadError::Format { path: path.to_path_buf(), source });
         }
         let bytes = Bytes::Mapped(Mapping::new(&file).map_err(io)?);
-        Self::new(bytes, options).map_err(|error| match error {
+        Self::new(Arc::new(bytes), options).map_err(|error| match error {
             LoadError::Format { source, .. } => LoadError::Format { path: path.to_path_buf(), source },
             other => other,
         })
@@ -154,10 +155,19 @@ impl NativeBackend {
     /// # Errors
     /// If the bytes are no valid model, or the options ask for what this machine does not have.
     pub fn from_bytes(bytes: &[u8], options: &NativeOptions) -> Result<Self, LoadError> {
-        Self::new(Bytes::Owned(AlignedBytes::copy_of(bytes)), options)
+        Self::new(Arc::new(Bytes::Owned(AlignedBytes::copy_of(bytes))), options)
     }
 
-    fn new(bytes: Bytes, options: &NativeOptions) -> Result<Self, LoadError> {
+    /// Another session of the same model, for another thread of the program: it shares the model's bytes, and has working
+    /// memory and threads of its own.
+    ///
+    /// # Errors
+    /// As [`NativeBackend::from_bytes`].
+    pub fn another(&self, options: &NativeOptions) -> Result<Self, LoadError> {
+        Self::new(Arc::clone(&self.bytes), options)
+    }
+
+    fn new(bytes: Arc<Bytes>, options: &NativeOptions) -> Result<Self, LoadError> {
         let isa = match &options.instruction_set {
             None => Isa::best(),
             Some(asked) => {

@@ -922,6 +922,11 @@ fn a_session_a_backend_and_its_batches_agree() {
                 assert!(backend.run(0, &[], &mut []).is_err());
                 let timings = backend.run_timed(150, &[&input], &mut [&mut found]).unwrap();
                 assert_eq!(timings.len(), model.operators_len());
+                let mut another = backend.another(&options).unwrap();
+                drop(backend);
+                let mut again = vec![0.0; 150 * outputs];
+                another.run(150, &input, &mut again).unwrap();
+                assert_eq!(again, found);
             }
         }
         let short = &mut memory[..arena_len(&bytes) - 1];
