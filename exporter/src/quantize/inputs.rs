@@ -385,6 +385,8 @@ impl Pictures {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use latent_files::pictures::Picture;
 
     use super::*;
