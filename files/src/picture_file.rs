@@ -114,7 +114,7 @@ mod tests {
     fn a_name_says_the_format() {
         let folder = tempfile::tempdir().unwrap();
         for channels in [1, 3] {
-            let pixels = (0..16 * 8 * channels).map(|at| (at * 2) as u8).collect();
+            let pixels = (0..16 * 8 * channels).map(|at| (at / channels * 2) as u8).collect();
             let picture = Picture { width: 16, height: 8, channels, pixels };
             for (name, start) in [("a.png", &b"\x89PNG"[..]), ("a.jpg", b"\xff\xd8"), ("a.JPEG", b"\xff\xd8")]
             {
@@ -124,7 +124,7 @@ mod tests {
                 let found = pictures::open(&path).unwrap();
                 assert_eq!((found.width, found.height, found.channels), (16, 8, channels));
                 let largest = found.pixels.iter().zip(&picture.pixels).map(|(a, b)| a.abs_diff(*b)).max();
-                // A JPEG of colors halves the resolution of their hue.
+                // Gray, as a JPEG halves the resolution of hues.
                 assert!(largest <= Some(if start == b"\x89PNG" { 0 } else { 12 }), "{name}: {largest:?}");
             }
         }
