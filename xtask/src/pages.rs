@@ -1,4 +1,5 @@
-//! CONTRIBUTING.md and ARCHITECTURE.md name files and modules that exist, and all modules there are.
+//! CONTRIBUTING.md and ARCHITECTURE.md name files and modules that exist, and all modules there are; docs/BINDINGS.md prints the
+//! programs that the tests run.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -20,6 +21,23 @@ fn files_that_the_pages_name_are_there() {
         for path in paths {
             assert!(crate::root().join(path).exists(), "{name} names {path}, which is not there");
         }
+    }
+}
+
+#[test]
+fn the_same_ten_lines_are_printed_in_each_language() {
+    let read = |name: &str| fs::read_to_string(crate::root().join(name)).unwrap();
+    let page = read("docs/BINDINGS.md");
+    for (language, file) in [
+        ("rust", "runtime/examples/picture.rs"),
+        ("c", "edge/c/examples/picture.c"),
+        ("python", "edge/python/examples/ten_lines.py"),
+        ("js", "edge/web/examples/ten-lines.mjs"),
+    ] {
+        let source = read(file);
+        let printed = crate::c_library::blocks(&page, language);
+        let is_the_end = |block: &String| !block.trim().is_empty() && source.ends_with(block.as_str());
+        assert!(printed.iter().any(is_the_end), "docs/BINDINGS.md does not print {file}");
     }
 }
 

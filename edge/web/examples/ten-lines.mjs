@@ -6,6 +6,6 @@ const [, , file, out] = process.argv;
 const model = await open(await readFile(file));
 const latent = model.sample(7);
 const { width, height, channels, pixels } = model.draw(latent);
-const header = `P${channels === 3 ? 6 : 5} ${width} ${height} 255\n`;
+const header = `P${channels === 3 ? 6 : 5}\n${width} ${height}\n255\n`;
 await writeFile(out, Buffer.concat([Buffer.from(header), pixels]));
 console.log(`${out}: ${width}x${height} by ${model.info.instructions}`);
