@@ -236,7 +236,7 @@ fn card(recipe: &Recipe, measured: &Measured<'_>) -> Result<String> {
     let scorer = &judged[0].1["scorer"];
     writeln!(
         text,
-        "## Quality\n\n`trainer eval {name}.PRECISION.lat --data mnist`: {} images beside {} test images, by the features of a \
+        "## Quality\n\n`trainer eval {name}.PRECISION.lat --data mnist`: {} images compared with {} training images by the features of a \
          classifier that is right on {:.2} % of the test images. Distances of one scorer are not those of another, nor of \
          Inception features.\n",
         judged[0].1["generated"]["samples"],
@@ -246,7 +246,7 @@ fn card(recipe: &Recipe, measured: &Measured<'_>) -> Result<String> {
     text += "| | Fréchet | KID x 1000 | score | confident | classes' KL | precision, recall | density, coverage |\n";
     text += "|---|---|---|---|---|---|---|---|\n";
     let rows = judged.iter().map(|(precision, of)| (*precision, &of["generated"]));
-    let anchors = [("training images", &judged[0].1["test_images"]), ("noise", &judged[0].1["noise"])];
+    let anchors = [("test images", &judged[0].1["test_images"]), ("noise", &judged[0].1["noise"])];
     for (what, of) in rows.chain(anchors) {
         let figure = |key: &str| of[key].as_f64().unwrap_or(f64::NAN);
         writeln!(
