@@ -243,7 +243,7 @@ fn card(recipe: &Recipe, measured: &Measured<'_>) -> Result<String> {
         judged[0].1["real_images"],
         100.0 * scorer["test_accuracy"].as_f64().unwrap_or(0.0),
     )?;
-    text += "| | Fréchet | KID x 1000 | score | confident | classes' KL | precision, recall | density, coverage |\n";
+    text += "| | Fréchet | kernel distance | score | confident | classes' KL | precision, recall | density, coverage |\n";
     text += "|---|---|---|---|---|---|---|---|\n";
     let rows = judged.iter().map(|(precision, of)| (*precision, &of["generated"]));
     let anchors = [("test images", &judged[0].1["test_images"]), ("noise", &judged[0].1["noise"])];
