@@ -15,8 +15,6 @@ use super::{DataError, Dataset, MAX_BYTES, Split};
 
 const IMAGES_MAGIC: u32 = 2051;
 const LABELS_MAGIC: u32 = 2049;
-const IMAGES_KIND: &str = "an IDX file of images";
-const LABELS_KIND: &str = "an IDX file of labels";
 /// Largest side of an image, in pixels.
 const MAX_SIDE: u32 = 8192;
 
@@ -47,23 +45,16 @@ pub fn load(folder: &Path, split: Split, name: &str, class_names: &[&str]) -> Re
     let images_path = find(folder, &format!("{prefix}-images"), "idx3-ubyte")?;
     let labels_path = find(folder, &format!("{prefix}-labels"), "idx1-ubyte")?;
     // Before either is read: a small gzip file can hold gigabytes.
-    let count_in = |path: &Path, magic, kind: &str, what| {
-        let mut file = IdxFile::open(path)?;
-        file.magic(magic, kind)?;
-        file.size(4, what, u32::MAX)
-    };
-    let images = count_in(&images_path, IMAGES_MAGIC, IMAGES_KIND, "images")?;
-    let labels = count_in(&labels_path, LABELS_MAGIC, LABELS_KIND, "labels")?;
-    if images != labels {
+    let (images, labels) = (ImageFile::open(&images_path)?, LabelFile::open(&labels_path)?);
+    if images.count != labels.count {
         return Err(DataError::invalid(
             &labels_path.display().to_string(),
             4u64,
-            format!("{labels} labels"),
-            format!("{images}, one for each image of {}", images_path.display()),
+            format!("{} labels", labels.count),
+            format!("{}, one for each image of {}", images.count, images_path.display()),
         ));
     }
-    let images = read_images(&images_path)?;
-    let labels = read_labels(&labels_path, class_names.len() as u32)?;
+    let (images, labels) = (images.read()?, labels.read(class_names.len() as u32)?);
     Ok(Dataset {
         name: name.to_owned(),
         source: format!("{name}:{}", folder.display()),
@@ -111,15 +102,7 @@ pub(super) fn candidates(stem: &str, suffix: &str) -> [String; 4] {
 /// [`DataError::Io`] if it cannot be read, [`DataError::Invalid`] if it does not follow the format to the last byte,
 /// [`DataError::TooLarge`] if it states more than [`MAX_BYTES`].
 pub fn read_images(path: &Path) -> Result<Images, DataError> {
-    let mut file = IdxFile::open(path)?;
-    file.magic(IMAGES_MAGIC, IMAGES_KIND)?;
-    let count = file.size(4, "images", u32::MAX)?;
-    let rows = file.size(8, "rows", MAX_SIDE)?;
-    let columns = file.size(12, "columns", MAX_SIDE)?;
-    // Cannot overflow: 32 + 13 + 13 bits.
-    let total = u64::from(count) * u64::from(rows) * u64::from(columns);
-    let pixels = file.body(16, total, &format!("{count} images of {rows}x{columns} bytes"))?;
-    Ok(Images { count: count as usize, rows: rows as usize, columns: columns as usize, pixels })
+    ImageFile::open(path)?.read()
 }
 
 /// Reads a label file (magic 2049), gzipped or not; each label must be less than `classes`.
@@ -127,19 +110,77 @@ pub fn read_images(path: &Path) -> Result<Images, DataError> {
 /// # Errors
 /// As for [`read_images`].
 pub fn read_labels(path: &Path, classes: u32) -> Result<Vec<u8>, DataError> {
-    let mut file = IdxFile::open(path)?;
-    file.magic(LABELS_MAGIC, LABELS_KIND)?;
-    let count = file.size(4, "labels", u32::MAX)?;
-    let labels = file.body(8, u64::from(count), &format!("{count} labels of one byte"))?;
-    if let Some(i) = labels.iter().position(|&l| u32::from(l) >= classes) {
-        return Err(DataError::invalid(
-            &file.name,
-            8 + i,
-            format!("label {}", labels[i]),
-            format!("a label from 0 to {}", classes.saturating_sub(1)),
-        ));
+    LabelFile::open(path)?.read(classes)
+}
+
+/// An image file whose header was read.
+struct ImageFile {
+    file: IdxFile,
+    count: u32,
+    rows: u32,
+    columns: u32,
+}
+
+impl ImageFile {
+    fn open(path: &Path) -> Result<Self, DataError> {
+        let mut file = IdxFile::open(path)?;
+        file.magic(IMAGES_MAGIC, "an IDX file of images")?;
+        let count = file.size(4, "images", u32::MAX)?;
+        let rows = file.size(8, "rows", MAX_SIDE)?;
+        let columns = file.size(12, "columns", MAX_SIDE)?;
+        let images = Self { file, count, rows, columns };
+        images.file.can_hold(16, images.bytes(), &images.what())?;
+        Ok(images)
     }
-    Ok(labels)
+
+    fn bytes(&self) -> u64 {
+        // Cannot overflow: 32 + 13 + 13 bits.
+        u64::from(self.count) * u64::from(self.rows) * u64::from(self.columns)
+    }
+
+    fn what(&self) -> String {
+        format!("{} images of {}x{} bytes", self.count, self.rows, self.columns)
+    }
+
+    fn read(mut self) -> Result<Images, DataError> {
+        let pixels = self.file.body(16, self.bytes(), &self.what())?;
+        let [count, rows, columns] = [self.count, self.rows, self.columns].map(|n| n as usize);
+        Ok(Images { count, rows, columns, pixels })
+    }
+}
+
+/// A label file whose header was read.
+struct LabelFile {
+    file: IdxFile,
+    count: u32,
+}
+
+impl LabelFile {
+    fn open(path: &Path) -> Result<Self, DataError> {
+        let mut file = IdxFile::open(path)?;
+        file.magic(LABELS_MAGIC, "an IDX file of labels")?;
+        let count = file.size(4, "labels", u32::MAX)?;
+        let labels = Self { file, count };
+        labels.file.can_hold(8, u64::from(count), &labels.what())?;
+        Ok(labels)
+    }
+
+    fn what(&self) -> String {
+        format!("{} labels of one byte", self.count)
+    }
+
+    fn read(mut self, classes: u32) -> Result<Vec<u8>, DataError> {
+        let labels = self.file.body(8, u64::from(self.count), &self.what())?;
+        if let Some(i) = labels.iter().position(|&l| u32::from(l) >= classes) {
+            return Err(DataError::invalid(
+                &self.file.name,
+                8 + i,
+                format!("label {}", labels[i]),
+                format!("a label from 0 to {}", classes.saturating_sub(1)),
+            ));
+        }
+        Ok(labels)
+    }
 }
 
 /// A file being read, with its name for messages and the most bytes it can hold.
@@ -224,23 +265,23 @@ impl IdxFile {
         Ok(found)
     }
 
+    /// Whether there can be `len` bytes after the header, which is asked before anything is allocated.
+    fn can_hold(&self, offset: u64, len: u64, what: &str) -> Result<(), DataError> {
+        let end = offset + len;
+        if end <= self.bound {
+            return Ok(());
+        }
+        let held = if self.gzipped {
+            format!("a gzip file that holds at most {} bytes", self.bound)
+        } else {
+            format!("the end of the file at byte {}", self.bound)
+        };
+        Err(DataError::invalid(&self.name, self.bound.min(end), held, format!("{what}, up to byte {end}")))
+    }
+
     /// Reads the `len` bytes after the header, and makes sure that nothing follows.
     fn body(&mut self, offset: u64, len: u64, what: &str) -> Result<Vec<u8>, DataError> {
         let end = offset + len;
-        // The header is checked against what the file can hold before anything is allocated.
-        if end > self.bound {
-            let held = if self.gzipped {
-                format!("a gzip file that holds at most {} bytes", self.bound)
-            } else {
-                format!("the end of the file at byte {}", self.bound)
-            };
-            return Err(DataError::invalid(
-                &self.name,
-                self.bound.min(end),
-                held,
-                format!("{what}, up to byte {end}"),
-            ));
-        }
         let too_large = || DataError::TooLarge {
             file: self.name.clone(),
             bytes: len,
