@@ -10,6 +10,7 @@ use raw_window_handle::{HasWindowHandle, RawWindowHandle};
 use super::services::{OpenScene, Services};
 use super::{Effect, FrameTimes, Viewer};
 use crate::draw::{Canvas, Fonts};
+use crate::error::BackgroundError;
 use crate::input::{KeyEvent, PointerEvent};
 use crate::model::ModelOptions;
 
@@ -54,6 +55,9 @@ pub enum WindowError {
     Draw { problem: String },
     #[error("cannot start the inference thread: {0}")]
     Thread(#[source] std::io::Error),
+    /// What was to be saved when the window was closed.
+    #[error(transparent)]
+    Save(#[from] BackgroundError),
 }
 
 struct Keys(Sender<KeyEvent>);
@@ -90,16 +94,20 @@ pub fn run(mut viewer: Viewer, open: OpenScene, options: &WindowOptions) -> Resu
             attention = now;
         }
         viewer.tick(now);
+        if !screen.window.is_open() {
+            viewer.close();
+            viewer.shell.effect(Effect::Quit);
+        }
         for effect in viewer.shell.take_effects() {
             if matches!(effect, Effect::Quit) {
-                return Ok(screen.times);
+                let Screen { times, window, .. } = screen;
+                drop(window);
+                services.end()?;
+                return Ok(times);
             }
             services.begin(&mut viewer.shell, effect)?;
         }
         screen.show(&mut viewer, start)?;
-        if !screen.window.is_open() {
-            return Ok(screen.times);
-        }
         let moves = viewer.is_moving()
             || viewer.scene.is_busy()
             || services.is_busy()
