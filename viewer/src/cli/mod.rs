@@ -58,9 +58,12 @@ fn show(args: &Args) -> anyhow::Result<()> {
         walk: args.walk.clone(),
         models,
     };
-    let times = crate::shell::run(viewer, scenes::open, &options)?;
+    let closed = crate::shell::run(viewer, scenes::open, &options)?;
+    for path in closed.saved.iter().filter(|_| !args.quiet) {
+        latent_files::say!("saved {}", path.display());
+    }
     if args.frame_times {
-        match times.summary() {
+        match closed.times.summary() {
             Some(summary) => latent_files::output!("{summary}")?,
             None => bail!("nothing moved, so there are no frame times"),
         }
@@ -90,7 +93,7 @@ fn walk(
     let mut shell = Shell::new(catalog, engine, threads, images);
     shell.class = class;
     let mut scene = WalkScene::new(&mut shell, file, walk, args.seed);
-    scene.set_edits(&edits);
+    scene.set_edits(&mut shell, &edits);
     scene.player.playing = !args.paused;
     if let Some(speed) = speed {
         scene.player.set_speed(speed);
@@ -184,7 +187,15 @@ fn choose_model(args: &Args, models: &ModelOptions) -> anyhow::Result<(ModelFile
 fn choose_class(args: &Args, file: &GeneratorFile, saved: Option<usize>) -> anyhow::Result<usize> {
     let path = file.path.display();
     match (args.label, file.classes()) {
-        (None, classes) => Ok(saved.filter(|&class| class < classes).unwrap_or(0)),
+        (None, classes) => match saved {
+            Some(class) if class >= classes => {
+                bail!(
+                    "the walk is of class {class}, and {path} takes {classes} classes: choose another with --label, or take the \
+                     line \"class\" out of the walk's file"
+                )
+            }
+            saved => Ok(saved.unwrap_or(0)),
+        },
         (Some(_), 0) => bail!("--label is for generators that take a class; {path} takes none"),
         (Some(class), classes) if class >= classes => {
             bail!("--label {class}: {path} draws the classes 0 to {}", classes - 1)

@@ -186,17 +186,18 @@ impl Services {
         self.writers.extend(writer);
     }
 
-    /// Waits until everything is written.
+    /// Waits until everything is written; which files were since the window last said so.
     ///
     /// # Errors
     /// The first that could not be.
-    pub(super) fn end(self) -> Result<(), BackgroundError> {
+    pub(super) fn end(self) -> Result<Vec<PathBuf>, BackgroundError> {
         // A writer that panicked has said so.
         self.writers.into_iter().for_each(|writer| drop(writer.join()));
-        self.done.try_iter().try_for_each(|done| match done {
-            Done::Saved(Err(error)) => Err(error),
-            _ => Ok(()),
-        })
+        let saved = self.done.try_iter().filter_map(|done| match done {
+            Done::Saved(saved) => Some(saved),
+            _ => None,
+        });
+        saved.collect()
     }
 
     fn spawn(

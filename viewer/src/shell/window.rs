@@ -75,9 +75,20 @@ impl InputCallback for Keys {
     }
 }
 
-/// Opens a window and shows the viewer until it is closed; `open` makes the scene for a model of another kind. Returns
-/// the times from picture to picture.
-pub fn run(mut viewer: Viewer, open: OpenScene, options: &WindowOptions) -> Result<FrameTimes, WindowError> {
+/// What a window leaves.
+#[derive(Debug)]
+pub struct Closed {
+    /// The times from picture to picture.
+    pub times: FrameTimes,
+    /// Files that were written when it was closed.
+    pub saved: Vec<PathBuf>,
+}
+
+/// Opens a window and shows the viewer until it is closed; `open` makes the scene for a model of another kind.
+///
+/// # Errors
+/// If there is no window, or something cannot be saved that was to be saved when it was closed.
+pub fn run(mut viewer: Viewer, open: OpenScene, options: &WindowOptions) -> Result<Closed, WindowError> {
     let mut screen = Screen::open(&viewer, options)?;
     let mut services = Services::start(options, open)?;
     let start = Instant::now();
@@ -102,8 +113,7 @@ pub fn run(mut viewer: Viewer, open: OpenScene, options: &WindowOptions) -> Resu
             if matches!(effect, Effect::Quit) {
                 let Screen { times, window, .. } = screen;
                 drop(window);
-                services.end()?;
-                return Ok(times);
+                return Ok(Closed { times, saved: services.end()? });
             }
             services.begin(&mut viewer.shell, effect)?;
         }
@@ -295,5 +305,5 @@ fn notch(window: &Window) -> f32 {
 
 fn title(viewer: &Viewer) -> String {
     // A NUL would end the title early, or not at all.
-    format!("{} – latent", viewer.scene.model().name.replace(char::is_control, " "))
+    format!("{} - latent", viewer.scene.model().name.replace(char::is_control, " "))
 }

@@ -15,24 +15,28 @@ impl WalkScene {
         match Walk::new(space, keys, file.interpolation, file.closed).filter(|_| file.edits.fit(&space)) {
             Some(walk) => {
                 self.walk = walk;
-                self.set_edits(&file.edits);
-                if let Some(class) = file.class {
-                    self.set_class(shell, class);
+                self.set_edits(shell, &file.edits);
+                match file.class {
+                    Some(class) if class < self.config.file.classes() => self.set_class(shell, class),
+                    Some(class) => {
+                        shell.say(format!("the walk is of class {class}, which this model has not"), true)
+                    }
+                    None => {}
                 }
                 if let Some(speed) = file.speed {
                     self.player.set_speed(speed);
                 }
                 self.walk_changed(shell);
-                self.images_changed(shell);
             }
             None => shell.say("the walk has key frames of another latent size than this model", true),
         }
     }
 
     /// Puts truncation and sliders where a saved walk had them.
-    pub fn set_edits(&mut self, edits: &Edits) {
+    pub fn set_edits(&mut self, shell: &mut Shell, edits: &Edits) {
         self.truncation = edits.truncation;
         self.sliders.load(edits);
+        self.images_changed(shell);
     }
 
     /// A walk that is moved is to be seen, which on the map it is not.

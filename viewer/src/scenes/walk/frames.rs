@@ -184,7 +184,8 @@ impl WalkScene {
     }
 
     /// Asks for the images of the key frames, as truncation and sliders make them.
-    fn request_thumbnails(&mut self, shell: &mut Shell) {
+    pub(super) fn request_thumbnails(&mut self, shell: &mut Shell) {
+        self.has_stale_thumbnails = false;
         self.forget_jobs(shell, |purpose| matches!(purpose, JobPurpose::Thumbnails(_)));
         let edits = self.edits();
         let count = self.walk.len().min(MAX_THUMBNAILS);
@@ -219,7 +220,7 @@ impl WalkScene {
 
     /// Truncation, sliders, interpolation or model are others: the pictures of map and key frames are to be made anew.
     pub(super) fn images_changed(&mut self, shell: &mut Shell) {
-        self.request_thumbnails(shell);
+        self.has_stale_thumbnails = true;
         self.map.renew();
         self.forget_jobs(shell, |purpose| matches!(purpose, JobPurpose::Tiles(_)));
         shell.changed();

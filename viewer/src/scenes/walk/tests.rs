@@ -10,7 +10,7 @@ use crate::model::{Catalog, Images, test_file};
 use crate::shell::RECORDING_FPS;
 use crate::shell::inference::Frame;
 use crate::ui::ItemKind;
-use crate::walk::{KeyFrame, WalkFile};
+use crate::walk::{Edits, KeyFrame, WalkFile};
 
 fn app() -> Viewer<WalkScene> {
     app_of(test_file())
@@ -187,6 +187,22 @@ fn a_key_frame_of_what_is_shown_is_edited_once() {
         app.apply(WalkAction::AddKey);
         assert_near(&app.scene.current_latent(), &here);
     }
+}
+
+#[test]
+fn thumbnails_show_what_is_done_to_their_latents() {
+    let mut app = app();
+    let first = |app: &Viewer<WalkScene>| {
+        app.scene.thumbnails.iter().flatten().map(|picture| picture.pixels[0]).collect::<Vec<_>>()
+    };
+    step(&mut app, 0.1);
+    answer(&mut app);
+    let plain = first(&app);
+    assert!(plain.len() == 4 && plain.iter().any(|&pixel| pixel != 128), "{plain:?}");
+    app.scene.set_edits(&mut app.shell, &Edits { truncation: 0.0, ..Edits::default() });
+    step(&mut app, 0.1);
+    answer(&mut app);
+    assert_eq!(first(&app), [128; 4]);
 }
 
 #[test]
