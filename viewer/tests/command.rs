@@ -138,10 +138,27 @@ fn a_walk_is_recorded_without_a_display_and_the_same_seed_gives_the_same_bytes()
     }
     assert_eq!(fs::read_dir(folder.join("frames")).unwrap().count(), 6);
 
+    // A walk file says what was done to its latents; options come before it.
+    let bytes = |name: &str, walk: &str, more: &[&str]| {
+        fs::write(folder.join("edited.txt"), format!("latent-walk 1\nkey seed 7\nkey seed 8\n{walk}"))
+            .unwrap();
+        let output = record(name, &[&["--walk", "edited.txt"], more].concat());
+        assert!(output.status.success(), "{name}: {}", stderr(&output));
+        fs::read(folder.join(name)).unwrap()
+    };
+    let plain = bytes("w1.gif", "", &[]);
+    let truncated = bytes("w2.gif", "truncation 0.25\n", &[]);
+    assert_ne!(plain, truncated);
+    assert_eq!(truncated, bytes("w3.gif", "", &["--truncation", "0.25"]));
+    assert_eq!(plain, bytes("w4.gif", "truncation 0.25\n", &["--truncation", "1"]));
+    let held = bytes("w5.gif", "hold 0 0.5\nhold 1 0.5\nhold 2 0.5\nhold 3 0.5\n", &[]);
+    assert_eq!(held, bytes("w6.gif", "truncation 0\nshift 0.5 0.5 0.5 0.5\n", &[]));
+    assert_ne!(held, plain);
+
     fs::write(folder.join("w.txt"), "latent-walk 1\nkey seed 7\nkey values 1 2 3\n").unwrap();
     let output = record("e.gif", &["--walk", "w.txt"]);
     assert!(
-        stderr(&output).contains("w.txt has a key frame of another size than the 4 values"),
+        stderr(&output).contains("w.txt has a latent vector of another size than the 4 values"),
         "{}",
         stderr(&output)
     );

@@ -12,7 +12,7 @@ const TARGET: &str = "wasm32-unknown-unknown";
 /// The most bytes of the engine, as a server sends it.
 const MOST: u64 = 60_000;
 /// What lies beside the engine.
-const PAGE: [&str; 4] = ["index.html", "style.css", "page.js", "latent.js"];
+const PAGE: [&str; 5] = ["index.html", "style.css", "page.js", "latent.js", "package.json"];
 const MODEL: &str = "models/dcgan-mnist.int8.lat";
 const SMALL: &str = "edge/models/generator.lat";
 const ENCODER: &str = "edge/models/encoder.lat";

@@ -25,7 +25,8 @@ pub enum ShellAction {
     /// Show the panels, or the images alone.
     TogglePanels,
     ToggleHelp,
-    /// Leave the help; then the list; then what the scene can leave; then the images alone; then the program.
+    /// Leave the help; then the list; end a recording and save it; then leave what the scene can leave; then the images alone;
+    /// then the program.
     Back,
     Quit,
 }

@@ -66,10 +66,10 @@ pub(super) struct Args {
     /// Walk along the key frames of this file
     #[arg(long, value_name = "FILE", conflicts_with_all = ["seed", "key_frames"])]
     pub(super) walk: Option<PathBuf>,
-    /// Move latents towards their mean: 1 not at all, 0 wholly
-    #[arg(long, default_value_t = 1.0, value_name = "PSI", value_parser = fraction)]
-    pub(super) truncation: f32,
-    /// The class of what is drawn, for a generator that takes one [default: 0]
+    /// Move latents towards their mean: 1 not at all, 0 wholly [default: 1, or what the walk file says]
+    #[arg(long, value_name = "PSI", value_parser = fraction)]
+    pub(super) truncation: Option<f32>,
+    /// The class of what is drawn, for a generator that takes one [default: 0, or what the walk file says]
     #[arg(long, value_name = "CLASS")]
     pub(super) label: Option<usize>,
     /// What the window shows first
@@ -203,7 +203,7 @@ mod tests {
         let good =
             ["viewer", "m.onnx", "--record", "a.gif", "--grid", "4x6", "--truncation", "0.7", "--fps", "30"];
         let args = Args::try_parse_from(good).unwrap();
-        assert_eq!((args.grid, args.truncation, args.fps), (Some((4, 6)), 0.7, 30.0));
+        assert_eq!((args.grid, args.truncation, args.fps), (Some((4, 6)), Some(0.7), 30.0));
         for bad in [
             &["--record", "a.gif", "--grid", "0x6"][..],
             &["--record", "a.gif", "--grid", "4"],

@@ -19,7 +19,7 @@ use crate::scenes;
 use crate::scenes::explore::ExploreScene;
 use crate::scenes::walk::WalkScene;
 use crate::shell::{Shell, Viewer, WindowOptions};
-use crate::walk::{Walk, WalkFile};
+use crate::walk::{Edits, Walk, WalkFile};
 use args::Args;
 
 /// Runs the program. The exit code is 0, 1 for what went wrong, or 2 for a wrong command line.
@@ -58,9 +58,12 @@ fn show(args: &Args) -> anyhow::Result<()> {
         walk: args.walk.clone(),
         models,
     };
-    let times = crate::shell::run(viewer, scenes::open, &options)?;
+    let closed = crate::shell::run(viewer, scenes::open, &options)?;
+    for path in closed.saved.iter().filter(|_| !args.quiet) {
+        latent_files::say!("saved {}", path.display());
+    }
     if args.frame_times {
-        match times.summary() {
+        match closed.times.summary() {
             Some(summary) => latent_files::output!("{summary}")?,
             None => bail!("nothing moved, so there are no frame times"),
         }
@@ -75,8 +78,7 @@ fn walk(
     catalog: Catalog,
     images: Option<ImageSource>,
 ) -> anyhow::Result<Viewer> {
-    let (walk, speed) = choose_walk(args, &file)?;
-    let class = choose_class(args, &file)?;
+    let Chosen { walk, speed, edits, class } = choose_walk(args, &file)?;
     let threads = usize::from(args.threads);
     // Opened again by the thread that runs it; here, so that what cannot be opened is said before a window comes.
     let engine = match args.backend {
@@ -91,7 +93,7 @@ fn walk(
     let mut shell = Shell::new(catalog, engine, threads, images);
     shell.class = class;
     let mut scene = WalkScene::new(&mut shell, file, walk, args.seed);
-    scene.truncation = args.truncation;
+    scene.set_edits(&mut shell, &edits);
     scene.player.playing = !args.paused;
     if let Some(speed) = speed {
         scene.player.set_speed(speed);
@@ -181,11 +183,19 @@ fn choose_model(args: &Args, models: &ModelOptions) -> anyhow::Result<(ModelFile
     }
 }
 
-/// The class that the options ask for.
-fn choose_class(args: &Args, file: &GeneratorFile) -> anyhow::Result<usize> {
+/// The class that the options ask for, else the one that a walk was saved with.
+fn choose_class(args: &Args, file: &GeneratorFile, saved: Option<usize>) -> anyhow::Result<usize> {
     let path = file.path.display();
     match (args.label, file.classes()) {
-        (None, _) => Ok(0),
+        (None, classes) => match saved {
+            Some(class) if class >= classes => {
+                bail!(
+                    "the walk is of class {class}, and {path} takes {classes} classes: choose another with --label, or take the \
+                     line \"class\" out of the walk's file"
+                )
+            }
+            saved => Ok(saved.unwrap_or(0)),
+        },
         (Some(_), 0) => bail!("--label is for generators that take a class; {path} takes none"),
         (Some(class), classes) if class >= classes => {
             bail!("--label {class}: {path} draws the classes 0 to {}", classes - 1)
@@ -194,20 +204,32 @@ fn choose_class(args: &Args, file: &GeneratorFile) -> anyhow::Result<usize> {
     }
 }
 
-/// The walk that the options ask for, and its speed if a file gives it.
-fn choose_walk(args: &Args, file: &GeneratorFile) -> anyhow::Result<(Walk, Option<f64>)> {
+/// What the options ask for, and the walk file says where they do not.
+struct Chosen {
+    walk: Walk,
+    /// Key frames per second, if a file gives it.
+    speed: Option<f64>,
+    edits: Edits,
+    class: usize,
+}
+
+fn choose_walk(args: &Args, file: &GeneratorFile) -> anyhow::Result<Chosen> {
+    let truncated = |edits: Edits| Edits { truncation: args.truncation.unwrap_or(edits.truncation), ..edits };
     let Some(path) = &args.walk else {
         let interpolation = args.interpolation.unwrap_or(crate::walk::Interpolation::Slerp);
         let mut walk = Walk::random(file.space, args.seed, usize::from(args.key_frames), interpolation);
         walk.closed = !args.open;
-        return Ok((walk, None));
+        let class = choose_class(args, file, None)?;
+        return Ok(Chosen { walk, speed: None, edits: truncated(Edits::default()), class });
     };
     let saved = WalkFile::load(path)?;
     let interpolation = args.interpolation.unwrap_or(saved.interpolation);
-    match Walk::new(file.space, saved.keys, interpolation, saved.closed && !args.open) {
-        Some(walk) => Ok((walk, saved.speed)),
+    let class = choose_class(args, file, saved.class)?;
+    let walk = Walk::new(file.space, saved.keys, interpolation, saved.closed && !args.open);
+    match walk.filter(|_| saved.edits.fit(&file.space)) {
+        Some(walk) => Ok(Chosen { walk, speed: saved.speed, edits: truncated(saved.edits), class }),
         None => bail!(
-            "{} has a key frame of another size than the {} values that {} takes",
+            "{} has a latent vector of another size than the {} values that {} takes",
             path.display(),
             file.space.size,
             file.path.display()

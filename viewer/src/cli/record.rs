@@ -8,7 +8,7 @@ use anyhow::Context;
 use serde_json::json;
 
 use super::args::Args;
-use super::{choose_class, choose_generator, choose_walk, note};
+use super::{Chosen, choose_generator, choose_walk, note};
 use crate::model::Generator;
 use crate::picture::Picture;
 use crate::record::{RecordOptions, Recording, check, enlargement};
@@ -20,8 +20,7 @@ const BATCH: usize = 16;
 pub(super) fn record(args: &Args, path: &Path) -> anyhow::Result<()> {
     check(path, args.force)?;
     let file = choose_generator(args)?;
-    let (walk, _) = choose_walk(args, &file)?;
-    let class = choose_class(args, &file)?;
+    let Chosen { walk, edits, class, .. } = choose_walk(args, &file)?;
     if !file.distribution_is_known {
         note(args, "the model does not say what its latents are drawn from; uniform in [-1, 1] is taken");
     }
@@ -58,7 +57,7 @@ pub(super) fn record(args: &Args, path: &Path) -> anyhow::Result<()> {
         let places = positions.iter().flat_map(|&position| walks.iter().map(move |walk| (walk, position)));
         for ((walk, position), latent) in places.zip(latents.chunks_exact_mut(file.space.size)) {
             walk.latent_at(position, latent);
-            file.space.truncate(latent, args.truncation);
+            edits.apply(&file.space, latent);
         }
         let images = generator.run(&latents, class)?;
         for tiles in images.pictures.chunks(walks.len()) {

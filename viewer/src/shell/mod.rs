@@ -28,4 +28,4 @@ pub use scene::Scene;
 pub use services::OpenScene;
 pub use state::{Figures, Shell};
 pub use viewer::Viewer;
-pub use window::{WindowError, WindowOptions, run};
+pub use window::{Closed, WindowError, WindowOptions, run};

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
 
 use latent_files::atomic::{Existing, write_file};
 
@@ -39,6 +40,8 @@ pub(super) struct Services {
     /// What the user says of every model.
     models: ModelOptions,
     open: OpenScene,
+    /// Threads that write files.
+    writers: Vec<JoinHandle<()>>,
 }
 
 impl Services {
@@ -46,7 +49,7 @@ impl Services {
         let inference = Inference::start().map_err(WindowError::Thread)?;
         let (sender, done) = channel();
         let (out_dir, walk, models) = (options.out_dir.clone(), options.walk.clone(), options.models.clone());
-        Ok(Self { inference, embedder: None, sender, done, out_dir, walk, models, open })
+        Ok(Self { inference, embedder: None, sender, done, out_dir, walk, models, open, writers: Vec::new() })
     }
 
     /// Whether images are being made.
@@ -114,34 +117,34 @@ impl Services {
                 drop(self.embedder.take());
                 self.embedder = Some(Embedder::start(task).map_err(WindowError::Thread)?);
             }
-            Effect::Open(path) => self.spawn(shell, move || {
+            Effect::Open(path) => self.do_aside(shell, move || {
                 let file = ModelFile::read(&path, &models).map(Box::new).map_err(BackgroundError::from);
                 Done::Model(path, file)
             }),
-            Effect::ReadVariants(paths) => self.spawn(shell, move || {
+            Effect::ReadVariants(paths) => self.do_aside(shell, move || {
                 // What cannot be read is no variant.
                 let files = paths.iter().filter_map(|path| GeneratorFile::read(path, &models).ok()).collect();
                 Done::Outcome(Outcome::Variants(files))
             }),
-            Effect::Sefa(file) => self.spawn(shell, move || {
+            Effect::Sefa(file) => self.do_aside(shell, move || {
                 let weight = first_layer(&file.path, file.space.size);
                 let found = weight.map(|weight| sefa(&weight, file.space.size, DIRECTIONS));
                 let found = found.map_err(BackgroundError::from);
                 Done::Outcome(Outcome::Directions { method: Method::Sefa, path: file.path.clone(), found })
             }),
-            Effect::Pca { file, latents, images } => self.spawn(shell, move || {
+            Effect::Pca { file, latents, images } => self.do_aside(shell, move || {
                 let found = Ok(pca(&latents, file.space.size, &images, file.image_values(), DIRECTIONS));
                 Done::Outcome(Outcome::Directions { method: Method::Pca, path: file.path.clone(), found })
             }),
-            Effect::SavePicture(picture) => self.spawn(shell, move || {
+            Effect::SavePicture(picture) => self.write(shell, move || {
                 let path = free_name(&out_dir, "latent", "png");
-                Done::Saved(save_picture(&path, &picture).map(|()| path).map_err(BackgroundError::from))
+                save_picture(&path, &picture).map(|()| path)
             }),
             Effect::SaveClip(clip, fps, format) => {
                 shell.say(format!("writing {} pictures …", clip.len()), false);
-                self.spawn(shell, move || {
+                self.write(shell, move || {
                     let path = free_name(&out_dir, "latent", format.extension());
-                    Done::Saved(save_clip(&path, &clip, fps).map(|()| path).map_err(BackgroundError::from))
+                    save_clip(&path, &clip, fps).map(|()| path)
                 });
             }
             Effect::SaveWalk(walk) => {
@@ -155,7 +158,7 @@ impl Services {
                 let _ = self.sender.send(Done::Saved(result.map(|()| path)));
             }
             Effect::LoadWalk => match self.walk.clone() {
-                Some(path) => self.spawn(shell, move || match WalkFile::load(&path) {
+                Some(path) => self.do_aside(shell, move || match WalkFile::load(&path) {
                     Ok(walk) => Done::Outcome(Outcome::Walk(path, walk)),
                     Err(error) => Done::Failed(error.into()),
                 }),
@@ -167,15 +170,47 @@ impl Services {
         Ok(())
     }
 
-    fn spawn(&self, shell: &mut Shell, work: impl FnOnce() -> Done + Send + 'static) {
+    /// Does something that nobody waits for when the window is closed.
+    fn do_aside(&self, shell: &mut Shell, work: impl FnOnce() -> Done + Send + 'static) {
+        let _ = self.spawn(shell, work);
+    }
+
+    /// Writes a file, which [`Services::end`] waits for.
+    fn write(
+        &mut self,
+        shell: &mut Shell,
+        work: impl FnOnce() -> Result<PathBuf, RecordError> + Send + 'static,
+    ) {
+        self.writers.retain(|writer| !writer.is_finished());
+        let writer = self.spawn(shell, || Done::Saved(work().map_err(BackgroundError::from)));
+        self.writers.extend(writer);
+    }
+
+    /// Waits until everything is written; which files were since the window last said so.
+    ///
+    /// # Errors
+    /// The first that could not be.
+    pub(super) fn end(self) -> Result<Vec<PathBuf>, BackgroundError> {
+        // A writer that panicked has said so.
+        self.writers.into_iter().for_each(|writer| drop(writer.join()));
+        let saved = self.done.try_iter().filter_map(|done| match done {
+            Done::Saved(saved) => Some(saved),
+            _ => None,
+        });
+        saved.collect()
+    }
+
+    fn spawn(
+        &self,
+        shell: &mut Shell,
+        work: impl FnOnce() -> Done + Send + 'static,
+    ) -> Option<JoinHandle<()>> {
         let sender = self.sender.clone();
         let spawned = std::thread::Builder::new().name("helper".into()).spawn(move || {
             // Nobody listens when the window was closed meanwhile.
             let _ = sender.send(work());
         });
-        if let Err(error) = spawned {
-            shell.say(format!("cannot start a thread: {error}"), true);
-        }
+        spawned.map_err(|error| shell.say(format!("cannot start a thread: {error}"), true)).ok()
     }
 }
 

@@ -194,9 +194,20 @@ impl<S: Scene + ?Sized> Viewer<S> {
             ShellAction::ToggleHelp => shell.help = !shell.help,
             ShellAction::Back if shell.help => shell.help = false,
             ShellAction::Back if shell.list => shell.list = false,
+            ShellAction::Back if shell.recorder.is_some() => shell.end_recording(),
             ShellAction::Back if self.scene.back() => {}
             ShellAction::Back if !shell.panels => shell.panels = true,
-            ShellAction::Back | ShellAction::Quit => shell.effect(Effect::Quit),
+            ShellAction::Back | ShellAction::Quit => {
+                self.close();
+                self.shell.effect(Effect::Quit);
+            }
+        }
+    }
+
+    /// What was recorded is saved before the window goes.
+    pub fn close(&mut self) {
+        if self.shell.recorder.is_some() {
+            self.shell.end_recording();
         }
     }
 

@@ -10,6 +10,7 @@ use raw_window_handle::{HasWindowHandle, RawWindowHandle};
 use super::services::{OpenScene, Services};
 use super::{Effect, FrameTimes, Viewer};
 use crate::draw::{Canvas, Fonts};
+use crate::error::BackgroundError;
 use crate::input::{KeyEvent, PointerEvent};
 use crate::model::ModelOptions;
 
@@ -54,6 +55,9 @@ pub enum WindowError {
     Draw { problem: String },
     #[error("cannot start the inference thread: {0}")]
     Thread(#[source] std::io::Error),
+    /// What was to be saved when the window was closed.
+    #[error(transparent)]
+    Save(#[from] BackgroundError),
 }
 
 struct Keys(Sender<KeyEvent>);
@@ -71,9 +75,20 @@ impl InputCallback for Keys {
     }
 }
 
-/// Opens a window and shows the viewer until it is closed; `open` makes the scene for a model of another kind. Returns
-/// the times from picture to picture.
-pub fn run(mut viewer: Viewer, open: OpenScene, options: &WindowOptions) -> Result<FrameTimes, WindowError> {
+/// What a window leaves.
+#[derive(Debug)]
+pub struct Closed {
+    /// The times from picture to picture.
+    pub times: FrameTimes,
+    /// Files that were written when it was closed.
+    pub saved: Vec<PathBuf>,
+}
+
+/// Opens a window and shows the viewer until it is closed; `open` makes the scene for a model of another kind.
+///
+/// # Errors
+/// If there is no window, or something cannot be saved that was to be saved when it was closed.
+pub fn run(mut viewer: Viewer, open: OpenScene, options: &WindowOptions) -> Result<Closed, WindowError> {
     let mut screen = Screen::open(&viewer, options)?;
     let mut services = Services::start(options, open)?;
     let start = Instant::now();
@@ -90,16 +105,19 @@ pub fn run(mut viewer: Viewer, open: OpenScene, options: &WindowOptions) -> Resu
             attention = now;
         }
         viewer.tick(now);
+        if !screen.window.is_open() {
+            viewer.close();
+            viewer.shell.effect(Effect::Quit);
+        }
         for effect in viewer.shell.take_effects() {
             if matches!(effect, Effect::Quit) {
-                return Ok(screen.times);
+                let Screen { times, window, .. } = screen;
+                drop(window);
+                return Ok(Closed { times, saved: services.end()? });
             }
             services.begin(&mut viewer.shell, effect)?;
         }
         screen.show(&mut viewer, start)?;
-        if !screen.window.is_open() {
-            return Ok(screen.times);
-        }
         let moves = viewer.is_moving()
             || viewer.scene.is_busy()
             || services.is_busy()
@@ -287,5 +305,5 @@ fn notch(window: &Window) -> f32 {
 
 fn title(viewer: &Viewer) -> String {
     // A NUL would end the title early, or not at all.
-    format!("{} – latent", viewer.scene.model().name.replace(char::is_control, " "))
+    format!("{} - latent", viewer.scene.model().name.replace(char::is_control, " "))
 }

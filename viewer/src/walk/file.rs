@@ -5,7 +5,9 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::{Interpolation, KeyFrame};
+use latent_files::run::MAX_LATENT;
+
+use super::{Edits, Interpolation, KeyFrame};
 
 /// The most key frames of one walk.
 pub const MAX_KEY_FRAMES: usize = 10_000;
@@ -25,6 +27,10 @@ const HEADER: &str = "latent-walk 1";
 /// speed 0.5                    key frames per second
 /// key seed 7                   the latent vector drawn from this seed
 /// key values 0.25 -0.5 1       a latent vector as it is
+/// truncation 0.7               how far all of them stay from the mean
+/// shift 0.5 0 -0.25            what is added to all of them
+/// hold 2 0.75                  the third of their values, instead of the walk's
+/// class 7                      what a generator that takes a class draws
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct WalkFile {
@@ -36,6 +42,10 @@ pub struct WalkFile {
     pub speed: Option<f64>,
     /// The key frames, at least one.
     pub keys: Vec<KeyFrame>,
+    /// What is done to every latent vector; nothing if the file does not say.
+    pub edits: Edits,
+    /// The class that is drawn; `None` if the file does not say.
+    pub class: Option<usize>,
 }
 
 /// Why a walk file could not be read.
@@ -80,8 +90,14 @@ impl WalkFile {
         if lines.next().is_none_or(|(first, _)| first.trim() != HEADER) {
             return Err(WalkFileError::NotAWalk { path: path.to_owned() });
         }
-        let mut walk =
-            Self { interpolation: Interpolation::Slerp, closed: true, speed: None, keys: Vec::new() };
+        let mut walk = Self {
+            interpolation: Interpolation::Slerp,
+            closed: true,
+            speed: None,
+            keys: Vec::new(),
+            edits: Edits::default(),
+            class: None,
+        };
         for (line, number) in lines {
             let line = line.trim();
             if !line.is_empty() && !line.starts_with('#') {
@@ -113,6 +129,28 @@ impl WalkFile {
                 let speed = value.parse().ok().filter(|speed: &f64| speed.is_finite() && *speed > 0.0);
                 self.speed = Some(speed.ok_or_else(|| format!("\"{value}\" is not a positive number"))?);
             }
+            ("truncation", [value]) => {
+                let psi = value.parse().ok().filter(|psi: &f32| (0.0..=1.0).contains(psi));
+                self.edits.truncation =
+                    psi.ok_or_else(|| format!("\"{value}\" is not a number from 0 to 1"))?;
+            }
+            ("class", [class]) => {
+                self.class =
+                    Some(class.parse().map_err(|_| format!("\"{class}\" is not a class from 0 on"))?);
+            }
+            ("shift", values) if !values.is_empty() => self.edits.shift = numbers(values)?,
+            ("hold", [index, value]) => {
+                let index: usize = index
+                    .parse()
+                    .ok()
+                    .filter(|&index| index < MAX_LATENT)
+                    .ok_or_else(|| format!("\"{index}\" is not a whole number below {MAX_LATENT}"))?;
+                let value = number(value)?;
+                if self.edits.held.len() <= index {
+                    self.edits.held.resize(index + 1, None);
+                }
+                self.edits.held[index] = Some(value);
+            }
             ("key", _) if self.keys.len() >= MAX_KEY_FRAMES => {
                 return Err(format!("a walk has at most {MAX_KEY_FRAMES} key frames"));
             }
@@ -122,15 +160,12 @@ impl WalkFile {
                 self.keys.push(KeyFrame::Seed(seed));
             }
             ("key", ["values", values @ ..]) if !values.is_empty() => {
-                let number = |text: &&str| {
-                    let value = text.parse().ok().filter(|value: &f32| value.is_finite());
-                    value.ok_or_else(|| format!("\"{text}\" is not a finite number"))
-                };
-                self.keys.push(KeyFrame::Values(values.iter().map(number).collect::<Result<_, _>>()?));
+                self.keys.push(KeyFrame::Values(numbers(values)?));
             }
             _ => {
                 return Err(format!(
-                    "\"{}\" is not understood; lines begin with interpolation, closed, speed, key seed or key values",
+                    "\"{}\" is not understood; lines begin with interpolation, closed, speed, key seed, key values, \
+                     truncation, shift, hold or class",
                     line.chars().take(60).collect::<String>().escape_debug()
                 ));
             }
@@ -155,16 +190,43 @@ impl WalkFile {
                     let _ = writeln!(text, "key seed {seed}");
                 }
                 KeyFrame::Values(values) => {
-                    text.push_str("key values");
-                    for value in values {
-                        let _ = write!(text, " {value}");
-                    }
-                    text.push('\n');
+                    push_numbers(&mut text, "key values", values);
                 }
             }
         }
+        let Edits { truncation, shift, held } = &self.edits;
+        if *truncation != 1.0 {
+            let _ = writeln!(text, "truncation {truncation}");
+        }
+        if shift.iter().any(|&value| value != 0.0) {
+            push_numbers(&mut text, "shift", shift);
+        }
+        for (index, value) in held.iter().enumerate().filter_map(|(index, held)| Some((index, (*held)?))) {
+            let _ = writeln!(text, "hold {index} {value}");
+        }
+        if let Some(class) = self.class {
+            let _ = writeln!(text, "class {class}");
+        }
         text
     }
+}
+
+fn number(text: &str) -> Result<f32, String> {
+    let value = text.parse().ok().filter(|value: &f32| value.is_finite());
+    value.ok_or_else(|| format!("\"{text}\" is not a finite number"))
+}
+
+fn numbers(words: &[&str]) -> Result<Vec<f32>, String> {
+    words.iter().map(|word| number(word)).collect()
+}
+
+fn push_numbers(text: &mut String, name: &str, values: &[f32]) {
+    text.push_str(name);
+    // Writing to a string cannot fail.
+    for value in values {
+        let _ = write!(text, " {value}");
+    }
+    text.push('\n');
 }
 
 #[cfg(test)]
@@ -178,6 +240,8 @@ mod tests {
             closed: false,
             speed: Some(0.1),
             keys: vec![KeyFrame::Seed(u64::MAX), KeyFrame::Values(vec![0.1, -1.5e-20, f32::MAX, 0.0])],
+            edits: Edits { truncation: 0.7, shift: vec![0.1, 0.0, -3.5e-9], held: vec![None, Some(-0.3)] },
+            class: Some(7),
         };
         assert_eq!(WalkFile::parse(&walk.to_text(), Path::new("w")).unwrap(), walk);
     }
@@ -203,6 +267,11 @@ mod tests {
             ("latent-walk 1\nspeed inf", "\"inf\" is not a positive number"),
             ("latent-walk 1\nkey values 1 nan", "\"nan\" is not a finite number"),
             ("latent-walk 1\nkey values", "\"key values\" is not understood"),
+            ("latent-walk 1\ntruncation 1.5", "\"1.5\" is not a number from 0 to 1"),
+            ("latent-walk 1\nshift 1 inf", "\"inf\" is not a finite number"),
+            ("latent-walk 1\nhold 99999999 1", "\"99999999\" is not a whole number below 65536"),
+            ("latent-walk 1\nhold 1 x", "\"x\" is not a finite number"),
+            ("latent-walk 1\nclass -1", "\"-1\" is not a class"),
             ("latent-walk 1\n\u{1b}[2J", "\"\\u{1b}[2J\" is not understood"),
         ] {
             let error = WalkFile::parse(text, Path::new("walk.txt")).unwrap_err().to_string();

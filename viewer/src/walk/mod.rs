@@ -1,10 +1,12 @@
 //! Walks through a latent space: key frames, the curve through them, and a position on it that moves with time.
 
+mod edits;
 mod file;
 mod interpolation;
 mod player;
 mod space;
 
+pub use edits::Edits;
 pub use file::{MAX_KEY_FRAMES, WalkFile, WalkFileError};
 pub use interpolation::Interpolation;
 pub use player::{Player, STEPS_PER_SEGMENT};

@@ -3,7 +3,7 @@
 use super::{JobPurpose, WalkScene};
 use crate::action::{Mode, SliderTarget, WalkAction};
 use crate::shell::{Effect, Shell};
-use crate::walk::{Interpolation, KeyFrame, Player, STEPS_PER_SEGMENT, Walk, WalkFile};
+use crate::walk::{Edits, Interpolation, KeyFrame, Player, STEPS_PER_SEGMENT, Walk, WalkFile};
 
 /// The factor between two speeds.
 const NOTCH: f64 = 1.25;
@@ -11,18 +11,32 @@ const NOTCH: f64 = 1.25;
 impl WalkScene {
     /// Takes another walk.
     pub fn set_walk(&mut self, shell: &mut Shell, file: &WalkFile) {
-        let keys = file.keys.clone();
-        match Walk::new(*self.walk.space(), keys, file.interpolation, file.closed) {
+        let (space, keys) = (*self.walk.space(), file.keys.clone());
+        match Walk::new(space, keys, file.interpolation, file.closed).filter(|_| file.edits.fit(&space)) {
             Some(walk) => {
                 self.walk = walk;
+                self.set_edits(shell, &file.edits);
+                match file.class {
+                    Some(class) if class < self.config.file.classes() => self.set_class(shell, class),
+                    Some(class) => {
+                        shell.say(format!("the walk is of class {class}, which this model has not"), true)
+                    }
+                    None => {}
+                }
                 if let Some(speed) = file.speed {
                     self.player.set_speed(speed);
                 }
                 self.walk_changed(shell);
-                self.images_changed(shell);
             }
             None => shell.say("the walk has key frames of another latent size than this model", true),
         }
+    }
+
+    /// Puts truncation and sliders where a saved walk had them.
+    pub fn set_edits(&mut self, shell: &mut Shell, edits: &Edits) {
+        self.truncation = edits.truncation;
+        self.sliders.load(edits);
+        self.images_changed(shell);
     }
 
     /// A walk that is moved is to be seen, which on the map it is not.
@@ -80,7 +94,7 @@ impl WalkScene {
             WalkAction::AddKey => self.add_key(shell),
             WalkAction::AddRandomKey => {
                 let seed = self.next_seed();
-                self.insert_key(shell, KeyFrame::Seed(seed));
+                let _ = self.insert_key(shell, KeyFrame::Seed(seed));
             }
             WalkAction::DeleteKey => {
                 let index = self.walk.nearest_key(self.player.position());
@@ -129,7 +143,10 @@ impl WalkScene {
                 let keys = self.walk.keys().cloned().collect();
                 let (interpolation, closed) = (self.walk.interpolation, self.walk.closed);
                 let speed = Some(self.player.speed());
-                shell.effect(Effect::SaveWalk(WalkFile { interpolation, closed, speed, keys }));
+                let class = (self.config.file.classes() > 0).then(|| self.class(shell));
+                let edits = self.edits();
+                let walk = WalkFile { interpolation, closed, speed, keys, edits, class };
+                shell.effect(Effect::SaveWalk(walk));
             }
             WalkAction::LoadWalk => shell.effect(Effect::LoadWalk),
         }
@@ -142,24 +159,36 @@ impl WalkScene {
     }
 
     fn add_key(&mut self, shell: &mut Shell) {
-        let key = match self.mode {
-            Mode::Map if self.truncation == 1.0 && self.sliders.are_at_rest() => {
-                self.map.key_frame(self.walk.space(), self.walk.interpolation)
-            }
-            _ => KeyFrame::Values(self.current_latent()),
-        };
-        self.insert_key(shell, key);
+        let is_edited = self.truncation != 1.0 || !self.sliders.are_at_rest();
+        if self.mode == Mode::Map && !is_edited {
+            let key = self.map.key_frame(self.walk.space(), self.walk.interpolation);
+            let _ = self.insert_key(shell, key);
+            return;
+        }
+        // What sliders do goes into the key frame, and they go back, else it would be done twice; truncation stays, and is
+        // undone in the key frame, unless it leaves nothing.
+        let (mut latent, psi) = (self.current_latent(), self.truncation);
+        if psi > 0.0 {
+            self.walk.space().truncate(&mut latent, 1.0 / psi);
+        }
+        if self.insert_key(shell, KeyFrame::Values(latent)) && is_edited {
+            self.sliders.reset();
+            self.truncation = if psi > 0.0 { psi } else { 1.0 };
+            self.images_changed(shell);
+        }
     }
 
-    /// Inserts a key frame after the position, and goes there.
-    fn insert_key(&mut self, shell: &mut Shell, key: KeyFrame) {
+    /// Inserts a key frame after the position, and goes there; returns whether there was room for it.
+    fn insert_key(&mut self, shell: &mut Shell, key: KeyFrame) -> bool {
         let index = (self.player.position().floor() as usize + 1).min(self.walk.len());
         if self.walk.insert(index, key) {
             self.player.seek(&self.walk, index as f64);
             self.walk_changed(shell);
             shell.say(format!("key frame {} of {}", index + 1, self.walk.len()), false);
+            true
         } else {
             shell.say("the walk has as many key frames as it can", true);
+            false
         }
     }
 

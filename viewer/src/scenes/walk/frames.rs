@@ -8,7 +8,7 @@ use crate::picture::Picture;
 use crate::shell::inference::{Frame, Job, Request};
 use crate::shell::{Effect, Shell};
 use crate::stats::Durations;
-use crate::walk::Walk;
+use crate::walk::{Edits, Walk};
 use std::sync::Arc;
 
 /// The images of one job: few enough that requests do not wait.
@@ -38,7 +38,7 @@ impl WalkScene {
                 latent
             }
         };
-        self.edit(&mut latent);
+        self.edits().apply(self.walk.space(), &mut latent);
         latent
     }
 
@@ -47,9 +47,9 @@ impl WalkScene {
         shell.class.min(self.config.file.classes().saturating_sub(1))
     }
 
-    pub(super) fn edit(&self, latent: &mut [f32]) {
-        self.walk.space().truncate(latent, self.truncation);
-        self.sliders.apply(self.walk.space(), latent);
+    /// What truncation and sliders do to latent vectors.
+    pub(super) fn edits(&self) -> Edits {
+        self.sliders.edits(self.truncation, self.walk.space())
     }
 
     pub(super) fn request(&mut self, shell: &mut Shell) -> Request {
@@ -58,9 +58,10 @@ impl WalkScene {
                 self.make_grid(shell);
                 let size = self.walk.space().size;
                 let mut latents = vec![0.0; self.grid.len() * size];
+                let edits = self.edits();
                 for (walk, latent) in self.grid.iter().zip(latents.chunks_exact_mut(size)) {
                     walk.latent_at(self.player.position(), latent);
-                    self.edit(latent);
+                    edits.apply(self.walk.space(), latent);
                 }
                 latents
             }
@@ -178,14 +179,24 @@ impl WalkScene {
         self.player.seek(&self.walk, self.player.position());
         self.grid.clear();
         self.thumbnails.resize(self.walk.len(), None);
+        self.request_thumbnails(shell);
+        shell.changed();
+    }
+
+    /// Asks for the images of the key frames, as truncation and sliders make them.
+    pub(super) fn request_thumbnails(&mut self, shell: &mut Shell) {
+        self.has_stale_thumbnails = false;
         self.forget_jobs(shell, |purpose| matches!(purpose, JobPurpose::Thumbnails(_)));
+        let edits = self.edits();
         let count = self.walk.len().min(MAX_THUMBNAILS);
         for first in (0..count).step_by(JOB_IMAGES) {
             let keys = first..(first + JOB_IMAGES).min(count);
-            let latents = keys.filter_map(|index| self.walk.key_latent(index)).flatten().copied().collect();
+            let size = self.walk.space().size;
+            let mut latents: Vec<f32> =
+                keys.filter_map(|index| self.walk.key_latent(index)).flatten().copied().collect();
+            latents.chunks_exact_mut(size).for_each(|latent| edits.apply(self.walk.space(), latent));
             self.enqueue(shell, latents, JobPurpose::Thumbnails(first));
         }
-        shell.changed();
     }
 
     pub(super) fn request_tiles(&mut self, shell: &mut Shell) {
@@ -197,18 +208,19 @@ impl WalkScene {
             if tiles.is_empty() {
                 return;
             }
-            let mut latents = Vec::new();
+            let (mut latents, edits) = (Vec::new(), self.edits());
             for tile in &tiles {
                 let mut latent = seed_plane::latent(self.walk.space(), tile.point(), self.walk.interpolation);
-                self.edit(&mut latent);
+                edits.apply(self.walk.space(), &mut latent);
                 latents.extend(latent);
             }
             self.enqueue(shell, latents, JobPurpose::Tiles(tiles));
         }
     }
 
-    /// Truncation, sliders, interpolation or model are others: the map's pictures are to be made anew.
+    /// Truncation, sliders, interpolation or model are others: the pictures of map and key frames are to be made anew.
     pub(super) fn images_changed(&mut self, shell: &mut Shell) {
+        self.has_stale_thumbnails = true;
         self.map.renew();
         self.forget_jobs(shell, |purpose| matches!(purpose, JobPurpose::Tiles(_)));
         shell.changed();

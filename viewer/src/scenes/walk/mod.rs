@@ -74,6 +74,8 @@ pub struct WalkScene {
     pub shown: Option<ShownFrame>,
     /// The pictures of the key frames, as far as they are there.
     pub thumbnails: Vec<Option<Picture>>,
+    /// Whether truncation and sliders were moved since they were asked for.
+    has_stale_thumbnails: bool,
     /// The walk so far, the newest last.
     pub strip: VecDeque<Picture>,
     /// What the mouse holds.
@@ -112,6 +114,7 @@ impl WalkScene {
             amplification: 8.0,
             shown: None,
             thumbnails: Vec::new(),
+            has_stale_thumbnails: false,
             strip: VecDeque::new(),
             drag: None,
             grid: Vec::new(),
@@ -184,6 +187,10 @@ impl Scene for WalkScene {
         }
         if self.mode == Mode::Map {
             self.request_tiles(shell);
+        }
+        // Not while a slider is dragged: what is shown comes first.
+        if self.has_stale_thumbnails && !shell.pointer.is_pressed {
+            self.request_thumbnails(shell);
         }
         let request = self.request(shell);
         if self.submitted.as_ref() != Some(&request) {

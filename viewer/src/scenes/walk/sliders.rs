@@ -2,7 +2,7 @@
 
 use crate::action::{SliderSet, SliderTarget};
 use crate::directions::{Directions, Method};
-use crate::walk::LatentSpace;
+use crate::walk::{Edits, LatentSpace};
 
 /// How far a direction's slider goes to either side; 3 is as far as a latent vector typically is from the mean.
 const REACH: f32 = 3.0;
@@ -21,6 +21,8 @@ pub struct Sliders {
     pca_ways: Vec<f32>,
     /// Latent values that are held.
     held: Vec<Option<f32>>,
+    /// What the sliders that a saved walk was made with add, whichever they were.
+    shift: Vec<f32>,
 }
 
 impl Sliders {
@@ -120,12 +122,20 @@ impl Sliders {
         self.sefa_ways.fill(0.0);
         self.pca_ways.fill(0.0);
         self.held.fill(None);
+        self.shift.clear();
+    }
+
+    /// Does what a saved walk says, and nothing else.
+    pub fn load(&mut self, edits: &Edits) {
+        self.reset();
+        (self.held, self.shift) = (edits.held.clone(), edits.shift.clone());
     }
 
     /// Whether no slider was moved.
     pub fn are_at_rest(&self) -> bool {
         self.sefa_ways.iter().chain(&self.pca_ways).all(|&way| way == 0.0)
             && self.held.iter().all(Option::is_none)
+            && self.shift.is_empty()
     }
 
     /// Where a slider is, as a fraction of its range, and whether it was moved. `latent` is what is shown.
@@ -158,17 +168,17 @@ impl Sliders {
         }
     }
 
-    /// Moves a latent vector along the directions, and puts the held values in.
-    pub fn apply(&self, space: &LatentSpace, latent: &mut [f32]) {
+    /// What they do to latent vectors, with this truncation.
+    pub fn edits(&self, truncation: f32, space: &LatentSpace) -> Edits {
         let unit = space.radius() / REACH;
+        let mut shift = self.shift.clone();
         for (directions, ways) in [(&self.sefa, &self.sefa_ways), (&self.pca, &self.pca_ways)] {
             for (direction, way) in directions.iter().flatten().zip(ways).filter(|&(_, &way)| way != 0.0) {
-                latent.iter_mut().zip(direction).for_each(|(value, along)| *value += way * unit * along);
+                shift.resize(space.size, 0.0);
+                shift.iter_mut().zip(direction).for_each(|(value, along)| *value += way * unit * along);
             }
         }
-        for (value, held) in latent.iter_mut().zip(&self.held) {
-            *value = held.unwrap_or(*value);
-        }
+        Edits { truncation, shift, held: self.held.clone() }
     }
 }
 
@@ -194,7 +204,7 @@ mod tests {
         sliders.set(SliderTarget::Direction(0), 0.0, &SPACE);
         sliders.set(SliderTarget::Latent(3), 1.0, &SPACE);
         let mut latent = [0.5; 4];
-        sliders.apply(&SPACE, &mut latent);
+        sliders.edits(1.0, &SPACE).apply(&SPACE, &mut latent);
         // The radius is 2; the second direction is at its sticky middle.
         assert_eq!(latent, [2.5, 0.5, -1.5, 3.0]);
         assert_eq!(sliders.fraction(SliderTarget::Latent(3), &SPACE, &latent), (1.0, true));

@@ -10,7 +10,7 @@ use crate::model::{Catalog, Images, test_file};
 use crate::shell::RECORDING_FPS;
 use crate::shell::inference::Frame;
 use crate::ui::ItemKind;
-use crate::walk::{KeyFrame, WalkFile};
+use crate::walk::{Edits, KeyFrame, WalkFile};
 
 fn app() -> Viewer<WalkScene> {
     app_of(test_file())
@@ -165,9 +165,51 @@ fn key_frames_are_edited_where_the_walk_is() {
     step(&mut app, 0.1);
 }
 
+/// As far apart as the pictures' rounding hides.
+fn assert_near(a: &[f32], b: &[f32]) {
+    let apart = a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(a.len() == b.len() && apart < 1e-5, "{a:?} {b:?}");
+}
+
+#[test]
+fn a_key_frame_of_what_is_shown_is_edited_once() {
+    for truncation in [1.0, 0.5, 0.0] {
+        let mut app = app();
+        app.scene.player.playing = false;
+        app.scene.seek(&mut app.shell, 0.3);
+        app.scene.set_slider(&mut app.shell, SliderTarget::Truncation, truncation);
+        app.scene.set_slider(&mut app.shell, SliderTarget::Latent(1), 0.9);
+        step(&mut app, 0.1);
+        let here = app.scene.current_latent();
+        app.apply(WalkAction::AddKey);
+        assert!(app.scene.sliders.are_at_rest());
+        assert_near(&app.scene.current_latent(), &here);
+        app.apply(WalkAction::AddKey);
+        assert_near(&app.scene.current_latent(), &here);
+    }
+}
+
+#[test]
+fn thumbnails_show_what_is_done_to_their_latents() {
+    let mut app = app();
+    let first = |app: &Viewer<WalkScene>| {
+        app.scene.thumbnails.iter().flatten().map(|picture| picture.pixels[0]).collect::<Vec<_>>()
+    };
+    step(&mut app, 0.1);
+    answer(&mut app);
+    let plain = first(&app);
+    assert!(plain.len() == 4 && plain.iter().any(|&pixel| pixel != 128), "{plain:?}");
+    app.scene.set_edits(&mut app.shell, &Edits { truncation: 0.0, ..Edits::default() });
+    step(&mut app, 0.1);
+    answer(&mut app);
+    assert_eq!(first(&app), [128; 4]);
+}
+
 #[test]
 fn a_walk_saved_is_the_walk_loaded() {
     let mut app = app();
+    app.scene.set_slider(&mut app.shell, SliderTarget::Truncation, 0.7);
+    app.scene.set_slider(&mut app.shell, SliderTarget::Latent(2), 0.1);
     app.apply(WalkAction::NextInterpolation);
     app.apply(WalkAction::ToggleClosed);
     app.apply(WalkAction::Faster(2));
@@ -177,11 +219,35 @@ fn a_walk_saved_is_the_walk_loaded() {
         panic!("nothing was saved");
     };
     let (walk, speed) = (app.scene.walk.clone(), app.scene.player.speed());
+    let shown = app.scene.current_latent();
     app.apply(WalkAction::NewWalk);
+    app.apply(WalkAction::ResetSliders);
     app.apply(WalkAction::Faster(-5));
     assert_ne!(app.scene.walk, walk);
     app.scene.set_walk(&mut app.shell, &WalkFile::parse(&file.to_text(), std::path::Path::new("w")).unwrap());
     assert_eq!((app.scene.walk.clone(), app.scene.player.speed()), (walk, speed));
+    app.scene.player.seek(&app.scene.walk, 0.0);
+    let start = app.scene.current_latent();
+    assert_eq!((app.scene.truncation, start), (0.7, shown));
+}
+
+#[test]
+fn leaving_saves_what_was_recorded() {
+    for quit in [false, true] {
+        let mut app = app();
+        step(&mut app, 0.1);
+        app.apply(ShellAction::ToggleRecording(RecordFormat::Gif));
+        (0..9).for_each(|_| drop(step(&mut app, 1.0 / 30.0)));
+        app.apply(if quit { ShellAction::Quit } else { ShellAction::Back });
+        let effects = answer(&mut app);
+        let saved = effects.iter().position(|effect| matches!(effect, Effect::SaveClip(..)));
+        let left = effects.iter().position(|effect| matches!(effect, Effect::Quit));
+        assert!(
+            saved.is_some() && left.is_some() == quit && left.is_none_or(|left| Some(left) > saved),
+            "{effects:?}"
+        );
+        assert!(app.shell.recorder.is_none());
+    }
 }
 
 #[test]
