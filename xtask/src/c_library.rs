@@ -176,9 +176,9 @@ fn ten_lines() -> Result<()> {
     ]);
     shell::run(&mut rust)?;
     let expected = fs::read(crate::root().join("target/latent/dcgan.pgm"))?;
-    let target =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| crate::root().join("target"), Into::into);
-    for program in [target.join("debug/examples/picture"), crate::root().join("target/latent/picture")] {
+    for program in
+        [shell::target().join("debug/examples/picture"), crate::root().join("target/latent/picture")]
+    {
         shell::run(&mut shell::command(&program))?;
         let picture = crate::root().join("seed-7.pgm");
         let found = fs::read(&picture).with_context(|| format!("{} writes no picture", program.display()))?;

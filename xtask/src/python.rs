@@ -1,7 +1,5 @@
 //! The Python package in `edge/python`: installed from the folder into a fresh environment, as its README says, and tested there.
 
-use std::path::PathBuf;
-
 use anyhow::Result;
 
 use crate::shell;
@@ -19,10 +17,8 @@ pub(crate) fn test() -> Result<Option<String>> {
             .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "./edge/python[test]"])
             .env("CARGO_TARGET_DIR", &folder),
     )?;
-    let target =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| crate::root().join("target"), PathBuf::from);
     let mut tests = shell::command(&python);
     tests.args(["-m", "pytest", "-p", "no:cacheprovider", "edge/python"]);
-    shell::run(tests.env("LATENT_RUNTIME", target.join("debug/runtime")))?;
+    shell::run(tests.env("LATENT_RUNTIME", shell::target().join("debug/runtime")))?;
     Ok(None)
 }

@@ -18,11 +18,14 @@ pub(crate) fn cargo() -> Command {
     command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
+/// Where cargo leaves what it builds.
+pub(crate) fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| crate::root().join("target"), PathBuf::from)
+}
+
 /// One of the project's programs, as the release build left it.
 pub(crate) fn program(name: &str) -> Command {
-    let target =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| crate::root().join("target"), PathBuf::from);
-    command(target.join("release").join(name))
+    command(target().join("release").join(name))
 }
 
 /// Prints the command line, runs it, and fails unless it succeeds.

@@ -91,9 +91,7 @@ pub(crate) fn test() -> Result<Option<String>> {
     }
     // The same artifacts as those of the tests.
     shell::run(shell::cargo().args(["build", "--workspace", "--all-features", "--bin", "runtime"]))?;
-    let target =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| crate::root().join("target"), PathBuf::from);
-    let runtime = target.join("debug/runtime");
+    let runtime = shell::target().join("debug/runtime");
     shell::run(node("edge/web/check/parity.mjs").arg(&folder).arg(&runtime).args(COMPARED))?;
     let lines = folder.join("examples/ten-lines.mjs");
     shell::run(shell::command("node").arg(lines).arg(MODEL).arg("target/edge/web/seven.pgm"))?;

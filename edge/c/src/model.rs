@@ -149,6 +149,16 @@ pub unsafe extern "C" fn latent_model_outputs(model: *const latent_model) -> usi
     unsafe { opened(model) }.map_or(0, |model| model.outputs().len())
 }
 
+/// Writes what is said of an input or output, if there is such a one.
+///
+/// # Safety
+/// A pointer that is not null leads to room for a port.
+unsafe fn write_port(found: Option<Port<'_>>, port: *mut latent_port) -> Result<(), Failure> {
+    let found = found.ok_or(Failure(LATENT_NO_SUCH))?;
+    // SAFETY: the caller's promise.
+    unsafe { write(port, latent_port::new(&found)) }
+}
+
 /// One of the inputs, counted from 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn latent_model_input(
@@ -157,12 +167,7 @@ pub unsafe extern "C" fn latent_model_input(
     port: *mut latent_port,
 ) -> c_int {
     // SAFETY: the caller's, as the header has it.
-    code(unsafe {
-        opened(model).and_then(|model| {
-            let found = model.inputs().nth(index).ok_or(Failure(LATENT_NO_SUCH))?;
-            write(port, latent_port::new(&found))
-        })
-    })
+    code(unsafe { opened(model).and_then(|model| write_port(model.inputs().nth(index), port)) })
 }
 
 /// One of the outputs, counted from 0.
@@ -173,12 +178,7 @@ pub unsafe extern "C" fn latent_model_output(
     port: *mut latent_port,
 ) -> c_int {
     // SAFETY: the caller's, as the header has it.
-    code(unsafe {
-        opened(model).and_then(|model| {
-            let found = model.outputs().nth(index).ok_or(Failure(LATENT_NO_SUCH))?;
-            write(port, latent_port::new(&found))
-        })
-    })
+    code(unsafe { opened(model).and_then(|model| write_port(model.outputs().nth(index), port)) })
 }
 
 /// The pictures that go into a model or, if none do, come out of it. LATENT_NO_SUCH if neither.

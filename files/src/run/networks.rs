@@ -96,17 +96,24 @@ impl NetKind {
     pub fn generator(self, image: [usize; 3], latent: usize, classes: Option<usize>) -> Vec<Layer> {
         let [channels, height, width] = image;
         let latent = inputs(latent, classes);
-        let [hidden, first, second] = self.generator_widths();
-        match self {
-            NetKind::Vanilla => vec![
-                linear(latent, hidden),
+        // Outputs of the first layer, channels before and after the first transposed convolution. The smaller ones are for
+        // microcontrollers: 508 KB and 123 KB of weights in 8-bit integers, for 28x28 images.
+        let widths = match self {
+            NetKind::Vanilla => None,
+            NetKind::Dcgan => Some([1024, 128, 64]),
+            NetKind::DcganSmall => Some([192, 48, 48]),
+            NetKind::DcganNano => Some([64, 32, 32]),
+        };
+        match widths {
+            None => vec![
+                linear(latent, 1024),
                 Layer::Relu,
-                linear(hidden, first),
+                linear(1024, 1024),
                 Layer::Relu,
-                linear(first, values(image)),
+                linear(1024, values(image)),
                 Layer::Tanh,
             ],
-            _ => {
+            Some([hidden, first, second]) => {
                 let small = [first, height / 4, width / 4];
                 let norm = |features| Layer::BatchNorm { features };
                 let up = |inputs, outputs| {
@@ -129,18 +136,6 @@ impl NetKind {
                     Layer::Flatten,
                 ]
             }
-        }
-    }
-
-    /// Outputs of the first layer of a generator, and channels before and after its first transposed convolution.
-    ///
-    /// The smaller ones are for microcontrollers: 508 KB and 123 KB of weights in 8-bit integers, for 28x28 images.
-    fn generator_widths(self) -> [usize; 3] {
-        match self {
-            NetKind::Vanilla => [1024, 1024, 1024],
-            NetKind::Dcgan => [1024, 128, 64],
-            NetKind::DcganSmall => [192, 48, 48],
-            NetKind::DcganNano => [64, 32, 32],
         }
     }
 

@@ -13,7 +13,6 @@ use super::run::State;
 use super::settings::GanSettings;
 use crate::checkpoint::{self, CheckpointError, Tensors};
 use crate::nn::{self, Named, Network, Pass};
-
 use crate::optim::{Adam, AdamOptions, Schedule};
 use crate::settings::Amp;
 
