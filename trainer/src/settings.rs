@@ -17,6 +17,25 @@ pub enum Amp {
     Bf16,
 }
 
+/// Which recipe gives the defaults.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Preset {
+    /// What measured best here.
+    Modern,
+    /// The notebook's: that of CS231n's Assignment 3.
+    Reference,
+}
+
+impl fmt::Display for Preset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Modern => "modern",
+            Self::Reference => "reference",
+        })
+    }
+}
+
 /// Settings that every kind of training has, part of its [`Hyperparameters`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CommonSettings {

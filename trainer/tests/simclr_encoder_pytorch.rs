@@ -10,10 +10,11 @@ use latent_test_support::python;
 use latent_trainer::checkpoint::{self, Tensors};
 use latent_trainer::nn::{Named, Pass};
 use latent_trainer::settings::CommonSettings;
+use latent_trainer::settings::Preset;
 use latent_trainer::simclr::augment::AugmentSettings;
 use latent_trainer::simclr::encoder::{Encoder, EncoderKind, Projection};
 use latent_trainer::simclr::learner::Learner;
-use latent_trainer::simclr::settings::{OptimizerKind, Preset, SimclrSettings};
+use latent_trainer::simclr::settings::{OptimizerKind, SimclrSettings};
 use tch::{Device, Tensor};
 
 /// Runs the script once for all these tasks (importing PyTorch takes seconds).

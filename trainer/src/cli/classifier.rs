@@ -78,7 +78,6 @@ impl TrainCommand for ClassifierArgs {
     type Extra = Option<Dataset>;
 
     const DATA: &'static str = "mnist";
-    const IMAGES: usize = usize::MAX;
     const OPTIONS: &'static [(&'static str, &'static str)] =
         &[("augment.shift", "--shift"), ("augment.rotation", "--rotation")];
 

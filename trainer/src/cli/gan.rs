@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::Args;
-use latent_files::run::{Classes, MAX_CLASSES, RunKind, TrainingBytes};
+use latent_files::run::{Classes, GanNetworks, MAX_CLASSES, RunKind, TrainingBytes};
 use latent_files::text::size;
 
 use super::common::{decay, not_negative, number};
@@ -20,11 +20,12 @@ use crate::run_folder;
 use crate::scoring::evaluator::Evaluator;
 use crate::scoring::scorer::Scorer;
 use crate::session::{Job, Outcome, RECENT};
+use crate::settings::{CommonSettings, Preset};
 use crate::training::TrainError;
 
-/// Which of the three reference recipes gives the defaults.
+/// Which of the three GANs of the reference gives the defaults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Preset {
+pub enum GanKind {
     /// Fully connected networks, cross-entropy loss, 10 epochs.
     Vanilla,
     /// Fully connected networks, least-squares loss, 10 epochs.
@@ -33,7 +34,7 @@ pub enum Preset {
     Dcgan,
 }
 
-impl Preset {
+impl GanKind {
     fn command(self) -> &'static str {
         match self {
             Self::Vanilla => "vanilla",
@@ -42,6 +43,7 @@ impl Preset {
         }
     }
 
+    /// Networks, losses and the reference's number of passes over the data.
     fn defaults(self) -> (NetKind, LossKind, f64) {
         match self {
             Self::Vanilla => (NetKind::Vanilla, LossKind::Bce, 10.0),
@@ -76,9 +78,11 @@ impl Size {
 pub(super) const EXAMPLES: &str = "\
 Examples:
   trainer dcgan --data mnist --out runs/dcgan
-      the reference recipe on MNIST, into a new folder
-  trainer dcgan --data synth-digits --epochs 1 --ema 0.999 --out runs/quick
-      drawn digits, no files needed, with a moving average of the generator
+      the recipe that measures best, on MNIST, into a new folder
+  trainer dcgan --preset reference
+      the assignment's networks, losses and settings
+  trainer dcgan --data synth-digits --epochs 1 --out runs/quick
+      drawn digits, no files needed
   trainer dcgan --conditional --data mnist --out runs/digits
       a generator that is told which digit to draw, from the labels of the data
   trainer vanilla --loss wgan-gp --data fashion-mnist --out runs/wgan
@@ -97,11 +101,11 @@ interrupted and saved.";
 #[derive(Debug, Clone, Default, Args)]
 #[command(
     mut_arg("data", |a| a.help("Data set: a name in the data folder, mnist:DIR, fashion-mnist:DIR, cifar10:PATH, folder:PATH, `synth-digits[:COUNT]` or `synth-objects[:COUNT]` [default: mnist]")),
-    mut_arg("train_images", |a| a.help("Images of the train split to use, from the first [default: 50000, or all if there are fewer]")),
-    mut_arg("epochs", |a| a.help("Passes over the data [default: 10; 5 for `trainer dcgan`]")),
+    mut_arg("train_images", |a| a.help("Images of the train split to use, from the first [default: all; at most 50000 with --preset reference]")),
+    mut_arg("epochs", |a| a.help("Passes over the data [default: 16; with --preset reference 10, and 5 for `trainer dcgan`]")),
     mut_arg("iterations", |a| a.help("Generator steps, instead of --epochs")),
     mut_arg("batch", |a| a.help("Images per step [default: 128]")),
-    mut_arg("amp", |a| a.help("Precision of matrix products and convolutions [default: off]")),
+    mut_arg("amp", |a| a.help("Precision of matrix products and convolutions [default: bf16 where the machine computes in it; off with --preset reference]")),
     mut_arg("keep", |a| a.help("Checkpoints kept [default: 2]")),
     mut_arg("log_every", |a| a.help("Iterations between readings of the losses; every iteration is logged all the same [default: 1; 20 on a GPU]"))
 )]
@@ -112,6 +116,12 @@ pub struct GanArgs {
     /// Size of the convolutional generator: nano and small are for microcontrollers, and the same as --net dcgan-nano and dcgan-small
     #[arg(long, value_enum, conflicts_with = "net", help_heading = "Model")]
     size: Option<Size>,
+    /// Networks whose discriminator is taken [default: those of --net]
+    #[arg(long, value_name = "NET", value_parser = super::common::net_kinds(), hide_possible_values = true, help_heading = "Model")]
+    discriminator: Option<NetKind>,
+    /// Recipe that gives the defaults of all other options [default: modern]
+    #[arg(long, value_enum, help_heading = "Model")]
+    preset: Option<Preset>,
     /// Losses [default: bce; ls for `trainer lsgan`]
     #[arg(long, value_enum, help_heading = "Model")]
     loss: Option<LossKind>,
@@ -129,9 +139,9 @@ pub struct GanArgs {
     #[command(flatten)]
     train: TrainArgs,
 
-    /// Draw a new order for each epoch, instead of the file's
-    #[arg(long, help_heading = "Data")]
-    shuffle: bool,
+    /// Draw a new order for each epoch, instead of the file's [default: true; false with --preset reference]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Data")]
+    shuffle: Option<bool>,
     /// Turn color into gray
     #[arg(long, help_heading = "Data")]
     gray: bool,
@@ -157,15 +167,15 @@ pub struct GanArgs {
     /// Weight of the gradient penalty, with --loss wgan-gp [default: 10]
     #[arg(long, value_name = "X", value_parser = not_negative, allow_negative_numbers = true, help_heading = "Optimization")]
     gp_weight: Option<f64>,
-    /// Keep a moving average of the generator with this decay, such as 0.999
+    /// Keep a moving average of the generator with this decay; 0 is the generator itself [default: 0.9995; none with --preset reference]
     #[arg(long, value_name = "DECAY", value_parser = decay, allow_negative_numbers = true, help_heading = "Optimization")]
     ema: Option<f64>,
-    /// Weight of a penalty on the discriminator's gradient at real images (R1), such as 1, 0 for none [default: 0]
+    /// Weight of a penalty on the discriminator's gradient at real images (R1), 0 for none [default: 1; 0 with --preset reference or --loss wgan-gp]
     #[arg(long, value_name = "X", value_parser = not_negative, allow_negative_numbers = true, help_heading = "Optimization")]
     r1: Option<f64>,
-    /// Let both step sizes fall along half a cosine, to 0 at the run's end
-    #[arg(long, help_heading = "Optimization")]
-    cosine: bool,
+    /// Let both step sizes fall along half a cosine, to 0 at the run's end [default: true; false with --preset reference]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", help_heading = "Optimization")]
+    cosine: Option<bool>,
 
     /// Iterations between sample grids, 0 for only the last [default: 250]
     #[arg(long, value_name = "N", help_heading = "Output")]
@@ -186,8 +196,8 @@ pub struct GanArgs {
 }
 
 /// Trains as asked.
-pub fn run(preset: Preset, args: GanArgs) -> anyhow::Result<ExitCode> {
-    let command = GanCommand { preset, args };
+pub fn run(kind: GanKind, args: GanArgs) -> anyhow::Result<ExitCode> {
+    let command = GanCommand { kind, args };
     let loss = command.loss();
     if command.args.train.resume.is_none()
         && command.args.gp_weight.is_some()
@@ -195,7 +205,7 @@ pub fn run(preset: Preset, args: GanArgs) -> anyhow::Result<ExitCode> {
     {
         bail!("--gp-weight has a meaning only with --loss wgan-gp, the loss is {loss}");
     }
-    if command.args.size.is_some() && preset != Preset::Dcgan {
+    if command.args.size.is_some() && kind != GanKind::Dcgan {
         bail!(
             "--size is one of `trainer dcgan`; `trainer {}` takes --net dcgan-nano or dcgan-small",
             command.name()
@@ -275,6 +285,9 @@ fn labels_crc32c(labels: &[u32]) -> u32 {
     crc32c::crc32c(&bytes)
 }
 
+/// Passes over the data that the modern recipe makes.
+const MODERN_EPOCHS: f64 = 16.0;
+
 /// Real images that samples are judged beside, at most.
 const JUDGED_BESIDE: usize = 10_000;
 
@@ -284,13 +297,17 @@ fn scorer(data: &Dataset, device: tch::Device) -> Result<Option<Scorer>, TrainEr
 }
 
 struct GanCommand {
-    preset: Preset,
+    kind: GanKind,
     args: GanArgs,
 }
 
 impl GanCommand {
+    fn reference(&self) -> bool {
+        self.args.preset == Some(Preset::Reference)
+    }
+
     fn loss(&self) -> LossKind {
-        self.args.loss.unwrap_or(self.preset.defaults().1)
+        self.args.loss.unwrap_or(self.kind.defaults().1)
     }
 }
 
@@ -299,33 +316,45 @@ impl TrainCommand for GanCommand {
     type Extra = ();
 
     const DATA: &'static str = "mnist";
-    // The reference keeps the others for validation.
-    const IMAGES: usize = 50_000;
     const OPTIONS: &'static [(&'static str, &'static str)] =
         &[("d_lr", "--d-lr or --lr"), ("g_lr", "--g-lr or --lr")];
 
     fn name(&self) -> &'static str {
-        self.preset.command()
+        self.kind.command()
+    }
+
+    fn most_images(&self) -> usize {
+        // The reference keeps the others for validation.
+        if self.reference() { 50_000 } else { usize::MAX }
     }
 
     fn epochs(&self) -> f64 {
-        self.preset.defaults().2
+        if self.reference() { self.kind.defaults().2 } else { MODERN_EPOCHS }
     }
 
     fn args(&self) -> &TrainArgs {
         &self.args.train
     }
 
-    fn defaults(&self, _device: tch::Device) -> GanSettings {
+    fn defaults(&self, device: tch::Device) -> GanSettings {
         let conditional = self.args.conditional;
-        // Folders come class by class, and a batch of one class says nothing of the others.
-        let shuffle = conditional;
-        GanSettings { net: self.preset.defaults().0, conditional, shuffle, ..GanSettings::new(self.loss()) }
+        let reference = GanSettings::new(self.loss());
+        let settings = if self.reference() { reference } else { reference.modern() };
+        GanSettings {
+            common: CommonSettings { amp: training::amp(self.args.preset, device), ..settings.common },
+            net: self.kind.defaults().0,
+            conditional,
+            // Folders come class by class, and a batch of one class says nothing of the others.
+            shuffle: settings.shuffle || conditional,
+            ..settings
+        }
     }
 
     fn apply(&self, settings: &mut GanSettings) {
         let args = &self.args;
+        set(&mut settings.preset, args.preset);
         set(&mut settings.net, args.net.or(args.size.map(Size::net)));
+        set(&mut settings.discriminator, args.discriminator.map(Some));
         set(&mut settings.loss, args.loss);
         set(&mut settings.gp_weight, args.gp_weight);
         set(&mut settings.d_steps, args.d_steps);
@@ -337,10 +366,10 @@ impl TrainCommand for GanCommand {
         set(&mut settings.distribution, args.distribution);
         settings.conditional |= args.conditional;
         settings.gray |= args.gray;
-        settings.shuffle |= args.shuffle;
+        set(&mut settings.shuffle, args.shuffle);
         set(&mut settings.ema, args.ema.map(Some));
         set(&mut settings.r1, args.r1);
-        settings.cosine |= args.cosine;
+        set(&mut settings.cosine, args.cosine);
         set(&mut settings.sample_every, args.sample_every);
         set(&mut settings.sample_count, args.sample_count);
         set(&mut settings.diversity_every, args.diversity_every);
@@ -371,15 +400,20 @@ impl TrainCommand for GanCommand {
             );
         }
         let image = image(data, -1.0);
-        architecture::check(net, image.into())
-            .map_err(|reason| anyhow::anyhow!("{}: {reason}", data.source))?;
+        for net in [net, settings.discriminator_net()] {
+            architecture::check(net, image.into())
+                .map_err(|reason| anyhow::anyhow!("{}: {reason}", data.source))?;
+        }
         if self.args.eval_every.is_none() && scorer(data, tch::Device::Cpu)?.is_some() {
             settings.eval_every = 500;
         }
         let classes = settings.conditional.then(|| classes("--conditional", data)).transpose()?;
         let class_count = classes.as_ref().map(|classes| classes.count);
         let shape = [image.channels, image.height, image.width];
-        let networks = net.networks(shape, settings.latent_size, class_count);
+        let networks = GanNetworks {
+            generator: net.generator(shape, settings.latent_size, class_count),
+            discriminator: settings.discriminator_net().discriminator(shape, class_count),
+        };
         let need = networks.training_bytes(shape, settings.common.batch);
         check_memory(shape, &settings, need)?;
         Ok(RunInfo {

@@ -114,9 +114,9 @@ where
 fn report(cli: Cli) -> ExitCode {
     latent_runtime::report_engine_panics_as_errors_only();
     let result = match cli.command {
-        Command::Vanilla(args) => gan::run(gan::Preset::Vanilla, args),
-        Command::Lsgan(args) => gan::run(gan::Preset::Lsgan, args),
-        Command::Dcgan(args) => gan::run(gan::Preset::Dcgan, args),
+        Command::Vanilla(args) => gan::run(gan::GanKind::Vanilla, args),
+        Command::Lsgan(args) => gan::run(gan::GanKind::Lsgan, args),
+        Command::Dcgan(args) => gan::run(gan::GanKind::Dcgan, args),
         Command::Simclr(args) => simclr::run(*args),
         Command::Classifier(args) => classifier::run(*args),
         Command::Knn(args) => done(evaluate::neighbors(args)),

@@ -14,7 +14,7 @@ use crate::data::{DataSpec, Dataset};
 use crate::device;
 use crate::run_folder::{Data, Image, Progress, RunFolder};
 use crate::session::{Job, Outcome, RunDescription};
-use crate::settings::{Amp, CommonSettings, Hyperparameters, conflicts};
+use crate::settings::{Amp, CommonSettings, Hyperparameters, Preset, conflicts};
 use crate::training::{Ending, TrainError, newest_checkpoint};
 
 /// Exit code of a run that was stopped by Ctrl-C (128 + SIGINT, as shells have it).
@@ -96,6 +96,24 @@ pub(super) fn set<T>(setting: &mut T, given: Option<T>) {
     }
 }
 
+/// The precision of products that a recipe takes on this device unless asked otherwise.
+pub(super) fn amp(preset: Option<Preset>, device: tch::Device) -> Amp {
+    let fast = device.is_cuda() || fast_bf16();
+    if preset != Some(Preset::Reference) && fast { Amp::Bf16 } else { Amp::Off }
+}
+
+/// Whether this processor computes products in bfloat16.
+fn fast_bf16() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    {
+        std::arch::is_x86_feature_detected!("avx512bf16")
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        false
+    }
+}
+
 impl TrainArgs {
     /// Gives settings the values of the options that were given. How many iterations `--epochs` makes is left to
     /// [`TrainArgs::set_iterations`], as the data may have to be read first.
@@ -151,13 +169,16 @@ pub(super) trait TrainCommand {
 
     /// Its data set unless asked otherwise.
     const DATA: &'static str;
-    /// How many images of it are used, at most, unless asked otherwise.
-    const IMAGES: usize;
     /// Options that are not named after the field that stores them: field, option.
     const OPTIONS: &'static [(&'static str, &'static str)];
 
     /// Its name.
     fn name(&self) -> &'static str;
+
+    /// How many images of its data are used, at most, unless asked otherwise.
+    fn most_images(&self) -> usize {
+        usize::MAX
+    }
 
     /// Passes over the data unless asked otherwise.
     fn epochs(&self) -> f64;
@@ -271,7 +292,7 @@ pub(super) fn images<C: TrainCommand>(command: &C, data: &Dataset) -> anyhow::Re
             bail!("--train-images {n} is more than the {} images of {}", data.len(), data.source)
         }
         Some(n) => Ok(n),
-        None => Ok(C::IMAGES.min(data.len())),
+        None => Ok(command.most_images().min(data.len())),
     }
 }
 

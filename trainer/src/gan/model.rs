@@ -45,7 +45,8 @@ impl Gan {
         device: Device,
     ) -> Result<Self, TchError> {
         let latent = options.latent_size as i64;
-        let discriminator = architecture::discriminator(options.net, image, classes, rng, device)?;
+        let discriminator =
+            architecture::discriminator(options.discriminator_net(), image, classes, rng, device)?;
         let generate =
             |rng: &mut Rng| architecture::generator(options.net, image, latent, classes, rng, device);
         let generator = generate(rng)?;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::architecture::NetKind;
 use super::losses::{LossKind, Recipe};
 use crate::run_folder::LatentDistribution;
-use crate::settings::{CommonSettings, Hyperparameters};
+use crate::settings::{CommonSettings, Hyperparameters, Preset};
 
 /// What latent values are drawn from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -44,8 +44,14 @@ pub struct GanSettings {
     /// What every kind of training has.
     #[serde(flatten)]
     pub common: CommonSettings,
+    /// The recipe that gave the defaults. Runs of before 2026-12 have none, and the reference's.
+    #[serde(default = "reference")]
+    pub preset: Preset,
     /// The networks.
     pub net: NetKind,
+    /// Whose discriminator there is instead, if that is another one.
+    #[serde(default)]
+    pub discriminator: Option<NetKind>,
     pub loss: LossKind,
     /// λ of the gradient penalty; used by [`LossKind::WganGp`] only.
     pub gp_weight: f64,
@@ -94,17 +100,35 @@ pub struct GanSettings {
     pub eval_samples: usize,
 }
 
+fn reference() -> Preset {
+    Preset::Reference
+}
+
 fn eval_samples() -> usize {
     2000
 }
 
 impl GanSettings {
+    /// The recipe that measured best (docs of `models/`): a new order for each pass, an average of the generator, R1 unless the
+    /// loss has a penalty of its own, step sizes that fall. Passes over the data and precision are the command line's.
+    pub fn modern(self) -> Self {
+        let r1 = if self.loss.definition().penalty.is_some() { 0.0 } else { 1.0 };
+        Self { preset: Preset::Modern, shuffle: true, ema: Some(0.9995), r1, cosine: true, ..self }
+    }
+
+    /// The networks whose discriminator it is.
+    pub fn discriminator_net(&self) -> NetKind {
+        self.discriminator.unwrap_or(self.net)
+    }
+
     /// The settings of fully connected networks that are trained with this loss, as its authors or the reference have them.
     pub fn new(loss: LossKind) -> Self {
         let Recipe { lr, beta1, beta2, d_steps } = loss.definition().recipe;
         Self {
             common: CommonSettings { keep: 2, ..CommonSettings::default() },
+            preset: Preset::Reference,
             net: NetKind::Vanilla,
+            discriminator: None,
             loss,
             gp_weight: 10.0,
             d_steps,

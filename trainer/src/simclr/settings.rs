@@ -10,7 +10,7 @@ use super::augment::AugmentSettings;
 use super::encoder::EncoderKind;
 use crate::optim::Schedule;
 use crate::optim::{Adam, AdamOptions, Momentum, MomentumOptions, Optimizer, Rule};
-use crate::settings::{CommonSettings, Hyperparameters};
+use crate::settings::{CommonSettings, Hyperparameters, Preset};
 
 /// Which optimizer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -49,25 +49,6 @@ impl OptimizerKind {
                 let options = AdamOptions { lr: 0.0, beta1: 0.9, beta2: 0.999, eps: 1e-8, weight_decay };
                 Optimizer::Adam(Adam::new(parameters, options)?)
             }
-        })
-    }
-}
-
-/// Which recipe gives the defaults.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Preset {
-    /// Gradient descent with momentum, warm-up and cosine; crops from 0.2 of the area, gray 0.1.
-    Modern,
-    /// That of the notebook: Adam at 0.001, batches of 64; crops from 0.08 of the area, gray 0.2.
-    Reference,
-}
-
-impl fmt::Display for Preset {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Modern => "modern",
-            Self::Reference => "reference",
         })
     }
 }
