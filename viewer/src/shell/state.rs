@@ -99,6 +99,7 @@ impl Shell {
             now: self.now,
             version: self.version + 1,
             pointer,
+            effects: self.effects,
             ..Self::new(self.catalog, engine, self.threads, self.images)
         }
     }

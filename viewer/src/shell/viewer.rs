@@ -2,7 +2,7 @@
 
 use super::keys::BINDINGS;
 use super::model_panel::{self, BAR, MARGIN, SIDE, STATUS};
-use super::{Effect, Outcome, Recorder, Scene, Shell};
+use super::{Effect, OpenScene, Outcome, Recorder, Scene, Shell};
 use crate::action::{Action, ShellAction};
 use crate::draw::theme::{ALERT, BACKGROUND, LINE, PANEL, TEXT};
 use crate::draw::{Canvas, Fonts, Rect, Weight};
@@ -15,16 +15,41 @@ pub struct Viewer<S: ?Sized = dyn Scene> {
     /// What is on the screen.
     pub items: Vec<Item>,
     pub scene: Box<S>,
+    /// The scenes of other kinds of models, as they were left.
+    left: Vec<Box<dyn Scene>>,
 }
 
 impl<S: Scene + 'static> Viewer<S> {
     pub fn new(shell: Shell, scene: S) -> Self {
-        Self { shell, items: Vec::new(), scene: Box::new(scene) }
+        Self { shell, items: Vec::new(), scene: Box::new(scene), left: Vec::new() }
     }
 
     /// The same, whatever its scene is.
     pub fn of_any_scene(self) -> Viewer {
-        Viewer { shell: self.shell, items: self.items, scene: self.scene }
+        Viewer { shell: self.shell, items: self.items, scene: self.scene, left: self.left }
+    }
+}
+
+impl Viewer {
+    /// Shows a model that this scene gave back: in the scene of its kind as it was left, else in a new one.
+    pub fn change_scene(mut self, file: ModelFile, open: OpenScene) -> Self {
+        self.close();
+        let mut shell = self.shell.for_scene(file.engines());
+        let mut left = self.left;
+        let mut file = file;
+        for place in 0..left.len() {
+            match left[place].set_model(&mut shell, file) {
+                Some(other) => file = other,
+                None => {
+                    let scene = std::mem::replace(&mut left[place], self.scene);
+                    return Viewer { shell, items: Vec::new(), scene, left };
+                }
+            }
+        }
+        let mut viewer = open(shell, file);
+        left.push(self.scene);
+        viewer.left = left;
+        viewer
     }
 }
 

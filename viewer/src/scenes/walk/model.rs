@@ -35,6 +35,7 @@ impl WalkScene {
             self.sliders.rows = rows;
             self.compared.clear();
         }
+        (self.drag, self.dragged_from, self.submitted) = (None, None, None);
         self.config_changed(shell, is_variant);
         if self.mode == Mode::Compare && self.compared.is_empty() {
             self.read_variants(shell);

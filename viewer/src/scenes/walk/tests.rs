@@ -232,6 +232,96 @@ fn a_walk_saved_is_the_walk_loaded() {
 }
 
 #[test]
+fn every_edit_is_undone_and_done_again() {
+    let drag = |app: &mut Viewer<WalkScene>| {
+        let items = items(app);
+        let truncation =
+            |item: &&Item| matches!(item.kind, ItemKind::Slider { target: SliderTarget::Truncation, .. });
+        let track = items.iter().find(truncation).unwrap().track();
+        app.pointer_event(PointerEvent::Move(track.x + track.w, track.y + 1.0));
+        app.pointer_event(PointerEvent::Press);
+        for part in [0.8, 0.6, 0.4] {
+            app.pointer_event(PointerEvent::Move(track.x + track.w * part, track.y + 1.0));
+            step(app, 0.02);
+        }
+        app.pointer_event(PointerEvent::Release);
+    };
+    let other_model = |app: &mut Viewer<WalkScene>| {
+        let mut other = test_file();
+        (other.path, other.space.size) = ("models/other.onnx".into(), 8);
+        assert!(app.set_model(ModelFile::Generator(other)).is_none());
+    };
+    let hold = |app: &mut Viewer<WalkScene>| (0..5).for_each(|_| app.apply(WalkAction::Truncate(-1)));
+    let edits: [&dyn Fn(&mut Viewer<WalkScene>); 9] = [
+        &|app| app.apply(WalkAction::DeleteKey),
+        &|app| app.apply(WalkAction::AddKey),
+        &|app| app.apply(WalkAction::MoveKey(true)),
+        &|app| app.apply(WalkAction::NewWalk),
+        &|app| app.apply(WalkAction::NextInterpolation),
+        &|app| app.apply(WalkAction::ToggleClosed),
+        &drag,
+        &hold,
+        &other_model,
+    ];
+    let mut app = app();
+    app.scene.player.playing = false;
+    let seen = |app: &Viewer<WalkScene>| {
+        let scene = &app.scene;
+        (
+            scene.config.file.path.clone(),
+            scene.walk.clone(),
+            scene.truncation,
+            scene.current_latent(),
+            scene.seed,
+        )
+    };
+    let mut states = vec![seen(&app)];
+    for edit in edits {
+        edit(&mut app);
+        step(&mut app, 1.0);
+        assert_ne!(states.last(), Some(&seen(&app)));
+        states.push(seen(&app));
+    }
+    // What is no edit is not undone.
+    app.apply(WalkAction::SetMode(Mode::Grid));
+    for state in states.iter().rev().skip(1) {
+        app.apply(WalkAction::Undo);
+        step(&mut app, 0.1);
+        assert_eq!(&seen(&app), state);
+    }
+    app.apply(WalkAction::Undo);
+    assert_eq!(seen(&app), states[0]);
+    for state in &states[1..] {
+        app.apply(WalkAction::Redo);
+        assert_eq!(&seen(&app), state);
+    }
+    // Another edit leaves nothing to do again.
+    app.apply(WalkAction::Undo);
+    app.apply(WalkAction::NewWalk);
+    let after = seen(&app);
+    app.apply(WalkAction::Redo);
+    assert_eq!(seen(&app), after);
+}
+
+#[test]
+fn sliders_come_back_with_their_directions() {
+    let mut app = app();
+    app.apply(WalkAction::Sliders(SliderSet::Sefa));
+    app.receive(directions(Method::Sefa, &test_file(), Ok(vec![vec![1.0, 0.0, 0.0, 0.0]])));
+    let before = app.scene.moment(&app.shell);
+    app.scene.set_slider(&mut app.shell, SliderTarget::Direction(0), 1.0);
+    app.scene.remember(&app.shell, "a slider", before, false);
+    let edited = app.scene.current_latent();
+    app.apply(WalkAction::ResetSliders);
+    assert_ne!(app.scene.current_latent(), edited);
+    app.apply(WalkAction::Undo);
+    assert_eq!(app.scene.current_latent(), edited);
+    assert_eq!(app.scene.slider(SliderTarget::Direction(0)), (1.0, true));
+    app.apply(WalkAction::Undo);
+    assert!(app.scene.sliders.are_at_rest() && app.scene.sliders.count(4) == 1);
+}
+
+#[test]
 fn leaving_saves_what_was_recorded() {
     for quit in [false, true] {
         let mut app = app();
