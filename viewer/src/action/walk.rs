@@ -100,8 +100,6 @@ pub enum WalkAction {
     NextMode,
     Sliders(SliderSet),
     NextSliders,
-    /// Show others of the sliders, so many pages on.
-    Page(i32),
     /// Put all sliders back.
     ResetSliders,
     /// Change the truncation by so many notches.
@@ -151,8 +149,6 @@ impl WalkAction {
             Self::SaveWalk => ("save the walk", "Ctrl S"),
             Self::LoadWalk => ("load the saved walk", "Ctrl O"),
             Self::SetClass(_) => ("draw this class", "Ctrl 0 – 9"),
-            Self::Page(pages) if pages > 0 => ("more sliders", "Page ↓"),
-            Self::Page(_) => ("sliders before", "Page ↑"),
             _ => return None,
         })
     }

@@ -79,7 +79,7 @@ impl Walk {
     /// The same walk for another latent space: seeds are drawn anew, key frames given by values are kept if they fit.
     /// Should none be left, it becomes a random walk as long as this.
     pub fn in_space(&self, space: LatentSpace) -> Self {
-        let keys: Vec<_> = self.keys().cloned().filter(|key| key.latent(&space).is_some()).collect();
+        let keys: Vec<_> = self.keys().filter(|key| key.latent(&space).is_some()).cloned().collect();
         Self::new(space, keys, self.interpolation, self.closed).unwrap_or_else(|| Self {
             closed: self.closed,
             ..Self::random(space, 0, self.keys.len(), self.interpolation)

@@ -130,11 +130,9 @@ impl WalkScene {
             }
             WalkAction::Sliders(set) => {
                 self.sliders.set = set;
-                self.sliders.page = 0;
                 self.find_directions(shell);
             }
             WalkAction::NextSliders => self.act(shell, WalkAction::Sliders(self.sliders.set.next())),
-            WalkAction::Page(pages) => self.sliders.turn(pages, self.walk.space().size),
             WalkAction::ResetSliders => {
                 self.sliders.reset();
                 self.truncation = 1.0;

@@ -16,7 +16,7 @@ mod tile_map;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use crate::action::{Action, Mode, ShellAction, SliderSet, WalkAction};
+use crate::action::{Action, Mode, ShellAction, WalkAction};
 use crate::draw::Rect;
 use crate::input::{Binding, PointerEvent};
 use crate::model::{GeneratorFile, ModelFile};
@@ -157,7 +157,6 @@ impl Scene for WalkScene {
             described: self.described(),
             per: if self.mode == Mode::Grid { "per image, last second" } else { "last second" },
             latency: self.own_config(),
-            is_short: self.sliders.set != SliderSet::Off,
         }
     }
 
@@ -267,11 +266,8 @@ impl Scene for WalkScene {
         };
     }
 
-    fn lay_out_side(&mut self, shell: &Shell, layout: &mut Layout<'_>, rect: Rect, top: Option<f32>) {
-        match top {
-            Some(top) => self.lay_out_controls(shell, layout, rect, top),
-            None => self.sliders.rows = 0,
-        }
+    fn lay_out_side(&self, shell: &Shell, layout: &mut Layout<'_>, rect: Rect, top: f32) -> f32 {
+        self.lay_out_controls(shell, layout, rect, top)
     }
 
     fn lay_out_bottom(&self, _: &Shell, layout: &mut Layout<'_>, rect: Rect) {

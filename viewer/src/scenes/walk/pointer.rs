@@ -63,7 +63,7 @@ impl WalkScene {
                     Some(ItemKind::Slider {
                         target: SliderTarget::Direction(_) | SliderTarget::Latent(_),
                         ..
-                    }) => WalkAction::Page(-notches.signum()),
+                    }) => return,
                     Some(ItemKind::Slider { target: SliderTarget::Truncation, .. }) => {
                         WalkAction::Truncate(notches)
                     }

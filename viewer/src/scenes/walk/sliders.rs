@@ -13,10 +13,6 @@ const REACH: f32 = 3.0;
 pub struct Sliders {
     /// Those that are shown.
     pub set: SliderSet,
-    /// The page of them.
-    pub page: usize,
-    /// How many of them are on one page; 0 before the first layout.
-    pub rows: usize,
     sefa: Option<Arc<Directions>>,
     pca: Option<Arc<Directions>>,
     sefa_ways: Vec<f32>,
@@ -43,21 +39,12 @@ impl Sliders {
         }
     }
 
-    pub fn pages(&self, latent_size: usize) -> usize {
-        self.count(latent_size).div_ceil(self.rows.max(1))
-    }
-
-    pub fn targets(&self, latent_size: usize) -> impl Iterator<Item = SliderTarget> + use<> {
-        let (set, first) = (self.set, self.page * self.rows);
-        (first..self.count(latent_size)).take(self.rows).map(move |index| match set {
+    pub fn targets(&self, latent_size: usize) -> impl ExactSizeIterator<Item = SliderTarget> + use<> {
+        let set = self.set;
+        (0..self.count(latent_size)).map(move |index| match set {
             SliderSet::Latent => SliderTarget::Latent(index),
             _ => SliderTarget::Direction(index),
         })
-    }
-
-    pub fn turn(&mut self, pages: i32, latent_size: usize) {
-        let last = self.pages(latent_size).saturating_sub(1) as i64;
-        self.page = (self.page as i64 + i64::from(pages)).clamp(0, last) as usize;
     }
 
     /// Whether the set has directions that are not known yet.
@@ -249,19 +236,5 @@ mod tests {
         assert!(!sliders.are_at_rest());
         sliders.reset();
         assert!(sliders.are_at_rest());
-    }
-
-    #[test]
-    fn pages_have_ends() {
-        let mut sliders = Sliders { set: SliderSet::Latent, rows: 12, ..Sliders::default() };
-        for (turn, expected) in [(1, 1), (5, 2), (-1, 1), (-7, 0)] {
-            sliders.turn(turn, 30);
-            assert_eq!(sliders.page, expected);
-        }
-        sliders.page = 2;
-        let targets: Vec<_> = sliders.targets(30).collect();
-        assert_eq!((targets.len(), targets[0]), (6, SliderTarget::Latent(24)));
-        sliders.set = SliderSet::Off;
-        assert_eq!(sliders.targets(30).count(), 0);
     }
 }
