@@ -93,6 +93,14 @@ fn stderr(output: &Output) -> String {
 }
 
 #[test]
+fn a_gif_that_players_would_slow_down_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = viewer(folder.path(), &["g.onnx", "--record", "a.gif", "--fps", "60"]);
+    let error = stderr(&output);
+    assert!(!output.status.success() && error.contains("--fps 60") && error.contains(".png"), "{error}");
+}
+
+#[test]
 fn a_walk_is_recorded_without_a_display_and_the_same_seed_gives_the_same_bytes() {
     if library().is_none() {
         skip!(Missing::OnnxRuntime, "ONNX Runtime is not here (`cargo xtask setup` installs it)");

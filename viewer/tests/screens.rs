@@ -286,6 +286,16 @@ fn screens_are_as_stored() {
     check("map", (800, 560), 1.0, &|app| app.apply(WalkAction::SetMode(Mode::Map)));
     check("compare", (800, 560), 1.0, &|app| app.apply(WalkAction::SetMode(Mode::Compare)));
     check("list", (800, 560), 1.0, &|app| app.apply(ShellAction::ToggleList));
+    check("list-small", (480, 360), 1.0, &|app| app.apply(ShellAction::ToggleList));
+    // More sliders than there is room for, below the bar and above the timeline.
+    check("scrolled", (800, 600), 1.0, &|app| {
+        *app = app_of(of_classes(10));
+        app.apply(WalkAction::Sliders(SliderSet::Latent));
+        app.apply(ShellAction::ToggleEngine);
+        app.apply(ShellAction::Page(9));
+    });
+    check("engine", (800, 760), 1.0, &|app| app.apply(ShellAction::ToggleEngine));
+    check("sliders", (1280, 800), 1.5, &|app| app.apply(WalkAction::Sliders(SliderSet::Latent)));
     check("help", (800, 560), 1.0, &|app| app.apply(ShellAction::ToggleHelp));
     check("large", (800, 560), 1.75, &|app| {
         app.shell.now = 1.0;

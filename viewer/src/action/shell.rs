@@ -25,6 +25,10 @@ pub enum ShellAction {
     /// Show the panels, or the images alone.
     TogglePanels,
     ToggleHelp,
+    /// Show all of the back end and the latency, or a line of it.
+    ToggleEngine,
+    /// Scroll the panel at the right by so many pages.
+    Page(i32),
     /// Leave the help; then the list; end a recording and save it; then leave what the scene can leave; then the images alone;
     /// then the program.
     Back,

@@ -100,8 +100,6 @@ pub enum WalkAction {
     NextMode,
     Sliders(SliderSet),
     NextSliders,
-    /// Show others of the sliders, so many pages on.
-    Page(i32),
     /// Put all sliders back.
     ResetSliders,
     /// Change the truncation by so many notches.
@@ -114,9 +112,28 @@ pub enum WalkAction {
     SaveWalk,
     /// Read the walk last written or read.
     LoadWalk,
+    /// Take the last edit back.
+    Undo,
+    /// Do the last edit that was taken back again.
+    Redo,
 }
 
 impl WalkAction {
+    /// What it is called when it is undone, if it is an edit.
+    pub const fn edit(self) -> &'static str {
+        match self {
+            Self::AddKey | Self::AddRandomKey => "a key frame that was added",
+            Self::DeleteKey => "a key frame that was deleted",
+            Self::MoveKey(_) => "a key frame that was moved",
+            Self::NewWalk => "a new walk",
+            Self::Interpolate(_) | Self::NextInterpolation | Self::ToggleClosed => "the curve of the walk",
+            Self::Truncate(_) => "truncation",
+            Self::ResetSliders => "sliders that were put back",
+            Self::SetClass(_) => "the class",
+            _ => "an edit",
+        }
+    }
+
     pub(super) fn hint(self) -> Option<(&'static str, &'static str)> {
         Some(match self {
             Self::TogglePlay => ("play or pause", "Space"),
@@ -132,8 +149,6 @@ impl WalkAction {
             Self::SaveWalk => ("save the walk", "Ctrl S"),
             Self::LoadWalk => ("load the saved walk", "Ctrl O"),
             Self::SetClass(_) => ("draw this class", "Ctrl 0 – 9"),
-            Self::Page(pages) if pages > 0 => ("more sliders", "Page ↓"),
-            Self::Page(_) => ("sliders before", "Page ↑"),
             _ => return None,
         })
     }

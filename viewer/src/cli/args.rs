@@ -113,7 +113,7 @@ pub(super) struct Args {
     #[arg(long, default_value_t = 120, requires = "record", help_heading = "Recording",
         value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(super) frames: u32,
-    /// Pictures per second; GIF players show at most 50
+    /// Pictures per second, in a GIF at most 50
     #[arg(long, default_value_t = 25.0, requires = "record", value_parser = rate, help_heading = "Recording")]
     pub(super) fps: f64,
     /// The size of one image pixel [default: so that pictures are at least 224 wide]

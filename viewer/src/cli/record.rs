@@ -4,21 +4,28 @@ use std::io::IsTerminal;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use serde_json::json;
 
 use super::args::Args;
 use super::{Chosen, choose_generator, choose_walk, note};
 use crate::model::Generator;
 use crate::picture::Picture;
-use crate::record::{RecordOptions, Recording, check, enlargement};
+use crate::record::{RecordFormat, RecordOptions, Recording, check, enlargement};
 use crate::walk::Walk;
 
+/// Pictures are shown for whole hundredths of a second, and players take one hundredth for ten.
+const MOST_GIF_FPS: f64 = 50.0;
 /// The images made at once.
 const BATCH: usize = 16;
 
 pub(super) fn record(args: &Args, path: &Path) -> anyhow::Result<()> {
-    check(path, args.force)?;
+    if check(path, args.force)? == RecordFormat::Gif && args.fps > MOST_GIF_FPS {
+        bail!(
+            "--fps {}: players show a GIF of more than {MOST_GIF_FPS} pictures a second at 10; take fewer, or record to a .png",
+            args.fps
+        );
+    }
     let file = choose_generator(args)?;
     let Chosen { walk, edits, class, .. } = choose_walk(args, &file)?;
     if !file.distribution_is_known {

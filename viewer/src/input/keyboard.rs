@@ -19,6 +19,7 @@ pub enum Trigger {
     Key(Key),
     Shift(Key),
     Control(Key),
+    ControlShift(Key),
     /// A character, wherever the keyboard has it.
     Char(char),
 }
@@ -67,12 +68,12 @@ impl Keyboard {
             KeyEvent::Down(key) => {
                 self.held.push(key);
                 let any = |keys: [Key; 2]| keys.iter().any(|key| self.held.contains(key));
-                Some(if any([Key::LeftCtrl, Key::RightCtrl]) {
-                    Trigger::Control(key)
-                } else if any([Key::LeftShift, Key::RightShift]) {
-                    Trigger::Shift(key)
-                } else {
-                    Trigger::Key(key)
+                let control = any([Key::LeftCtrl, Key::RightCtrl]);
+                Some(match (control, any([Key::LeftShift, Key::RightShift])) {
+                    (true, true) => Trigger::ControlShift(key),
+                    (true, false) => Trigger::Control(key),
+                    (false, true) => Trigger::Shift(key),
+                    (false, false) => Trigger::Key(key),
                 })
             }
             // Systems repeat characters themselves.
@@ -82,7 +83,8 @@ impl Keyboard {
 
     /// Lets a key that went down at `now`, in seconds, repeat until it goes up.
     pub fn repeat(&mut self, trigger: Trigger, now: f64) {
-        if let Trigger::Key(key) | Trigger::Shift(key) | Trigger::Control(key) = trigger {
+        use Trigger::{Control, ControlShift, Key, Shift};
+        if let Key(key) | Shift(key) | Control(key) | ControlShift(key) = trigger {
             self.repeat = Some((trigger, key, now + REPEAT.0));
         }
     }
@@ -128,6 +130,8 @@ mod tests {
         keyboard.event(KeyEvent::Down(Key::LeftShift));
         assert_eq!(keyboard.event(KeyEvent::Down(Key::M)), Some(Trigger::Shift(Key::M)));
         assert_eq!(keyboard.event(KeyEvent::Char('?')), Some(Trigger::Char('?')));
+        keyboard.event(KeyEvent::Down(Key::LeftCtrl));
+        assert_eq!(keyboard.event(KeyEvent::Down(Key::Z)), Some(Trigger::ControlShift(Key::Z)));
     }
 
     #[test]

@@ -71,6 +71,14 @@ impl ModelFile {
         }
     }
 
+    /// The back ends of this build that read it, the best first.
+    pub fn engines(&self) -> &[BackendKind] {
+        match self {
+            Self::Generator(file) => &file.engines,
+            Self::Encoder(file) => &file.engines,
+        }
+    }
+
     /// What the user has to know of the range of its images.
     pub fn range_note(&self) -> Option<String> {
         let encoding = match self {

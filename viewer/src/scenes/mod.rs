@@ -23,6 +23,7 @@ mod tests {
     use crate::action::{ExploreAction, ShellAction, WalkAction};
     use crate::input::{KeyEvent, Trigger};
     use crate::model::{Catalog, test_encoder, test_file};
+    use crate::shell::Effect;
 
     fn shell() -> Shell {
         Shell::new(Catalog::default(), test_file().engines[0], 3, None)
@@ -68,12 +69,40 @@ mod tests {
         viewer.key_event(KeyEvent::Down(Key::Right), 0.0);
         let version = viewer.shell.version;
         let file = viewer.set_model(ModelFile::Encoder(test_encoder())).expect("it is no generator");
-        let mut viewer = open(viewer.shell, file);
+        let mut viewer = viewer.change_scene(file, open);
         assert_eq!(viewer.scene.model().path, test_encoder().path);
         assert!(!viewer.shell.panels && viewer.shell.version > version);
         assert_eq!((viewer.shell.threads, viewer.shell.engine), (3, test_encoder().engines[0]));
         assert!(viewer.shell.catalog.paths.contains(&test_encoder().path));
         assert!(viewer.set_model(ModelFile::Encoder(test_encoder())).is_none());
         assert!(viewer.set_model(ModelFile::Generator(test_file())).is_some());
+    }
+
+    #[test]
+    fn a_walk_is_as_it_was_after_an_encoder() {
+        let saved = |viewer: &mut Viewer| {
+            viewer.apply(WalkAction::SaveWalk);
+            let effects = viewer.shell.take_effects().into_iter();
+            let mut walks = effects.filter_map(|effect| match effect {
+                Effect::SaveWalk(walk) => Some(walk.to_text()),
+                _ => None,
+            });
+            walks.next().expect("a walk is saved")
+        };
+        let mut viewer = open(shell(), ModelFile::Generator(test_file()));
+        viewer.apply(WalkAction::NewWalk);
+        viewer.apply(WalkAction::Truncate(-3));
+        let before = saved(&mut viewer);
+        for _ in 0..2 {
+            let encoder = viewer.set_model(ModelFile::Encoder(test_encoder())).expect("it is no generator");
+            viewer = viewer.change_scene(encoder, open);
+            let generator = viewer.set_model(ModelFile::Generator(test_file())).expect("it is no encoder");
+            viewer = viewer.change_scene(generator, open);
+            assert_eq!(saved(&mut viewer), before);
+        }
+        for _ in 0..2 {
+            viewer.apply(WalkAction::Undo);
+        }
+        assert_ne!(saved(&mut viewer), before, "its edits can still be undone");
     }
 }

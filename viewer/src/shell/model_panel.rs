@@ -19,6 +19,10 @@ pub(super) const SIDE: f32 = 304.0;
 pub(super) const STATUS: f32 = 26.0;
 /// The distance from the edges.
 pub const MARGIN: f32 = 20.0;
+/// The height of a line of the list of models.
+pub(super) const ROW: f32 = 30.0;
+/// The seconds for one image from which on pictures on the screen are missed.
+const SLOW: f64 = 1.0 / 60.0;
 
 pub struct ModelSummary<'a> {
     pub path: &'a Path,
@@ -35,8 +39,6 @@ pub struct ModelSummary<'a> {
     pub per: &'a str,
     /// Its place among the shell's latencies.
     pub latency: usize,
-    /// Whether what follows needs the room more than the curve, if there is little.
-    pub is_short: bool,
 }
 
 /// The space above a heading, in a panel of this height.
@@ -44,17 +46,22 @@ pub fn heading_gap(height: f32, s: f32) -> f32 {
     if height < 700.0 * s { 27.0 } else { 34.0 }
 }
 
-/// Lays it out at the top of `rect`. Returns where the next heading goes; `None` if nothing should follow.
+/// The panel itself.
+pub(super) fn lay_out_back(layout: &mut Layout<'_>, rect: Rect) {
+    layout.push(rect, ItemKind::Fill(PANEL));
+    layout.push(Rect::new(rect.x, rect.y, 1.0, rect.h), ItemKind::Fill(LINE));
+}
+
+/// Lays it out at the top of `rect`. Returns where the next heading goes; as an error where the list of models ends, after
+/// which nothing should follow.
 pub(super) fn lay_out(
     shell: &Shell,
     model: &ModelSummary<'_>,
     layout: &mut Layout<'_>,
     rect: Rect,
-) -> Option<f32> {
+) -> Result<f32, f32> {
     let s = layout.scale;
     let latency = shell.figures.latencies.get(model.latency).copied().flatten();
-    layout.push(rect, ItemKind::Fill(PANEL));
-    layout.push(Rect::new(rect.x, rect.y, 1.0, rect.h), ItemKind::Fill(LINE));
     let (x, right) = (rect.x + MARGIN * s, rect.x + rect.w - MARGIN * s);
     let width = right - x;
 
@@ -83,8 +90,7 @@ pub(super) fn lay_out(
         layout.text(label, x, y, style(17.0, Weight::SemiBold, TEXT));
     }
     if shell.list && count > 1 {
-        lay_out_list(shell, model, layout, Rect::new(x, y + 16.0 * s, width, rect.y + rect.h - y - 28.0 * s));
-        return None;
+        return Err(lay_out_list(shell, model, layout, Rect::new(x, y + 16.0 * s, width, 0.0)));
     }
     y += 20.0 * s;
     let about = layout.cut(&model.about, 13.0, Weight::Regular, width);
@@ -93,7 +99,6 @@ pub(super) fn lay_out(
     let gap = heading_gap(rect.h, s);
     layout.text(made_of(model), x, y, style(13.0, Weight::Regular, DIM));
     let variants: Vec<_> = shell.catalog.variants(model.path).collect();
-    let has_curve = !model.is_short || rect.h >= if variants.len() > 1 { 700.0 } else { 620.0 } * s;
     if variants.len() > 1 {
         y += 12.0 * s;
         let mut left = x;
@@ -119,8 +124,47 @@ pub(super) fn lay_out(
         y += 26.0 * s;
     }
 
-    // What runs it.
-    y += gap * s;
+    // What runs it, and how fast.
+    let threads = match shell.threads {
+        0 => "auto threads".into(),
+        1 => "1 thread".into(),
+        n => format!("{n} threads"),
+    };
+    y += 12.0 * s;
+    if shell.engine_open {
+        y = lay_out_engine(shell, model, layout, (x, right), y, &threads, gap);
+    } else {
+        let label = layout.cut(
+            &format!("{}  ·  {threads}", shell.engine.name()),
+            13.0,
+            Weight::Regular,
+            width - 90.0 * s,
+        );
+        let detail = latency.map_or("idle".into(), |(p50, _)| text::duration(p50));
+        let action = ShellAction::ToggleEngine.into();
+        layout.push(Rect::new(x, y, width, 26.0 * s), ItemKind::Row { label, detail, on: false, action });
+        y += 26.0 * s;
+    }
+    Ok(y + gap * s)
+}
+
+/// The back ends, the threads and the latency; returns where they end.
+fn lay_out_engine(
+    shell: &Shell,
+    model: &ModelSummary<'_>,
+    layout: &mut Layout<'_>,
+    (x, right): (f32, f32),
+    top: f32,
+    threads: &str,
+    gap: f32,
+) -> f32 {
+    let (s, width) = (layout.scale, right - x);
+    let latency = shell.figures.latencies.get(model.latency).copied().flatten();
+    let mut y = top;
+    let action = ShellAction::ToggleEngine.into();
+    let fold = ItemKind::Row { label: "less".into(), detail: String::new(), on: false, action };
+    y += (gap - 12.0) * s;
+    layout.push(Rect::new(right - 46.0 * s, y - 17.0 * s, 46.0 * s, 22.0 * s), fold);
     layout.heading("ENGINE", x, y);
     y += 12.0 * s;
     let mut left = x;
@@ -133,11 +177,6 @@ pub(super) fn lay_out(
             ShellAction::SetEngine(index).into(),
         );
     }
-    let threads = match shell.threads {
-        0 => "auto threads".into(),
-        1 => "1 thread".into(),
-        n => format!("{n} threads"),
-    };
     let icon = |offset: f32| Rect::new(right - offset * s, y + 2.0 * s, 22.0 * s, 22.0 * s);
     layout.push(
         icon(22.0),
@@ -166,14 +205,12 @@ pub(super) fn lay_out(
     if latency.is_some() {
         let after = x + layout.fonts.width(&p50, 24.0 * s, Weight::SemiBold) + 8.0 * s;
         layout.text("p50", after, y, style(12.0, Weight::Regular, DIM));
-        layout.right(format!("p99  {p99}"), right, y, style(14.0, Weight::SemiBold, WARM));
+        // A picture that takes longer than the screen's rhythm is missed.
+        let color = if latency.is_some_and(|(_, p99)| p99 > SLOW) { WARM } else { DIM };
+        layout.right(format!("p99  {p99}"), right, y, style(14.0, Weight::SemiBold, color));
     }
-    if has_curve {
-        let curve = if rect.h < 700.0 * s { 36.0 } else { 46.0 };
-        layout.push(Rect::new(x, y + 12.0 * s, width, curve * s), ItemKind::Sparkline);
-        y += (12.0 + curve) * s;
-    }
-    y += 20.0 * s;
+    layout.push(Rect::new(x, y + 12.0 * s, width, 46.0 * s), ItemKind::Sparkline);
+    y += 78.0 * s;
     let fps = match shell.figures.fps {
         0 => "still".into(),
         fps => format!("{fps} fps"),
@@ -183,7 +220,7 @@ pub(super) fn lay_out(
         let p99 = format!("frame p99  {}", text::duration(p99));
         layout.right(p99, right, y, style(13.0, Weight::Regular, DIM));
     }
-    Some(y + gap * s)
+    y
 }
 
 fn made_of(model: &ModelSummary<'_>) -> String {
@@ -227,16 +264,14 @@ pub(super) fn lay_out_line(shell: &Shell, model: &ModelSummary<'_>, layout: &mut
     }
 }
 
-/// The list of models; of many, those around this one.
-fn lay_out_list(shell: &Shell, model: &ModelSummary<'_>, layout: &mut Layout<'_>, rect: Rect) {
+/// The list of models; returns where it ends.
+fn lay_out_list(shell: &Shell, model: &ModelSummary<'_>, layout: &mut Layout<'_>, rect: Rect) -> f32 {
     let s = layout.scale;
-    let height = 30.0 * s;
+    let height = ROW * s;
     let paths = &shell.catalog.paths;
-    let rows = ((rect.h / height) as usize).clamp(1, paths.len());
     let own = paths.iter().position(|path| path == model.path).unwrap_or(0);
-    let first = own.saturating_sub(rows / 2).min(paths.len() - rows);
-    for (place, (index, path)) in paths.iter().enumerate().skip(first).take(rows).enumerate() {
-        let area = Rect::new(rect.x, rect.y + height * place as f32, rect.w, height - 4.0 * s);
+    for (index, path) in paths.iter().enumerate() {
+        let area = Rect::new(rect.x, rect.y + height * index as f32, rect.w, height - 4.0 * s);
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
         let label = layout.cut(&stem, 13.0, Weight::SemiBold, rect.w - 94.0 * s);
         let detail = if shell.catalog.unreadable.contains(path) {
@@ -249,4 +284,5 @@ fn lay_out_list(shell: &Shell, model: &ModelSummary<'_>, layout: &mut Layout<'_>
             ItemKind::Row { label, detail, on: index == own, action: ShellAction::OpenModel(index).into() },
         );
     }
+    rect.y + height * paths.len() as f32
 }

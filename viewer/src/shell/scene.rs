@@ -53,8 +53,9 @@ pub trait Scene {
     fn bottom_height(&self, w: f32, h: f32, scale: f32) -> f32;
     /// Lays out what is over the images, and sets the shell's viewport.
     fn lay_out_view(&mut self, shell: &mut Shell, layout: &mut Layout<'_>, view: Rect);
-    /// Lays out what is in the panel at the right below the model, from `top` on; `None` if there is no room.
-    fn lay_out_side(&mut self, shell: &Shell, layout: &mut Layout<'_>, rect: Rect, top: Option<f32>);
+    /// Lays out what is in the panel at the right below the model, from `top` on, in as much height as it needs; returns
+    /// where it ends. `rect` is the panel, moved up by what it is scrolled.
+    fn lay_out_side(&self, shell: &Shell, layout: &mut Layout<'_>, rect: Rect, top: f32) -> f32;
     fn lay_out_bottom(&self, shell: &Shell, layout: &mut Layout<'_>, rect: Rect);
     /// Draws an item that is not drawn alike everywhere. `hover`: the pointer is over it.
     fn paint(&self, shell: &Shell, painter: &mut Painter<'_>, item: &Item, hover: bool);

@@ -82,7 +82,7 @@ impl Services {
                 if let Some(file) = viewer.set_model(*file) {
                     // What is embedded for the scene before is of no use.
                     self.embedder = None;
-                    viewer = (self.open)(viewer.shell, file);
+                    viewer = viewer.change_scene(file, self.open);
                 }
                 if let Some(note) = note {
                     viewer.shell.say(note, false);

@@ -50,6 +50,12 @@ pub struct Shell {
     pub help: bool,
     /// Whether the list of models is shown.
     pub list: bool,
+    /// Whether all of the back end and the latency is shown, not a line of it.
+    pub engine_open: bool,
+    /// How far the panel at the right is scrolled, without the enlargement.
+    pub scroll: f32,
+    /// The panel at the right, if it can be scrolled.
+    pub(super) scrolled: Option<Rect>,
     pub pointer: Pointer,
     pub keyboard: Keyboard,
     /// Where the images are.
@@ -78,6 +84,9 @@ impl Shell {
             panels: true,
             help: false,
             list: false,
+            engine_open: false,
+            scroll: 0.0,
+            scrolled: None,
             pointer: Pointer::default(),
             keyboard: Keyboard::default(),
             viewport: Rect::default(),
@@ -95,10 +104,12 @@ impl Shell {
         Self {
             panels: self.panels,
             class: self.class,
+            engine_open: self.engine_open,
             keyboard: self.keyboard,
             now: self.now,
             version: self.version + 1,
             pointer,
+            effects: self.effects,
             ..Self::new(self.catalog, engine, self.threads, self.images)
         }
     }

@@ -1,30 +1,59 @@
 //! A scene in its shell.
 
 use super::keys::BINDINGS;
-use super::model_panel::{self, BAR, MARGIN, SIDE, STATUS};
-use super::{Effect, Outcome, Recorder, Scene, Shell};
+use super::model_panel::{self, BAR, MARGIN, ROW, SIDE, STATUS};
+use super::{Effect, OpenScene, Outcome, Recorder, Scene, Shell};
 use crate::action::{Action, ShellAction};
-use crate::draw::theme::{ALERT, BACKGROUND, LINE, PANEL, TEXT};
+use crate::draw::theme::{ALERT, BACKGROUND, FAINT, LINE, PANEL, TEXT};
 use crate::draw::{Canvas, Fonts, Rect, Weight};
 use crate::input::{Binding, KeyEvent, PointerEvent, Trigger};
 use crate::model::ModelFile;
 use crate::ui::{Item, ItemKind, Layout, Painter, style};
+
+/// How far the panel at the right is scrolled by a notch of the wheel, and by a page.
+const NOTCH: f32 = 48.0;
+const PAGE: f32 = 240.0;
 
 pub struct Viewer<S: ?Sized = dyn Scene> {
     pub shell: Shell,
     /// What is on the screen.
     pub items: Vec<Item>,
     pub scene: Box<S>,
+    /// The scenes of other kinds of models, as they were left.
+    left: Vec<Box<dyn Scene>>,
 }
 
 impl<S: Scene + 'static> Viewer<S> {
     pub fn new(shell: Shell, scene: S) -> Self {
-        Self { shell, items: Vec::new(), scene: Box::new(scene) }
+        Self { shell, items: Vec::new(), scene: Box::new(scene), left: Vec::new() }
     }
 
     /// The same, whatever its scene is.
     pub fn of_any_scene(self) -> Viewer {
-        Viewer { shell: self.shell, items: self.items, scene: self.scene }
+        Viewer { shell: self.shell, items: self.items, scene: self.scene, left: self.left }
+    }
+}
+
+impl Viewer {
+    /// Shows a model that this scene gave back: in the scene of its kind as it was left, else in a new one.
+    pub fn change_scene(mut self, file: ModelFile, open: OpenScene) -> Self {
+        self.close();
+        let mut shell = self.shell.for_scene(file.engines());
+        let mut left = self.left;
+        let mut file = file;
+        for place in 0..left.len() {
+            match left[place].set_model(&mut shell, file) {
+                Some(other) => file = other,
+                None => {
+                    let scene = std::mem::replace(&mut left[place], self.scene);
+                    return Viewer { shell, items: Vec::new(), scene, left };
+                }
+            }
+        }
+        let mut viewer = open(shell, file);
+        left.push(self.scene);
+        viewer.left = left;
+        viewer
     }
 }
 
@@ -97,7 +126,11 @@ impl<S: Scene + ?Sized> Viewer<S> {
                 shell.pointer.wheel += turned;
                 let notches = shell.pointer.wheel.trunc();
                 shell.pointer.wheel -= notches;
-                if notches != 0.0 {
+                let over = |rect: Rect| shell.pointer.at.is_some_and(|(x, y)| rect.contains(x, y));
+                if shell.scrolled.is_some_and(over) {
+                    shell.scroll = (shell.scroll - NOTCH * turned).max(0.0);
+                    shell.changed();
+                } else if notches != 0.0 {
                     // Beyond this nobody can tell.
                     let event = PointerEvent::Wheel(notches.clamp(-20.0, 20.0));
                     self.scene.pointer_event(shell, event, &self.items);
@@ -150,7 +183,7 @@ impl<S: Scene + ?Sized> Viewer<S> {
                 None => shell.say("there is one model in this folder", false),
             },
             ShellAction::OpenModel(index) => {
-                shell.list = false;
+                (shell.list, shell.scroll) = (false, 0.0);
                 if let Some(path) = shell.catalog.paths.get(index).filter(|path| *path != own).cloned() {
                     shell.effect(Effect::Open(path));
                 }
@@ -189,11 +222,18 @@ impl<S: Scene + ?Sized> Viewer<S> {
                 Some(_) => shell.end_recording(),
                 None => shell.recorder = Some(Recorder::new(format, shell.now)),
             },
-            ShellAction::ToggleList => shell.list = !shell.list,
+            ShellAction::ToggleList => {
+                shell.list = !shell.list;
+                let own = shell.catalog.paths.iter().position(|path| path == own).unwrap_or(0);
+                // With some of those before it.
+                shell.scroll = if shell.list { own.saturating_sub(3) as f32 * ROW } else { 0.0 };
+            }
+            ShellAction::ToggleEngine => shell.engine_open = !shell.engine_open,
+            ShellAction::Page(pages) => shell.scroll = (shell.scroll + PAGE * pages as f32).max(0.0),
             ShellAction::TogglePanels => shell.panels = !shell.panels,
             ShellAction::ToggleHelp => shell.help = !shell.help,
             ShellAction::Back if shell.help => shell.help = false,
-            ShellAction::Back if shell.list => shell.list = false,
+            ShellAction::Back if shell.list => (shell.list, shell.scroll) = (false, 0.0),
             ShellAction::Back if shell.recorder.is_some() => shell.end_recording(),
             ShellAction::Back if self.scene.back() => {}
             ShellAction::Back if !shell.panels => shell.panels = true,
@@ -228,17 +268,29 @@ impl<S: Scene + ?Sized> Viewer<S> {
         let panels = shell.panels;
         let bar = if panels && h >= 240.0 * s { BAR * s } else { 0.0 };
         let bottom = if panels { scene.bottom_height(w, h, s) } else { 0.0 };
-        let side = if panels && w >= 760.0 * s && h >= 480.0 * s { SIDE * s } else { 0.0 };
+        let roomy = w >= 760.0 * s && h >= 480.0 * s;
+        // Where it has no room, the panel comes over the images while a model is chosen.
+        let side = if panels && (roomy || shell.list) { (SIDE * s).min(w) } else { 0.0 };
         // The line of figures is there instead of the panel at the right.
-        let has_status = panels && side == 0.0 && h >= 240.0 * s && w >= 240.0 * s;
+        let has_status = panels && !roomy && h >= 240.0 * s && w >= 240.0 * s;
         let status = if has_status { STATUS * s } else { 0.0 };
-        let view = Rect::new(0.0, bar, (w - side).max(1.0), (h - bar - bottom - status).max(1.0));
+        let view = Rect::new(
+            0.0,
+            bar,
+            (if roomy { w - side } else { w }).max(1.0),
+            (h - bar - bottom - status).max(1.0),
+        );
         layout.push(view, ItemKind::View);
         scene.lay_out_view(shell, &mut layout, view);
         if side > 0.0 {
-            let rect = Rect::new(w - side, bar, side, h - bar - bottom);
-            let top = model_panel::lay_out(shell, &scene.model(), &mut layout, rect);
-            scene.lay_out_side(shell, &mut layout, rect, top);
+            lay_out_panel(
+                shell,
+                scene,
+                &mut layout,
+                Rect::new(w - side, bar, side, view.h.max(h - bar - bottom - status)),
+            );
+        } else {
+            shell.scrolled = None;
         }
         if status > 0.0 {
             let rect = Rect::new(0.0, view.y + view.h, w, status);
@@ -275,6 +327,41 @@ impl<S: Scene + ?Sized> Viewer<S> {
         if shell.help {
             painter.help(self.scene.help());
         }
+    }
+}
+
+/// The panel at the right: what is in view of the model and of what the scene has there.
+fn lay_out_panel<S: Scene + ?Sized>(shell: &mut Shell, scene: &S, layout: &mut Layout<'_>, rect: Rect) {
+    let s = layout.scale;
+    model_panel::lay_out_back(layout, rect);
+    let first = layout.items.len();
+    // Once more if it was scrolled beyond its end.
+    let longest = loop {
+        layout.items.truncate(first);
+        let content = Rect { y: rect.y - shell.scroll * s, ..rect };
+        let end = match model_panel::lay_out(shell, &scene.model(), layout, content) {
+            Ok(top) => scene.lay_out_side(shell, layout, content, top),
+            Err(end) => end,
+        };
+        let longest = ((end + 12.0 * s - content.y - rect.h) / s).max(0.0).floor();
+        if shell.scroll <= longest {
+            break longest;
+        }
+        shell.scroll = longest;
+    };
+    shell.scrolled = (longest > 0.0).then_some(rect);
+    let mut place = 0;
+    layout.items.retain(|item| {
+        place += 1;
+        // A text's rectangle is its baseline.
+        let above = if matches!(item.kind, ItemKind::Text { .. }) { 10.0 * s } else { 0.0 };
+        place <= first || (item.rect.y - above >= rect.y && item.rect.y + item.rect.h <= rect.y + rect.h)
+    });
+    if longest > 0.0 {
+        let whole = rect.h + longest * s;
+        let (top, height) = (rect.h * shell.scroll * s / whole, rect.h * rect.h / whole);
+        let bar = Rect::new(rect.x + rect.w - 4.0 * s, (rect.y + top).floor(), 3.0 * s, height.floor());
+        layout.push(bar, ItemKind::Fill(FAINT.with_alpha(140)));
     }
 }
 

@@ -304,6 +304,7 @@ fn notch(window: &Window) -> f32 {
 }
 
 fn title(viewer: &Viewer) -> String {
-    // A NUL would end the title early, or not at all.
-    format!("{} - latent", viewer.scene.model().name.replace(char::is_control, " "))
+    // A NUL would end the title early, or not at all, and minifb hands other letters on in no encoding that X11 knows.
+    let plain = |letter: char| letter == ' ' || letter.is_ascii_graphic();
+    format!("{} - latent", viewer.scene.model().name.replace(|letter| !plain(letter), "?"))
 }

@@ -12,6 +12,8 @@ pub use interpolation::Interpolation;
 pub use player::{Player, STEPS_PER_SEGMENT};
 pub use space::LatentSpace;
 
+use std::sync::Arc;
+
 use latent_runtime::rng::Rng;
 
 /// A point that a walk passes through.
@@ -40,8 +42,8 @@ impl KeyFrame {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Walk {
     space: LatentSpace,
-    /// Each with its latent vector. Never empty.
-    keys: Vec<(KeyFrame, Vec<f32>)>,
+    /// Each with its latent vector, shared by copies of the walk. Never empty.
+    keys: Vec<Arc<(KeyFrame, Vec<f32>)>>,
     /// How it goes from one key frame to the next.
     pub interpolation: Interpolation,
     /// Whether it returns to its first key frame.
@@ -56,7 +58,7 @@ impl Walk {
         let keys = (0..key_frames.max(1))
             .map(|index| {
                 let seed = if index == 0 { seed } else { u64::from(rng.below(1_000_000)) };
-                (KeyFrame::Seed(seed), space.draw(seed))
+                Arc::new((KeyFrame::Seed(seed), space.draw(seed)))
             })
             .collect();
         Self { space, keys, interpolation, closed: true }
@@ -70,15 +72,14 @@ impl Walk {
         closed: bool,
     ) -> Option<Self> {
         let keys: Option<Vec<_>> =
-            keys.into_iter().map(|key| key.latent(&space).map(|latent| (key, latent))).collect();
+            keys.into_iter().map(|key| key.latent(&space).map(|latent| Arc::new((key, latent)))).collect();
         keys.filter(|keys| !keys.is_empty()).map(|keys| Self { space, keys, interpolation, closed })
     }
 
     /// The same walk for another latent space: seeds are drawn anew, key frames given by values are kept if they fit.
     /// Should none be left, it becomes a random walk as long as this.
     pub fn in_space(&self, space: LatentSpace) -> Self {
-        let keys: Vec<_> =
-            self.keys.iter().map(|(key, _)| key.clone()).filter(|key| key.latent(&space).is_some()).collect();
+        let keys: Vec<_> = self.keys().filter(|key| key.latent(&space).is_some()).cloned().collect();
         Self::new(space, keys, self.interpolation, self.closed).unwrap_or_else(|| Self {
             closed: self.closed,
             ..Self::random(space, 0, self.keys.len(), self.interpolation)
@@ -97,12 +98,12 @@ impl Walk {
 
     /// The key frames in order.
     pub fn keys(&self) -> impl ExactSizeIterator<Item = &KeyFrame> {
-        self.keys.iter().map(|(key, _)| key)
+        self.keys.iter().map(|key| &key.0)
     }
 
     /// A key frame's latent vector.
     pub fn key_latent(&self, index: usize) -> Option<&[f32]> {
-        self.keys.get(index).map(|(_, latent)| latent.as_slice())
+        self.keys.get(index).map(|key| key.1.as_slice())
     }
 
     /// The length: the number of steps from key frame to key frame; 0 for a single key frame.
@@ -178,7 +179,7 @@ impl Walk {
     pub fn insert(&mut self, index: usize, key: KeyFrame) -> bool {
         match key.latent(&self.space) {
             Some(latent) if index <= self.keys.len() && self.keys.len() < MAX_KEY_FRAMES => {
-                self.keys.insert(index, (key, latent));
+                self.keys.insert(index, Arc::new((key, latent)));
                 true
             }
             _ => false,

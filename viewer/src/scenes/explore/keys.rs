@@ -52,6 +52,7 @@ pub(super) const HELP: Help = [
                 ("B", "back end"),
                 ("P", "precision"),
                 ("T", "more threads; with Shift fewer"),
+                ("E  Page ↑ ↓", "engine and latency; scroll the panel"),
             ],
         ),
         (

@@ -96,14 +96,11 @@ impl ExploreScene {
         }
     }
 
-    pub(super) fn lay_out_images(&self, shell: &Shell, layout: &mut Layout<'_>, rect: Rect, top: f32) {
+    /// The images and their folders, from `top` on; returns where they end.
+    pub(super) fn lay_out_images(&self, shell: &Shell, layout: &mut Layout<'_>, rect: Rect, top: f32) -> f32 {
         let s = layout.scale;
         let mut y = top;
         let (x, right) = (rect.x + MARGIN * s, rect.x + rect.w - MARGIN * s);
-        let bottom = rect.y + rect.h;
-        if y + 60.0 * s > bottom {
-            return;
-        }
         layout.heading("IMAGES", x, y);
         if self.share > 0.0 {
             let share = format!("the map shows {:.0} %", self.share * 100.0);
@@ -138,10 +135,10 @@ impl ExploreScene {
             layout.push(Rect::new(x, y, right - x, 4.0 * s), ItemKind::Progress(done));
         }
         y += 36.0 * s;
-        // The folders in two columns, if all of them fit.
+        // The folders in two columns.
         let rows = self.labels.len().div_ceil(2);
-        if self.labels.len() < 2 || y + 20.0 * s * (rows as f32 + 0.5) > bottom {
-            return;
+        if self.labels.len() < 2 {
+            return y - 36.0 * s;
         }
         layout.heading("FOLDERS", x, y);
         let width = (right - x) / 2.0;
@@ -155,6 +152,7 @@ impl ExploreScene {
             let name = layout.cut(name, 13.0, Weight::Regular, width - 26.0 * s);
             layout.text(name, left + 17.0 * s, baseline, style(13.0, Weight::Regular, color));
         }
+        y + 22.0 * s + 20.0 * s * rows as f32
     }
 }
 

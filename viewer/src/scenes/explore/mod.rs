@@ -269,7 +269,6 @@ impl Scene for ExploreScene {
             described: &self.described,
             per: "per image, last second",
             latency: 0,
-            is_short: false,
         }
     }
 
@@ -367,10 +366,8 @@ impl Scene for ExploreScene {
         }
     }
 
-    fn lay_out_side(&mut self, shell: &Shell, layout: &mut Layout<'_>, rect: Rect, top: Option<f32>) {
-        if let Some(top) = top {
-            self.lay_out_images(shell, layout, rect, top);
-        }
+    fn lay_out_side(&self, shell: &Shell, layout: &mut Layout<'_>, rect: Rect, top: f32) -> f32 {
+        self.lay_out_images(shell, layout, rect, top)
     }
 
     fn lay_out_bottom(&self, _: &Shell, layout: &mut Layout<'_>, rect: Rect) {

@@ -5,6 +5,7 @@ use latent_runtime::onnx::ImageShape;
 use super::paint::WalkPainter;
 use crate::draw::theme::{DIM, FAINT, LINE, TEXT};
 use crate::draw::{Align, Rect, Weight};
+use crate::model::Images;
 use crate::picture::Picture;
 use crate::text;
 
@@ -39,7 +40,12 @@ impl WalkPainter<'_, '_> {
                 .floor();
             let middle = x + w / 2.0;
             let title = format!("{} · {}", config.file.precision, config.engine);
-            self.painter.text(&title, (middle, top + 16.0 * s), 15.0, Weight::SemiBold, TEXT, Align::Center);
+            let fits = self.painter.fonts.width(&title, 15.0 * s, Weight::SemiBold) <= cell_w - 8.0 * s;
+            let (title, below) =
+                if fits { (title.as_str(), "") } else { (config.file.precision, config.engine.name()) };
+            let baseline = top + if fits { 16.0 } else { 6.0 } * s;
+            self.painter.text(title, (middle, baseline), 15.0, Weight::SemiBold, TEXT, Align::Center);
+            self.painter.text(below, (middle, top + 21.0 * s), 12.0, Weight::Regular, TEXT, Align::Center);
             let latency = self.shell.figures.latencies.get(index).copied().flatten();
             let figures = match latency {
                 Some((p50, _)) if cell_w < 150.0 * s => text::duration(p50),
@@ -79,10 +85,14 @@ impl WalkPainter<'_, '_> {
                         );
                         self.painter.canvas.frame(Rect::new(x, below, w, h).grown(1.0), LINE);
                         self.painter.canvas.picture(&picture, x as i32, below as i32, scale, view);
-                        let psnr =
-                            if psnr.is_finite() { format!("{psnr:.1} dB") } else { "no difference".into() };
+                        let seen =
+                            |images: &Images| images.pictures.first().map(|picture| picture.pixels.clone());
                         let what = if cell_w < 170.0 * s { "" } else { "difference " };
-                        let label = format!("{what}×{}   {psnr}", scene.amplification);
+                        let label = match psnr.is_finite() {
+                            true if seen(images) == seen(reference) => "the same to 8 bits".into(),
+                            true => format!("{what}×{}   {psnr:.1} dB", scene.amplification),
+                            false => "no difference".into(),
+                        };
                         self.painter.text(
                             &label,
                             (middle, below + h + 18.0 * s),

@@ -48,13 +48,13 @@ impl WalkScene {
 
     /// Another seed, for the next random thing.
     fn next_seed(&mut self) -> u64 {
-        let mut rng = latent_runtime::rng::Rng::from_seed(self.seed);
-        self.seed = u64::from(rng.below(1_000_000));
-        self.seed
+        let mut rng = latent_runtime::rng::Rng::from_seed(self.drawn);
+        self.drawn = u64::from(rng.below(1_000_000));
+        self.drawn
     }
 
     /// Draws another class.
-    fn set_class(&mut self, shell: &mut Shell, class: usize) {
+    pub(super) fn set_class(&mut self, shell: &mut Shell, class: usize) {
         if class >= self.config.file.classes() || class == self.class(shell) {
             return;
         }
@@ -68,6 +68,14 @@ impl WalkScene {
     }
 
     pub(super) fn do_action(&mut self, shell: &mut Shell, action: WalkAction) {
+        let before = self.moment(shell);
+        self.act(shell, action);
+        if !matches!(action, WalkAction::Undo | WalkAction::Redo) {
+            self.remember(shell, action.edit(), before, matches!(action, WalkAction::Truncate(_)));
+        }
+    }
+
+    fn act(&mut self, shell: &mut Shell, action: WalkAction) {
         match action {
             WalkAction::TogglePlay => {
                 // On the map nothing plays.
@@ -107,6 +115,7 @@ impl WalkScene {
             WalkAction::MoveKey(later) => self.move_key(shell, later),
             WalkAction::NewWalk => {
                 let seed = self.next_seed();
+                self.seed = seed;
                 let closed = self.walk.closed;
                 self.walk = Walk::random(*self.walk.space(), seed, self.walk.len(), self.walk.interpolation);
                 self.walk.closed = closed;
@@ -121,11 +130,9 @@ impl WalkScene {
             }
             WalkAction::Sliders(set) => {
                 self.sliders.set = set;
-                self.sliders.page = 0;
                 self.find_directions(shell);
             }
-            WalkAction::NextSliders => self.do_action(shell, WalkAction::Sliders(self.sliders.set.next())),
-            WalkAction::Page(pages) => self.sliders.turn(pages, self.walk.space().size),
+            WalkAction::NextSliders => self.act(shell, WalkAction::Sliders(self.sliders.set.next())),
             WalkAction::ResetSliders => {
                 self.sliders.reset();
                 self.truncation = 1.0;
@@ -149,6 +156,8 @@ impl WalkScene {
                 shell.effect(Effect::SaveWalk(walk));
             }
             WalkAction::LoadWalk => shell.effect(Effect::LoadWalk),
+            WalkAction::Undo => self.undo(shell, false),
+            WalkAction::Redo => self.undo(shell, true),
         }
     }
 

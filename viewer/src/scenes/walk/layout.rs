@@ -16,21 +16,24 @@ const CLASSES: usize = 10;
 const CLASS_GAP: f32 = 3.0;
 
 impl WalkScene {
-    pub(super) fn lay_out_controls(&mut self, shell: &Shell, layout: &mut Layout<'_>, rect: Rect, top: f32) {
+    /// Class, walk and sliders, from `top` on; returns where they end.
+    pub(super) fn lay_out_controls(
+        &self,
+        shell: &Shell,
+        layout: &mut Layout<'_>,
+        rect: Rect,
+        top: f32,
+    ) -> f32 {
         let s = layout.scale;
         let (x, right) = (rect.x + MARGIN * s, rect.x + rect.w - MARGIN * s);
         let width = right - x;
-        let bottom = rect.y + rect.h;
         let mut y = top;
         let space = self.config.file.space;
-        if self.config.file.classes() > 0 && y + 40.0 * s <= bottom {
+        if self.config.file.classes() > 0 {
             self.lay_out_classes(shell, layout, (x, right), y);
             y += (40.0 + heading_gap(rect.h, s)) * s;
         }
         // The walk.
-        if y + 76.0 * s > bottom {
-            return;
-        }
         layout.heading("WALK", x, y);
         let files = [
             (Icon::Load, WalkAction::LoadWalk.into()),
@@ -66,31 +69,12 @@ impl WalkScene {
         let speed = format!("{:.2} /s", self.player.speed());
         slider(layout, y, SliderTarget::Speed, "Speed", speed, 0.0);
         y += 26.0 * s;
-        if y + 26.0 * s > bottom {
-            return;
-        }
         let psi = format!("ψ {:.2}", self.truncation);
         slider(layout, y, SliderTarget::Truncation, "Truncation", psi, 0.0);
 
         // Directions.
         y += (18.0 + heading_gap(rect.h, s)) * s;
-        self.sliders.rows = 0;
-        if y + 40.0 * s > bottom {
-            return;
-        }
         layout.heading("SLIDERS", x, y);
-        // Below the heading and the buttons.
-        self.sliders.rows = ((bottom - y - 56.0 * s) / (24.0 * s)).max(0.0) as usize;
-        self.sliders.turn(0, space.size);
-        let pages = self.sliders.pages(space.size);
-        if pages > 1 {
-            let place = format!("{} of {pages}", self.sliders.page + 1);
-            layout.right(place, right - 56.0 * s, y, style(12.0, Weight::Regular, FAINT));
-            for (offset, icon, turn) in [(46.0, Icon::Previous, -1), (20.0, Icon::Next, 1)] {
-                let area = Rect::new(right - offset * s, y - 14.0 * s, 20.0 * s, 20.0 * s);
-                layout.push(area, ItemKind::Icon { icon, on: false, action: WalkAction::Page(turn).into() });
-            }
-        }
         y += 12.0 * s;
         let mut left = x;
         for set in SliderSet::ALL {
@@ -98,11 +82,16 @@ impl WalkScene {
                 layout.button(set.name(), left, y, self.sliders.set == set, WalkAction::Sliders(set).into());
         }
         y += 36.0 * s;
-        if self.sliders.lacks_directions() && self.sliders.rows > 0 {
+        if self.sliders.lacks_directions() {
             layout.text("looking for directions …", x, y + 16.0 * s, style(13.0, Weight::Regular, DIM));
+            y += 24.0 * s;
         }
         let latent = self.shown.as_ref().map_or(&[][..], |shown| &shown.request.latents);
-        for target in self.sliders.targets(space.size) {
+        // Of many sliders those in view are laid out.
+        let targets = self.sliders.targets(space.size);
+        let (height, end) = (24.0 * s, y + 24.0 * s * targets.len() as f32);
+        let above = ((rect.y + shell.scroll * s - y) / height).max(0.0) as usize;
+        for (place, target) in targets.enumerate().skip(above).take((rect.h / height) as usize + 2) {
             let (SliderTarget::Direction(index) | SliderTarget::Latent(index)) = target else { continue };
             let label = match target {
                 SliderTarget::Latent(_) => format!("z {index}"),
@@ -110,9 +99,9 @@ impl WalkScene {
             };
             let value = self.sliders.value(target, &space, latent);
             let value = if value == 0.0 { "0.00".into() } else { format!("{value:+.2}").replace('-', "−") };
-            slider(layout, y, target, &label, value, 0.5);
-            y += 24.0 * s;
+            slider(layout, y + height * place as f32, target, &label, value, 0.5);
         }
+        end
     }
 
     /// A row of buttons for the classes; of many, for ten around the chosen one.

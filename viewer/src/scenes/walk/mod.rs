@@ -3,6 +3,7 @@
 mod compare;
 mod edit;
 mod frames;
+mod history;
 mod keys;
 mod layout;
 mod model;
@@ -15,7 +16,7 @@ mod tile_map;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use crate::action::{Action, Mode, ShellAction, SliderSet, WalkAction};
+use crate::action::{Action, Mode, ShellAction, WalkAction};
 use crate::draw::Rect;
 use crate::input::{Binding, PointerEvent};
 use crate::model::{GeneratorFile, ModelFile};
@@ -25,6 +26,7 @@ use crate::shell::inference::{Request, RunConfig, RunResult};
 use crate::shell::{Effect, Help, ModelSummary, Outcome, Scene, Shell, Viewer};
 use crate::ui::{Icon, Item, Layout, Painter};
 use crate::walk::{Interpolation, Player, Walk};
+use history::{History, Moment};
 use pointer::Drag;
 use sliders::Sliders;
 use tile_map::{Tile, TileMap};
@@ -58,8 +60,10 @@ pub struct WalkScene {
     pub walk: Walk,
     /// Where it is.
     pub player: Player,
-    /// The seed of the first walk of the grid, and of the next random things.
+    /// The seed of the first walk of the grid.
     pub seed: u64,
+    /// That of the last random thing.
+    drawn: u64,
     pub columns: usize,
     /// The plane of seeds.
     pub map: TileMap,
@@ -80,6 +84,9 @@ pub struct WalkScene {
     pub strip: VecDeque<Picture>,
     /// What the mouse holds.
     drag: Option<Drag>,
+    /// What was when it took it.
+    dragged_from: Option<Moment>,
+    history: History,
     grid: Vec<Walk>,
     strip_position: f64,
     submitted: Option<Request>,
@@ -106,6 +113,7 @@ impl WalkScene {
             walk,
             player: Player::default(),
             seed,
+            drawn: seed,
             columns: 8,
             map: TileMap::default(),
             truncation: 1.0,
@@ -117,6 +125,8 @@ impl WalkScene {
             has_stale_thumbnails: false,
             strip: VecDeque::new(),
             drag: None,
+            dragged_from: None,
+            history: History::default(),
             grid: Vec::new(),
             strip_position: 0.0,
             submitted: None,
@@ -147,7 +157,6 @@ impl Scene for WalkScene {
             described: self.described(),
             per: if self.mode == Mode::Grid { "per image, last second" } else { "last second" },
             latency: self.own_config(),
-            is_short: self.sliders.set != SliderSet::Off,
         }
     }
 
@@ -171,7 +180,9 @@ impl Scene for WalkScene {
 
     fn set_model(&mut self, shell: &mut Shell, file: ModelFile) -> Option<ModelFile> {
         let ModelFile::Generator(file) = file else { return Some(file) };
+        let before = self.moment(shell);
         self.show_model(shell, file);
+        self.remember(shell, "another model", before, false);
         None
     }
 
@@ -206,7 +217,9 @@ impl Scene for WalkScene {
             Outcome::Variants(files) => self.set_variants(shell, files),
             Outcome::Directions { method, path, found } => self.set_directions(shell, method, &path, found),
             Outcome::Walk(path, walk) => {
+                let before = self.moment(shell);
                 self.set_walk(shell, &walk);
+                self.remember(shell, "a walk that was loaded", before, false);
                 shell.say(format!("walking along {}", path.display()), false);
             }
             Outcome::Embedding(_) => {}
@@ -253,11 +266,8 @@ impl Scene for WalkScene {
         };
     }
 
-    fn lay_out_side(&mut self, shell: &Shell, layout: &mut Layout<'_>, rect: Rect, top: Option<f32>) {
-        match top {
-            Some(top) => self.lay_out_controls(shell, layout, rect, top),
-            None => self.sliders.rows = 0,
-        }
+    fn lay_out_side(&self, shell: &Shell, layout: &mut Layout<'_>, rect: Rect, top: f32) -> f32 {
+        self.lay_out_controls(shell, layout, rect, top)
     }
 
     fn lay_out_bottom(&self, _: &Shell, layout: &mut Layout<'_>, rect: Rect) {

@@ -30,11 +30,10 @@ impl WalkScene {
             self.walk = self.walk.in_space(space);
         }
         if !is_variant {
-            let rows = self.sliders.rows;
             self.sliders = Sliders::new(self.sliders.set);
-            self.sliders.rows = rows;
             self.compared.clear();
         }
+        (self.drag, self.dragged_from, self.submitted) = (None, None, None);
         self.config_changed(shell, is_variant);
         if self.mode == Mode::Compare && self.compared.is_empty() {
             self.read_variants(shell);

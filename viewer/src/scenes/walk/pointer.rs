@@ -35,17 +35,22 @@ impl WalkScene {
                     Some(ItemKind::View) if self.mode == Mode::Map => Some(Drag::Map),
                     _ => None,
                 };
+                self.dragged_from = Some(self.moment(shell));
                 if let Some(at) = shell.pointer.at {
                     self.drag_to(shell, at, at, items);
                 }
             }
             PointerEvent::Release => {
-                self.drag = None;
+                self.let_go(shell);
                 self.hover(shell, items);
             }
-            PointerEvent::Lost => self.drag = None,
+            PointerEvent::Lost => self.let_go(shell),
             PointerEvent::RightPress => match over {
-                Some(ItemKind::Slider { target, .. }) => self.reset_slider(shell, *target),
+                Some(ItemKind::Slider { target, .. }) => {
+                    let (before, target) = (self.moment(shell), *target);
+                    self.reset_slider(shell, target);
+                    self.remember(shell, "a slider that was put back", before, false);
+                }
                 Some(ItemKind::View) if self.mode == Mode::Map => {
                     shell.changed();
                     self.do_action(shell, WalkAction::AddKey);
@@ -58,7 +63,7 @@ impl WalkScene {
                     Some(ItemKind::Slider {
                         target: SliderTarget::Direction(_) | SliderTarget::Latent(_),
                         ..
-                    }) => WalkAction::Page(-notches.signum()),
+                    }) => return,
                     Some(ItemKind::Slider { target: SliderTarget::Truncation, .. }) => {
                         WalkAction::Truncate(notches)
                     }
@@ -72,6 +77,14 @@ impl WalkScene {
                 shell.changed();
                 self.do_action(shell, action);
             }
+        }
+    }
+
+    /// What was dragged at once is one edit.
+    fn let_go(&mut self, shell: &Shell) {
+        self.drag = None;
+        if let Some(before) = self.dragged_from.take() {
+            self.remember(shell, "a slider", before, false);
         }
     }
 

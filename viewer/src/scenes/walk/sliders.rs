@@ -1,5 +1,7 @@
 //! Sliders that change latent vectors.
 
+use std::sync::Arc;
+
 use crate::action::{SliderSet, SliderTarget};
 use crate::directions::{Directions, Method};
 use crate::walk::{Edits, LatentSpace};
@@ -11,12 +13,8 @@ const REACH: f32 = 3.0;
 pub struct Sliders {
     /// Those that are shown.
     pub set: SliderSet,
-    /// The page of them.
-    pub page: usize,
-    /// How many of them are on one page; 0 before the first layout.
-    pub rows: usize,
-    sefa: Option<Directions>,
-    pca: Option<Directions>,
+    sefa: Option<Arc<Directions>>,
+    pca: Option<Arc<Directions>>,
     sefa_ways: Vec<f32>,
     pca_ways: Vec<f32>,
     /// Latent values that are held.
@@ -41,21 +39,12 @@ impl Sliders {
         }
     }
 
-    pub fn pages(&self, latent_size: usize) -> usize {
-        self.count(latent_size).div_ceil(self.rows.max(1))
-    }
-
-    pub fn targets(&self, latent_size: usize) -> impl Iterator<Item = SliderTarget> + use<> {
-        let (set, first) = (self.set, self.page * self.rows);
-        (first..self.count(latent_size)).take(self.rows).map(move |index| match set {
+    pub fn targets(&self, latent_size: usize) -> impl ExactSizeIterator<Item = SliderTarget> + use<> {
+        let set = self.set;
+        (0..self.count(latent_size)).map(move |index| match set {
             SliderSet::Latent => SliderTarget::Latent(index),
             _ => SliderTarget::Direction(index),
         })
-    }
-
-    pub fn turn(&mut self, pages: i32, latent_size: usize) {
-        let last = self.pages(latent_size).saturating_sub(1) as i64;
-        self.page = (self.page as i64 + i64::from(pages)).clamp(0, last) as usize;
     }
 
     /// Whether the set has directions that are not known yet.
@@ -70,9 +59,10 @@ impl Sliders {
     /// Takes directions.
     pub fn set_directions(&mut self, method: Method, directions: Directions) {
         let ways = vec![0.0; directions.len()];
+        let directions = Some(Arc::new(directions));
         match method {
-            Method::Sefa => (self.sefa, self.sefa_ways) = (Some(directions), ways),
-            Method::Pca => (self.pca, self.pca_ways) = (Some(directions), ways),
+            Method::Sefa => (self.sefa, self.sefa_ways) = (directions, ways),
+            Method::Pca => (self.pca, self.pca_ways) = (directions, ways),
         }
     }
 
@@ -131,6 +121,35 @@ impl Sliders {
         (self.held, self.shift) = (edits.held.clone(), edits.shift.clone());
     }
 
+    /// Whether they change latent vectors alike: the same directions as far, the same values held.
+    pub fn are_where(&self, other: &Self) -> bool {
+        let rests = |ways: &[f32]| ways.iter().all(|&way| way == 0.0);
+        let alike = |a: &[f32], b: &[f32]| a == b || (rests(a) && rests(b));
+        let held = |sliders: &Self| {
+            sliders.held.iter().enumerate().filter_map(|(i, held)| Some((i, (*held)?))).collect::<Vec<_>>()
+        };
+        alike(&self.sefa_ways, &other.sefa_ways)
+            && alike(&self.pca_ways, &other.pca_ways)
+            && held(self) == held(other)
+            && self.shift == other.shift
+    }
+
+    /// Puts them where those were. What is shown of them stays, and so do directions that those did not know yet.
+    pub fn restore(&mut self, those: Self) {
+        let resting = |directions: &Option<Arc<Directions>>| {
+            vec![0.0; directions.as_ref().map_or(0, |found| found.len())]
+        };
+        (self.held, self.shift) = (those.held, those.shift);
+        match those.sefa {
+            Some(_) => (self.sefa, self.sefa_ways) = (those.sefa, those.sefa_ways),
+            None => self.sefa_ways = resting(&self.sefa),
+        }
+        match those.pca {
+            Some(_) => (self.pca, self.pca_ways) = (those.pca, those.pca_ways),
+            None => self.pca_ways = resting(&self.pca),
+        }
+    }
+
     /// Whether no slider was moved.
     pub fn are_at_rest(&self) -> bool {
         self.sefa_ways.iter().chain(&self.pca_ways).all(|&way| way == 0.0)
@@ -173,7 +192,9 @@ impl Sliders {
         let unit = space.radius() / REACH;
         let mut shift = self.shift.clone();
         for (directions, ways) in [(&self.sefa, &self.sefa_ways), (&self.pca, &self.pca_ways)] {
-            for (direction, way) in directions.iter().flatten().zip(ways).filter(|&(_, &way)| way != 0.0) {
+            for (direction, way) in
+                directions.iter().flat_map(|found| found.iter()).zip(ways).filter(|&(_, &way)| way != 0.0)
+            {
                 shift.resize(space.size, 0.0);
                 shift.iter_mut().zip(direction).for_each(|(value, along)| *value += way * unit * along);
             }
@@ -215,19 +236,5 @@ mod tests {
         assert!(!sliders.are_at_rest());
         sliders.reset();
         assert!(sliders.are_at_rest());
-    }
-
-    #[test]
-    fn pages_have_ends() {
-        let mut sliders = Sliders { set: SliderSet::Latent, rows: 12, ..Sliders::default() };
-        for (turn, expected) in [(1, 1), (5, 2), (-1, 1), (-7, 0)] {
-            sliders.turn(turn, 30);
-            assert_eq!(sliders.page, expected);
-        }
-        sliders.page = 2;
-        let targets: Vec<_> = sliders.targets(30).collect();
-        assert_eq!((targets.len(), targets[0]), (6, SliderTarget::Latent(24)));
-        sliders.set = SliderSet::Off;
-        assert_eq!(sliders.targets(30).count(), 0);
     }
 }

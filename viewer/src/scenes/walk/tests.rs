@@ -1,7 +1,7 @@
 use latent_runtime::open::{BackendKind, Label};
 
 use super::*;
-use crate::action::SliderTarget;
+use crate::action::{SliderSet, SliderTarget};
 use crate::directions::Method;
 use crate::draw::Fonts;
 use crate::error::BackgroundError;
@@ -231,6 +231,98 @@ fn a_walk_saved_is_the_walk_loaded() {
     assert_eq!((app.scene.truncation, start), (0.7, shown));
 }
 
+type Edit<'a> = &'a dyn Fn(&mut Viewer<WalkScene>);
+
+#[test]
+fn every_edit_is_undone_and_done_again() {
+    let drag = |app: &mut Viewer<WalkScene>| {
+        let items = items(app);
+        let truncation =
+            |item: &&Item| matches!(item.kind, ItemKind::Slider { target: SliderTarget::Truncation, .. });
+        let track = items.iter().find(truncation).unwrap().track();
+        app.pointer_event(PointerEvent::Move(track.x + track.w, track.y + 1.0));
+        app.pointer_event(PointerEvent::Press);
+        for part in [0.8, 0.6, 0.4] {
+            app.pointer_event(PointerEvent::Move(track.x + track.w * part, track.y + 1.0));
+            step(app, 0.02);
+        }
+        app.pointer_event(PointerEvent::Release);
+    };
+    let other_model = |app: &mut Viewer<WalkScene>| {
+        let mut other = test_file();
+        (other.path, other.space.size) = ("models/other.onnx".into(), 8);
+        assert!(app.set_model(ModelFile::Generator(other)).is_none());
+    };
+    let hold = |app: &mut Viewer<WalkScene>| (0..5).for_each(|_| app.apply(WalkAction::Truncate(-1)));
+    let edits: [Edit<'_>; 9] = [
+        &|app| app.apply(WalkAction::DeleteKey),
+        &|app| app.apply(WalkAction::AddKey),
+        &|app| app.apply(WalkAction::MoveKey(true)),
+        &|app| app.apply(WalkAction::NewWalk),
+        &|app| app.apply(WalkAction::NextInterpolation),
+        &|app| app.apply(WalkAction::ToggleClosed),
+        &drag,
+        &hold,
+        &other_model,
+    ];
+    let mut app = app();
+    app.scene.player.playing = false;
+    let seen = |app: &Viewer<WalkScene>| {
+        let scene = &app.scene;
+        (
+            scene.config.file.path.clone(),
+            scene.walk.clone(),
+            scene.truncation,
+            scene.current_latent(),
+            scene.seed,
+        )
+    };
+    let mut states = vec![seen(&app)];
+    for edit in edits {
+        edit(&mut app);
+        step(&mut app, 1.0);
+        assert_ne!(states.last(), Some(&seen(&app)));
+        states.push(seen(&app));
+    }
+    // What is no edit is not undone.
+    app.apply(WalkAction::SetMode(Mode::Grid));
+    for state in states.iter().rev().skip(1) {
+        app.apply(WalkAction::Undo);
+        step(&mut app, 0.1);
+        assert_eq!(&seen(&app), state);
+    }
+    app.apply(WalkAction::Undo);
+    assert_eq!(seen(&app), states[0]);
+    for state in &states[1..] {
+        app.apply(WalkAction::Redo);
+        assert_eq!(&seen(&app), state);
+    }
+    // Another edit leaves nothing to do again.
+    app.apply(WalkAction::Undo);
+    app.apply(WalkAction::NewWalk);
+    let after = seen(&app);
+    app.apply(WalkAction::Redo);
+    assert_eq!(seen(&app), after);
+}
+
+#[test]
+fn sliders_come_back_with_their_directions() {
+    let mut app = app();
+    app.apply(WalkAction::Sliders(SliderSet::Sefa));
+    app.receive(directions(Method::Sefa, &test_file(), Ok(vec![vec![1.0, 0.0, 0.0, 0.0]])));
+    let before = app.scene.moment(&app.shell);
+    app.scene.set_slider(&mut app.shell, SliderTarget::Direction(0), 1.0);
+    app.scene.remember(&app.shell, "a slider", before, false);
+    let edited = app.scene.current_latent();
+    app.apply(WalkAction::ResetSliders);
+    assert_ne!(app.scene.current_latent(), edited);
+    app.apply(WalkAction::Undo);
+    assert_eq!(app.scene.current_latent(), edited);
+    assert_eq!(app.scene.slider(SliderTarget::Direction(0)), (1.0, true));
+    app.apply(WalkAction::Undo);
+    assert!(app.scene.sliders.are_at_rest() && app.scene.sliders.count(4) == 1);
+}
+
 #[test]
 fn leaving_saves_what_was_recorded() {
     for quit in [false, true] {
@@ -347,6 +439,67 @@ fn sliders_are_dragged_and_put_back() {
     app.apply(WalkAction::Truncate(-20));
     step(&mut app, 0.1);
     assert_eq!(app.scene.shown.as_ref().unwrap().request.latents, [0.0; 4]);
+}
+
+#[test]
+fn the_panel_scrolls_to_every_slider() {
+    let mut file = test_file();
+    file.space.size = 96;
+    for (width, height, scale, first) in
+        [(1280, 720, 1.0, 10), (800, 600, 1.0, 5), (1280, 800, 1.5, 2), (1920, 1080, 1.0, 20)]
+    {
+        let mut app = app_of(file.clone());
+        app.apply(WalkAction::Sliders(SliderSet::Latent));
+        let fonts = Fonts::new();
+        let latents = |app: &mut Viewer<WalkScene>| -> Vec<usize> {
+            app.lay_out(&fonts, width, height, scale);
+            let panel = app.shell.viewport.y..height as f32;
+            let inside =
+                |item: &&Item| panel.contains(&item.rect.y) && item.rect.y + item.rect.h <= panel.end;
+            let index = |item: &Item| match item.kind {
+                ItemKind::Slider { target: SliderTarget::Latent(index), .. } => Some(index),
+                _ => None,
+            };
+            app.items.iter().filter(inside).filter_map(index).collect()
+        };
+        let mut seen = latents(&mut app);
+        assert!(seen.len() >= first, "{width}x{height}: {seen:?}");
+        app.pointer_event(PointerEvent::Move(width as f32 - 20.0, 300.0));
+        let speed = app.scene.player.speed();
+        for _ in 0..80 {
+            app.pointer_event(PointerEvent::Wheel(-1.0));
+            seen.extend(latents(&mut app));
+        }
+        assert!((0..96).all(|index| seen.contains(&index)), "{width}x{height}: {seen:?}");
+        assert_eq!(app.scene.player.speed(), speed);
+        // Beyond the end there is nothing, and the way back begins at once.
+        let end = app.shell.scroll;
+        app.pointer_event(PointerEvent::Wheel(1.0));
+        latents(&mut app);
+        assert!(app.shell.scroll < end);
+    }
+}
+
+#[test]
+fn every_model_of_the_list_can_be_reached() {
+    let mut app = app();
+    (0..40)
+        .for_each(|index| app.shell.catalog.add(std::path::Path::new(&format!("models/m{index:02}.onnx"))));
+    for (width, height) in [(480, 360), (800, 600), (1280, 720)] {
+        app.apply(ShellAction::ToggleList);
+        let mut seen = std::collections::HashSet::new();
+        for page in (-9..0).chain(std::iter::repeat_n(1, 12)) {
+            app.apply(ShellAction::Page(page));
+            app.lay_out(&Fonts::new(), width, height, 1.0);
+            seen.extend(app.items.iter().filter_map(|item| match item.action() {
+                Some(Action::Shell(ShellAction::OpenModel(index))) => Some(index),
+                _ => None,
+            }));
+        }
+        assert_eq!(seen.len(), app.shell.catalog.paths.len(), "{width}x{height}");
+        app.apply(ShellAction::Back);
+        assert!(!app.shell.list && app.shell.scroll == 0.0);
+    }
 }
 
 #[test]
