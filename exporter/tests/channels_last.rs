@@ -49,7 +49,9 @@ fn check(folder: &Path, transposes: usize) -> Result<(), String> {
         let names: Vec<&str> = optimized.nodes.iter().map(|node| node.op.name()).collect();
         return Err(format!("{left} transposes are left, expected {transposes}: {names:?}"));
     }
-    for (precision, tolerance) in [(FloatPrecision::F32, 1e-5), (FloatPrecision::F16, 5e-3)] {
+    for (precision, tolerance) in
+        [(FloatPrecision::F32, 1e-5), (FloatPrecision::F16, 5e-3), (FloatPrecision::Bf16, 4e-2)]
+    {
         let packed = pack_graph(&optimized, &ModelMetadata::default(), precision)
             .map_err(|error| error.to_string())?;
         let error = packed_error(&packed, &input, &expected);

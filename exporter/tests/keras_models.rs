@@ -31,7 +31,7 @@ fn check(folder: &Path, name: &str, range: &str) -> Result<(), String> {
         }
     }
     let out = tempfile::tempdir().unwrap();
-    for (precision, tolerance) in [("f32", 1e-5), ("f16", 5e-3), ("int8", 0.03)] {
+    for (precision, tolerance) in [("f32", 1e-5), ("f16", 5e-3), ("bf16", 4e-2), ("int8", 0.03)] {
         let packed = out.path().join("model.lat");
         let [model, packed_text] = [&model, &packed].map(|path| path.to_str().unwrap());
         let few: &[&str] = if precision == "int8" { &["--samples", "64"] } else { &[] };

@@ -35,8 +35,8 @@ fn exported_models_are_packed() {
         for (model, kind, input, result) in models {
             let model = folder.path().join(model);
             let mut sizes = Vec::new();
-            // The bounds on the largest difference in a range: 32-bit sums, and weights of 11 bits.
-            for (precision, bound) in [("f32", 1e-5), ("f16", 5e-3)] {
+            // The bounds on the largest difference in a range: 32-bit sums, and weights of 11 and of 8 bits.
+            for (precision, bound) in [("f32", 1e-5), ("f16", 5e-3), ("bf16", 4e-2)] {
                 let packed = model.with_extension(format!("{precision}.lat"));
                 let args = ["pack", text(&model), "--precision", precision, "--out", text(&packed), "--json"];
                 let output = exporter(args);
@@ -144,7 +144,7 @@ fn convolutions_are_transformed_unless_told_otherwise() {
     let folder = tempfile::tempdir().unwrap();
     let model = folder.path().join("model.onnx");
     convolution(&model);
-    for (precision, size, bound) in [("f32", 4, 1e-5), ("f16", 2, 5e-3)] {
+    for (precision, size, bound) in [("f32", 4, 1e-5), ("f16", 2, 5e-3), ("bf16", 2, 4e-2)] {
         let [transformed, direct] = [&[][..], &["--no-winograd"]].map(|more| {
             let packed = folder.path().join("model.lat");
             let args = ["pack", text(&model), "--precision", precision, "--out", text(&packed)];
@@ -218,7 +218,9 @@ fn options_apply_or_are_refused_and_useless_data_is_warned_of() {
         assert!(first.starts_with(&format!("wrote {out}: ")) && first.contains("outputs"), "{said}");
         assert!(!said.contains("zero point") && said.contains("--verbose"), "{said}");
     }
-    for (name, expected) in [("fp32", "f32"), ("f32", "f32"), ("fp16", "f16"), ("f16", "f16")] {
+    for (name, expected) in
+        [("fp32", "f32"), ("f32", "f32"), ("fp16", "f16"), ("f16", "f16"), ("bf16", "bf16")]
+    {
         let (code, _, error) = args(&["--precision", name]);
         assert_eq!(code, Some(0), "{error}");
         let backend = NativeBackend::load(&out, &NativeOptions::default()).unwrap();

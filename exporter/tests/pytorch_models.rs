@@ -117,7 +117,9 @@ fn check(folder: &Path, left: Option<&[&str]>) -> Result<(), String> {
     if let Some((way, error)) = ways.iter().find(|(_, error)| *error > 1e-5) {
         return Err(format!("{way} it differs by {error:e} of the range"));
     }
-    for (precision, tolerance) in [(FloatPrecision::F32, 1e-5), (FloatPrecision::F16, 5e-3)] {
+    for (precision, tolerance) in
+        [(FloatPrecision::F32, 1e-5), (FloatPrecision::F16, 5e-3), (FloatPrecision::Bf16, 4e-2)]
+    {
         let packed = pack_graph(&optimized, &ModelMetadata::default(), precision)
             .map_err(|error| error.to_string())?;
         let error = expected.of_packed(&packed);

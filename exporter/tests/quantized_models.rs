@@ -201,7 +201,7 @@ fn dynamically_quantized_models_are_packed() {
         let [model, out] = ["model.onnx", "model.lat"].map(|file| folder.join(file));
         let [input, expected] =
             ["input_0.pb", "output_0.pb"].map(|file| read_tensor(tensor_file(&folder.join(file))).unwrap());
-        for (precision, allowed) in [("f32", 0.03), ("f16", 0.03), ("int8", 0.08)] {
+        for (precision, allowed) in [("f32", 0.03), ("f16", 0.03), ("bf16", 0.04), ("int8", 0.08)] {
             let args = ["pack", model.to_str().unwrap(), "--precision", precision, "--force"];
             let few: &[&str] = if precision == "int8" { &["--samples", "16"] } else { &[] };
             let args = args.iter().chain(few);

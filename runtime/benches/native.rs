@@ -55,6 +55,7 @@ impl Layer {
         let weights = match self.precision {
             Precision::F32 => PlainWeights::F32(&self.floats),
             Precision::F16 => PlainWeights::F16(&self.floats),
+            Precision::Bf16 => PlainWeights::Bf16(&self.floats),
             Precision::Int8 => PlainWeights::I8 { values: &self.int8, scales: &self.scales },
         };
         LayerSpec { activation, output, ..LayerSpec::new(weights, PlainBias::F32(&self.bias)) }
@@ -167,7 +168,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let operators = wanted.iter().any(|word| word == "ops");
     wanted.retain(|word| word != "ops");
     println!("{}", instruction_set());
-    for precision in [Precision::Int8, Precision::F16, Precision::F32] {
+    for precision in [Precision::Int8, Precision::F16, Precision::Bf16, Precision::F32] {
         let models = [
             ("vanilla", vanilla(precision)?),
             ("dcgan", dcgan(precision)?),
@@ -180,7 +181,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 asked.peek().is_none() || asked.any(|word| word == name)
             };
             if !named(&["vanilla", "dcgan", "resnet18", "small"], name)
-                || !named(&["int8", "f16", "f32"], precision.name())
+                || !named(&["int8", "f16", "bf16", "f32"], precision.name())
             {
                 continue;
             }

@@ -5,6 +5,8 @@
 pub(crate) const INT8: bool = cfg!(feature = "int8");
 /// Layers with weights in half precision.
 pub(crate) const F16: bool = cfg!(feature = "f16");
+/// Layers with weights in bfloat16.
+pub(crate) const BF16: bool = cfg!(feature = "bf16");
 /// Layers with weights in single precision.
 pub(crate) const F32: bool = cfg!(feature = "f32");
 /// Convolutions with transformed weights.

@@ -8,8 +8,8 @@
 //! | feature | adds | needs |
 //! |---|---|---|
 //! | (none) | the core | `core` |
-//! | `int8`, `f16`, `f32` | layers with such weights | `core` |
-//! | `winograd` | convolutions with transformed weights (f16 and f32) | `core` |
+//! | `int8`, `f16`, `bf16`, `f32` | layers with such weights | `core` |
+//! | `winograd` | convolutions with transformed weights (f16, bf16 and f32) | `core` |
 //! | `depthwise`, `elementwise`, `arrange`, `pool`, `resize`, `normalize` | operators: depthwise convolutions; activations, affines, sums and products; copies, pads and reshapes; pools; resizing; softmax and L2 norms | `core` |
 //! | `version-1` | reading version 1 of the packed format | `core` |
 //! | `extended-operators` | functions such as GELU, instance and layer norms, attention, transposes: see [`ops::Operation::is_extended`] | `core` |
@@ -56,6 +56,7 @@ mod arena;
 pub mod backend;
 #[cfg(feature = "std")]
 mod backend_kind;
+mod bfloat16;
 #[cfg(any(feature = "ort", feature = "tract"))]
 mod caught;
 #[cfg(feature = "std")]

@@ -75,6 +75,7 @@ pub fn pack_graph(
             _ if is_quantized(graph) => Precision::Int8,
             FloatPrecision::F32 => Precision::F32,
             FloatPrecision::F16 => Precision::F16,
+            FloatPrecision::Bf16 => Precision::Bf16,
         },
         // A discriminator takes no latent vector, whatever its file says of the generator's.
         latent_size: if kind == ModelKind::Generator { metadata.latent_size.unwrap_or(0) } else { 0 },
@@ -115,4 +116,6 @@ pub enum FloatPrecision {
     F32,
     /// 16-bit floats.
     F16,
+    /// bfloat16: the upper half of a 32-bit float.
+    Bf16,
 }

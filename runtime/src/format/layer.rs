@@ -1,6 +1,7 @@
 //! Layers: packed weights and what is fused with them.
 
 use super::value::Value;
+use crate::bfloat16;
 use crate::half;
 use crate::ops::{Activation, Affine, BLOCK, Bias, PackedWeights, weight_rows};
 
@@ -48,6 +49,7 @@ impl Layer<'_> {
         match (weights, self.bias) {
             (PackedWeights::F32(weights), _) => weights.get(at).copied(),
             (PackedWeights::F16(weights), _) => weights.get(at).map(|&bits| half::to_f32(bits)),
+            (PackedWeights::Bf16(weights), _) => weights.get(at).map(|&bits| bfloat16::to_f32(bits)),
             (PackedWeights::I8(weights), Bias::I32 { scale, .. }) => {
                 let scale = scale.get(group * rows.next_multiple_of(BLOCK) + row)?;
                 Some(f32::from(*weights.get(at)?) * scale)

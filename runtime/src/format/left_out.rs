@@ -17,10 +17,11 @@ macro_rules! case {
 
 #[test]
 fn a_model_that_needs_what_is_left_out_is_refused_by_its_name() {
-    let cases: [Case; 5] = [
+    let cases: [Case; 6] = [
         case!("generator.int8", &["int8", "arrange"]),
         case!("generator.f32", &["f32", "arrange"]),
         case!("winograd.f16", &["f16", "winograd"]),
+        case!("winograd.bf16", &["bf16", "winograd"]),
         case!(
             "varied",
             &["f16", "f32", "depthwise", "elementwise", "arrange", "pool", "resize", "normalize"]
@@ -30,6 +31,7 @@ fn a_model_that_needs_what_is_left_out_is_refused_by_its_name() {
     let built = [
         ("int8", cfg!(feature = "int8")),
         ("f16", cfg!(feature = "f16")),
+        ("bf16", cfg!(feature = "bf16")),
         ("f32", cfg!(feature = "f32")),
         ("winograd", cfg!(feature = "winograd")),
         ("depthwise", cfg!(feature = "depthwise")),

@@ -30,23 +30,26 @@ pub enum ModelKind {
     Encoder,
 }
 
-/// The precision a model was packed with; single layers may keep another.
+/// The precision a model was packed with; single layers may keep another. Its value is its number in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Precision {
     /// 32-bit float weights.
-    F32,
+    F32 = 0,
     /// 16-bit float weights, 32-bit arithmetic.
-    F16,
+    F16 = 1,
+    /// bfloat16 weights, 32-bit arithmetic.
+    Bf16 = 3,
     /// 8-bit integer weights and activations.
-    Int8,
+    Int8 = 2,
 }
 
 impl Precision {
-    /// The name as in file names: `f32`, `f16`, `int8`.
+    /// The name as in file names: `f32`, `f16`, `bf16`, `int8`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::F32 => "f32",
             Self::F16 => "f16",
+            Self::Bf16 => "bf16",
             Self::Int8 => "int8",
         }
     }
@@ -185,6 +188,7 @@ impl<'a> Model<'a> {
             0 => Precision::F32,
             1 => Precision::F16,
             2 => Precision::Int8,
+            3 => Precision::Bf16,
             _ => return Err(bad("precision", header::PRECISION)),
         };
         let (a, b) = (float(header::DISTRIBUTION_A), float(header::DISTRIBUTION_B));

@@ -50,6 +50,7 @@ impl<'a> Operator<'a> {
         let of_weights = self.kind.layer().map(|layer| match layer.weights {
             PackedWeights::F32(_) => "f32",
             PackedWeights::F16(_) => "f16",
+            PackedWeights::Bf16(_) => "bf16",
             PackedWeights::I8(_) => "int8",
         });
         let second = self.second.as_ref().map(Value::extents);

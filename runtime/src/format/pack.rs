@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use crate::bfloat16;
 use crate::half;
 use crate::ops::{Activation, Affine, BLOCK, GROUP, NARROW, WeightType};
 
@@ -104,10 +105,11 @@ impl OwnedWeights {
     }
 }
 
-/// Appends a weight as f32 or rounded to binary16.
+/// Appends a weight as f32 or rounded to binary16 or bfloat16.
 pub(super) fn put_float(weight: f32, kind: WeightType, out: &mut Vec<u8>) {
     match kind {
         WeightType::F16 => out.extend(half::from_f32(weight).to_le_bytes()),
+        WeightType::Bf16 => out.extend(bfloat16::from_f32(weight).to_le_bytes()),
         _ => out.extend(weight.to_le_bytes()),
     }
 }

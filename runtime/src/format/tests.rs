@@ -137,6 +137,7 @@ fn winograd(kind: WeightType, weight: f32) -> Vec<u8> {
     let weights = vec![weight; 16 * 16 * 9];
     let weights = match kind {
         WeightType::F16 => PlainWeights::F16(&weights),
+        WeightType::Bf16 => PlainWeights::Bf16(&weights),
         _ => PlainWeights::F32(&weights),
     };
     let spec = LayerSpec::new(weights, PlainBias::None);
@@ -174,7 +175,7 @@ fn every_rule_has_a_file_that_breaks_it() {
     let seals: &[(&str, Change)] = &[
         ("ok", |_| ()),
         ("Header", |b| set(b, header::KIND, 9)),
-        ("Header", |b| set(b, header::PRECISION, 3)),
+        ("Header", |b| set(b, header::PRECISION, 4)),
         ("Header", |b| set(b, header::DISTRIBUTION, 3)),
         ("Header", |b| set(b, header::DISTRIBUTION_A, f32::NAN.to_bits())),
         ("Header", |b| set(b, header::RANGE_LOW, 1f32.to_bits())),
@@ -316,7 +317,7 @@ fn every_rule_has_a_file_that_breaks_it() {
         }),
         ("Parameter", |b| {
             let at = operator_at(b, 0, operator::WEIGHTS_TYPE);
-            set(b, at, 3);
+            set(b, at, 4);
         }),
         ("Parameter", |b| {
             let at = operator_at(b, 0, operator::ACTIVATION);
@@ -384,10 +385,10 @@ fn every_rule_has_a_file_that_breaks_it() {
             let at = operator_at(b, 0, operator::ARGUMENTS + 9);
             set(b, at, 0);
         }),
-        // The other float's are longer or shorter.
+        // Another float's are longer or shorter.
         ("DataLength", |b| {
             let at = operator_at(b, 0, operator::WEIGHTS_TYPE);
-            let other = 1 - word(b, at);
+            let other = u32::from(word(b, at) == 0);
             set(b, at, other);
         }),
         ("Types", |b| {
@@ -395,7 +396,7 @@ fn every_rule_has_a_file_that_breaks_it() {
             set(b, at, 2);
         }),
     ];
-    for kind in [WeightType::F32, WeightType::F16] {
+    for kind in [WeightType::F32, WeightType::F16, WeightType::Bf16] {
         let good = winograd(kind, 0.1);
         for (index, (expected, change)) in transformed.iter().enumerate().step_by(EVERY) {
             let mut bytes = good.clone();
@@ -542,7 +543,7 @@ fn survive(bytes: &[u8], aligned: &mut AlignedBytes, arena: &mut [u8]) -> bool {
 
 #[test]
 fn no_changed_byte_makes_a_model_that_panics() {
-    let transformed = [WeightType::F32, WeightType::F16].map(|kind| winograd(kind, 0.1));
+    let transformed = [WeightType::F32, WeightType::F16, WeightType::Bf16].map(|kind| winograd(kind, 0.1));
     let version_1 = ["generator.int8.v1", "varied.v1"].map(|name| std::fs::read(corpus(name)).unwrap());
     let written = [small_generator(true), small_generator(false), varied(), extended(), several_ports(true)];
     for good in written.into_iter().chain(transformed).chain(version_1) {
@@ -588,11 +589,14 @@ fn no_truncated_file_is_a_model() {
 
 #[test]
 fn weights_are_transformed_only_where_they_stay_finite() {
-    // Nine of them, over four: the largest transformed weight. Half precision ends at 65504.
+    // Nine of them, over four: the largest transformed weight. Half precision ends at 65504, bfloat16 at 3.39e38.
     let cases = [
         (WeightType::F16, 29_000.0, true),
         (WeightType::F16, 29_200.0, false),
         (WeightType::F16, f32::NAN, false),
+        (WeightType::Bf16, 29_200.0, true),
+        (WeightType::Bf16, 1.5e38, true),
+        (WeightType::Bf16, 1.51e38, false),
         (WeightType::F32, 29_200.0, true),
     ];
     for (kind, weight, expected) in cases {
@@ -602,10 +606,28 @@ fn weights_are_transformed_only_where_they_stay_finite() {
             panic!()
         };
         assert_eq!((layer.weights.weight_type(), winograd), (kind, expected), "{weight}");
-        if let PackedWeights::F16(weights) = layer.weights {
-            let finite = weights.iter().all(|&bits| crate::half::to_f32(bits).is_finite());
-            assert_eq!(finite, weight.is_finite(), "{weight}");
-        }
+        let finite = match layer.weights {
+            PackedWeights::F16(weights) => weights.iter().all(|&bits| crate::half::to_f32(bits).is_finite()),
+            PackedWeights::Bf16(weights) => {
+                weights.iter().all(|&bits| crate::bfloat16::to_f32(bits).is_finite())
+            }
+            _ => continue,
+        };
+        assert_eq!(finite, weight.is_finite(), "{weight}");
+    }
+}
+
+#[test]
+fn a_precision_keeps_its_number() {
+    let numbers = [(Precision::F32, 0), (Precision::F16, 1), (Precision::Int8, 2), (Precision::Bf16, 3)];
+    for (precision, number) in numbers {
+        let mut builder = Builder::new(ModelInfo { precision, ..ModelInfo::default() });
+        let x = builder.input("x", &[4], Element::F32).unwrap();
+        builder.output(x, "y", &[4]).unwrap();
+        let bytes = builder.finish().unwrap();
+        let aligned = AlignedBytes::copy_of(&bytes);
+        let read = Model::from_bytes(aligned.as_slice()).unwrap().precision();
+        assert_eq!((word(&bytes, header::PRECISION), read), (number, precision));
     }
 }
 
@@ -622,6 +644,7 @@ fn the_fuzzer_begins_with_these_models() {
         ("varied", varied()),
         ("extended", extended()),
         ("winograd.f16", winograd(WeightType::F16, 0.1)),
+        ("winograd.bf16", winograd(WeightType::Bf16, 0.1)),
         ("ports.f32", several_ports(false)),
         ("ports.int8", several_ports(true)),
     ];

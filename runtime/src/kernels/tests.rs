@@ -13,6 +13,7 @@ use super::matmul::{Layout, Part, matmul};
 use super::values::{Values, ValuesMut};
 use super::winograd::{SCRATCH, winograd};
 use super::{Engine, Isa};
+use crate::bfloat16;
 use crate::half;
 use crate::ops::{Activation, Affine, BLOCK, Bias, PackedWeights};
 use crate::rng::Rng;
@@ -21,6 +22,7 @@ use crate::rng::Rng;
 enum Types {
     F32,
     F16,
+    Bf16,
     Int8ToF32,
     Int8ToU8,
 }
@@ -163,6 +165,7 @@ fn compute(case: &Case, types: Types, isa: Isa, threads: usize) -> (Vec<f32>, Ve
         (floats(padded, -1.0, 1.0), floats(padded, 0.5, 2.0), floats(padded, -3.0, 3.0));
     let bytes: Vec<u8> = input.iter().map(|x| ((x + 1.0) * 127.5) as u8).collect();
     let half: Vec<u16> = weights.iter().map(|&weight| half::from_f32(weight)).collect();
+    let bf16: Vec<u16> = weights.iter().map(|&weight| bfloat16::from_f32(weight)).collect();
     let int8: Vec<i8> = weights.iter().map(|weight| (weight * 255.0) as i8).collect();
     let int_bias: Vec<i32> = bias.iter().map(|bias| (bias * 1000.0) as i32).collect();
     let int_scale: Vec<f32> = scale.iter().map(|scale| scale * 0.01).collect();
@@ -192,6 +195,7 @@ fn compute(case: &Case, types: Types, isa: Isa, threads: usize) -> (Vec<f32>, Ve
     let weights = match types {
         Types::F32 => PackedWeights::F32(&weights),
         Types::F16 => PackedWeights::F16(&half),
+        Types::Bf16 => PackedWeights::Bf16(&bf16),
         Types::Int8ToF32 | Types::Int8ToU8 => PackedWeights::I8(&int8),
     };
     let input = if int { Values::U8(&bytes) } else { Values::F32(&input) };
@@ -224,12 +228,13 @@ fn a_known_processor_has_its_instruction_sets() {
 fn every_instruction_set_computes_what_scalar_code_does() {
     let mut failures: Vec<String> = Vec::new();
     for case in cases() {
-        for types in [Types::F32, Types::F16, Types::Int8ToF32, Types::Int8ToU8] {
+        for types in [Types::F32, Types::F16, Types::Bf16, Types::Int8ToF32, Types::Int8ToU8] {
             let (floats, bytes) = compute(&case, types, Isa::Scalar, 1);
             for isa in all() {
                 for threads in 1..=2 {
                     let (found, found_bytes) = compute(&case, types, isa, threads);
-                    let tolerance = if matches!(types, Types::F32 | Types::F16) { 2e-5 } else { 0.0 };
+                    let integers = matches!(types, Types::Int8ToF32 | Types::Int8ToU8);
+                    let tolerance = if integers { 0.0 } else { 2e-5 };
                     let same =
                         floats.iter().zip(&found).all(|(a, b)| (a - b).abs() <= tolerance * (1.0 + a.abs()));
                     if !same || bytes != found_bytes {
@@ -314,11 +319,13 @@ fn transformed_convolutions_refuse_what_does_not_fit() {
     };
     let (inputs, weights, outputs) = (15 * 17 + 16, 16 * 16 * 16, 20);
     let (floats, halves, bytes) = (vec![1.0; weights], vec![0x3C00; weights], vec![1; weights]);
+    let bfloats = vec![0x3F80; weights];
     let short = weights - 1;
     // PackedWeights, lengths of input, output and scratch memory, and whether that is enough.
     let cases = [
         (PackedWeights::F32(&floats), inputs, outputs, SCRATCH, true),
         (PackedWeights::F16(&halves), inputs, outputs, SCRATCH, true),
+        (PackedWeights::Bf16(&bfloats), inputs, outputs, SCRATCH, true),
         (PackedWeights::I8(&bytes), inputs, outputs, SCRATCH, false),
         (PackedWeights::F32(&floats[..short]), inputs, outputs, SCRATCH, false),
         (PackedWeights::F16(&halves[..short]), inputs, outputs, SCRATCH, false),

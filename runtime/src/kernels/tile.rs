@@ -51,7 +51,7 @@ impl<'a> Pointers<'a> {
     ) -> Self {
         let pointer = match weights {
             PackedWeights::F32(weights) => weights.as_ptr().cast(),
-            PackedWeights::F16(weights) => weights.as_ptr().cast(),
+            PackedWeights::F16(weights) | PackedWeights::Bf16(weights) => weights.as_ptr().cast(),
             PackedWeights::I8(weights) => weights.as_ptr().cast(),
         };
         Self {

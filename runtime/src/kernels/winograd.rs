@@ -1,9 +1,9 @@
-//! 3x3 convolutions of stride 1 in f32, with f32 or f16 weights, by Winograd's minimal filtering F(2x2, 3x3) (Lavin and
+//! 3x3 convolutions of stride 1 in f32, with f32, f16 or bf16 weights, by Winograd's minimal filtering F(2x2, 3x3) (Lavin and
 //! Gray, "Fast Algorithms for Convolutional Neural Networks", 2015): tiles of 2x2 outputs from 4x4 inputs, in 16
 //! multiplications a channel instead of 36.
 //!
 //! Tiles go in chunks that fit a core's cache: their inputs are transformed, 16 matrix products follow (with the same
-//! kernels as all others), then outputs are transformed back and finished. Those kernels convert f16 weights in registers,
+//! kernels as all others), then outputs are transformed back and finished. Those kernels convert 16-bit weights in registers,
 //! each once for the six rows of a tile: with AVX-512 that takes the time of f32 weights, so nothing is converted ahead.
 
 use super::epilogue::Epilogue;

@@ -105,9 +105,15 @@ fn convolution(input: &Tensor, weights: &[f64], outputs: usize, window: Window, 
     })
 }
 
-/// A 3x3 convolution by F(2x2, 3x3) with transformed weights rounded to binary16, as the format defines it: it differs from
+/// A 3x3 convolution by F(2x2, 3x3) with transformed weights rounded to 16 bits, as the format defines it: it differs from
 /// one with rounded weights by more than sums in f32 do.
-fn half_winograd(input: &Tensor, weights: &[f64], outputs: usize, window: Window) -> Tensor {
+fn half_winograd(
+    input: &Tensor,
+    weights: &[f64],
+    outputs: usize,
+    window: Window,
+    round: impl Fn(f32) -> f64,
+) -> Tensor {
     let product = |a: &[&[f64]], b: &[Vec<f64>]| -> Vec<Vec<f64>> {
         let columns = 0..b[0].len();
         let element = |row: &[f64], x: usize| row.iter().zip(b).map(|(a, b)| a * b[x]).sum();
@@ -118,14 +124,13 @@ fn half_winograd(input: &Tensor, weights: &[f64], outputs: usize, window: Window
     };
     // a b a^T
     let both = |a: &[&[f64]], b: &[Vec<f64>]| turned(&product(a, &turned(&product(a, b))));
-    let round = |x: &mut f64| *x = crate::half::to_f32(crate::half::from_f32(*x as f32)).into();
     let kernels: Vec<Vec<Vec<f64>>> = weights
         .chunks(9)
         .map(|kernel| {
             let kernel: Vec<Vec<f64>> = kernel.chunks(3).map(<[f64]>::to_vec).collect();
             let g: [&[f64]; 4] = [&[1.0, 0.0, 0.0], &[0.5, 0.5, 0.5], &[0.5, -0.5, 0.5], &[0.0, 0.0, 1.0]];
             let mut transformed = both(&g, &kernel);
-            transformed.iter_mut().flatten().for_each(round);
+            transformed.iter_mut().flatten().for_each(|x| *x = round(*x as f32));
             transformed
         })
         .collect();
@@ -228,13 +233,14 @@ fn run(bytes: &[u8], input: &[f32], outputs: usize, batch: usize, isa: Isa, thre
 enum Mode {
     F32,
     F16,
+    Bf16,
     /// To U8, from there to float by an elementwise operator.
     Int8,
     /// With a float output.
     Int8ToFloat,
 }
 
-const MODES: [Mode; 4] = [Mode::F32, Mode::F16, Mode::Int8, Mode::Int8ToFloat];
+const MODES: [Mode; 5] = [Mode::F32, Mode::F16, Mode::Bf16, Mode::Int8, Mode::Int8ToFloat];
 
 /// What a layer is.
 #[derive(Clone, Copy, Debug)]
@@ -367,13 +373,14 @@ fn build(case: &LayerCase, mode: Mode) -> Built {
     };
     let floats: Vec<f32> =
         int_weights.iter().enumerate().map(|(at, &weight)| f32::from(weight) * scales[row_of(at)]).collect();
-    let rounded: Vec<f64> = floats
-        .iter()
-        .map(|&weight| match mode {
-            Mode::F16 => f64::from(crate::half::to_f32(crate::half::from_f32(weight))),
-            _ => f64::from(weight),
+    let round = |weight: f32| {
+        f64::from(match mode {
+            Mode::F16 => crate::half::to_f32(crate::half::from_f32(weight)),
+            Mode::Bf16 => crate::bfloat16::to_f32(crate::bfloat16::from_f32(weight)),
+            _ => weight,
         })
-        .collect();
+    };
+    let rounded: Vec<f64> = floats.iter().map(|&weight| round(weight)).collect();
     let bias: Vec<f32> = (0..rows).map(|_| rng.uniform(-0.5, 0.5)).collect();
     let scale: Vec<f32> = (0..outputs).map(|_| rng.uniform(0.5, 1.5)).collect();
     let shift: Vec<f32> = (0..outputs).map(|_| rng.uniform(-0.5, 0.5)).collect();
@@ -391,9 +398,11 @@ fn build(case: &LayerCase, mode: Mode) -> Built {
                 (0..inputs).map(|k| tensor.data[k] * rounded[o * inputs + k]).sum()
             })
         }
-        Form::Convolution(window, outputs, _) if mode == Mode::F16 && case.transforms() => {
+        Form::Convolution(window, outputs, _)
+            if matches!(mode, Mode::F16 | Mode::Bf16) && case.transforms() =>
+        {
             let weights: Vec<f64> = floats.iter().copied().map(f64::from).collect();
-            half_winograd(&tensor, &weights, outputs, window)
+            half_winograd(&tensor, &weights, outputs, window, round)
         }
         Form::Convolution(window, outputs, groups) => convolution(&tensor, &rounded, outputs, window, groups),
         Form::Transposed(window, outputs, size, groups) => {
@@ -403,6 +412,7 @@ fn build(case: &LayerCase, mode: Mode) -> Built {
     let weights = match mode {
         Mode::F32 => PlainWeights::F32(&floats),
         Mode::F16 => PlainWeights::F16(&floats),
+        Mode::Bf16 => PlainWeights::Bf16(&floats),
         _ => PlainWeights::I8 { values: &int_weights, scales: &scales },
     };
     let output = match mode {
@@ -486,7 +496,7 @@ fn layers_follow_the_definition_in_every_precision() {
         for mode in MODES {
             let built = build(&case, mode);
             let transformed = transforms(&built.bytes);
-            let float = matches!(mode, Mode::F32 | Mode::F16);
+            let float = !matches!(mode, Mode::Int8 | Mode::Int8ToFloat);
             assert_eq!(transformed, float && case.transforms(), "{mode:?} {case:?}");
             let reference = run(&built.bytes, &built.input, built.expected.len(), 1, Isa::Scalar, 1);
             let worst = reference

@@ -26,16 +26,19 @@ pub enum WeightType {
     F32,
     /// 16-bit float (IEEE binary16), multiplied in f32.
     F16,
+    /// The upper 16 bits of a 32-bit float (bfloat16), multiplied in f32.
+    Bf16,
     /// Signed 8-bit integer with a scale per output channel, multiplied in integers.
     I8,
 }
 
 impl WeightType {
-    /// As in file names: `f32`, `f16`, `int8`.
+    /// As in file names: `f32`, `f16`, `bf16`, `int8`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::F32 => "f32",
             Self::F16 => "f16",
+            Self::Bf16 => "bf16",
             Self::I8 => "int8",
         }
     }
@@ -44,7 +47,7 @@ impl WeightType {
     pub const fn size(self) -> usize {
         match self {
             Self::F32 => 4,
-            Self::F16 => 2,
+            Self::F16 | Self::Bf16 => 2,
             Self::I8 => 1,
         }
     }
@@ -52,7 +55,7 @@ impl WeightType {
     /// The type of activations that weights of this type are multiplied with.
     pub const fn input(self) -> ValueType {
         match self {
-            Self::F32 | Self::F16 => ValueType::F32,
+            Self::F32 | Self::F16 | Self::Bf16 => ValueType::F32,
             Self::I8 => ValueType::U8,
         }
     }

@@ -22,6 +22,8 @@ pub enum PackedWeights<'a> {
     F32(&'a [f32]),
     /// `[block][k][16]`, the bits of binary16.
     F16(&'a [u16]),
+    /// `[block][k][16]`, the bits of bfloat16.
+    Bf16(&'a [u16]),
     /// `[block][k / 4][16][4]`
     I8(&'a [i8]),
 }
@@ -32,6 +34,7 @@ impl PackedWeights<'_> {
         match self {
             Self::F32(_) => WeightType::F32,
             Self::F16(_) => WeightType::F16,
+            Self::Bf16(_) => WeightType::Bf16,
             Self::I8(_) => WeightType::I8,
         }
     }
@@ -41,7 +44,7 @@ impl PackedWeights<'_> {
     pub const fn len(&self) -> usize {
         match self {
             Self::F32(weights) => weights.len(),
-            Self::F16(weights) => weights.len(),
+            Self::F16(weights) | Self::Bf16(weights) => weights.len(),
             Self::I8(weights) => weights.len(),
         }
     }
@@ -56,6 +59,7 @@ impl PackedWeights<'_> {
         Some(match self {
             Self::F32(weights) => Self::F32(weights.get(start..)?),
             Self::F16(weights) => Self::F16(weights.get(start..)?),
+            Self::Bf16(weights) => Self::Bf16(weights.get(start..)?),
             Self::I8(weights) => Self::I8(weights.get(start..)?),
         })
     }
@@ -66,7 +70,7 @@ impl PackedWeights<'_> {
             return row * depth + k;
         }
         match self {
-            Self::F32(_) | Self::F16(_) => (row / BLOCK * depth + k) * BLOCK + row % BLOCK,
+            Self::F32(_) | Self::F16(_) | Self::Bf16(_) => (row / BLOCK * depth + k) * BLOCK + row % BLOCK,
             Self::I8(_) => {
                 ((row / BLOCK * (depth / GROUP) + k / GROUP) * BLOCK + row % BLOCK) * GROUP + k % GROUP
             }

@@ -128,7 +128,7 @@ fn family(path: &Path) -> PathBuf {
 }
 
 /// The precisions in file names, the one to prefer first.
-const PRECISIONS: [&str; 5] = ["int8", "f16", "fp16", "f32", "fp32"];
+const PRECISIONS: [&str; 6] = ["int8", "f16", "fp16", "bf16", "f32", "fp32"];
 
 fn precision_rank(path: &Path) -> usize {
     let stem = path.with_extension("");

@@ -127,6 +127,7 @@ fn name(precision: Precision) -> &'static str {
     match precision {
         Precision::F32 => "fp32",
         Precision::F16 => "fp16",
+        Precision::Bf16 => "bf16",
         Precision::Int8 => "int8",
     }
 }

@@ -423,9 +423,9 @@ fn row(&(name, make, limits): &(&'static str, Make, &str), operator: &Operator) 
         }
     });
     let attributes = attributes.collect::<Vec<_>>().join(", ");
-    let [float, half] = [FloatPrecision::F32, FloatPrecision::F16]
+    let [float, half, bfloat] = [FloatPrecision::F32, FloatPrecision::F16, FloatPrecision::Bf16]
         .map(|precision| packed(&model(make, false, None, EXAMPLES), precision));
-    assert_eq!(float, half, "{name}");
+    assert_eq!([&half, &bfloat], [&float; 2], "{name}");
     // Where values are quantized, it takes and gives 8-bit integers.
     packed(&model(make, true, None, EXAMPLES), FloatPrecision::F32);
     let kinds = float.into_iter().collect::<Vec<_>>().join(" + ");
@@ -440,7 +440,7 @@ fn page() -> String {
          What `exporter` takes in of ONNX, in the opsets {} to {}. Any other operator or attribute is refused by name, and so is every value \
          that is not supported. This page is made by a test, from the table that the importer dispatches on and from a small model of each \
          operator (`exporter/src/import/operators/page.rs`): edit those.\n\n\
-         *Packed as* is what that model becomes in a `.lat` file, whatever lies around the operator included; weights may be f32, f16 or int8; \
+         *Packed as* is what that model becomes in a `.lat` file, whatever lies around the operator included; weights may be f32, f16, bf16 or int8; \
          layers, pools, sums and what only moves elements take and give 8-bit integers between quantized values; other operators are islands of floats there. \"Nothing\" is what vanishes, is computed when packing, or is taken into a neighbor.\n\n\
          | operator | attributes | limits | packed as |\n|---|---|---|---|\n",
         OPSETS.start(),

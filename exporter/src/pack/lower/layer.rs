@@ -9,9 +9,6 @@ use super::{Lowering, PackError, packed};
 use crate::graph::{Dim, Interleaved, Node, Op, Tensor, Window, interpret};
 use crate::pack::FloatPrecision;
 
-/// The greatest finite 16-bit float.
-const F16_MAX: f32 = 65504.0;
-
 /// How far the scale of a bias may be from that of the products and count as the same: a few roundings of a float.
 const SAME_SCALE: f64 = 1e-6;
 
@@ -64,9 +61,10 @@ impl<'g> Lowering<'g> {
         input = self.floats_of(node, "input", input)?;
         let weights = self.in_form(node, self.floats(node, 1)?);
         let bias = if node.inputs.len() > 2 { Some(by_phase(node, self.floats(node, 2)?)) } else { None };
-        let fits_f16 = weights.iter().all(|weight| weight.abs() <= F16_MAX);
+        let fit = |greatest: f32| weights.iter().all(|weight| weight.abs() <= greatest);
         let weights = match self.precision {
-            FloatPrecision::F16 if fits_f16 => PlainWeights::F16(&weights),
+            FloatPrecision::F16 if fit(half::f16::MAX.to_f32()) => PlainWeights::F16(&weights),
+            FloatPrecision::Bf16 if fit(half::bf16::MAX.to_f32()) => PlainWeights::Bf16(&weights),
             _ => PlainWeights::F32(&weights),
         };
         let bias = bias.as_deref().map_or(PlainBias::None, PlainBias::F32);

@@ -43,7 +43,7 @@ pub(crate) struct BenchArgs {
     /// What runs them: native, tract, ort [default: all of this build]
     #[arg(long, value_delimiter = ',', value_name = "NAME,...")]
     backend: Vec<BackendKind>,
-    /// Only files of these precisions: f32, f16, int8
+    /// Only files of these precisions: f32, f16, bf16, int8
     #[arg(long, value_delimiter = ',', value_name = "NAME,...", value_parser = precision)]
     precision: Vec<Precision>,
     /// The threads one run may use (tract always uses one)
@@ -105,8 +105,9 @@ fn precision(text: &str) -> Result<Precision, String> {
     match text {
         "f32" | "fp32" => Ok(Precision::F32),
         "f16" | "fp16" => Ok(Precision::F16),
+        "bf16" => Ok(Precision::Bf16),
         "int8" => Ok(Precision::Int8),
-        _ => Err(format!("there is no precision \"{text}\"; the precisions are f32, f16, int8")),
+        _ => Err(format!("there is no precision \"{text}\"; the precisions are f32, f16, bf16, int8")),
     }
 }
 

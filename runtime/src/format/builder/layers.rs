@@ -195,6 +195,9 @@ impl Builder {
         let (plain, scales) = match spec.weights {
             PlainWeights::F32(values) => (OwnedWeights::Float(values.to_vec(), WeightType::F32), Vec::new()),
             PlainWeights::F16(values) => (OwnedWeights::Float(values.to_vec(), WeightType::F16), Vec::new()),
+            PlainWeights::Bf16(values) => {
+                (OwnedWeights::Float(values.to_vec(), WeightType::Bf16), Vec::new())
+            }
             PlainWeights::I8 { values, scales: [scale] } => {
                 (OwnedWeights::Int8(values.to_vec()), vec![*scale; outputs])
             }

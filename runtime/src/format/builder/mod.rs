@@ -71,7 +71,7 @@ impl Builder {
         Self { info, values: Vec::new(), nodes: Vec::new(), inputs, outputs, winograd: true }
     }
 
-    /// Whether f32 and f16 3x3 convolutions that gain by it and are added from now on are computed by Winograd's
+    /// Whether f32, f16 and bf16 3x3 convolutions that gain by it and are added from now on are computed by Winograd's
     /// F(2x2, 3x3): a little more than half the time for 16/9 of the weights and half a megabyte of working memory for each
     /// thread. On unless switched off, as a small device will want.
     pub fn winograd(&mut self, wanted: bool) {

@@ -69,6 +69,8 @@ pub enum PlainWeights<'a> {
     F32(&'a [f32]),
     /// Rounded to binary16.
     F16(&'a [f32]),
+    /// Rounded to bfloat16.
+    Bf16(&'a [f32]),
     /// Symmetric int8 with one scale per output channel, or a single one for all.
     I8 {
         /// The weights.
@@ -82,7 +84,9 @@ impl PlainWeights<'_> {
     /// How many there are.
     pub(super) fn len(&self) -> usize {
         match self {
-            PlainWeights::F32(values) | PlainWeights::F16(values) => values.len(),
+            PlainWeights::F32(values) | PlainWeights::F16(values) | PlainWeights::Bf16(values) => {
+                values.len()
+            }
             PlainWeights::I8 { values, .. } => values.len(),
         }
     }

@@ -11,6 +11,8 @@ use super::OperatorKind;
 use super::parameters::read_layer;
 #[cfg(feature = "alloc")]
 use super::parameters::write_layer;
+#[cfg(feature = "alloc")]
+use crate::bfloat16;
 use crate::features;
 use crate::format::error::FormatError;
 use crate::format::layer::Layer;
@@ -413,14 +415,15 @@ pub(in crate::format) fn gains_by_winograd(
         && stay_finite(weights)
 }
 
-/// Whether no transformed weight becomes infinite by rounding to binary16: the largest is a quarter of the sum of nine.
+/// Whether no transformed weight becomes infinite by rounding to 16 bits: the largest is a quarter of the sum of nine.
 #[cfg(feature = "alloc")]
 fn stay_finite(weights: &OwnedWeights) -> bool {
-    const LIMIT: f32 = 65504.0 * 4.0 / 9.0;
-    match weights {
-        OwnedWeights::Float(weights, WeightType::F16) => weights.iter().all(|weight| weight.abs() <= LIMIT),
-        _ => true,
-    }
+    let (weights, greatest) = match weights {
+        OwnedWeights::Float(weights, WeightType::F16) => (weights, 65504.0),
+        OwnedWeights::Float(weights, WeightType::Bf16) => (weights, bfloat16::to_f32(0x7F7F)),
+        _ => return true,
+    };
+    weights.iter().all(|weight| weight.abs() <= greatest / 9.0 * 4.0)
 }
 
 /// The 16 kernels `[4 * row + column][output][input]` G g G^T of 3x3 weights g, computed in f64.

@@ -17,7 +17,7 @@ use crate::ops::Affine;
 use crate::ops::{Bias, PackedWeights, ValueType, WeightType};
 
 /// The types of weights in the order of their numbers.
-const WEIGHT_TYPES: [WeightType; 3] = [WeightType::F32, WeightType::F16, WeightType::I8];
+const WEIGHT_TYPES: [WeightType; 4] = [WeightType::F32, WeightType::F16, WeightType::I8, WeightType::Bf16];
 
 /// The layer of an operator with `weights` weights and `rows` entries in each array of parameters (padding included).
 pub(super) fn read_layer<'a>(
@@ -31,6 +31,7 @@ pub(super) fn read_layer<'a>(
     match weight_type {
         WeightType::F32 if !features::F32 => return Err(reader.feature("f32")),
         WeightType::F16 if !features::F16 => return Err(reader.feature("f16")),
+        WeightType::Bf16 if !features::BF16 => return Err(reader.feature("bf16")),
         WeightType::I8 if !features::INT8 => return Err(reader.feature("int8")),
         _ => {}
     }
@@ -42,6 +43,7 @@ pub(super) fn read_layer<'a>(
     let weights = match weight_type {
         WeightType::F32 => PackedWeights::F32(reader.cast(bytes, "weights")?),
         WeightType::F16 => PackedWeights::F16(reader.cast(bytes, "weights")?),
+        WeightType::Bf16 => PackedWeights::Bf16(reader.cast(bytes, "weights")?),
         WeightType::I8 => PackedWeights::I8(reader.cast(bytes, "weights")?),
     };
     let flags = reader.flags(FLAG_AFTER)?;

@@ -76,6 +76,7 @@ impl TileKernel for Arm {
                 (Level::Neon, WeightType::I8) => neon::int8(tile),
                 (_, WeightType::F32) => neon::float32(tile),
                 (_, WeightType::F16) => neon::float16(tile),
+                (_, WeightType::Bf16) => neon::bfloat16(tile),
             }
         }
     }

@@ -63,6 +63,15 @@ pub(super) unsafe fn float16(tile: &Tile<'_>) {
     unsafe { dispatch!(tile, float16_tile) }
 }
 
+/// # Safety
+/// As [`crate::kernels::tile::TileKernel::run`], with bf16 weights and an F32 input.
+#[target_feature(enable = "neon")]
+#[allow(unsafe_code)]
+pub(super) unsafe fn bfloat16(tile: &Tile<'_>) {
+    // SAFETY: the caller's promise is handed on.
+    unsafe { dispatch!(tile, bfloat16_tile) }
+}
+
 /// `sum + a . b` for each of four groups of four signed bytes. (Its intrinsic is not stable yet.)
 #[inline]
 #[target_feature(enable = "neon,dotprod")]
@@ -192,6 +201,15 @@ unsafe fn float32_tile<const R: usize, const B: usize>(tile: &Tile<'_>) {
 unsafe fn float16_tile<const R: usize, const B: usize>(tile: &Tile<'_>) {
     // SAFETY: the caller's promise is handed on; four f16 weights are 8 bytes.
     unsafe { float_tile::<R, B, 8>(tile, |at| widen(vld1_u16(at.cast()))) }
+}
+
+/// # Safety
+/// As [`bfloat16`]; the tile has `R` pixels and `B` blocks.
+#[target_feature(enable = "neon")]
+#[allow(unsafe_code)]
+unsafe fn bfloat16_tile<const R: usize, const B: usize>(tile: &Tile<'_>) {
+    // SAFETY: the caller's promise is handed on; four bf16 weights are 8 bytes.
+    unsafe { float_tile::<R, B, 8>(tile, |at| vreinterpretq_f32_u32(vshll_n_u16::<16>(vld1_u16(at.cast())))) }
 }
 
 /// # Safety

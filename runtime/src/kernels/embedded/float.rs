@@ -1,7 +1,8 @@
-//! Sums of products of floats, with weights in f32 or f16: in the order of the scalar reference where weights lie in blocks, so
+//! Sums of products of floats, with weights in f32, f16 or bf16: in the order of the scalar reference where weights lie in blocks, so
 //! to the same bits.
 
 use super::{ROWS, for_taps};
+use crate::bfloat16;
 use crate::half;
 use crate::kernels::geometry::Geometry;
 use crate::ops::BLOCK;
@@ -67,6 +68,24 @@ impl Weight for f32 {
     unsafe fn add_row(sum: f32, input: *const f32, weights: *const f32, depth: usize) -> f32 {
         // SAFETY: as the caller promises.
         unsafe { add_row(sum, input, weights, depth, |weight| weight) }
+    }
+}
+
+/// The bits of bfloat16.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub(super) struct Bf16(u16);
+
+#[allow(unsafe_code)]
+impl Weight for Bf16 {
+    unsafe fn add_block(sums: &mut [f32; ROWS], input: *const f32, weights: *const Bf16, depth: usize) {
+        // SAFETY: as the caller promises.
+        unsafe { add_block(sums, input, weights, depth, |weight| bfloat16::to_f32(weight.0)) }
+    }
+
+    unsafe fn add_row(sum: f32, input: *const f32, weights: *const Bf16, depth: usize) -> f32 {
+        // SAFETY: as the caller promises.
+        unsafe { add_row(sum, input, weights, depth, |weight| bfloat16::to_f32(weight.0)) }
     }
 }
 

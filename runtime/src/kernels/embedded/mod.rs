@@ -138,6 +138,10 @@ impl Product<'_> {
                         let weights = weights.as_ptr().add(block + row);
                         biased(float::in_blocks(g, input.as_ptr().add(at.input), weights), bias, channel)
                     }
+                    (Values::F32(input), PackedWeights::Bf16(weights), Bias::F32(bias)) if features::BF16 => {
+                        let weights = weights.as_ptr().add(block + row).cast::<float::Bf16>();
+                        biased(float::in_blocks(g, input.as_ptr().add(at.input), weights), bias, channel)
+                    }
                     (Values::U8(input), PackedWeights::I8(weights), Bias::I32 { bias, scale, .. })
                         if features::INT8 =>
                     {
@@ -189,6 +193,11 @@ impl Product<'_> {
                     }
                     (Values::F32(input), PackedWeights::F16(weights), Bias::F32(bias)) if features::F16 => {
                         let weights = weights.as_ptr().add(row);
+                        let bias = bias.get(channel).copied().unwrap_or(0.0);
+                        float::row(g, input.as_ptr().add(at.input), weights).map(|sum| sum + bias)
+                    }
+                    (Values::F32(input), PackedWeights::Bf16(weights), Bias::F32(bias)) if features::BF16 => {
+                        let weights = weights.as_ptr().add(row).cast::<float::Bf16>();
                         let bias = bias.get(channel).copied().unwrap_or(0.0);
                         float::row(g, input.as_ptr().add(at.input), weights).map(|sum| sum + bias)
                     }

@@ -1,5 +1,6 @@
 //! Depthwise convolution: every channel sees only itself.
 
+use crate::bfloat16;
 use crate::features;
 use crate::half;
 use crate::kernels::epilogue::{Epilogue, quantize};
@@ -75,6 +76,14 @@ pub(crate) fn depthwise(
                         let row = &weights[weight..weight + BLOCK];
                         for ((sum, x), &w) in sums.iter_mut().zip(&input[at..at + lanes]).zip(row) {
                             *sum += x * half::to_f32(w);
+                        }
+                    }
+                }
+                (Values::F32(input), PackedWeights::Bf16(weights)) if features::BF16 => {
+                    for (at, weight) in taps() {
+                        let row = &weights[weight..weight + BLOCK];
+                        for ((sum, x), &w) in sums.iter_mut().zip(&input[at..at + lanes]).zip(row) {
+                            *sum += x * bfloat16::to_f32(w);
                         }
                     }
                 }

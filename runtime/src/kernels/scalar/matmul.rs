@@ -2,6 +2,7 @@
 
 use core::ops::Range;
 
+use crate::bfloat16;
 use crate::half;
 use crate::kernels::epilogue::Epilogue;
 use crate::kernels::geometry::Geometry;
@@ -27,20 +28,13 @@ pub(crate) fn matmul(
             let mut floats = [0.0f32; BLOCK];
             match (input, weights) {
                 (Values::F32(input), PackedWeights::F32(weights)) => {
-                    sum(g, from, 1, |at, k| {
-                        let row = &weights[base + k * BLOCK..][..BLOCK];
-                        for (sum, weight) in floats.iter_mut().zip(row) {
-                            *sum += input[at] * weight;
-                        }
-                    });
+                    float_sums(g, from, input, &weights[base..], |weight| weight, &mut floats);
                 }
                 (Values::F32(input), PackedWeights::F16(weights)) => {
-                    sum(g, from, 1, |at, k| {
-                        let row = &weights[base + k * BLOCK..][..BLOCK];
-                        for (sum, &weight) in floats.iter_mut().zip(row) {
-                            *sum += input[at] * half::to_f32(weight);
-                        }
-                    });
+                    float_sums(g, from, input, &weights[base..], half::to_f32, &mut floats);
+                }
+                (Values::F32(input), PackedWeights::Bf16(weights)) => {
+                    float_sums(g, from, input, &weights[base..], bfloat16::to_f32, &mut floats);
                 }
                 (Values::U8(input), PackedWeights::I8(weights)) => {
                     let mut sums = [0i32; BLOCK];
@@ -77,6 +71,22 @@ pub(crate) fn matmul(
         }
         pixel = g.next(pixel);
     }
+}
+
+/// Adds the products of a pixel's inputs with a block of weights `[k][16]`.
+fn float_sums<W: Copy>(
+    geometry: &Geometry,
+    from: usize,
+    input: &[f32],
+    weights: &[W],
+    value: impl Fn(W) -> f32,
+    sums: &mut [f32; BLOCK],
+) {
+    sum(geometry, from, 1, |at, k| {
+        for (sum, &weight) in sums.iter_mut().zip(&weights[k * BLOCK..][..BLOCK]) {
+            *sum += input[at] * value(weight);
+        }
+    });
 }
 
 /// Calls `add(element, k)` for every `step`-th input element under the taps.

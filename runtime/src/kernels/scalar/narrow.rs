@@ -1,6 +1,7 @@
 //! Matrix products with few outputs: an image's one or three channels, a discriminator's score. Blocks of 16 would be
 //! mostly padding, so each output is a dot product along k, and what follows is done for 16 pixels at a time.
 
+use crate::bfloat16;
 use crate::half;
 use crate::kernels::activation::activate;
 use crate::kernels::epilogue::Epilogue;
@@ -16,6 +17,7 @@ pub(crate) type Starts = [usize; BLOCK];
 pub(crate) trait Dot {
     fn f32(&self, geometry: &Geometry, input: &[f32], from: &Starts, row: &[f32]) -> Block;
     fn f16(&self, geometry: &Geometry, input: &[f32], from: &Starts, row: &[u16]) -> Block;
+    fn bf16(&self, geometry: &Geometry, input: &[f32], from: &Starts, row: &[u16]) -> Block;
     fn i8(&self, geometry: &Geometry, input: &[u8], from: &Starts, row: &[i8]) -> [i32; BLOCK];
 }
 
@@ -77,6 +79,11 @@ impl Dot for Plain {
     }
 
     #[inline(always)]
+    fn bf16(&self, geometry: &Geometry, input: &[f32], from: &Starts, row: &[u16]) -> Block {
+        from.map(|from| lanes(geometry, input, from, row, |x, w| x * bfloat16::to_f32(w)))
+    }
+
+    #[inline(always)]
     fn i8(&self, geometry: &Geometry, input: &[u8], from: &Starts, row: &[i8]) -> [i32; BLOCK] {
         from.map(|from| {
             let products = runs(geometry, input, from, row).flat_map(|(x, w)| x.iter().zip(w));
@@ -123,6 +130,11 @@ pub(crate) fn chunk(
             }
             (Values::F32(input), PackedWeights::F16(weights), Bias::F32(bias)) => {
                 *lanes = dot.f16(g, input, &from, &weights[row]);
+                let bias = bias[channel];
+                map(lanes, |sum| sum + bias);
+            }
+            (Values::F32(input), PackedWeights::Bf16(weights), Bias::F32(bias)) => {
+                *lanes = dot.bf16(g, input, &from, &weights[row]);
                 let bias = bias[channel];
                 map(lanes, |sum| sum + bias);
             }

@@ -1,5 +1,6 @@
 //! The transforms of F(2x2, 3x3): B^T d B of inputs, A^T m A of products; and the products, written to be read.
 
+use crate::bfloat16;
 use crate::features;
 use crate::half;
 use crate::kernels::activation::activate;
@@ -115,6 +116,9 @@ pub(crate) fn multiply(
         }
         PackedWeights::F16(weights) if features::F16 => {
             product(depth, input, weights, |&weight| half::to_f32(weight), output, blocks)
+        }
+        PackedWeights::Bf16(weights) if features::BF16 => {
+            product(depth, input, weights, |&weight| bfloat16::to_f32(weight), output, blocks)
         }
         // Of int8, which the caller has checked; or left out of this build.
         _ => {}

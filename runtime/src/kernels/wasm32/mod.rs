@@ -42,6 +42,7 @@ impl TileKernel for Simd128 {
                 WeightType::I8 => simd128::int8(tile),
                 WeightType::F32 => simd128::float32(tile),
                 WeightType::F16 => simd128::float16(tile),
+                WeightType::Bf16 => simd128::bfloat16(tile),
             }
         }
     }

@@ -78,6 +78,16 @@ pub(super) unsafe fn float16(tile: &Tile<'_>) {
     }
 }
 
+/// # Safety
+/// As [`crate::kernels::tile::TileKernel::run`], with bf16 weights and an F32 input.
+#[allow(unsafe_code)]
+pub(super) unsafe fn bfloat16(tile: &Tile<'_>) {
+    if features::BF16 {
+        // SAFETY: the caller's promise is handed on.
+        unsafe { dispatch!(tile, bfloat16_tile) }
+    }
+}
+
 /// Calls `step(tap + k, weights offset)` for every `size`-th input element, whose weights take `bytes`.
 #[inline(always)]
 fn walk(tile: &Tile<'_>, size: usize, bytes: usize, mut step: impl FnMut(usize, usize)) {
@@ -164,6 +174,14 @@ unsafe fn float32_tile<const R: usize>(tile: &Tile<'_>) {
 unsafe fn float16_tile<const R: usize>(tile: &Tile<'_>) {
     // SAFETY: the caller's promise is handed on; four f16 weights are 8 bytes.
     unsafe { float_tile::<R, 8>(tile, |at| widen(u32x4_load_extend_u16x4(at.cast()))) }
+}
+
+/// # Safety
+/// As [`bfloat16`]; the tile has `R` pixels.
+#[allow(unsafe_code)]
+unsafe fn bfloat16_tile<const R: usize>(tile: &Tile<'_>) {
+    // SAFETY: the caller's promise is handed on; four bf16 weights are 8 bytes.
+    unsafe { float_tile::<R, 8>(tile, |at| u32x4_shl(u32x4_load_extend_u16x4(at.cast()), 16)) }
 }
 
 /// Half precision, in the low 16 bits of each lane, to single: `half::to_f32` in lanes.
@@ -330,6 +348,11 @@ impl Dot for Dots {
     #[inline(always)]
     fn f16(&self, geometry: &Geometry, input: &[f32], from: &Starts, row: &[u16]) -> Block {
         Plain.f16(geometry, input, from, row)
+    }
+
+    #[inline(always)]
+    fn bf16(&self, geometry: &Geometry, input: &[f32], from: &Starts, row: &[u16]) -> Block {
+        Plain.bf16(geometry, input, from, row)
     }
 
     #[inline(always)]

@@ -62,6 +62,15 @@ pub(super) unsafe fn float16(tile: &Tile<'_>) {
     unsafe { dispatch!(tile, float16_tile) }
 }
 
+/// # Safety
+/// As [`crate::kernels::tile::TileKernel::run`], with bf16 weights and an F32 input.
+#[target_feature(enable = "avx2,fma,f16c")]
+#[allow(unsafe_code)]
+pub(super) unsafe fn bfloat16(tile: &Tile<'_>) {
+    // SAFETY: the caller's promise is handed on.
+    unsafe { dispatch!(tile, bfloat16_tile) }
+}
+
 /// Exact without a dot-product instruction: `maddubs` would saturate, so inputs and weights are widened to 16 bits.
 /// Each register of sums then holds, for four channels, the sums of the even and of the odd pairs of inputs.
 ///
@@ -174,6 +183,20 @@ unsafe fn float32_tile<const R: usize, const B: usize>(tile: &Tile<'_>) {
 unsafe fn float16_tile<const R: usize, const B: usize>(tile: &Tile<'_>) {
     // SAFETY: the caller's promise is handed on; 8 f16 weights are 16 bytes.
     unsafe { float_tile::<R, B, 16>(tile, |at| _mm256_cvtph_ps(_mm_loadu_si128(at.cast()))) }
+}
+
+/// # Safety
+/// As [`bfloat16`]; the tile has `R` pixels and `B` blocks.
+#[target_feature(enable = "avx2,fma,f16c")]
+#[allow(unsafe_code)]
+unsafe fn bfloat16_tile<const R: usize, const B: usize>(tile: &Tile<'_>) {
+    // SAFETY: the caller's promise is handed on; 8 bf16 weights are 16 bytes.
+    unsafe {
+        float_tile::<R, B, 16>(tile, |at| {
+            let words = _mm256_cvtepu16_epi32(_mm_loadu_si128(at.cast()));
+            _mm256_castsi256_ps(_mm256_slli_epi32::<16>(words))
+        })
+    }
 }
 
 /// # Safety

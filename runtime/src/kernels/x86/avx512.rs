@@ -106,6 +106,21 @@ pub(super) unsafe fn float16(tile: &Tile<'_>) {
 }
 
 /// # Safety
+/// As [`crate::kernels::tile::TileKernel::run`], with bf16 weights and an F32 input.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")]
+#[allow(unsafe_code)]
+pub(super) unsafe fn bfloat16(tile: &Tile<'_>) {
+    // SAFETY: the caller's promise is handed on; a register of 16 weights is 32 bytes.
+    unsafe {
+        if tile.rows == 1 {
+            float_pixel::<32>(tile, |at| widen_bf16(_mm256_loadu_si256(at.cast())));
+        } else {
+            dispatch!(tile, bfloat16_tile, 2 3 4 5 6)
+        }
+    }
+}
+
+/// # Safety
 /// As [`int8`]; the tile has `R` pixels and `B` blocks.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")]
 #[allow(unsafe_code)]
@@ -279,6 +294,22 @@ unsafe fn float16_tile<const R: usize, const B: usize>(tile: &Tile<'_>) {
 }
 
 /// # Safety
+/// As [`bfloat16`]; the tile has `R` pixels and `B` blocks.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")]
+#[allow(unsafe_code)]
+unsafe fn bfloat16_tile<const R: usize, const B: usize>(tile: &Tile<'_>) {
+    // SAFETY: the caller's promise is handed on; a register of 16 bf16 weights is 32 bytes.
+    unsafe { float_tile::<R, B, 32>(tile, |at| widen_bf16(_mm256_loadu_si256(at.cast()))) }
+}
+
+/// 16 bfloat16 numbers to single precision.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn widen_bf16(bits: __m256i) -> __m512 {
+    _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(bits)))
+}
+
+/// # Safety
 /// As [`float32`]; the tile has `R` pixels and `B` blocks, and `load` reads the 16 weights in `SIZE` bytes.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")]
@@ -348,7 +379,16 @@ impl Dot for Dots {
         // SAFETY: `narrow` has the features and its bounds have been checked.
         #[allow(unsafe_code)]
         unsafe {
-            dot_f16(geometry, input, from, row)
+            dot_half::<false>(geometry, input, from, row)
+        }
+    }
+
+    #[inline(always)]
+    fn bf16(&self, geometry: &Geometry, input: &[f32], from: &Starts, row: &[u16]) -> Block {
+        // SAFETY: `narrow` has the features and its bounds have been checked.
+        #[allow(unsafe_code)]
+        unsafe {
+            dot_half::<true>(geometry, input, from, row)
         }
     }
 
@@ -415,17 +455,25 @@ unsafe fn dot_f32(geometry: &Geometry, input: &[f32], from: &Starts, row: &[f32]
     store(reduce_floats(&sums))
 }
 
+/// With weights in bf16 if `BF16`, else in f16.
+///
 /// # Safety
 /// As [`dot_f32`].
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")]
 #[allow(unsafe_code)]
-unsafe fn dot_f16(geometry: &Geometry, input: &[f32], from: &Starts, row: &[u16]) -> Block {
+unsafe fn dot_half<const BF16: bool>(
+    geometry: &Geometry,
+    input: &[f32],
+    from: &Starts,
+    row: &[u16],
+) -> Block {
     let mut sums = [_mm512_setzero_ps(); 16];
     // SAFETY: as in `dot_f32`.
     walk::<16>(geometry, |at, k, count| unsafe {
         let mask = !0u16 >> (16 - count);
-        let w = _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask, row.as_ptr().add(k).cast()));
+        let w = _mm256_maskz_loadu_epi16(mask, row.as_ptr().add(k).cast());
+        let w = if BF16 { widen_bf16(w) } else { _mm512_cvtph_ps(w) };
         for (sum, from) in sums.iter_mut().zip(from) {
             let x = _mm512_maskz_loadu_ps(mask, input.as_ptr().add(from + at));
             *sum = _mm512_fmadd_ps(x, w, *sum);

@@ -209,9 +209,8 @@ impl X86 {
 impl TileKernel for X86 {
     fn tile(&self, weights: &PackedWeights<'_>, pixels: usize) -> (usize, usize) {
         match (self.0, weights) {
-            (Level::Avx512Vnni, _) | (Level::Avx512, PackedWeights::F32(_) | PackedWeights::F16(_)) => {
-                avx512::tile(pixels)
-            }
+            (Level::Avx512, PackedWeights::I8(_)) => avx2::tile(pixels),
+            (Level::Avx512Vnni | Level::Avx512, _) => avx512::tile(pixels),
             _ => avx2::tile(pixels),
         }
     }
@@ -224,10 +223,12 @@ impl TileKernel for X86 {
                 (Level::Avx512Vnni, WeightType::I8) => avx512::int8(tile),
                 (Level::Avx512Vnni | Level::Avx512, WeightType::F32) => avx512::float32(tile),
                 (Level::Avx512Vnni | Level::Avx512, WeightType::F16) => avx512::float16(tile),
+                (Level::Avx512Vnni | Level::Avx512, WeightType::Bf16) => avx512::bfloat16(tile),
                 (Level::AvxVnni, WeightType::I8) => avx2::int8_vnni(tile),
                 (_, WeightType::I8) => avx2::int8(tile),
                 (_, WeightType::F32) => avx2::float32(tile),
                 (_, WeightType::F16) => avx2::float16(tile),
+                (_, WeightType::Bf16) => avx2::bfloat16(tile),
             }
         }
     }
