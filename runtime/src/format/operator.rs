@@ -51,6 +51,7 @@ impl<'a> Operator<'a> {
             PackedWeights::F32(_) => "f32",
             PackedWeights::F16(_) => "f16",
             PackedWeights::I8(_) => "int8",
+            PackedWeights::I4 { .. } => "int4",
         });
         let second = self.second.as_ref().map(Value::extents);
         let of_kind = match &self.kind {

@@ -128,6 +128,7 @@ fn name(precision: Precision) -> &'static str {
         Precision::F32 => "fp32",
         Precision::F16 => "fp16",
         Precision::Int8 => "int8",
+        Precision::Int4 => "int4",
     }
 }
 
