@@ -23,8 +23,7 @@ pub struct Int4Layer {
     pub name: String,
     /// How many weights it has.
     pub weights: usize,
-    /// Signal-to-noise ratio of the weights in 4 bits against those in 8, in dB, each weighted by the mean square of what it
-    /// multiplies and by what follows; `None` where they stay in 8.
+    /// Signal-to-noise ratio of the weights in 4 bits against those in 8, in dB; `None` where they stay in 8.
     pub sqnr: Option<f64>,
 }
 
@@ -82,31 +81,29 @@ fn layers(graph: &Graph) -> Vec<Layer> {
     found.collect()
 }
 
-/// The mean and the mean square of each input channel of each layer.
-fn means(graph: &Graph, samples: &Samples, layers: &[Layer]) -> Result<Vec<Vec<[f64; 2]>>, QuantizeError> {
+/// The mean of each input channel of each layer.
+fn means(graph: &Graph, samples: &Samples, layers: &[Layer]) -> Result<Vec<Vec<f64>>, QuantizeError> {
     let sums = in_batches(graph, samples, |batch| {
         let computed = interpret::run_all(graph, batch)?;
         let of = |layer: &Layer| {
             let Some(array) = computed.get(layer.input.0).and_then(Option::as_ref) else { return Vec::new() };
             let channels = array.shape.get(1).copied().unwrap_or(1).max(1);
             let inner: usize = array.shape.iter().skip(2).product::<usize>().max(1);
-            let mut sums = vec![[0.0; 2]; channels];
+            let mut sums = vec![0.0; channels];
             for (at, &value) in array.data.iter().enumerate() {
-                let [sum, squares] = &mut sums[at / inner % channels];
-                *sum += f64::from(value);
-                *squares += f64::from(value).powi(2);
+                sums[at / inner % channels] += f64::from(value);
             }
             let count = (array.data.len() / channels).max(1) as f64;
-            sums.iter().map(|sums| sums.map(|sum| sum / count)).collect::<Vec<_>>()
+            sums.iter().map(|sum| sum / count).collect::<Vec<_>>()
         };
         Ok(layers.iter().map(of).collect::<Vec<_>>())
     })?;
     // Batches are of one size, but perhaps for the last: a mean of means.
-    let mut means: HashMap<usize, Vec<[f64; 2]>> = HashMap::new();
+    let mut means: HashMap<usize, Vec<f64>> = HashMap::new();
     for batch in &sums {
         for (layer, of_batch) in batch.iter().enumerate() {
-            let mean = means.entry(layer).or_insert_with(|| vec![[0.0; 2]; of_batch.len()]);
-            for (sum, mean) in mean.iter_mut().flatten().zip(of_batch.iter().flatten()) {
+            let mean = means.entry(layer).or_insert_with(|| vec![0.0; of_batch.len()]);
+            for (sum, mean) in mean.iter_mut().zip(of_batch) {
                 *sum += mean / sums.len() as f64;
             }
         }
@@ -115,7 +112,7 @@ fn means(graph: &Graph, samples: &Samples, layers: &[Layer]) -> Result<Vec<Vec<[
 }
 
 /// Gives a layer weights of 4 bits; their signal-to-noise ratio.
-fn rewrite(graph: &mut Graph, layer: &Layer, means: &[[f64; 2]]) -> Option<f64> {
+fn rewrite(graph: &mut Graph, layer: &Layer, means: &[f64]) -> Option<f64> {
     let tensor = graph.constant(layer.integers)?;
     let Elements::I8(old) = tensor.elements() else { return None };
     let (old, shape) = (old.clone(), tensor.shape().to_vec());
@@ -133,15 +130,8 @@ fn rewrite(graph: &mut Graph, layer: &Layer, means: &[[f64; 2]]) -> Option<f64> 
         if is_transposed { (b, a) } else { (a, b) }
     };
     let scale = |output: usize| f64::from(scales[output % scales.len()]);
-    let after = graph.nodes[layer.node].epilogue.affine.as_ref().map(|affine| affine.scale.to_vec());
-    // How much a weight's square adds to the square of what the layer gives: as the row's scale, what it multiplies, and
-    // what follows.
-    let importance = |at: usize| {
-        let (output, input) = channels(at);
-        let after = after.as_ref().and_then(|after| after.get(output)).map_or(1.0, |&after| f64::from(after));
-        let [_, square] = means.get(input).copied().unwrap_or([0.0, 1.0]);
-        (scale(output) * after).powi(2) * square
-    };
+    // Weighted by what is multiplied as well, images are further from fp32's.
+    let importance = |at: usize| scale(channels(at).0).powi(2);
     let mut histogram = [0.0; 256];
     for (at, &weight) in old.iter().enumerate() {
         histogram[(i16::from(weight) + 128) as usize] += importance(at);
@@ -152,7 +142,7 @@ fn rewrite(graph: &mut Graph, layer: &Layer, means: &[[f64; 2]]) -> Option<f64> 
     let (mut signal, mut noise, mut shift) = (0.0, 0.0, vec![0.0; outputs]);
     for (at, (&old, &new)) in old.iter().zip(&new).enumerate() {
         let (output, input) = channels(at);
-        let [mean, _] = means.get(input).copied().unwrap_or_default();
+        let mean = means.get(input).copied().unwrap_or_default();
         let off = f64::from(i16::from(new) - i16::from(old));
         signal += importance(at) * f64::from(old).powi(2);
         noise += importance(at) * off.powi(2);
