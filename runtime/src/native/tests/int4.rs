@@ -27,7 +27,7 @@ fn generator(int4: bool) -> Vec<u8> {
         integers(3 * 40 * 9),
     ];
     let spec = |layer: usize| {
-        let (values, scales) = (&*layers[layer], &[0.0003f32][..]);
+        let (values, scales) = (&*layers[layer], &[0.002f32][..]);
         let weights = match int4 {
             true => PlainWeights::I4 { values, scales },
             false => PlainWeights::I8 { values, scales },
