@@ -44,7 +44,7 @@ impl Random {
 
     fn quantized(&self, scale: f32, zero_point: u8) -> Element {
         match self.precision {
-            Precision::Int8 => Element::U8 { scale, zero_point },
+            Precision::Int8 | Precision::Int4 => Element::U8 { scale, zero_point },
             _ => Element::F32,
         }
     }
@@ -56,7 +56,9 @@ impl Layer {
             Precision::F32 => PlainWeights::F32(&self.floats),
             Precision::F16 => PlainWeights::F16(&self.floats),
             Precision::Bf16 => PlainWeights::Bf16(&self.floats),
-            Precision::Int8 => PlainWeights::I8 { values: &self.int8, scales: &self.scales },
+            Precision::Int8 | Precision::Int4 => {
+                PlainWeights::I8 { values: &self.int8, scales: &self.scales }
+            }
         };
         LayerSpec { activation, output, ..LayerSpec::new(weights, PlainBias::F32(&self.bias)) }
     }

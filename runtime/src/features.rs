@@ -3,6 +3,8 @@
 
 /// Layers with int8 weights.
 pub(crate) const INT8: bool = cfg!(feature = "int8");
+/// Layers with int4 weights.
+pub(crate) const INT4: bool = cfg!(feature = "int4");
 /// Layers with weights in half precision.
 pub(crate) const F16: bool = cfg!(feature = "f16");
 /// Layers with weights in bfloat16.

@@ -47,7 +47,7 @@ impl Port {
     }
 }
 
-/// Opens a packed model (`.lat`), which has to be of `precision` ("f32", "f16", "bf16", "int8") if that is given.
+/// Opens a packed model (`.lat`), which has to be of `precision` ("f32", "f16", "bf16", "int8", "int4") if that is given.
 ///
 /// Threads are those of one run. Raises OSError if the file cannot be read, latent.Error if it is no model.
 #[pyfunction]
@@ -67,9 +67,10 @@ pub(crate) fn open(
         Some("f16") => Some(Precision::F16),
         Some("bf16") => Some(Precision::Bf16),
         Some("int8") => Some(Precision::Int8),
+        Some("int4") => Some(Precision::Int4),
         Some(other) => {
             return Err(PyValueError::new_err(format!(
-                "precision is {other:?}, expected \"f32\", \"f16\", \"bf16\" or \"int8\""
+                "precision is {other:?}, expected \"f32\", \"f16\", \"bf16\", \"int8\" or \"int4\""
             )));
         }
     };
@@ -413,7 +414,7 @@ impl Model {
         self.metadata.kind.map(|kind| kind.name())
     }
 
-    /// "f32", "f16", "bf16" or "int8".
+    /// "f32", "f16", "bf16", "int8" or "int4".
     #[getter]
     fn precision(&self) -> &'static str {
         self.precision.name()

@@ -14,7 +14,7 @@ use latent_exporter::pack::{
     Difference, FloatPrecision, PackOptions, difference, difference_on, is_quantized, pack_graph,
 };
 use latent_exporter::passes::optimize;
-use latent_exporter::quantize::{Report, quantize};
+use latent_exporter::quantize::{Int4Layer, Report, quantize, to_int4};
 use latent_exporter::task::TaskReport;
 use latent_files::atomic::{self, Existing};
 use latent_files::console;
@@ -44,6 +44,9 @@ Examples:
       --out models/dcgan.int8.lat
       in 8-bit integers, with ranges observed on latents that the generator is
       given
+  exporter pack models/dcgan.fp32.onnx --precision int4 \\
+      --out models/dcgan.int4.lat
+      about half of that: weights of 4 bits, activations of 8
   exporter pack encoder.onnx --precision int8 --calibration-data photos \\
       --samples 256 --out encoder.int8.lat
       the same for an encoder, with ranges observed on 256 pictures of a folder;
@@ -113,6 +116,8 @@ enum Precision {
     Bf16,
     /// 8-bit integers: those of a quantized model, or a float model is quantized
     Int8,
+    /// As int8, but weights of 4 bits, each an index of its layer's 16; small layers stay int8
+    Int4,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -139,7 +144,9 @@ pub(crate) fn run(args: PackArgs) -> anyhow::Result<()> {
     let mut optimized = graph.clone();
     optimize(&mut optimized);
     let mut quantized = None;
-    let quantizes = matches!(args.precision, Some(Precision::Int8)) && !is_quantized(&graph);
+    let int4 = matches!(args.precision, Some(Precision::Int4));
+    let quantizes =
+        matches!(args.precision, Some(Precision::Int8 | Precision::Int4)) && !is_quantized(&graph);
     images.note(quantizes.then_some(&args.calibration));
     args.calibration.refuse_useless(quantizes, false)?;
     if quantizes {
@@ -148,13 +155,17 @@ pub(crate) fn run(args: PackArgs) -> anyhow::Result<()> {
             calibration::announce(&inputs);
         }
         let options = args.calibration.options(&images);
-        let (integers, report) = quantize(&optimized, &inputs, &options).with_context(context)?;
+        let (mut integers, report) = quantize(&optimized, &inputs, &options).with_context(context)?;
+        let int4 = match int4 {
+            true => to_int4(&mut integers, &inputs.calibration).with_context(context)?,
+            false => Vec::new(),
+        };
         let task = args.calibration.task(&optimized, &integers, &images, &report).with_context(context)?;
         optimized = integers;
-        let quantization = Quantization { report, task };
+        let quantization = Quantization { report, task, int4 };
         quantized = Some((quantization, inputs.held_out.first(&graph, COMPARED_QUANTIZED)));
     }
-    let options = PackOptions { precision, winograd: !args.no_winograd };
+    let options = PackOptions { precision, winograd: !args.no_winograd, int4 };
     let packed = pack_graph(&optimized, images.metadata, options).with_context(context)?;
     let difference = match &quantized {
         Some((_, samples)) if graph.inputs.len() == 1 && graph.outputs.len() == 1 => {
@@ -216,11 +227,13 @@ fn result(out: &Path, (bytes, float): (usize, usize), whose: &str, difference: &
 /// How the weights that are floats are stored. A quantized model has its precision: its integers stay what they are.
 fn precision(wanted: Option<Precision>, quantized: bool) -> anyhow::Result<FloatPrecision> {
     match (wanted, quantized) {
-        (None | Some(Precision::F32 | Precision::Int8), false) | (None | Some(Precision::Int8), true) => {
-            Ok(FloatPrecision::F32)
-        }
+        (None | Some(Precision::F32 | Precision::Int8 | Precision::Int4), false)
+        | (None | Some(Precision::Int8), true) => Ok(FloatPrecision::F32),
         (Some(Precision::F16), false) => Ok(FloatPrecision::F16),
         (Some(Precision::Bf16), false) => Ok(FloatPrecision::Bf16),
+        (Some(Precision::Int4), true) => {
+            bail!("the model is quantized; --precision int4 is for the float model that it was made from")
+        }
         (Some(Precision::F32 | Precision::F16 | Precision::Bf16), true) => bail!(
             "the model is quantized; leave --precision out to pack its integers, or pack the float model that it was made from"
         ),
@@ -275,6 +288,25 @@ struct Quantization {
     report: Report,
     /// The figure of the model's own task.
     task: Option<TaskReport>,
+    /// What became of each layer, if weights are of 4 bits.
+    int4: Vec<Int4Layer>,
+}
+
+/// The table of layers whose weights were to be of 4 bits.
+fn int4_table(layers: &[Int4Layer]) -> String {
+    let line = |layer: &Int4Layer| {
+        let what = match layer.sqnr {
+            Some(sqnr) => format!("int4, {sqnr:.1} dB from its int8 weights"),
+            None => "int8: it has few of the model's weights".to_string(),
+        };
+        format!("  {}: {} weights, {what}\n", layer.name, grouped(layer.weights as u64))
+    };
+    let lines: String = layers.iter().map(line).collect();
+    if lines.is_empty() {
+        lines
+    } else {
+        format!("\nLayers in 4 bits (the figures of layers below are of 8):\n{lines}")
+    }
 }
 
 /// What is said of the packed bytes. They must lie aligned to be read.
@@ -344,8 +376,8 @@ fn summary(
             ),
         ),
     ];
-    let figures = quantization.map(|Quantization { report, task }| match args.verbose {
-        true => format!("\n{}", calibration::summary(report, task.as_ref())),
+    let figures = quantization.map(|Quantization { report, task, int4 }| match args.verbose {
+        true => format!("{}\n{}", int4_table(int4), calibration::summary(report, task.as_ref())),
         false => format!(
             "\n{}--verbose shows each layer and activation\n",
             calibration::brief(report, task.as_ref())

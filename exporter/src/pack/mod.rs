@@ -72,6 +72,7 @@ pub fn pack_graph(
     let info = ModelInfo {
         kind,
         precision: match options.precision {
+            _ if is_quantized(graph) && options.int4 => Precision::Int4,
             _ if is_quantized(graph) => Precision::Int8,
             FloatPrecision::F32 => Precision::F32,
             FloatPrecision::F16 => Precision::F16,
@@ -100,12 +101,15 @@ pub struct PackOptions {
     ///
     /// [`Builder::winograd`]: latent_runtime::format::Builder::winograd
     pub winograd: bool,
+    /// Whether integer weights are stored in 4 bits in layers that have at most 16 different ones, as
+    /// [`crate::quantize::to_int4`] leaves them.
+    pub int4: bool,
 }
 
 impl From<FloatPrecision> for PackOptions {
     /// The fastest of this precision.
     fn from(precision: FloatPrecision) -> Self {
-        Self { precision, winograd: true }
+        Self { precision, winograd: true, int4: false }
     }
 }
 

@@ -3,7 +3,7 @@
 //! Activations are unsigned 8-bit integers with one scale and zero point for a whole tensor, zero being exact; weights
 //! are signed, symmetric, with one scale for each output channel; biases are 32-bit integers. Which values become
 //! integers is decided in `plan`, their ranges by `observe` and [`Calibrator`], weights by `weights`; `insert` writes
-//! the new graph and `report` says what it cost.
+//! the new graph, `int4` gives it weights of 4 bits where that is wanted, and `report` says what it cost.
 //!
 //! The rules of the resulting graph, on which the packed format and the ONNX writer rely:
 //!
@@ -20,6 +20,7 @@ mod entropy;
 mod histogram;
 mod inputs;
 mod insert;
+mod int4;
 mod observe;
 mod plan;
 mod report;
@@ -31,6 +32,7 @@ use crate::graph::{Element, Graph, InferError, Op, ValueId};
 pub use calibrate::{Calibrator, Parameters};
 pub(crate) use inputs::per_example;
 pub use inputs::{DataError, Inputs, Oddity, Pictures, Samples, Source, is_array};
+pub use int4::{Int4Layer, to_int4};
 pub(crate) use observe::in_batches;
 pub use report::{LayerReport, OutputReport, Report, TensorReport};
 

@@ -50,11 +50,11 @@ impl Layer<'_> {
             (PackedWeights::F32(weights), _) => weights.get(at).copied(),
             (PackedWeights::F16(weights), _) => weights.get(at).map(|&bits| half::to_f32(bits)),
             (PackedWeights::Bf16(weights), _) => weights.get(at).map(|&bits| bfloat16::to_f32(bits)),
-            (PackedWeights::I8(weights), Bias::I32 { scale, .. }) => {
+            (PackedWeights::I8(_) | PackedWeights::I4 { .. }, Bias::I32 { scale, .. }) => {
                 let scale = scale.get(group * rows.next_multiple_of(BLOCK) + row)?;
-                Some(f32::from(*weights.get(at)?) * scale)
+                Some(f32::from(weights.integer(at)?) * scale)
             }
-            (PackedWeights::I8(_), Bias::F32(_)) => None,
+            (PackedWeights::I8(_) | PackedWeights::I4 { .. }, Bias::F32(_)) => None,
         }
     }
 }

@@ -17,8 +17,9 @@ macro_rules! case {
 
 #[test]
 fn a_model_that_needs_what_is_left_out_is_refused_by_its_name() {
-    let cases: [Case; 6] = [
+    let cases: [Case; 7] = [
         case!("generator.int8", &["int8", "arrange"]),
+        case!("padded.int4", &["int4", "arrange", "pool"]),
         case!("generator.f32", &["f32", "arrange"]),
         case!("winograd.f16", &["f16", "winograd"]),
         case!("winograd.bf16", &["bf16", "winograd"]),
@@ -30,6 +31,7 @@ fn a_model_that_needs_what_is_left_out_is_refused_by_its_name() {
     ];
     let built = [
         ("int8", cfg!(feature = "int8")),
+        ("int4", cfg!(feature = "int4")),
         ("f16", cfg!(feature = "f16")),
         ("bf16", cfg!(feature = "bf16")),
         ("f32", cfg!(feature = "f32")),

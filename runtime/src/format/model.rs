@@ -4,7 +4,7 @@ use super::crc32;
 use super::error::{FormatError, Name};
 use super::layout::{
     self, HEADER, MAGIC, MAX_OPERATORS, MAX_PORTS, MAX_RANK_1, MAX_VALUES, NONE, OPERATOR_RECORD,
-    PORT_RECORD, VALUE_RECORD, VERSION, VERSION_1, WINOGRAD_SCRATCH, align, header, operator as field, word,
+    PORT_RECORD, VALUE_RECORD, VERSION, VERSION_1, align, header, operator as field, word,
 };
 use super::operator::Operator;
 use super::ops::OperatorKind;
@@ -41,16 +41,19 @@ pub enum Precision {
     Bf16 = 3,
     /// 8-bit integer weights and activations.
     Int8 = 2,
+    /// The same with weights of 4 bits.
+    Int4 = 4,
 }
 
 impl Precision {
-    /// The name as in file names: `f32`, `f16`, `bf16`, `int8`.
+    /// The name as in file names: `f32`, `f16`, `bf16`, `int8`, `int4`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::F32 => "f32",
             Self::F16 => "f16",
             Self::Bf16 => "bf16",
             Self::Int8 => "int8",
+            Self::Int4 => "int4",
         }
     }
 }
@@ -189,6 +192,7 @@ impl<'a> Model<'a> {
             1 => Precision::F16,
             2 => Precision::Int8,
             3 => Precision::Bf16,
+            4 => Precision::Int4,
             _ => return Err(bad("precision", header::PRECISION)),
         };
         let (a, b) = (float(header::DISTRIBUTION_A), float(header::DISTRIBUTION_B));
@@ -270,9 +274,9 @@ impl<'a> Model<'a> {
         let mut scratch = 0;
         for index in 0..count {
             let Some(operator) = model.decode_operator(index, true)? else { break };
-            if matches!(operator.kind, OperatorKind::Convolution { winograd: true, .. }) {
-                scratch = WINOGRAD_SCRATCH;
-            }
+            let of_layer = |layer: &super::Layer<'_>| layer.weights.weight_type();
+            let ends = (&operator.input, &operator.output);
+            scratch = scratch.max(super::ops::scratch(&operator.kind, ends, of_layer));
             if matches!(operator.kind, OperatorKind::Unweighted(Operation::Copy { .. }))
                 && operator.output.first == index + 1
             {

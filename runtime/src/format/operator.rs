@@ -52,6 +52,7 @@ impl<'a> Operator<'a> {
             PackedWeights::F16(_) => "f16",
             PackedWeights::Bf16(_) => "bf16",
             PackedWeights::I8(_) => "int8",
+            PackedWeights::I4 { .. } => "int4",
         });
         let second = self.second.as_ref().map(Value::extents);
         let of_kind = match &self.kind {

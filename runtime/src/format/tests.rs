@@ -146,13 +146,17 @@ fn winograd(kind: WeightType, weight: f32) -> Vec<u8> {
     builder.finish().unwrap()
 }
 
-/// Two int8 convolutions of an image of three channels, so of pixels with padding, and what they give in one value.
-fn padded() -> Vec<u8> {
+/// Two int8 (or int4) convolutions of an image of three channels, so of pixels with padding, and what they give in one value.
+fn padded(int4: bool) -> Vec<u8> {
     let mut builder = Builder::new(ModelInfo::default());
     let element = Element::U8 { scale: 0.02, zero_point: 9 };
     let x = builder.input("x", &[3, 4, 4], element).unwrap();
     let (weights, scales) = (vec![1; 8 * 3 * 4], [0.01; 8]);
-    let weights = PlainWeights::I8 { values: &weights, scales: &scales };
+    let (values, scales) = (&weights, &scales);
+    let weights = match int4 {
+        true => PlainWeights::I4 { values, scales },
+        false => PlainWeights::I8 { values, scales },
+    };
     let spec = LayerSpec { output: element, ..LayerSpec::new(weights, PlainBias::None) };
     let a = builder.convolution("conv", x, Window::square(2, 2, 0), 1, spec).unwrap();
     let b = builder.transposed("transposed", x, Window::square(2, 2, 0), [8, 8], 1, spec).unwrap();
@@ -164,9 +168,14 @@ fn padded() -> Vec<u8> {
 
 /// Adds one to a weight of an operator.
 fn raise_weight(bytes: &mut [u8], index: usize, at: usize) {
+    add_to_weights(bytes, index, at, 1);
+}
+
+/// Adds to a byte of an operator's weights.
+fn add_to_weights(bytes: &mut [u8], index: usize, at: usize, what: u8) {
     let data = word(bytes, header::DATA) as usize;
     let weights = data + word(bytes, operator_at(bytes, index, operator::WEIGHTS)) as usize;
-    bytes[weights + at] += 1;
+    bytes[weights + at] = bytes[weights + at].wrapping_add(what);
 }
 
 #[test]
@@ -491,7 +500,31 @@ fn every_rule_has_a_file_that_breaks_it() {
         ("Header", |b| set(b, header::ACTIVATIONS, 1 << 30)),
         ("Header", |b| set(b, header::SCRATCH, 64)),
     ];
-    let good = padded();
+    let good = padded(true);
+    // The indexes of the first block, and what is behind them: 16 rows of 16 products.
+    let four: &[(&str, Change)] = &[
+        ("ok", |_| ()),
+        ("ok", |b| add_to_weights(b, 0, 0, 1)),
+        ("Padding", |b| add_to_weights(b, 0, 1, 16)),
+        ("Padding", |b| add_to_weights(b, 1, 1, 16)),
+        ("Parameter", |b| add_to_weights(b, 0, 128 + 15, 128)),
+        ("Parameter", |b| {
+            let at = operator_at(b, 0, operator::WEIGHTS_TYPE);
+            set(b, at, 3);
+        }),
+        ("DataLength", |b| {
+            let at = operator_at(b, 0, operator::WEIGHTS_TYPE);
+            set(b, at, 2);
+        }),
+        ("Header", |b| set(b, header::SCRATCH, 0)),
+    ];
+    for (index, (expected, change)) in four.iter().enumerate() {
+        let mut bytes = good.clone();
+        change(&mut bytes);
+        seal(&mut bytes);
+        assert_eq!(outcome(&bytes), *expected, "int4 case {index}");
+    }
+    let good = padded(false);
     for (index, (expected, change)) in unwritten.iter().enumerate().step_by(EVERY) {
         let mut bytes = good.clone();
         change(&mut bytes);
@@ -647,6 +680,7 @@ fn the_fuzzer_begins_with_these_models() {
         ("winograd.bf16", winograd(WeightType::Bf16, 0.1)),
         ("ports.f32", several_ports(false)),
         ("ports.int8", several_ports(true)),
+        ("padded.int4", padded(true)),
     ];
     for (name, bytes) in models {
         let path = corpus(name);

@@ -60,6 +60,23 @@ impl<'a> Epilogue<'a> {
         Self { bias, residual: None, activation: Activation::Identity, after: None, zero_point: 0 }
     }
 
+    /// That of the rows of weights from `row` on; `None` beyond the last.
+    pub(crate) fn from(&self, row: usize) -> Option<Self> {
+        let bias = match self.bias {
+            Bias::F32(bias) => Bias::F32(bias.get(row..)?),
+            Bias::I32 { bias, scale, sum128 } => {
+                Bias::I32 { bias: bias.get(row..)?, scale: scale.get(row..)?, sum128: sum128.get(row..)? }
+            }
+        };
+        let after = match self.after {
+            Some(Affine { scale, shift }) => {
+                Some(Affine { scale: scale.get(row..)?, shift: shift.get(row..)? })
+            }
+            None => None,
+        };
+        Some(Self { bias, after, ..*self })
+    }
+
     /// Everything after the bias. `row` counts weights' rows, `at` is the residual's element.
     #[inline(always)]
     pub(crate) fn finish(&self, sum: f32, row: usize, at: usize) -> f32 {

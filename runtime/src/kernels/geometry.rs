@@ -1,6 +1,8 @@
 //! How a matrix product walks over memory: one description for fully connected layers, convolutions and the phases of
 //! transposed convolutions, and the check that it stays inside the slices.
 
+use core::ops::Range;
+
 use super::epilogue::Epilogue;
 use super::values::{Values, ValuesMut};
 use crate::ops::{Affine, BLOCK, Bias, NARROW, PackedWeights};
@@ -92,6 +94,8 @@ pub(crate) struct Geometry {
     pub(crate) residual: Strides,
     /// Output channels: rows of weights that are written.
     pub(crate) channels: usize,
+    /// Whether the weights are blocks even of few channels: the last of more.
+    pub(crate) blocked: bool,
 }
 
 impl Geometry {
@@ -112,7 +116,7 @@ impl Geometry {
 
     /// Whether there are so few channels that weights lie row after row.
     pub(crate) fn is_narrow(&self) -> bool {
-        self.channels <= NARROW
+        self.channels <= NARROW && !self.blocked
     }
 
     /// Products per output element.
@@ -153,6 +157,15 @@ impl Geometry {
             pixel.column += run - 1;
             pixel = self.next(pixel);
         }
+    }
+
+    /// Some blocks of output channels by themselves.
+    pub(crate) fn part(&self, blocks: Range<usize>) -> Self {
+        let first = blocks.start * BLOCK;
+        let from = |strides: Strides| Strides { offset: strides.offset + first, ..strides };
+        let channels = (self.channels - first).min(blocks.len() * BLOCK);
+        let (output, residual) = (from(self.output), from(self.residual));
+        Self { output, residual, channels, blocked: !self.is_narrow(), ..*self }
     }
 
     /// Joins taps that follow each other in memory, so that the innermost loop is as long as can be.

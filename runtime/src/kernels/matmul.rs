@@ -8,15 +8,18 @@ use super::embedded;
 #[cfg(any(embedded, all(test, feature = "std")))]
 use super::epilogue::quantize_at_least;
 use super::epilogue::{Epilogue, quantize};
+use super::expand::expand;
 use super::geometry::{Geometry, OutOfBounds, Strides};
 #[cfg(any(embedded, all(test, feature = "std")))]
 use super::math::max;
 #[cfg(any(scalar, test))]
 use super::scalar;
+use super::scratch::Regions;
 use super::tile::{MAX_ROWS, OutputPointer, Pointers, Tile, TileKernel};
 use super::values::{Values, ValuesMut};
 use super::{Engine, Isa};
-use crate::ops::{BLOCK, PackedWeights};
+use crate::features;
+use crate::ops::{BLOCK, PackedWeights, WeightType, expanded_rows};
 
 /// The output of a layer and how its parts divide it: part (y, x, group) computes pixels (y + n · `steps[0]`,
 /// x + m · `steps[1]`) and the group's channels.
@@ -113,6 +116,7 @@ impl Layout {
             output: within(self.output),
             residual: within(self.residual),
             channels: self.channels,
+            blocked: false,
         }
     }
 }
@@ -129,13 +133,15 @@ const SHARED_BLOCKS: usize = 4;
 /// Weights of so many bytes stay in one core's cache while pixels stream by.
 const CACHED: usize = 256 << 10;
 
-/// Computes a layer: all its parts, which `part` describes.
+/// Computes a layer: all its parts, which `part` describes. Weights of 4 bits are expanded in scratch memory, of which each
+/// thread needs a part; threads without stay idle.
 pub(crate) fn matmul<'a>(
     engine: &mut Engine,
     layout: &Layout,
     part: &(dyn Fn(Place) -> Result<Part<'a>, OutOfBounds> + Sync),
     input: Values<'_>,
     mut output: ValuesMut<'_>,
+    scratch: &mut [f32],
 ) -> Result<(), OutOfBounds> {
     if layout.parts() == 0 || layout.is_disjoint() != Some(true) {
         return Err(OutOfBounds);
@@ -150,65 +156,124 @@ pub(crate) fn matmul<'a>(
     };
     let target = Target::new(&mut output);
     let first = check(0, &target.shape())?;
-    let mut work = 0usize;
+    let (mut work, mut expanded) = (0usize, 0);
     for index in 0..layout.parts() {
         let (_, geometry) = if index == 0 { first } else { check(index, &target.shape())? };
         work = work.saturating_add(geometry.pixels() * geometry.weight_rows() * geometry.products());
+        if features::INT4 && first.0.weights.weight_type() == WeightType::I4 {
+            let (rows, products) = (geometry.weight_rows(), geometry.products());
+            expanded = expanded.max(expanded_rows(rows, products) * products);
+        }
+    }
+    let regions = Regions::new(scratch, expanded.div_ceil(size_of::<f32>()).next_multiple_of(BLOCK));
+    if regions.count() == 0 {
+        return Err(OutOfBounds);
     }
     let cost = first.0.weights.weight_type().size() * if first.1.is_narrow() { NARROW_COST } else { 1 };
-    let threads = if work.saturating_mul(cost) < PARALLEL { 1 } else { engine.threads() };
+    let few = work.saturating_mul(cost) < PARALLEL || regions.count() < engine.threads();
+    let threads = if few { 1 } else { engine.threads() };
     let chunks = if threads == 1 { 1 } else { (threads * CHUNKS).div_ceil(layout.parts()) };
-    let run = |index: usize| {
+    let run = |thread: usize, index: usize| {
         // Other parts than the first are looked up and checked again rather than kept: there is no allocator.
         let found = if index < chunks { Ok(first) } else { check(index / chunks, &target.shape()) };
         let Ok((part, geometry)) = found else { return };
-        let share = Share { index: index % chunks, count: chunks, threads: threads.min(chunks) };
-        #[cfg(any(embedded, all(test, feature = "std")))]
-        #[cfg_attr(not(test), expect(irrefutable_let_patterns, reason = "the only kind that a device has"))]
-        if let Isa::Embedded(unit) = isa {
-            let pixels = share.of(geometry.pixels(), 1);
-            return embedded::product(
-                unit,
-                &geometry,
-                &input,
-                &part.weights,
-                &part.epilogue,
-                pixels,
-                &target,
-            );
-        }
-        #[cfg(any(not(embedded), test))]
-        if geometry.is_narrow() {
-            narrow(isa, &geometry, &input, &part, &target, share);
-            return;
-        }
-        match isa {
-            // Done above.
-            #[cfg(any(embedded, all(test, feature = "std")))]
-            Isa::Embedded(_) => {}
-            #[cfg(any(scalar, test))]
-            Isa::Scalar => scalar::matmul::matmul(
-                &geometry,
-                &input,
-                &part.weights,
-                &part.epilogue,
-                share.of(geometry.pixels(), 1),
-                &mut |at, y| target.write(at, y, part.epilogue.zero_point),
-            ),
-            #[cfg(target_arch = "x86_64")]
-            Isa::X86(isa) => drive(isa, &geometry, &input, &part, &target, share),
-            #[cfg(target_arch = "aarch64")]
-            Isa::Arm(isa) => drive(isa, &geometry, &input, &part, &target, share),
-            #[cfg(target_feature = "simd128")]
-            Isa::Wasm(isa) => drive(isa, &geometry, &input, &part, &target, share),
+        let share =
+            Share { index: index % chunks, count: chunks, threads: threads.min(chunks), pixels: false };
+        match part.weights {
+            PackedWeights::I4 { .. } if features::INT4 => {
+                // SAFETY: each thread asks for the region of its number.
+                #[allow(unsafe_code)]
+                let scratch = unsafe { regions.of(thread) };
+                expanding(isa, &geometry, &input, &part, &target, share, bytemuck::cast_slice_mut(scratch));
+            }
+            _ => product(isa, &geometry, &input, &part, &target, share),
         }
     };
     if threads == 1 {
-        (0..layout.parts()).for_each(run);
+        (0..layout.parts()).for_each(|index| run(0, index));
     } else {
-        engine.parallel(layout.parts() * chunks, &run);
+        engine.parallel_with_index(layout.parts() * chunks, &run);
     }
     Ok(())
+}
+
+/// A share of a checked product.
+fn product(
+    isa: Isa,
+    geometry: &Geometry,
+    input: &Values<'_>,
+    part: &Part<'_>,
+    target: &Target<'_>,
+    share: Share,
+) {
+    #[cfg(any(embedded, all(test, feature = "std")))]
+    #[cfg_attr(not(test), expect(irrefutable_let_patterns, reason = "the only kind that a device has"))]
+    if let Isa::Embedded(unit) = isa {
+        let pixels = share.of(geometry.pixels(), 1);
+        return embedded::product(unit, geometry, input, &part.weights, &part.epilogue, pixels, target);
+    }
+    #[cfg(any(not(embedded), test))]
+    if geometry.is_narrow() {
+        narrow(isa, geometry, input, part, target, share);
+        return;
+    }
+    match isa {
+        // Done above.
+        #[cfg(any(embedded, all(test, feature = "std")))]
+        Isa::Embedded(_) => {}
+        #[cfg(any(scalar, test))]
+        Isa::Scalar => scalar::matmul::matmul(
+            geometry,
+            input,
+            &part.weights,
+            &part.epilogue,
+            share.of(geometry.pixels(), 1),
+            &mut |at, y| target.write(at, y, part.epilogue.zero_point),
+        ),
+        #[cfg(target_arch = "x86_64")]
+        Isa::X86(isa) => drive(isa, geometry, input, part, target, share),
+        #[cfg(target_arch = "aarch64")]
+        Isa::Arm(isa) => drive(isa, geometry, input, part, target, share),
+        #[cfg(target_feature = "simd128")]
+        Isa::Wasm(isa) => drive(isa, geometry, input, part, target, share),
+    }
+}
+
+/// A share of a checked product with weights of 4 bits: some blocks of them at a time become bytes, which are multiplied as
+/// any. Threads divide the blocks, so that each is expanded once, or the pixels where there are few blocks; each then
+/// expands all.
+fn expanding(
+    isa: Isa,
+    geometry: &Geometry,
+    input: &Values<'_>,
+    part: &Part<'_>,
+    target: &Target<'_>,
+    share: Share,
+    scratch: &mut [i8],
+) {
+    let PackedWeights::I4 { codebook, indexes } = part.weights else { return };
+    let (rows, products) = (geometry.weight_rows(), geometry.products());
+    let by_pixels = geometry.blocks() < share.threads || geometry.is_narrow();
+    let blocks = if by_pixels { 0..geometry.blocks() } else { share.of(geometry.blocks(), 1) };
+    let share = if by_pixels {
+        Share { pixels: true, ..share }
+    } else {
+        Share { index: 0, count: 1, threads: 1, pixels: true }
+    };
+    let most = expanded_rows(rows, products).div_ceil(BLOCK);
+    for block in blocks.clone().step_by(most) {
+        let some = block..(block + most).min(blocks.end);
+        let first = block * BLOCK;
+        let count = (rows - first).min(some.len() * BLOCK) * products;
+        let (Some(weights), Some(indexes), Some(epilogue)) =
+            (scratch.get_mut(..count), indexes.get(first * products / 2..), part.epilogue.from(first))
+        else {
+            return;
+        };
+        expand(isa, codebook, indexes, weights);
+        let expanded = Part { weights: PackedWeights::I8(weights), epilogue, ..*part };
+        product(isa, &geometry.part(some), input, &expanded, target, share);
+    }
 }
 
 /// One of several equal shares of something.
@@ -217,6 +282,8 @@ struct Share {
     index: usize,
     count: usize,
     threads: usize,
+    /// Whether it is the pixels that are shared, whatever there are.
+    pixels: bool,
 }
 
 impl Share {
@@ -388,8 +455,9 @@ fn drive<K: TileKernel>(
     let block_bytes = geometry.products() * BLOCK * part.weights.weight_type().size();
     // Dividing the blocks reads every weight once; dividing the pixels, every input. Pixels only where the weights are
     // small or there are too few blocks.
-    let by_pixels = pixels.len() >= 2 * share.threads * max_rows
-        && (blocks.len() < share.threads || blocks.len() * block_bytes <= CACHED);
+    let by_pixels = share.pixels
+        || pixels.len() >= 2 * share.threads * max_rows
+            && (blocks.len() < share.threads || blocks.len() * block_bytes <= CACHED);
     if by_pixels {
         pixels = share.of(pixels.len(), max_rows);
     } else {

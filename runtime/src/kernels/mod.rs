@@ -5,6 +5,7 @@
 //! - `x86`, `aarch64`, `wasm32`: vector code. Instruction sets are tokens that only their detection can build, but for the
 //!   last, whose module has them or not when it is compiled.
 //! - `operation`: everything but matrix products; compiles the scalar source for each instruction set.
+//! - `expand`: weights of 4 bits to the bytes that are multiplied, in `scratch`.
 //! - `checksum`: that of packed models.
 //! - `matmul` divides a product among threads and walks over tiles; `geometry` checks its bounds; `epilogue` defines
 //!   what follows the sum.
@@ -20,12 +21,14 @@ pub(crate) mod checksum;
 #[cfg(any(embedded, all(test, feature = "std")))]
 mod embedded;
 pub(crate) mod epilogue;
+mod expand;
 pub(crate) mod geometry;
 pub(crate) mod image;
 pub(crate) mod math;
 pub(crate) mod matmul;
 pub(crate) mod operation;
 pub(crate) mod scalar;
+mod scratch;
 #[cfg(feature = "std")]
 mod threads;
 #[cfg_attr(

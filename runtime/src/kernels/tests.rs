@@ -15,7 +15,7 @@ use super::winograd::{SCRATCH, winograd};
 use super::{Engine, Isa};
 use crate::bfloat16;
 use crate::half;
-use crate::ops::{Activation, Affine, BLOCK, Bias, PackedWeights};
+use crate::ops::{Activation, Affine, BLOCK, Bias, CODES, PackedWeights};
 use crate::rng::Rng;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -25,6 +25,8 @@ enum Types {
     Bf16,
     Int8ToF32,
     Int8ToU8,
+    /// Scalar code multiplies the same weights as int8.
+    Int4ToU8,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -120,7 +122,8 @@ fn product(
         residual: g.residual,
     };
     let part = Part { taps: g.taps, tap: g.tap, depth: g.depth, input: g.input, weights, epilogue };
-    matmul(engine, &layout, &|_| Ok(part), input, output)
+    let scratch = if matches!(weights, PackedWeights::I4 { .. }) { 1 << 15 } else { 0 };
+    matmul(engine, &layout, &|_| Ok(part), input, output, &mut vec![0.0; scratch])
 }
 
 fn compute(case: &Case, types: Types, isa: Isa, threads: usize) -> (Vec<f32>, Vec<u8>) {
@@ -153,6 +156,7 @@ fn compute(case: &Case, types: Types, isa: Isa, threads: usize) -> (Vec<f32>, Ve
         output: output_strides,
         residual: Strides { offset: 1, ..output_strides },
         channels: case.channels,
+        blocked: false,
     };
     let inputs = 8 + case.batch * input_strides.example;
     let outputs = 5 + case.batch * output_strides.example;
@@ -166,7 +170,14 @@ fn compute(case: &Case, types: Types, isa: Isa, threads: usize) -> (Vec<f32>, Ve
     let bytes: Vec<u8> = input.iter().map(|x| ((x + 1.0) * 127.5) as u8).collect();
     let half: Vec<u16> = weights.iter().map(|&weight| half::from_f32(weight)).collect();
     let bf16: Vec<u16> = weights.iter().map(|&weight| bfloat16::from_f32(weight)).collect();
-    let int8: Vec<i8> = weights.iter().map(|weight| (weight * 255.0) as i8).collect();
+    let mut int8: Vec<i8> = weights.iter().map(|weight| (weight * 255.0) as i8).collect();
+    let to_u8 = matches!(types, Types::Int8ToU8 | Types::Int4ToU8);
+    let codebook: [i8; CODES] = core::array::from_fn(|at| (at as i16 * 16 - 127) as i8);
+    let codes: Vec<u8> = int8.iter().map(|&weight| ((i16::from(weight) + 127) / 16) as u8).collect();
+    if types == Types::Int4ToU8 {
+        int8 = codes.iter().map(|&code| codebook[usize::from(code)]).collect();
+    }
+    let indexes: Vec<u8> = codes.chunks(2).map(|pair| pair[0] | pair[1] << 4).collect();
     let int_bias: Vec<i32> = bias.iter().map(|bias| (bias * 1000.0) as i32).collect();
     let int_scale: Vec<f32> = scale.iter().map(|scale| scale * 0.01).collect();
     let products = geometry.products();
@@ -179,8 +190,8 @@ fn compute(case: &Case, types: Types, isa: Isa, threads: usize) -> (Vec<f32>, Ve
     let residual_f32 = floats(outputs, -2.0, 2.0);
     let residual_u8: Vec<u8> = residual_f32.iter().map(|x| ((x + 2.0) * 63.0) as u8).collect();
 
-    let int = matches!(types, Types::Int8ToF32 | Types::Int8ToU8);
-    let values = if types == Types::Int8ToU8 { Values::U8(&residual_u8) } else { Values::F32(&residual_f32) };
+    let int = !matches!(types, Types::F32 | Types::F16);
+    let values = if to_u8 { Values::U8(&residual_u8) } else { Values::F32(&residual_f32) };
     let epilogue = Epilogue {
         bias: if int {
             Bias::I32 { bias: &int_bias, scale: &int_scale, sum128: &sum128 }
@@ -196,14 +207,14 @@ fn compute(case: &Case, types: Types, isa: Isa, threads: usize) -> (Vec<f32>, Ve
         Types::F32 => PackedWeights::F32(&weights),
         Types::F16 => PackedWeights::F16(&half),
         Types::Bf16 => PackedWeights::Bf16(&bf16),
-        Types::Int8ToF32 | Types::Int8ToU8 => PackedWeights::I8(&int8),
+        Types::Int4ToU8 if isa != Isa::Scalar => PackedWeights::I4 { codebook: &codebook, indexes: &indexes },
+        Types::Int8ToF32 | Types::Int8ToU8 | Types::Int4ToU8 => PackedWeights::I8(&int8),
     };
     let input = if int { Values::U8(&bytes) } else { Values::F32(&input) };
     let mut engine = Engine::new(isa);
     engine.set_threads(threads);
     let (mut out_f32, mut out_u8) = (vec![9.0; outputs], vec![9; outputs]);
-    let output =
-        if types == Types::Int8ToU8 { ValuesMut::U8(&mut out_u8) } else { ValuesMut::F32(&mut out_f32) };
+    let output = if to_u8 { ValuesMut::U8(&mut out_u8) } else { ValuesMut::F32(&mut out_f32) };
     let result = product(&mut engine, &geometry, input, weights, epilogue, output);
     assert_eq!(result, Ok(()), "{case:?} {types:?}");
     (out_f32, out_u8)
@@ -228,7 +239,8 @@ fn a_known_processor_has_its_instruction_sets() {
 fn every_instruction_set_computes_what_scalar_code_does() {
     let mut failures: Vec<String> = Vec::new();
     for case in cases() {
-        for types in [Types::F32, Types::F16, Types::Bf16, Types::Int8ToF32, Types::Int8ToU8] {
+        for types in [Types::F32, Types::F16, Types::Bf16, Types::Int8ToF32, Types::Int8ToU8, Types::Int4ToU8]
+        {
             let (floats, bytes) = compute(&case, types, Isa::Scalar, 1);
             for isa in all() {
                 for threads in 1..=2 {
@@ -264,6 +276,7 @@ fn slices_that_are_too_short_are_refused() {
         output: Strides { offset: 0, example: 20, row: 10, column: 5 },
         residual: Strides::default(),
         channels: 5,
+        blocked: false,
     };
     // Lengths of input, weights, bias, output; only the first has all that is needed.
     let cases = [

@@ -53,6 +53,7 @@ impl<'a> Pointers<'a> {
             PackedWeights::F32(weights) => weights.as_ptr().cast(),
             PackedWeights::F16(weights) | PackedWeights::Bf16(weights) => weights.as_ptr().cast(),
             PackedWeights::I8(weights) => weights.as_ptr().cast(),
+            PackedWeights::I4 { indexes, .. } => indexes.as_ptr(),
         };
         Self {
             input: match input {

@@ -11,6 +11,7 @@ use super::geometry::{Geometry, OutOfBounds};
 use super::image::Block;
 use super::matmul::{Layout, Part, Place, Target};
 use super::scalar::winograd::{self, Chunk};
+use super::scratch::Regions;
 use super::tile::{MAX_ROWS, OutputPointer, Pointers, Tile, TileKernel};
 use super::values::{Values, ValuesMut};
 use super::{Engine, Isa};
@@ -49,7 +50,7 @@ pub(crate) fn winograd(
         && geometry.height.is_multiple_of(2)
         && geometry.width.is_multiple_of(2)
         && geometry.depth.max(geometry.channels) <= MAX_CHANNELS
-        && !matches!(weights, PackedWeights::I8(_))
+        && !weights.weight_type().is_integer()
         && weights.len() >= 16 * kernel
         && scratch.len() >= SCRATCH;
     if !sizes {
@@ -60,11 +61,11 @@ pub(crate) fn winograd(
     let threads = engine.threads().min(scratch.len() / SCRATCH);
     let division = Division::new(&geometry, threads);
     let isa = engine.isa();
-    let regions = Regions { start: scratch.as_mut_ptr(), slice: core::marker::PhantomData::<&mut [f32]> };
+    let regions = Regions::new(scratch, SCRATCH);
     let run = |thread: usize, index: usize| {
-        // SAFETY: each thread has a region of its own in the scratch slice, which is borrowed for the whole time.
+        // SAFETY: each thread asks for the region of its number.
         #[allow(unsafe_code)]
-        let scratch = unsafe { core::slice::from_raw_parts_mut(regions.at(thread), SCRATCH) };
+        let scratch = unsafe { regions.of(thread) };
         let (transformed, products) = scratch.split_at_mut(HALF);
         let (first, part) = (index / division.parts * division.size, index % division.parts);
         let chunk = Chunk { geometry: &geometry, first, count: (tiles - first).min(division.size) };
@@ -105,22 +106,6 @@ impl Division {
         let parts = if tiles < geometry.channels { threads.min(geometry.blocks()) } else { 1 };
         let chunks = if parts == 1 { chunks.next_multiple_of(threads) } else { chunks };
         Self { size: tiles.div_ceil(chunks), parts }
-    }
-}
-
-/// The scratch memory, divided among threads.
-struct Regions<'a> {
-    start: *mut f32,
-    slice: core::marker::PhantomData<&'a mut [f32]>,
-}
-
-// SAFETY: each thread uses only its own region.
-#[allow(unsafe_code)]
-unsafe impl Sync for Regions<'_> {}
-
-impl Regions<'_> {
-    fn at(&self, thread: usize) -> *mut f32 {
-        self.start.wrapping_add(thread * SCRATCH)
     }
 }
 
@@ -217,6 +202,7 @@ fn tiles<K: TileKernel>(
         output: strides(channels),
         residual: strides(0),
         channels,
+        blocked: false,
     };
     let epilogue = Epilogue::bare(Bias::F32(&ZEROS));
     let values = Values::F32(input);

@@ -14,7 +14,7 @@ use crate::kernels::operation::{self, Work};
 use crate::kernels::scalar::convert;
 use crate::kernels::values::{Values, ValuesMut};
 use crate::kernels::winograd::winograd;
-use crate::ops::{Affine, BLOCK, Bias, GROUP, ValueType, WindowAxis, weight_rows};
+use crate::ops::{BLOCK, GROUP, ValueType, WindowAxis, weight_rows};
 
 /// The model is not what it was when it was checked, or a kernel has found an index out of bounds.
 pub(super) struct Broken;
@@ -187,15 +187,6 @@ fn epilogue<'a>(
     output: &Value<'_>,
     row: usize,
 ) -> Result<Epilogue<'a>, OutOfBounds> {
-    fn from<T>(array: &[T], row: usize) -> Result<&[T], OutOfBounds> {
-        array.get(row..).ok_or(OutOfBounds)
-    }
-    let bias = match layer.bias {
-        Bias::F32(bias) => Bias::F32(from(bias, row)?),
-        Bias::I32 { bias, scale, sum128 } => {
-            Bias::I32 { bias: from(bias, row)?, scale: from(scale, row)?, sum128: from(sum128, row)? }
-        }
-    };
     let residual = match (&layer.residual, second) {
         (Some(residual), Some(bytes)) => Some(Residual {
             values: values(&residual.value, bytes).map_err(|_| OutOfBounds)?,
@@ -205,12 +196,9 @@ fn epilogue<'a>(
         (None, _) => None,
         (Some(_), None) => return Err(OutOfBounds),
     };
-    let after = match layer.after {
-        Some(Affine { scale, shift }) => Some(Affine { scale: from(scale, row)?, shift: from(shift, row)? }),
-        None => None,
-    };
     let zero_point = output.zero_point;
-    Ok(Epilogue { bias, residual, activation: layer.activation, after, zero_point })
+    let Layer { bias, activation, after, .. } = *layer;
+    Epilogue { bias, residual, activation, after, zero_point }.from(row).ok_or(OutOfBounds)
 }
 
 /// Elements read at each tap of a group with so many channels.
@@ -293,7 +281,7 @@ fn step(
                     epilogue: epilogue(layer, second, output, 0)?,
                 })
             };
-            return Ok(matmul(engine, &layout, &part, source.ok_or(Broken)?, target)?);
+            return Ok(matmul(engine, &layout, &part, source.ok_or(Broken)?, target, scratch)?);
         }
         OperatorKind::Convolution { window: axes, groups, winograd: transformed, layer } => {
             let (first, tap) = window(input, axes)?;
@@ -316,7 +304,7 @@ fn step(
                 let part = part(Place { phase: [0, 0], group: 0 })?;
                 return Ok(winograd(engine, &layout, &part, source.ok_or(Broken)?, target, scratch)?);
             }
-            return Ok(matmul(engine, &layout, &part, source.ok_or(Broken)?, target)?);
+            return Ok(matmul(engine, &layout, &part, source.ok_or(Broken)?, target, scratch)?);
         }
         OperatorKind::Transposed { window: axes, groups, layer } => {
             let (inputs, outputs) = (input.channels / groups, output.channels / groups);
@@ -352,7 +340,7 @@ fn step(
                 })
             };
             let layout = layout(batch, output, residual, [vertical.stride, horizontal.stride], *groups);
-            return Ok(matmul(engine, &layout, &part, source.ok_or(Broken)?, target)?);
+            return Ok(matmul(engine, &layout, &part, source.ok_or(Broken)?, target, scratch)?);
         }
         OperatorKind::Depthwise { window: axes, layer } if features::DEPTHWISE => {
             let (first, tap) = window(input, axes)?;
@@ -367,6 +355,7 @@ fn step(
                 output: strides(output),
                 residual,
                 channels: output.channels,
+                blocked: false,
             };
             let epilogue = epilogue(layer, second, output, 0)?;
             Work::Depthwise { geometry, weights: layer.weights, epilogue }

@@ -2,6 +2,7 @@
 //! tensors, as the ONNX specification writes them.
 
 mod extended;
+mod int4;
 mod outside;
 
 use std::boxed::Box;

@@ -21,5 +21,6 @@ pub use function::Function;
 pub use operation::{Affine, Binary, Operation, Pad, PadMode, Pool, PoolKind};
 pub use resize::{Coordinates, Interpolation, Resize};
 pub use view::{VIEW_AXES, View, ViewAxis};
-pub use weights::{BLOCK, Bias, GROUP, NARROW, PackedWeights, weight_rows};
+pub(crate) use weights::expanded_rows;
+pub use weights::{BLOCK, Bias, CODES, GROUP, NARROW, PackedWeights, weight_rows};
 pub use window::{Phase, Window, WindowAxis};

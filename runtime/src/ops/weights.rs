@@ -9,6 +9,19 @@ pub const NARROW: usize = 4;
 /// Inputs in one group of packed int8 weights.
 pub const GROUP: usize = 4;
 
+/// Different weights of a layer of 4 bits.
+pub const CODES: usize = 16;
+/// Bytes of expanded weights that are worth having at once: they stay in a core's first cache.
+const EXPANDED: usize = 16 << 10;
+/// The most blocks of rows that are expanded together.
+const EXPANDED_BLOCKS: usize = 4;
+
+/// Rows of 4-bit weights that are expanded together, of a matrix of `rows` rows as stored and so many products.
+pub(crate) fn expanded_rows(rows: usize, products: usize) -> usize {
+    let blocks = (EXPANDED / BLOCK).checked_div(products).unwrap_or(EXPANDED_BLOCKS);
+    rows.min(BLOCK * blocks.clamp(1, EXPANDED_BLOCKS))
+}
+
 /// Rows of weights that are stored for so many output channels: whole blocks, unless there are few.
 pub const fn weight_rows(channels: usize) -> usize {
     if channels <= NARROW { channels } else { channels.next_multiple_of(BLOCK) }
@@ -26,6 +39,13 @@ pub enum PackedWeights<'a> {
     Bf16(&'a [u16]),
     /// `[block][k / 4][16][4]`
     I8(&'a [i8]),
+    /// As [`PackedWeights::I8`], each of 4 bits.
+    I4 {
+        /// The weights that there are, ascending.
+        codebook: &'a [i8; CODES],
+        /// Their indexes, two to a byte, the lower half first.
+        indexes: &'a [u8],
+    },
 }
 
 impl PackedWeights<'_> {
@@ -36,6 +56,7 @@ impl PackedWeights<'_> {
             Self::F16(_) => WeightType::F16,
             Self::Bf16(_) => WeightType::Bf16,
             Self::I8(_) => WeightType::I8,
+            Self::I4 { .. } => WeightType::I4,
         }
     }
 
@@ -46,12 +67,16 @@ impl PackedWeights<'_> {
             Self::F32(weights) => weights.len(),
             Self::F16(weights) | Self::Bf16(weights) => weights.len(),
             Self::I8(weights) => weights.len(),
+            Self::I4 { indexes, .. } => indexes.len() * 2,
         }
     }
 
     /// How many bytes they take.
     pub const fn bytes(&self) -> usize {
-        self.len() * self.weight_type().size()
+        match self {
+            Self::I4 { indexes, .. } => indexes.len() + CODES,
+            _ => self.len() * self.weight_type().size(),
+        }
     }
 
     /// The weights from an element on; `None` beyond the end.
@@ -61,7 +86,19 @@ impl PackedWeights<'_> {
             Self::F16(weights) => Self::F16(weights.get(start..)?),
             Self::Bf16(weights) => Self::Bf16(weights.get(start..)?),
             Self::I8(weights) => Self::I8(weights.get(start..)?),
+            Self::I4 { codebook, indexes } => Self::I4 { codebook, indexes: indexes.get(start / 2..)? },
         })
+    }
+
+    /// The integer at a place; `None` beyond the end, and of floats.
+    pub(crate) fn integer(&self, at: usize) -> Option<i8> {
+        match self {
+            Self::I8(weights) => weights.get(at).copied(),
+            Self::I4 { codebook, indexes } => {
+                Some(codebook[usize::from(indexes.get(at / 2)? >> (at % 2 * 4) & 15)])
+            }
+            _ => None,
+        }
     }
 
     /// Where weight `k` of a row lies in a matrix of `rows` by `depth`.
@@ -71,7 +108,7 @@ impl PackedWeights<'_> {
         }
         match self {
             Self::F32(_) | Self::F16(_) | Self::Bf16(_) => (row / BLOCK * depth + k) * BLOCK + row % BLOCK,
-            Self::I8(_) => {
+            Self::I8(_) | Self::I4 { .. } => {
                 ((row / BLOCK * (depth / GROUP) + k / GROUP) * BLOCK + row % BLOCK) * GROUP + k % GROUP
             }
         }

@@ -88,7 +88,7 @@ impl Catalog {
         let extension = |path: &Path| path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
         let own = extension(path);
         let precision = match precision_rank(path) {
-            rank if rank < PRECISIONS.len() => ["int8", "fp16", "fp16", "fp32", "fp32"][rank],
+            rank if rank < PRECISIONS.len() => ["int8", "fp16", "fp16", "fp32", "fp32", "int4"][rank],
             _ => "",
         };
         let one_format = self.variants(path).all(|other| extension(other) == own);
@@ -128,7 +128,7 @@ fn family(path: &Path) -> PathBuf {
 }
 
 /// The precisions in file names, the one to prefer first.
-const PRECISIONS: [&str; 6] = ["int8", "f16", "fp16", "bf16", "f32", "fp32"];
+const PRECISIONS: [&str; 7] = ["int8", "f16", "fp16", "bf16", "f32", "fp32", "int4"];
 
 fn precision_rank(path: &Path) -> usize {
     let stem = path.with_extension("");

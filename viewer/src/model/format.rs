@@ -129,6 +129,7 @@ fn name(precision: Precision) -> &'static str {
         Precision::F16 => "fp16",
         Precision::Bf16 => "bf16",
         Precision::Int8 => "int8",
+        Precision::Int4 => "int4",
     }
 }
 

@@ -1,8 +1,11 @@
 //! Fully connected layers and convolutions, with integers as weights where the model has them.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use latent_runtime::format::{self, Element, LayerSpec, PlainBias, PlainWeights};
+
+use latent_runtime::ops::CODES;
 
 use super::elements::on;
 use super::{Lowering, PackError, packed};
@@ -55,7 +58,12 @@ impl<'g> Lowering<'g> {
         if let Some(Integers { weights, scales, bias }) = integers {
             let weights = self.in_form(node, Cow::Owned(weights));
             let (scales, bias) = (by_phase(node, Cow::Owned(scales)), by_phase(node, Cow::Owned(bias)));
-            let weights = PlainWeights::I8 { values: &weights, scales: &scales };
+            let (values, scales) = (&*weights, &*scales);
+            let different = values.iter().chain(&[0]).collect::<BTreeSet<_>>().len();
+            let weights = match self.int4 && different <= CODES {
+                true => PlainWeights::I4 { values, scales },
+                false => PlainWeights::I8 { values, scales },
+            };
             return self.place(node, input, LayerSpec { weights, bias: PlainBias::I32(&bias), ..fused });
         }
         input = self.floats_of(node, "input", input)?;

@@ -28,6 +28,7 @@ pub(super) fn lower(graph: &Graph, info: ModelInfo, options: PackOptions) -> Res
         wanted: elements::wanted(graph),
         converted: Vec::new(),
         precision: options.precision,
+        int4: options.int4,
     };
     lowering.builder.winograd(options.winograd);
     let port = |role, id: ValueId| {
@@ -120,6 +121,7 @@ struct Lowering<'g> {
     converted: Vec<(format::ValueId, Element, format::ValueId)>,
     /// Of weights that are floats.
     precision: FloatPrecision,
+    int4: bool,
 }
 
 impl<'g> Lowering<'g> {

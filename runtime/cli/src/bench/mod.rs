@@ -43,7 +43,7 @@ pub(crate) struct BenchArgs {
     /// What runs them: native, tract, ort [default: all of this build]
     #[arg(long, value_delimiter = ',', value_name = "NAME,...")]
     backend: Vec<BackendKind>,
-    /// Only files of these precisions: f32, f16, bf16, int8
+    /// Only files of these precisions: f32, f16, bf16, int8, int4
     #[arg(long, value_delimiter = ',', value_name = "NAME,...", value_parser = precision)]
     precision: Vec<Precision>,
     /// The threads one run may use (tract always uses one)
@@ -107,7 +107,8 @@ fn precision(text: &str) -> Result<Precision, String> {
         "f16" | "fp16" => Ok(Precision::F16),
         "bf16" => Ok(Precision::Bf16),
         "int8" => Ok(Precision::Int8),
-        _ => Err(format!("there is no precision \"{text}\"; the precisions are f32, f16, bf16, int8")),
+        "int4" => Ok(Precision::Int4),
+        _ => Err(format!("there is no precision \"{text}\"; the precisions are f32, f16, bf16, int8, int4")),
     }
 }
 

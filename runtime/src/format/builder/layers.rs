@@ -9,6 +9,7 @@ use super::node::{BuildValue, Extents, owned_affine};
 use super::spec::{Element, LayerSpec, PlainBias, PlainWeights};
 use super::{Builder, ValueId};
 use crate::format::ops::{OperatorKind, gains_by_winograd};
+use crate::format::pack::codebook;
 use crate::format::pack::{OwnedBias, OwnedWeights, PlainLayer};
 use crate::ops::{GROUP, WeightType, Window};
 
@@ -60,11 +61,14 @@ impl Builder {
         let mut layer = self.layer(name, input, &spec, given, [1, outputs])?;
         let axes = window.axes();
         let kind = if groups > 1 && groups == channels && outputs == channels {
+            if let OwnedWeights::Int4(weights) = layer.weights {
+                layer.weights = OwnedWeights::Int8(weights);
+            }
             OperatorKind::Depthwise { window: axes, layer }
         } else {
             let mut groups = groups;
             if groups > 1
-                && layer.weights.weight_type() == WeightType::I8
+                && layer.weights.weight_type().is_integer()
                 && !(channels / groups).is_multiple_of(GROUP)
             {
                 let taps = window.kernel[0] * window.kernel[1];
@@ -120,7 +124,7 @@ impl Builder {
         let mut layer = self.layer(name, input, &spec, given, [phases, outputs])?;
         let mut groups = groups;
         if groups > 1
-            && layer.weights.weight_type() == WeightType::I8
+            && layer.weights.weight_type().is_integer()
             && !(channels / groups).is_multiple_of(GROUP)
         {
             expand_transposed_groups(&mut layer.weights, groups, outputs, channels, taps);
@@ -198,6 +202,14 @@ impl Builder {
             PlainWeights::Bf16(values) => {
                 (OwnedWeights::Float(values.to_vec(), WeightType::Bf16), Vec::new())
             }
+            PlainWeights::I4 { values, .. } if codebook(values.iter().copied()).is_none() => {
+                return Err(types("int4 weights have at most 16 different values, zero among them"));
+            }
+            PlainWeights::I4 { values, scales } => {
+                let scales = if let [scale] = scales { vec![*scale; outputs] } else { scales.to_vec() };
+                check_rows("weight scales", scales.len())?;
+                (OwnedWeights::Int4(values.to_vec()), scales)
+            }
             PlainWeights::I8 { values, scales: [scale] } => {
                 (OwnedWeights::Int8(values.to_vec()), vec![*scale; outputs])
             }
@@ -207,7 +219,7 @@ impl Builder {
             }
         };
         check("weights", plain.len(), weights)?;
-        let int8 = plain.weight_type() == WeightType::I8;
+        let int8 = plain.weight_type().is_integer();
         if self.element(input).kind() != plain.weight_type().input() {
             return Err(types(if int8 {
                 "int8 weights need a U8 input; quantize it first"
@@ -240,7 +252,7 @@ impl Builder {
 
 /// Turns grouped int8 weights `[output][input / groups][taps]` into those of one group, with zeros between groups.
 fn expand_groups(weights: &mut OwnedWeights, groups: usize, outputs: usize, inputs: usize, taps: usize) {
-    let OwnedWeights::Int8(plain) = weights else { return };
+    let (OwnedWeights::Int8(plain) | OwnedWeights::Int4(plain)) = weights else { return };
     let mut dense = vec![0; outputs * inputs * groups * taps];
     for output in 0..outputs {
         let group = output / (outputs / groups);
@@ -259,7 +271,7 @@ fn expand_transposed_groups(
     inputs: usize,
     taps: usize,
 ) {
-    let OwnedWeights::Int8(plain) = weights else { return };
+    let (OwnedWeights::Int8(plain) | OwnedWeights::Int4(plain)) = weights else { return };
     let per_group = outputs / groups * taps;
     let mut dense = vec![0; inputs * outputs * taps];
     for input in 0..inputs {

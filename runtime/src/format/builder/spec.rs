@@ -78,6 +78,14 @@ pub enum PlainWeights<'a> {
         /// Their scales. Those of a transposed convolution may differ between its phases; see [`PlainBias`].
         scales: &'a [f32],
     },
+    /// The same, of at most 16 different values, zero counted, stored in 4 bits each. A depthwise convolution stores
+    /// them in 8.
+    I4 {
+        /// The weights.
+        values: &'a [i8],
+        /// Their scales.
+        scales: &'a [f32],
+    },
 }
 
 impl PlainWeights<'_> {
@@ -87,7 +95,7 @@ impl PlainWeights<'_> {
             PlainWeights::F32(values) | PlainWeights::F16(values) | PlainWeights::Bf16(values) => {
                 values.len()
             }
-            PlainWeights::I8 { values, .. } => values.len(),
+            PlainWeights::I8 { values, .. } | PlainWeights::I4 { values, .. } => values.len(),
         }
     }
 }

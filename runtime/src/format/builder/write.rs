@@ -10,11 +10,12 @@ use super::{BuildPort, Builder};
 use crate::format::crc32;
 use crate::format::error::FormatError;
 use crate::format::layout::{
-    self, HEADER, MAGIC, NONE, OPERATOR_RECORD, PORT_RECORD, VERSION, VERSION_1, WINOGRAD_SCRATCH, align,
-    header, operator as field, word,
+    self, HEADER, MAGIC, NONE, OPERATOR_RECORD, PORT_RECORD, VERSION, VERSION_1, align, header,
+    operator as field, word,
 };
 use crate::format::model::Model;
 use crate::format::ops::OperatorKind;
+use crate::format::pack::PlainLayer;
 use crate::format::plan::{Buffer, plan};
 use crate::format::port::{PortRecord, Role};
 use crate::format::record::{Ends, Writer};
@@ -119,11 +120,12 @@ impl Builder {
             metadata.extend_from_slice(text.as_bytes());
         }
 
-        let transforms = self
-            .nodes
-            .iter()
-            .any(|node| matches!(node.kind, OperatorKind::Convolution { winograd: true, .. }));
-        let scratch = if transforms { WINOGRAD_SCRATCH } else { 0 };
+        let scratch = self.nodes.iter().map(|node| {
+            let [input, output] = [node.input, node.output].map(|value| self.values[value].value());
+            let of_layer = |layer: &PlainLayer| layer.weights.weight_type();
+            crate::format::ops::scratch(&node.kind, (&input, &output), of_layer)
+        });
+        let scratch = scratch.max().unwrap_or(0);
 
         let mut bytes = vec![0u8; HEADER];
         let mut sections = Vec::new();

@@ -16,16 +16,15 @@ use crate::bfloat16;
 use crate::features;
 use crate::format::error::FormatError;
 use crate::format::layer::Layer;
-use crate::format::layout::{WINOGRAD_MAX_CHANNELS, WINOGRAD_SCRATCH};
+use crate::format::layout::{WINOGRAD_MAX_CHANNELS, WINOGRAD_SCRATCH, align};
 #[cfg(feature = "alloc")]
 use crate::format::pack::{OwnedWeights, PlainLayer, put_float};
 use crate::format::record::{Ends, Reader, read_window};
 #[cfg(feature = "alloc")]
 use crate::format::record::{Writer, write_window};
 use crate::format::value::Value;
-#[cfg(feature = "alloc")]
 use crate::ops::WeightType;
-use crate::ops::{BLOCK, GROUP, NARROW, PackedWeights, ValueType, WindowAxis, weight_rows};
+use crate::ops::{BLOCK, GROUP, NARROW, PackedWeights, ValueType, WindowAxis, expanded_rows, weight_rows};
 
 /// What reading an operator with weights gives.
 type Read<'a> = Result<OperatorKind<Layer<'a>, &'a [f32]>, FormatError>;
@@ -90,17 +89,55 @@ fn check_padding(
     if !reader.context.thorough || channels == stride {
         return Ok(());
     }
-    let PackedWeights::I8(mut rest) = layer.weights else { return Ok(()) };
+    if !layer.weights.weight_type().is_integer() {
+        return Ok(());
+    }
+    let mut weights = layer.weights;
     for depth in depths {
-        let weights = PackedWeights::I8(rest);
         for k in (0..depth).filter(|k| k % stride >= channels) {
-            if (0..rows).any(|row| rest.get(weights.place([rows, depth], row, k)) != Some(&0)) {
+            if (0..rows).any(|row| weights.integer(weights.place([rows, depth], row, k)) != Some(0)) {
                 return Err(FormatError::Padding { operator: reader.operator() });
             }
         }
-        rest = rest.get(weight_rows(rows) * depth..).unwrap_or(&[]);
+        let Some(rest) = weights.from(weight_rows(rows) * depth) else { break };
+        weights = rest;
     }
     Ok(())
+}
+
+/// Bytes of scratch memory that an operator needs for each thread; `weights` says of what type its layer's are.
+pub(in crate::format) fn scratch<L, P>(
+    kind: &OperatorKind<L, P>,
+    (input, output): (&Value<'_>, &Value<'_>),
+    weights: impl Fn(&L) -> WeightType,
+) -> usize {
+    let expanded = |layer: &L, rows: usize, products: usize| match weights(layer) {
+        WeightType::I4 => align((expanded_rows(weight_rows(rows), products) * products) as u64) as usize,
+        _ => 0,
+    };
+    match kind {
+        OperatorKind::FullyConnected(layer) => expanded(layer, output.elements(), input.elements()),
+        OperatorKind::Convolution { winograd: true, .. } => WINOGRAD_SCRATCH,
+        OperatorKind::Convolution { window, groups, layer, .. } => {
+            let products = window[0].kernel * window[1].kernel * depth(input, input.channels / groups);
+            expanded(layer, output.channels / groups, products)
+        }
+        OperatorKind::Transposed { window, groups, layer } => {
+            let deep = depth(input, input.channels / groups);
+            let taps = |axis: usize, extent: usize| {
+                let axis = window[axis];
+                (0..axis.stride).map(move |phase| axis.phase(extent, phase).taps)
+            };
+            let of = |above: usize, beside: usize| {
+                expanded(layer, output.channels / groups, above * beside * deep)
+            };
+            taps(0, output.height)
+                .flat_map(|above| taps(1, output.width).map(move |beside| of(above, beside)))
+                .max()
+                .unwrap_or(0)
+        }
+        _ => 0,
+    }
 }
 
 /// The product, or `u64::MAX`, which no length equals, if it overflows.
@@ -216,7 +253,11 @@ pub(super) fn read_depthwise<'a>(reader: &Reader<'a, '_>, ends: &Ends<'a>) -> Re
     check_covered(reader, ends, &window)?;
     let rows = parameter_rows(ends.output.channels);
     let weights = product([rows, window[0].kernel as u64, window[1].kernel as u64, 1]);
-    Ok(OperatorKind::Depthwise { window, layer: read_layer(reader, ends, weights, rows)? })
+    let layer = read_layer(reader, ends, weights, rows)?;
+    if matches!(layer.weights, PackedWeights::I4 { .. }) {
+        return Err(reader.parameter("weight type"));
+    }
+    Ok(OperatorKind::Depthwise { window, layer })
 }
 
 #[cfg(feature = "alloc")]
@@ -239,7 +280,9 @@ pub(super) fn write_depthwise(
                     let weight = at.map_or(0.0, |at| weights[at]);
                     put_float(weight, *kind, &mut packed);
                 }
-                OwnedWeights::Int8(weights) => packed.push(at.map_or(0, |at| weights[at] as u8)),
+                OwnedWeights::Int8(weights) | OwnedWeights::Int4(weights) => {
+                    packed.push(at.map_or(0, |at| weights[at] as u8))
+                }
             }
         }
     }

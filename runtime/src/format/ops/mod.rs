@@ -24,6 +24,7 @@ use crate::features;
 use crate::ops::{Operation, WindowAxis};
 #[cfg(feature = "alloc")]
 pub(super) use layer::gains_by_winograd;
+pub(super) use layer::scratch;
 
 /// Numbers of the operators in a record.
 mod number {

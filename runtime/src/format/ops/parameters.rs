@@ -8,16 +8,22 @@ use crate::format::error::FormatError;
 use crate::format::layer::{Layer, Residual};
 use crate::format::layout::{FLAG_AFTER, operator as field};
 #[cfg(feature = "alloc")]
-use crate::format::pack::{OwnedBias, PlainLayer};
+use crate::format::pack::{OwnedBias, PlainLayer, to_codes};
 use crate::format::record::{Ends, Reader, read_activation};
 #[cfg(feature = "alloc")]
 use crate::format::record::{Writer, write_activation};
 #[cfg(feature = "alloc")]
 use crate::ops::Affine;
-use crate::ops::{Bias, PackedWeights, ValueType, WeightType};
+use crate::ops::{Bias, CODES, PackedWeights, ValueType, WeightType};
 
-/// The types of weights in the order of their numbers.
-const WEIGHT_TYPES: [WeightType; 4] = [WeightType::F32, WeightType::F16, WeightType::I8, WeightType::Bf16];
+/// The types of weights and their numbers.
+const WEIGHT_TYPES: [(u32, WeightType); 5] = [
+    (0, WeightType::F32),
+    (1, WeightType::F16),
+    (2, WeightType::I8),
+    (3, WeightType::Bf16),
+    (4, WeightType::I4),
+];
 
 /// The layer of an operator with `weights` weights and `rows` entries in each array of parameters (padding included).
 pub(super) fn read_layer<'a>(
@@ -26,32 +32,47 @@ pub(super) fn read_layer<'a>(
     weights: u64,
     rows: u64,
 ) -> Result<Layer<'a>, FormatError> {
-    let weight_type = WEIGHT_TYPES.get(reader.word(field::WEIGHTS_TYPE) as usize);
-    let Some(&weight_type) = weight_type else { return Err(reader.parameter("weight type")) };
+    let number = reader.word(field::WEIGHTS_TYPE);
+    let weight_type = WEIGHT_TYPES.iter().find(|(found, _)| *found == number);
+    let Some(&(_, weight_type)) = weight_type else { return Err(reader.parameter("weight type")) };
     match weight_type {
         WeightType::F32 if !features::F32 => return Err(reader.feature("f32")),
         WeightType::F16 if !features::F16 => return Err(reader.feature("f16")),
         WeightType::Bf16 if !features::BF16 => return Err(reader.feature("bf16")),
         WeightType::I8 if !features::INT8 => return Err(reader.feature("int8")),
+        WeightType::I4 if !features::INT4 => return Err(reader.feature("int4")),
         _ => {}
     }
-    let is_int8 = weight_type == WeightType::I8;
+    let is_int8 = weight_type.is_integer();
     if input.kind != weight_type.input() || (output.kind == ValueType::U8 && !is_int8) {
         return Err(reader.types());
     }
-    let bytes = reader.data(field::WEIGHTS, weights * weight_type.size() as u64, "weights")?;
+    let length = match weight_type {
+        WeightType::I4 => weights / 2 + CODES as u64,
+        _ => weights * weight_type.size() as u64,
+    };
+    let bytes = reader.data(field::WEIGHTS, length, "weights")?;
     let weights = match weight_type {
         WeightType::F32 => PackedWeights::F32(reader.cast(bytes, "weights")?),
         WeightType::F16 => PackedWeights::F16(reader.cast(bytes, "weights")?),
         WeightType::Bf16 => PackedWeights::Bf16(reader.cast(bytes, "weights")?),
         WeightType::I8 => PackedWeights::I8(reader.cast(bytes, "weights")?),
+        WeightType::I4 => {
+            let (indexes, codebook) =
+                bytes.split_last_chunk::<CODES>().ok_or_else(|| reader.parameter("codebook"))?;
+            let codebook: &[i8; CODES] = bytemuck::cast_ref(codebook);
+            if !codebook.is_sorted() {
+                return Err(reader.parameter("codebook"));
+            }
+            PackedWeights::I4 { codebook, indexes }
+        }
     };
     let flags = reader.flags(FLAG_AFTER)?;
     let own = if is_int8 { 3 } else { 1 };
     let count = own + if flags & FLAG_AFTER != 0 { 2 } else { 0 };
     let arrays: [&[u8]; 5] = reader.parameters(rows, count)?;
     let bias = match weight_type {
-        WeightType::I8 => Bias::I32 {
+        WeightType::I8 | WeightType::I4 => Bias::I32 {
             bias: reader.cast(arrays[0], "parameters")?,
             scale: reader.floats(arrays[1])?,
             sum128: reader.cast(arrays[2], "parameters")?,
@@ -92,9 +113,12 @@ pub(super) fn write_layer(
     rows: &[(Option<usize>, i64)],
 ) {
     let weight_type = layer.weights.weight_type();
-    let number = WEIGHT_TYPES.iter().position(|&one| one == weight_type);
-    writer.words[field::WEIGHTS_TYPE] = number.unwrap_or(WEIGHT_TYPES.len()) as u32;
-    writer.data(field::WEIGHTS, packed);
+    let number = WEIGHT_TYPES.iter().find(|(_, one)| *one == weight_type);
+    writer.words[field::WEIGHTS_TYPE] = number.map_or(u32::MAX, |(number, _)| *number);
+    match weight_type {
+        WeightType::I4 => writer.data(field::WEIGHTS, &to_codes(packed)),
+        _ => writer.data(field::WEIGHTS, packed),
+    }
     write_parameters(writer, ends, layer, rows);
 }
 
@@ -114,7 +138,7 @@ fn write_parameters(
     let mut activation = layer.activation;
     let mut residual_scale = 1.0;
     let after = layer.after.as_ref();
-    if layer.weights.weight_type() == WeightType::I8 {
+    if layer.weights.weight_type().is_integer() {
         // Of floats 1 and 0.
         let (in_scale, zero_point) = (f64::from(ends.input.scale), i64::from(ends.input.zero_point));
         // Where the activation allows it, everything is computed in steps of the output.

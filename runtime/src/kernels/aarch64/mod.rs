@@ -9,7 +9,7 @@ use super::image::Block;
 use super::scalar::narrow;
 use super::tile::{Tile, TileKernel};
 use super::values::Values;
-use crate::ops::{NARROW, PackedWeights, WeightType};
+use crate::ops::{CODES, NARROW, PackedWeights, WeightType};
 
 /// An Arm instruction set that this machine has: only [`Arm::available`] gives one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +24,15 @@ enum Level {
 }
 
 impl Arm {
+    /// Weights of 4 bits to bytes.
+    pub(crate) fn expand(self, codebook: &[i8; CODES], indexes: &[u8], weights: &mut [i8]) {
+        // SAFETY: the token proves the instructions.
+        #[allow(unsafe_code)]
+        unsafe {
+            neon::expand(codebook, indexes, weights)
+        }
+    }
+
     /// What this machine has, the best first; without `std`, what the compiler may assume.
     pub(crate) fn available() -> impl Iterator<Item = Self> {
         #[cfg(feature = "std")]
@@ -72,6 +81,8 @@ impl TileKernel for Arm {
         // SAFETY: the token proves the features that each function needs; the tile is as the caller promises.
         unsafe {
             match (self.0, tile.pointers.weight_type) {
+                // Expanded before.
+                (_, WeightType::I4) => {}
                 (Level::DotProduct, WeightType::I8) => neon::int8_dot(tile),
                 (Level::Neon, WeightType::I8) => neon::int8(tile),
                 (_, WeightType::F32) => neon::float32(tile),

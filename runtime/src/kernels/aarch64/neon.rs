@@ -5,9 +5,10 @@
 
 use core::arch::aarch64::*;
 
+use crate::kernels::expand::plain;
 use crate::kernels::math::{TANH_DENOMINATOR, TANH_LIMIT, TANH_NUMERATOR};
 use crate::kernels::tile::{OutputPointer, ResidualPointer, Tile};
-use crate::ops::{Activation, Affine, Bias};
+use crate::ops::{Activation, Affine, Bias, CODES};
 
 /// Pixels and blocks of a tile: 16 of 32 registers hold sums.
 pub(super) fn tile(pixels: usize) -> (usize, usize) {
@@ -401,4 +402,23 @@ fn tanh(x: float32x4_t) -> float32x4_t {
     };
     let ratio = vdivq_f32(vmulq_f32(x, horner(&TANH_NUMERATOR)), horner(&TANH_DENOMINATOR));
     limit(ratio, -1.0, 1.0)
+}
+
+/// [`crate::kernels::expand::expand`] by a shuffle of bytes.
+#[target_feature(enable = "neon")]
+#[allow(unsafe_code)]
+pub(super) fn expand(codebook: &[i8; CODES], indexes: &[u8], weights: &mut [i8]) {
+    let (mut bytes, mut pairs) = (indexes.chunks_exact(16), weights.chunks_exact_mut(32));
+    // SAFETY: 16 bytes of a codebook; the chunks have the bytes that are read and written.
+    unsafe {
+        let table = vld1q_s8(codebook.as_ptr());
+        for (pair, byte) in (&mut pairs).zip(&mut bytes) {
+            let byte = vld1q_u8(byte.as_ptr());
+            let low = vqtbl1q_s8(table, vandq_u8(byte, vdupq_n_u8(15)));
+            let high = vqtbl1q_s8(table, vshrq_n_u8::<4>(byte));
+            vst2q_s8(pair.as_mut_ptr(), int8x16x2_t(low, high));
+        }
+    }
+    let whole = indexes.len().min(weights.len() / 2) / 16 * 16;
+    plain(codebook, &indexes[whole..], &mut weights[2 * whole..]);
 }

@@ -9,13 +9,18 @@ use super::image::Block;
 use super::scalar::narrow;
 use super::tile::{Tile, TileKernel};
 use super::values::Values;
-use crate::ops::{NARROW, PackedWeights, WeightType};
+use crate::ops::{CODES, NARROW, PackedWeights, WeightType};
 
 /// The 128-bit instructions, which everything that compiles this module has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Simd128;
 
 impl Simd128 {
+    /// Weights of 4 bits to bytes.
+    pub(crate) fn expand(self, codebook: &[i8; CODES], indexes: &[u8], weights: &mut [i8]) {
+        simd128::expand(codebook, indexes, weights);
+    }
+
     /// A chunk of a product with few outputs, whose bounds have been checked.
     pub(crate) fn narrow(
         self,
@@ -39,6 +44,8 @@ impl TileKernel for Simd128 {
         // SAFETY: the tile is as the caller promises.
         unsafe {
             match tile.pointers.weight_type {
+                // Expanded before.
+                WeightType::I4 => {}
                 WeightType::I8 => simd128::int8(tile),
                 WeightType::F32 => simd128::float32(tile),
                 WeightType::F16 => simd128::float16(tile),

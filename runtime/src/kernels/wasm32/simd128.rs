@@ -6,11 +6,12 @@ use core::arch::wasm32::*;
 use crate::features;
 use crate::kernels::activation::activate;
 use crate::kernels::epilogue::quantize;
+use crate::kernels::expand::plain;
 use crate::kernels::geometry::Geometry;
 use crate::kernels::image::Block;
 use crate::kernels::scalar::narrow::{Dot, Plain, Starts, runs};
 use crate::kernels::tile::{OutputPointer, ResidualPointer, Tile};
-use crate::ops::{Affine, BLOCK, Bias};
+use crate::ops::{Affine, BLOCK, Bias, CODES};
 
 /// The most pixels of a tile: processors have 16 registers, of which sums take four a pixel.
 pub(super) const ROWS: usize = 3;
@@ -378,4 +379,30 @@ impl Dot for Dots {
             sum.wrapping_add(rest)
         })
     }
+}
+
+/// [`crate::kernels::expand::expand`] by a shuffle of bytes.
+#[allow(unsafe_code)]
+pub(super) fn expand(codebook: &[i8; CODES], indexes: &[u8], weights: &mut [i8]) {
+    let (mut bytes, mut pairs) = (indexes.chunks_exact(16), weights.chunks_exact_mut(32));
+    // SAFETY: 16 bytes of a codebook; the chunks have the bytes that are read and written.
+    unsafe {
+        let table = v128_load(codebook.as_ptr().cast());
+        for (pair, byte) in (&mut pairs).zip(&mut bytes) {
+            let byte = v128_load(byte.as_ptr().cast());
+            let low = i8x16_swizzle(table, v128_and(byte, u8x16_splat(15)));
+            let high = i8x16_swizzle(table, u8x16_shr(byte, 4));
+            let pairs = pair.as_mut_ptr().cast::<v128>();
+            v128_store(
+                pairs,
+                i8x16_shuffle::<0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23>(low, high),
+            );
+            v128_store(
+                pairs.add(1),
+                i8x16_shuffle::<8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31>(low, high),
+            );
+        }
+    }
+    let whole = indexes.len().min(weights.len() / 2) / 16 * 16;
+    plain(codebook, &indexes[whole..], &mut weights[2 * whole..]);
 }

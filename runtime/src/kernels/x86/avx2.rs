@@ -2,10 +2,11 @@
 
 use core::arch::x86_64::*;
 
+use crate::kernels::expand::plain;
 use crate::kernels::math::{TANH_DENOMINATOR, TANH_LIMIT, TANH_NUMERATOR};
 use crate::kernels::scalar::winograd::Chunk;
 use crate::kernels::tile::{OutputPointer, Pointers, ResidualPointer, Tile};
-use crate::ops::{Activation, Affine, Bias};
+use crate::ops::{Activation, Affine, Bias, CODES};
 
 /// Pixels and blocks of a tile: 16 registers hold the sums of 6 x 1 or 1 x 4 and what is multiplied.
 pub(super) fn tile(pixels: usize) -> (usize, usize) {
@@ -503,4 +504,23 @@ fn tanh(x: __m256) -> __m256 {
     };
     let ratio = _mm256_div_ps(_mm256_mul_ps(x, horner(&TANH_NUMERATOR)), horner(&TANH_DENOMINATOR));
     limit(ratio, -1.0, 1.0)
+}
+
+/// [`crate::kernels::expand::expand`] by a shuffle of bytes.
+#[target_feature(enable = "avx2")]
+#[allow(unsafe_code)]
+pub(super) fn expand(codebook: &[i8; CODES], indexes: &[u8], weights: &mut [i8]) {
+    let (mut bytes, mut pairs) = (indexes.chunks_exact(16), weights.chunks_exact_mut(32));
+    // SAFETY: 16 bytes of a codebook; the chunks have the bytes that are read and written.
+    unsafe {
+        let table = _mm256_broadcastsi128_si256(_mm_loadu_si128(codebook.as_ptr().cast()));
+        let half = _mm256_set1_epi8(15);
+        for (pair, byte) in (&mut pairs).zip(&mut bytes) {
+            let wide = _mm256_cvtepu8_epi16(_mm_loadu_si128(byte.as_ptr().cast()));
+            let codes = _mm256_and_si256(_mm256_or_si256(wide, _mm256_slli_epi16::<4>(wide)), half);
+            _mm256_storeu_si256(pair.as_mut_ptr().cast(), _mm256_shuffle_epi8(table, codes));
+        }
+    }
+    let whole = indexes.len().min(weights.len() / 2) / 16 * 16;
+    plain(codebook, &indexes[whole..], &mut weights[2 * whole..]);
 }

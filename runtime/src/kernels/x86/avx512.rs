@@ -11,6 +11,7 @@
 use core::arch::x86_64::*;
 
 use crate::kernels::epilogue::Epilogue;
+use crate::kernels::expand::plain;
 use crate::kernels::geometry::{Geometry, Pixel};
 use crate::kernels::image::Block;
 use crate::kernels::math::{TANH_DENOMINATOR, TANH_LIMIT, TANH_NUMERATOR};
@@ -18,7 +19,7 @@ use crate::kernels::scalar::narrow::{self, Dot, Starts};
 use crate::kernels::scalar::winograd::Chunk;
 use crate::kernels::tile::{OutputPointer, Pointers, ResidualPointer, Tile};
 use crate::kernels::values::Values;
-use crate::ops::{Activation, Affine, Bias, NARROW, PackedWeights};
+use crate::ops::{Activation, Affine, Bias, CODES, NARROW, PackedWeights};
 
 /// Pixels and blocks of a tile.
 pub(super) fn tile(pixels: usize) -> (usize, usize) {
@@ -747,4 +748,23 @@ fn tanh(x: __m512) -> __m512 {
     };
     let ratio = _mm512_div_ps(_mm512_mul_ps(x, horner(&TANH_NUMERATOR)), horner(&TANH_DENOMINATOR));
     limit(ratio, -1.0, 1.0)
+}
+
+/// [`crate::kernels::expand::expand`] by a shuffle of bytes.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")]
+#[allow(unsafe_code)]
+pub(super) fn expand(codebook: &[i8; CODES], indexes: &[u8], weights: &mut [i8]) {
+    let (mut bytes, mut pairs) = (indexes.chunks_exact(32), weights.chunks_exact_mut(64));
+    // SAFETY: 16 bytes of a codebook; the chunks have the bytes that are read and written.
+    unsafe {
+        let table = _mm512_broadcast_i32x4(_mm_loadu_si128(codebook.as_ptr().cast()));
+        let half = _mm512_set1_epi8(15);
+        for (pair, byte) in (&mut pairs).zip(&mut bytes) {
+            let wide = _mm512_cvtepu8_epi16(_mm256_loadu_si256(byte.as_ptr().cast()));
+            let codes = _mm512_and_si512(_mm512_or_si512(wide, _mm512_slli_epi16::<4>(wide)), half);
+            _mm512_storeu_si512(pair.as_mut_ptr().cast(), _mm512_shuffle_epi8(table, codes));
+        }
+    }
+    let whole = indexes.len().min(weights.len() / 2) / 32 * 32;
+    plain(codebook, &indexes[whole..], &mut weights[2 * whole..]);
 }

@@ -16,7 +16,7 @@ use super::scalar::narrow;
 use super::scalar::winograd::Chunk;
 use super::tile::{Pointers, Tile, TileKernel};
 use super::values::{Values, ValuesMut};
-use crate::ops::{NARROW, PackedWeights, WeightType};
+use crate::ops::{CODES, NARROW, PackedWeights, WeightType};
 
 /// An x86 instruction set that this machine has: only [`X86::available`] gives one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,6 +117,19 @@ fn narrow_avx2(
 }
 
 impl X86 {
+    /// Weights of 4 bits to bytes.
+    pub(crate) fn expand(self, codebook: &[i8; CODES], indexes: &[u8], weights: &mut [i8]) {
+        // SAFETY: the token proves the features that each function needs.
+        #[allow(unsafe_code)]
+        unsafe {
+            if self.0 >= Level::Avx512 {
+                avx512::expand(codebook, indexes, weights);
+            } else {
+                avx2::expand(codebook, indexes, weights);
+            }
+        }
+    }
+
     /// Transforms inputs.
     ///
     /// # Safety
@@ -220,6 +233,8 @@ impl TileKernel for X86 {
         // SAFETY: the token proves the features that each function needs; the tile is as the caller promises.
         unsafe {
             match (self.0, tile.pointers.weight_type) {
+                // Expanded before.
+                (_, WeightType::I4) => {}
                 (Level::Avx512Vnni, WeightType::I8) => avx512::int8(tile),
                 (Level::Avx512Vnni | Level::Avx512, WeightType::F32) => avx512::float32(tile),
                 (Level::Avx512Vnni | Level::Avx512, WeightType::F16) => avx512::float16(tile),
