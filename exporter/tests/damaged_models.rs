@@ -11,7 +11,7 @@ use latent_runtime::AlignedBytes;
 use latent_runtime::format::Model;
 use latent_runtime::onnx::decode;
 use latent_runtime::rng::Rng;
-use latent_test_support::python;
+use latent_test_support::{Trials, python};
 use support::run_python;
 
 /// Packs the bytes of a model, if they are one; what is packed must be valid.
@@ -34,28 +34,30 @@ fn damaged_models_are_errors() {
     let Some(python) = python() else { return };
     let folder = tempfile::tempdir().unwrap();
     run_python(&python, "small_models.py", &[OsStr::new(folder.path())]);
-    let mut rng = Rng::from_seed(7);
-    let (mut packed, mut refused) = (0, 0);
-    for name in ["image.onnx", "vector.onnx", "quantized.onnx"] {
+    let originals = ["image.onnx", "vector.onnx", "quantized.onnx"].map(|name| {
         let bytes = fs::read(folder.path().join(name)).unwrap();
         assert!(packs(&bytes), "{name} itself");
         for length in (0..bytes.len()).step_by(7) {
             packs(&bytes[..length]);
         }
-        for _ in 0..4000 {
-            let mut damaged = bytes.clone();
-            for _ in 0..1 + rng.below(3) {
-                let at = rng.below(damaged.len() as u32) as usize;
-                // Bits, small numbers, and the bytes that make protobuf's integers long.
-                damaged[at] = match rng.below(3) {
-                    0 => damaged[at] ^ (1 << rng.below(8)),
-                    1 => rng.below(12) as u8,
-                    _ => 0xff,
-                };
-            }
-            if packs(&damaged) { packed += 1 } else { refused += 1 }
+        bytes
+    });
+    let mut trials = Trials::new(12_000);
+    let mut rng = Rng::from_seed(trials.seed() + 7);
+    while let Some(round) = trials.next_round() {
+        let mut damaged = originals[round as usize % originals.len()].clone();
+        for _ in 0..1 + rng.below(3) {
+            let at = rng.below(damaged.len() as u32) as usize;
+            // Bits, small numbers, and the bytes that make protobuf's integers long.
+            damaged[at] = match rng.below(3) {
+                0 => damaged[at] ^ (1 << rng.below(8)),
+                1 => rng.below(12) as u8,
+                _ => 0xff,
+            };
         }
+        trials.keep("mutant.onnx", &damaged);
+        trials.count(if packs(&damaged) { "packed" } else { "refused" });
     }
     // Both kinds of outcome must be there, or the test damages too much or too little.
-    assert!(packed > 500 && refused > 500, "{packed} were packed, {refused} refused");
+    assert!(trials.counted("packed") > 500 && trials.counted("refused") > 500, "{trials:?}");
 }

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use latent_runtime::onnx::{Interface, ModelMetadata, decode, infer_shapes, multiply_accumulates};
 use latent_runtime::rng::Rng;
+use latent_test_support::Trials;
 use prost::Message;
 
 /// Whatever a tool asks about a model before it runs it.
@@ -36,10 +37,10 @@ fn no_truncation_panics() {
 #[test]
 fn no_mutation_panics() {
     let originals = [models::dcgan_generator(), models::discriminator()].map(|model| model.encode_to_vec());
-    let mut rng = Rng::from_seed(0);
-    let mut understood = 0;
-    for round in 0..20_000 {
-        let mut bytes = originals[round % 2].clone();
+    let mut trials = Trials::new(20_000);
+    let mut rng = Rng::from_seed(trials.seed());
+    while let Some(round) = trials.next_round() {
+        let mut bytes = originals[round as usize % 2].clone();
         for _ in 0..=rng.below(4) {
             let at = rng.below(bytes.len() as u32) as usize;
             bytes[at] = match rng.below(3) {
@@ -48,18 +49,20 @@ fn no_mutation_panics() {
                 _ => rng.below(256) as u8,
             };
         }
-        understood += u32::from(look_at(&bytes));
+        trials.keep("mutant.onnx", &bytes);
+        trials.count(if look_at(&bytes) { "understood" } else { "refused" });
     }
     // Weights make most of the bytes: many mutants must still be read, or the test would look at nothing.
-    assert!((1_000..20_000).contains(&understood), "{understood}");
+    assert!(trials.counted("understood") >= 1_000 && trials.counted("refused") > 0, "{trials:?}");
 }
 
 /// Sizes that would overflow, set in every place that holds a size.
 #[test]
 fn no_size_panics() {
     let extremes = [0, -1, 1, i64::MAX, i64::MIN, i64::MAX / 2, 1 << 40];
-    let mut rng = Rng::from_seed(1);
-    for _ in 0..5_000 {
+    let mut trials = Trials::new(5_000);
+    let mut rng = Rng::from_seed(trials.seed() + 1);
+    while trials.next_round().is_some() {
         let mut model = models::dcgan_generator();
         let graph = model.graph.as_mut().unwrap();
         let mut places: Vec<&mut i64> = Vec::new();
@@ -75,6 +78,8 @@ fn no_size_panics() {
             let at = rng.below(places.len() as u32) as usize;
             *places[at] = extremes[rng.below(extremes.len() as u32) as usize];
         }
-        assert!(look_at(&model.encode_to_vec()));
+        let bytes = model.encode_to_vec();
+        trials.keep("sizes.onnx", &bytes);
+        assert!(look_at(&bytes));
     }
 }

@@ -12,6 +12,7 @@ use std::fs;
 use std::path::Path;
 
 use latent_runtime::rng::Rng;
+use latent_test_support::Trials;
 
 fn corpus(name: &str) -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(name);
@@ -53,33 +54,37 @@ fn the_corpora_are_whole() {
 #[test]
 fn mutants_of_models_are_refused_or_run() {
     let corpus = corpus("lat");
-    let mut rng = Rng::from_seed(0);
-    let (mut refused, mut run) = (0, 0);
-    for round in 0..3_000 {
+    let mut trials = Trials::new(3_000);
+    let mut rng = Rng::from_seed(trials.seed());
+    while let Some(round) = trials.next_round() {
         // Header and records come first and are what a mutation can break; weights are the rest.
-        match lat::check(&mutant(&corpus[round % corpus.len()], 4096, &mut rng)) {
-            lat::Reached::Refused => refused += 1,
-            lat::Reached::Run => run += 1,
-            lat::Reached::Read => {}
-        }
+        let bytes = mutant(&corpus[round as usize % corpus.len()], 4096, &mut rng);
+        trials.keep("mutant.lat", &bytes);
+        trials.count(match lat::check(&bytes) {
+            lat::Reached::Refused => "refused",
+            lat::Reached::Run => "run",
+            lat::Reached::Read => "too large to run here",
+        });
     }
     // Both happen often, or the test would look at nothing.
-    assert!(refused > 500 && run > 100, "{refused} refused, {run} run");
+    assert!(trials.counted("refused") > 500 && trials.counted("run") > 100, "{trials:?}");
 }
 
 #[test]
 fn mutants_of_galleries_are_refused_or_used() {
     let corpus = corpus("gallery");
-    let mut rng = Rng::from_seed(0);
-    let (mut refused, mut used) = (0, 0);
-    for round in 0..3_000 {
+    let mut trials = Trials::new(3_000);
+    let mut rng = Rng::from_seed(trials.seed());
+    while let Some(round) = trials.next_round() {
         // The header as often as all that follows it.
-        let bytes = &corpus[round % corpus.len()];
+        let bytes = &corpus[round as usize % corpus.len()];
         let structure = if round % 2 == 0 { 32 } else { bytes.len() };
-        match gallery::check(&mutant(bytes, structure, &mut rng)) {
-            gallery::Reached::Refused => refused += 1,
-            gallery::Reached::Used => used += 1,
-        }
+        let bytes = mutant(bytes, structure, &mut rng);
+        trials.keep("mutant.lga", &bytes);
+        trials.count(match gallery::check(&bytes) {
+            gallery::Reached::Refused => "refused",
+            gallery::Reached::Used => "used",
+        });
     }
-    assert!(refused > 500 && used > 300, "{refused} refused, {used} used");
+    assert!(trials.counted("refused") > 500 && trials.counted("used") > 300, "{trials:?}");
 }

@@ -2,12 +2,11 @@
 //! [`latent_files::run::checkpoint`] says what lies in one.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use latent_files::atomic;
-use latent_files::run::{RunError, parse_safetensors};
+use latent_files::run::{MAX_WEIGHTS, RunError, parse_safetensors};
+use latent_files::{atomic, regular};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use tch::{Kind, TchError, Tensor};
@@ -87,7 +86,8 @@ pub fn prune(checkpoints: &Path, keep: usize, apart: &[u64]) -> Result<(), Check
 
 /// Reads a file of tensors. Kinds f32, f16 (which becomes f32) and i64.
 pub fn read_tensors(path: &Path) -> Result<Tensors, CheckpointError> {
-    let bytes = fs::read(path).map_err(|reason| RunError::Read { path: path.to_owned(), reason })?;
+    let bytes = regular::read(path, MAX_WEIGHTS)
+        .map_err(|error| RunError::Read { path: path.to_owned(), reason: error.into() })?;
     Ok(parse_tensors(path, &bytes)?.0)
 }
 
@@ -147,6 +147,8 @@ pub fn to_bytes(tensors: &Tensors, metadata: Option<Metadata>) -> Result<Vec<u8>
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::diagnosis::Monitor;
     use crate::gan::losses::LossKind;

@@ -15,6 +15,7 @@ mod sanitize;
 mod setup;
 mod shell;
 mod test;
+mod torture;
 mod web;
 
 use std::path::PathBuf;
@@ -46,6 +47,8 @@ enum Command {
     Models(models::ModelsArgs),
     /// Run every check and every test
     Test(test::TestArgs),
+    /// Try what may not do harm, at random, for as long as you say: damaged and hostile files, lost outputs, kills (docs/TRUST.md)
+    Torture(torture::TortureArgs),
     /// Build the runtime's core for a Cortex-M4F/M7 without an operating system
     BareMetal,
     /// Run the tests of the packed format and the kernels on 64-bit Arm, in an emulator
@@ -71,6 +74,7 @@ fn main() -> Result<()> {
         Command::Bench(args) => bench::run(&args),
         Command::Models(args) => models::run(&args),
         Command::Test(args) => test::run(&args),
+        Command::Torture(args) => torture::run(&args),
         Command::Sanitize => sanitize::run(),
         Command::Web { test: false } => web::run(),
         Command::Web { test: true } => {

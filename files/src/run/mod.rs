@@ -41,7 +41,7 @@ pub use quality::{Quality, QualityCheck};
 pub use resnet::{Architecture, Block, BlockKind, ConvShape, Stage, Stem};
 pub use saved::{Checkpoint, SavedRun, WeightsChoice, kind};
 pub use simclr::{Accuracy, Check, Normalization, Projection, SimclrFigures, SimclrRun};
-pub use weights::{Tensor, Weights, parse_safetensors};
+pub use weights::{MAX_WEIGHTS, Tensor, Weights, parse_safetensors};
 
 /// The version of `run.json` and of `state.json`.
 pub const FORMAT: u32 = 1;

@@ -9,7 +9,7 @@ use super::RunError;
 use crate::regular;
 
 /// The largest file of weights that is read, in bytes.
-const MAX_WEIGHTS: u64 = 16 << 30;
+pub const MAX_WEIGHTS: u64 = 16 << 30;
 
 /// A tensor of 32-bit floats, row-major.
 #[derive(Debug, Clone, PartialEq)]

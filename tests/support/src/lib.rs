@@ -4,6 +4,8 @@
 //! a test says what it lacks by [`skip!`] or [`skipped`]; `cargo xtask test` sets `LATENT_SKIP_LOG`, reads what was said, and does not
 //! count those tests as passed.
 
+mod trials;
+
 use std::env;
 use std::ffi::OsStr;
 use std::fmt;
@@ -11,6 +13,8 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+pub use trials::Trials;
 
 /// What a machine may not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +33,8 @@ pub enum Missing {
     Gpu,
     /// The network.
     Network,
+    /// What stops programs at system calls.
+    Strace,
 }
 
 impl Missing {
@@ -42,6 +48,7 @@ impl Missing {
             Self::Data => "data",
             Self::Gpu => "gpu",
             Self::Network => "network",
+            Self::Strace => "strace",
         }
     }
 }

@@ -5,17 +5,24 @@
 //! are spelled so, and an empty field means "not measured in this iteration".
 
 use std::fmt::Write as _;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use latent_files::atomic::{self, Existing};
+use latent_files::regular;
 
 use super::at;
 
 /// Rows reach the operating system at the latest this long after they were appended (and another row came).
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
+/// A line for each of many millions of iterations.
+const MAX_BYTES: u64 = 4 << 30;
+
+fn content(path: &Path) -> io::Result<Vec<u8>> {
+    regular::read(path, MAX_BYTES).map_err(|error| at(path, "read")(error.into()))
+}
 
 /// Why a metrics file could not be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -116,7 +123,7 @@ impl MetricsLog {
     /// part of it that is to be kept is no metrics table.
     pub fn resume(path: impl AsRef<Path>, after: u64) -> Result<Self, MetricsError> {
         let path = path.as_ref();
-        let text = fs::read(path).map_err(at(path, "read"))?;
+        let text = content(path)?;
         let parsed = parse(path, &text, Some(after))?;
         if parsed.kept_bytes < text.len() {
             atomic::write_file(path, &text[..parsed.kept_bytes], Existing::Replace)?;
@@ -144,7 +151,7 @@ impl MetricsLog {
         let Some(more) = more else {
             return Err(MetricsError::Width { found: columns.len(), expected: self.columns.len() });
         };
-        let text = fs::read_to_string(&self.path).map_err(at(&self.path, "read"))?;
+        let text = String::from_utf8_lossy(&content(&self.path)?).into_owned();
         let mut lines = text.lines();
         let mut wider = format!("{},{}\n", lines.next().unwrap_or_default(), more.join(","));
         for line in lines {
@@ -243,7 +250,7 @@ impl Metrics {
     /// [`MetricsError::Io`], [`MetricsError::Header`], [`MetricsError::Row`].
     pub fn read(path: impl AsRef<Path>) -> Result<Self, MetricsError> {
         let path = path.as_ref();
-        let text = fs::read(path).map_err(at(path, "read"))?;
+        let text = content(path)?;
         Ok(parse(path, &text, None)?.metrics)
     }
 
@@ -325,6 +332,8 @@ fn trim_return(line: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn folder() -> tempfile::TempDir {

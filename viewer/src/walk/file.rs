@@ -1,10 +1,10 @@
 //! Walks as small text files, so that they can be repeated.
 
 use std::fmt::Write as _;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
+use latent_files::regular::{self, ReadError};
 use latent_files::run::MAX_LATENT;
 
 use super::{Edits, Interpolation, KeyFrame};
@@ -73,11 +73,10 @@ impl WalkFile {
     /// Reads a file.
     pub fn load(path: &Path) -> Result<Self, WalkFileError> {
         let io = |cause| WalkFileError::Io { path: path.to_owned(), cause };
-        let mut bytes = Vec::new();
-        File::open(path).map_err(io)?.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(io)?;
-        if bytes.len() as u64 > MAX_BYTES {
-            return Err(WalkFileError::TooLarge { path: path.to_owned() });
-        }
+        let bytes = regular::read(path, MAX_BYTES).map_err(|error| match error {
+            ReadError::TooLarge { .. } => WalkFileError::TooLarge { path: path.to_owned() },
+            other => io(other.into()),
+        })?;
         match std::str::from_utf8(&bytes) {
             Ok(text) => Self::parse(text, path),
             Err(_) => Err(WalkFileError::NotAWalk { path: path.to_owned() }),
