@@ -103,7 +103,9 @@ fn real_mnist_trains() {
     let scratch = tempfile::tempdir().unwrap();
     let run = scratch.path().join("run");
     let source = format!("mnist:{}", mnist.display());
-    let arguments = ["vanilla", "--data", &source, "--iterations", "250", "--out", run.to_str().unwrap()];
+    let out = run.to_str().unwrap();
+    let arguments =
+        ["vanilla", "--preset", "reference", "--data", &source, "--iterations", "250", "--out", out];
     succeed("trainer", arguments);
     let status: serde_json::Value = serde_json::from_slice(&fs::read(run.join("run.json")).unwrap()).unwrap();
     assert_eq!(status["progress"]["iteration"], 250);

@@ -191,9 +191,13 @@ fn a_kill_at_any_moment_leaves_a_run_that_goes_on_bit_for_bit() {
 fn fail(command: &str, iterations: &str, options: &[&str]) -> (Option<i32>, Vec<String>, String) {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("run");
-    let arguments =
-        [&[command], &SMALL[..8], options, &["--iterations", iterations, "--out", out.to_str().unwrap()]]
-            .concat();
+    let arguments = [
+        &[command, "--preset", "reference", "--out", out.to_str().unwrap()],
+        &SMALL[..8],
+        options,
+        &["--iterations", iterations],
+    ]
+    .concat();
     let (code, text) = run(&arguments);
     let info = info(&out);
     let findings = info["diagnosis"].as_array().unwrap();
@@ -236,22 +240,50 @@ fn losses_that_are_not_finite_stop_the_run_and_keep_the_last_good_checkpoint() {
 }
 
 #[test]
+fn the_recipe_is_the_modern_one_unless_asked_otherwise() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("run");
+    let train = |options: &[&str]| {
+        let rest = ["--iterations", "1", "--force", "--out", out.to_str().unwrap()];
+        succeed(&[&["lsgan"], &SMALL[..], options, &rest].concat());
+        let settings = &info(&out)["hyperparameters"];
+        ["preset", "shuffle", "ema", "r1", "cosine", "discriminator"]
+            .map(|name| settings[name].to_string())
+            .join(" ")
+    };
+    for (options, expected) in [
+        (&[][..], r#""modern" true 0.9995 1.0 true null"#),
+        (&["--preset", "reference"], r#""reference" false null 0.0 false null"#),
+        (&["--loss", "wgan-gp", "--cosine=false"], r#""modern" true 0.9995 0.0 false null"#),
+        (
+            &["--preset", "reference", "--discriminator", "dcgan", "--shuffle"],
+            r#""reference" true null 0.0 false "dcgan""#,
+        ),
+    ] {
+        assert_eq!(train(options), expected, "{options:?}");
+    }
+}
+
+#[test]
 fn a_resumed_run_keeps_its_options() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("run");
     let out = out.to_str().unwrap();
-    let new = [&["vanilla"], &SMALL[..], &["--iterations", "4", "--out", out]].concat();
+    let new =
+        [&["vanilla", "--preset", "reference"], &SMALL[..], &["--iterations", "4", "--out", out]].concat();
     succeed(&new);
     let (code, text) = run(&new);
     assert!(code == Some(1) && text.contains("--resume") && text.contains("--force"), "{text}");
     succeed(&[&new[..], &["--force"]].concat());
 
-    let cases: [(&[&str], &str); 10] = [
+    let cases: [(&[&str], &str); 12] = [
         (&["--conditional"], "--conditional is given and the run does without;"),
         (&["--batch", "16"], "--batch 16 is given and the run has 8"),
         (&["--lr", "0.1"], "--lr 0.1"),
         (&["--net", "dcgan", "--seed", "3"], "--net dcgan is given and the run has vanilla and --seed 3"),
         (&["--ema", "0.9"], "--ema 0.9 is given and the run has none"),
+        (&["--preset", "modern"], "--preset modern is given and the run has reference"),
+        (&["--discriminator", "dcgan"], "--discriminator dcgan is given and the run has none"),
         (&["--shuffle"], "--shuffle"),
         (&["--iterations", "3"], "has done 4 iterations already"),
         (&["--data", "synth-digits:100"], "does not hold the images"),
