@@ -119,6 +119,19 @@ fn float_models_are_packed_to_int8() {
             assert!(tables.contains(part), "{part}: {tables}");
         }
         assert_eq!(fs::read(&packed).unwrap(), first);
+
+        // Half of that with weights of 4 bits, which cost 15 dB.
+        let packed = folder.path().join(format!("{command}.int4.lat"));
+        let args = ["pack", text(&model), "--precision", "int4", "--samples", "16", "--out", text(&packed)];
+        let output = exporter(args.into_iter().chain(["--task-samples", "32", "--json"]));
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let with_4 = 20.0 * (2.0 / report["difference"]["rms"].as_f64().unwrap()).log10();
+        assert!(with_4 > psnr - 20.0 && with_4 < psnr, "{command}: {with_4} dB, {psnr} in int8");
+        let halved = report["bytes"].as_f64().unwrap() / bytes;
+        assert!(halved < 0.6, "{command}: {halved} of int8's bytes");
+        let backend = NativeBackend::load(&packed, &NativeOptions::default()).unwrap();
+        assert_eq!(backend.model().precision().name(), "int4");
     }
 }
 

@@ -420,7 +420,11 @@ fn bench_tells_what_it_cannot_measure() {
         (&["bench", "none"], 1, "there is no file none, and none that is named none.*.lat"),
         (&["bench", "cut.lat"], 1, "it was cut"),
         (&["bench", "vanilla.lat", "--precision", "int8"], 1, "none of the files has the precision"),
-        (&["bench", "vanilla.lat", "--precision", "int4"], 2, "the precisions are f32, f16, bf16, int8"),
+        (
+            &["bench", "vanilla.lat", "--precision", "int3"],
+            2,
+            "the precisions are f32, f16, bf16, int8, int4",
+        ),
         (&["bench", "vanilla.lat", "--backend", "torch"], 2, "the back ends are"),
         (&["bench", "vanilla.lat", "--instruction-set", "MMX"], 1, "no instruction set `MMX`"),
         (&["bench", "vanilla.lat", "--backend", "ort"], 1, "nothing can be measured"),

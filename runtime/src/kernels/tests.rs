@@ -190,7 +190,7 @@ fn compute(case: &Case, types: Types, isa: Isa, threads: usize) -> (Vec<f32>, Ve
     let residual_f32 = floats(outputs, -2.0, 2.0);
     let residual_u8: Vec<u8> = residual_f32.iter().map(|x| ((x + 2.0) * 63.0) as u8).collect();
 
-    let int = !matches!(types, Types::F32 | Types::F16);
+    let int = matches!(types, Types::Int8ToF32 | Types::Int8ToU8 | Types::Int4ToU8);
     let values = if to_u8 { Values::U8(&residual_u8) } else { Values::F32(&residual_f32) };
     let epilogue = Epilogue {
         bias: if int {
@@ -245,7 +245,7 @@ fn every_instruction_set_computes_what_scalar_code_does() {
             for isa in all() {
                 for threads in 1..=2 {
                     let (found, found_bytes) = compute(&case, types, isa, threads);
-                    let integers = matches!(types, Types::Int8ToF32 | Types::Int8ToU8);
+                    let integers = matches!(types, Types::Int8ToF32 | Types::Int8ToU8 | Types::Int4ToU8);
                     let tolerance = if integers { 0.0 } else { 2e-5 };
                     let same =
                         floats.iter().zip(&found).all(|(a, b)| (a - b).abs() <= tolerance * (1.0 + a.abs()));
