@@ -1,18 +1,17 @@
-//! What a fault may not do to the programs: outputs that are closed or full, hostile files, kills at system calls. A few
+//! What a fault may not do to the programs: outputs that are closed or full, and hostile files. A few
 //! rounds of each here, many in `cargo xtask torture`; `docs/TRUST.md` says what they stand for.
 #![cfg(target_os = "linux")]
 
-use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use latent_runtime::AlignedBytes;
 use latent_runtime::format::{MAGIC, seal};
 use latent_runtime::rng::Rng;
-use latent_test_support::{Missing, Trials, skip};
+use latent_test_support::Trials;
 use latent_tests::{program, root};
 
 /// Address space that a program may take, in KiB: libtorch alone maps 2 GB.
@@ -89,21 +88,6 @@ const READERS: [(&str, &str); 31] = [
     ("run/checkpoints/00000003/generator.safetensors", "exporter export run --out OUT"),
     ("run/metrics.csv", "trainer dcgan --resume run --quiet --iterations 4"),
 ];
-
-/// What is killed, and its output.
-const WRITERS: [(&str, &str); 9] = [
-    (TRAIN, "--save-every 1 --quiet --out OUT"),
-    ("exporter export run", "--out OUT"),
-    ("exporter pack g.onnx", "--out OUT.lat"),
-    ("exporter convert g.onnx --precision f16", "--out OUT.onnx"),
-    ("runtime run g.lat --seed 7 --count 4", "--out OUT.png"),
-    ("runtime embed e.lat pictures", "--out OUT.safetensors"),
-    ("trainer sample run --count 4", "--out OUT.png"),
-    ("trainer data export synth-digits:16", "--out OUT"),
-    ("viewer g.lat --record", "OUT.gif --frames 4"),
-];
-/// The calls that change what is on the disk.
-const CALLS: &str = "write,pwrite64,fsync,fdatasync,ftruncate,mkdir,rename,renameat,renameat2,link,linkat,symlink,unlink,unlinkat,rmdir,copy_file_range";
 
 /// A folder with an input of each kind, all small.
 fn inputs() -> tempfile::TempDir {
@@ -296,113 +280,4 @@ fn hostile_files() {
         trials.counted("changed bytes read") > 0 && trials.counted("changed bytes refused") > 0,
         "{trials:?}"
     );
-}
-
-/// All files of what a command makes, but those that say when it was.
-fn made(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    let mut waiting: Vec<PathBuf> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.file_name().unwrap().to_string_lossy().contains("out") || is_unfinished(path))
-        .collect();
-    while let Some(path) = waiting.pop() {
-        if path.is_dir() {
-            waiting.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
-        }
-        let name = path.strip_prefix(folder).unwrap().to_path_buf();
-        let timed = ["run.json", "state.json", "metrics.csv", "losses.png", ".lock"]
-            .iter()
-            .any(|timed| name.ends_with(timed));
-        if path.is_file() && !timed && !name.starts_with("out/tensorboard") {
-            found.insert(name, fs::read(&path).unwrap());
-        }
-    }
-    found
-}
-
-fn is_unfinished(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".tmp-"))
-}
-
-#[test]
-#[ignore = "not seen to pass yet"]
-fn kills_at_the_calls_that_write() {
-    let calls = format!("trace={CALLS}");
-    let trace = |more: &str| -> Vec<String> {
-        let options = format!("strace -f -qq -o trace.txt -e {calls} {more}");
-        options.split_whitespace().map(str::to_owned).collect()
-    };
-    let traced = |line: &str, folder: &Path, more: &str| {
-        let trace = trace(more);
-        limited(line, folder, &trace.iter().map(String::as_str).collect::<Vec<_>>(), "").output().unwrap()
-    };
-    if !Command::new("strace").args(["-qq", "true"]).output().is_ok_and(|output| output.status.success()) {
-        skip!(Missing::Strace, "strace is not here, or may not trace");
-    }
-    let inputs = inputs();
-    // What each makes, and how many calls its busiest thread needs for it.
-    let whole: Vec<_> = WRITERS
-        .iter()
-        .map(|(command, output)| {
-            let folder = copy_of(inputs.path());
-            let line = format!("{command} {output}");
-            let done = traced(&line, folder.path(), "");
-            assert!(done.status.success(), "{line}: {}", text(&done));
-            let trace = fs::read_to_string(folder.path().join("trace.txt")).unwrap();
-            let mut calls: BTreeMap<&str, u32> = BTreeMap::new();
-            trace.lines().filter(|line| line.contains('(')).for_each(|line| {
-                *calls.entry(line.split(' ').next().unwrap_or_default()).or_default() += 1;
-            });
-            (line, made(folder.path()), calls.into_values().max().unwrap_or(1))
-        })
-        .collect();
-    let mut trials = Trials::new(9);
-    let mut rng = Rng::from_seed(trials.seed());
-    while let Some(round) = trials.next_round() {
-        let (line, expected, calls) = &whole[round as usize % whole.len()];
-        let folder = copy_of(inputs.path());
-        let call = 1 + rng.below(*calls);
-        traced(line, folder.path(), &format!("-e inject={CALLS}:signal=KILL:when={call}"));
-        let fail = |why: &str, output: &Output| -> ! {
-            panic!(
-                "`{line}` killed at call {call}: {why}: {}; {}",
-                text(output),
-                trials.keep_folder(folder.path())
-            );
-        };
-        let left = made(folder.path());
-        let again = |line: &str| limited(line, folder.path(), &[], "").output().unwrap();
-        let mut output = again(line);
-        let outcome = match output.status.success() {
-            true if left.is_empty() => "before anything was written",
-            true => "then run again",
-            false if line.starts_with("trainer dcgan") => {
-                output = again("trainer dcgan --quiet --resume out");
-                "then resumed"
-            }
-            false if left == *expected => "after all was there, whole",
-            // It refuses to replace what is there.
-            false => {
-                output = again(&format!("{line} --force"));
-                "then run again with --force"
-            }
-        };
-        let ended = ["is finished", "is there already", "exists"];
-        let said = String::from_utf8_lossy(&output.stderr);
-        if !output.status.success() && !ended.iter().any(|text| said.contains(text)) {
-            fail("what follows fails", &output);
-        }
-        // A file with a name of its own is whole; a run folder is what grows.
-        let partial = |name: &&PathBuf| !is_unfinished(name) && left.get(*name) != expected.get(*name);
-        if let Some(name) = left.keys().find(partial).filter(|_| outcome.ends_with("--force")) {
-            fail(&format!("{} is a part", name.display()), &output);
-        }
-        let found = made(folder.path());
-        let differs = |name: &&PathBuf| found.get(*name) != expected.get(*name);
-        if let Some(name) = found.keys().chain(expected.keys()).find(differs) {
-            fail(&format!("{} is not what an undisturbed one makes", name.display()), &output);
-        }
-        trials.count(outcome);
-    }
 }

@@ -97,9 +97,6 @@ pub(crate) fn run(args: &TestArgs) -> Result<()> {
         steps.optional("64-bit Arm", "arm", arm::test);
     }
     window_tools();
-    if cfg!(target_os = "linux") && !shell::tools(&[("strace", "strace")]) {
-        eprintln!("the test that kills programs at system calls is skipped");
-    }
     // The end-to-end tests start the real programs.
     steps.step("programs", || {
         shell::run(shell::cargo().args(["build", "--workspace", "--all-features", "--bins"]))

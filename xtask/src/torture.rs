@@ -23,7 +23,7 @@ pub(crate) struct TortureArgs {
 }
 
 /// What is tried, the file of tests and the test.
-const HARNESSES: [(&str, &str, &str); 8] = [
+const HARNESSES: [(&str, &str, &str); 7] = [
     ("mutants of packed models, run twice", "fuzz", "mutants_of_models_are_refused_or_run"),
     ("mutants of galleries, used", "fuzz", "mutants_of_galleries_are_refused_or_used"),
     ("mutants of ONNX files, read", "damaged_models", "no_mutation_panics"),
@@ -31,7 +31,6 @@ const HARNESSES: [(&str, &str, &str); 8] = [
     ("mutants of ONNX files, packed", "damaged_models", "damaged_models_are_errors"),
     ("programs with closed and full outputs", "torture", "outputs_that_are_closed_or_full"),
     ("programs on hostile files", "torture", "hostile_files"),
-    ("programs killed at the calls that write", "torture", "kills_at_the_calls_that_write"),
 ];
 
 fn minutes(text: &str) -> Result<f64, String> {
@@ -48,7 +47,6 @@ pub(crate) fn run(args: &TortureArgs) -> Result<()> {
         command.args(["test", "--quiet", "--workspace", "--all-features"]).args(more);
         command
     };
-    shell::tools(&[("strace", "strace")]);
     shell::run(shell::cargo().args(["build", "--quiet", "--workspace", "--all-features", "--bins"]))?;
     shell::run(&mut tests(&["--no-run", "--test", "fuzz", "--test", "damaged_models", "--test", "torture"]))?;
 

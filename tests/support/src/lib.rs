@@ -33,8 +33,6 @@ pub enum Missing {
     Gpu,
     /// The network.
     Network,
-    /// What stops programs at system calls.
-    Strace,
 }
 
 impl Missing {
@@ -48,7 +46,6 @@ impl Missing {
             Self::Data => "data",
             Self::Gpu => "gpu",
             Self::Network => "network",
-            Self::Strace => "strace",
         }
     }
 }
