@@ -202,7 +202,8 @@ fn the_neighbors_of_an_encoders_embeddings() {
     let output = exporter(args.clone());
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(
-        said.contains("kNN of 36 pictures of 3 classes") && said.contains("float32 97.22 %, int8 97.22 %"),
+        said.contains("kNN of 36 pictures of 3 classes")
+            && said.contains("float32 97.22 %, quantized 97.22 %"),
         "{said}"
     );
 

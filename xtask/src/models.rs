@@ -18,8 +18,8 @@ struct Recipe {
     about: &'static str,
     /// The training command, without where data and run lie.
     train: &'static [&'static str],
-    /// Whether the ONNX file in half precision is small enough to be kept, too.
-    onnx: bool,
+    /// What is kept besides the packed file in int8: `int4`, packed, or `onnx`, in half precision, where that is small.
+    also: &'static [&'static str],
 }
 
 /// The modern recipe, with what would depend on the machine.
@@ -36,21 +36,24 @@ const RECIPES: [Recipe; 3] = [
         name: "dcgan-mnist",
         about: "Draws handwritten digits: the generator of the DCGAN of CS231n's Assignment 3.",
         train: modern!("dcgan"; "16"),
-        onnx: false,
+        also: &["int4"],
     },
     Recipe {
         name: "dcgan-nano-mnist",
         about: "Draws handwritten digits on a microcontroller: a DCGAN's generator with a fiftieth of the weights.",
         train: modern!("dcgan", "--size", "nano"; "12"),
-        onnx: true,
+        also: &["onnx"],
     },
     Recipe {
         name: "digits-mnist",
         about: "Draws the handwritten digit that is asked for: a class-conditional DCGAN's generator with a thirteenth of the weights.",
         train: modern!("dcgan", "--size", "small", "--conditional"; "12"),
-        onnx: false,
+        also: &[],
     },
 ];
+
+/// What each is packed in and measured.
+const PRECISIONS: [&str; 4] = ["f32", "f16", "int8", "int4"];
 
 #[derive(Args)]
 pub(crate) struct ModelsArgs {
@@ -112,7 +115,7 @@ fn make(recipe: &Recipe, args: &ModelsArgs) -> Result<()> {
             .args(["--precision", "fp16", "--force", "--out"])
             .arg(&half),
     )?;
-    for precision in ["f32", "f16", "int8"] {
+    for precision in PRECISIONS {
         shell::run(
             shell::program("exporter")
                 .arg("pack")
@@ -123,7 +126,7 @@ fn make(recipe: &Recipe, args: &ModelsArgs) -> Result<()> {
     }
 
     let mut judged = Vec::new();
-    for precision in ["f32", "f16", "int8"] {
+    for precision in PRECISIONS {
         let mut eval = shell::program("trainer");
         eval.arg("eval")
             .arg(packed(precision))
@@ -135,17 +138,12 @@ fn make(recipe: &Recipe, args: &ModelsArgs) -> Result<()> {
         judged.push((precision, json(&mut eval)?));
     }
     let bench = json(
-        shell::program("runtime")
-            .arg("bench")
-            .args([&onnx, &packed("f32"), &packed("f16"), &packed("int8")])
-            .args(["--json"]),
+        shell::program("runtime").arg("bench").arg(&onnx).args(PRECISIONS.map(packed)).args(["--json"]),
     )?;
     let plan = json(shell::program("runtime").args(["inspect", "--json"]).arg(packed("int8")))?;
 
     let mut kept = vec![packed("int8")];
-    if recipe.onnx {
-        kept.push(half);
-    }
+    kept.extend(recipe.also.iter().map(|also| if *also == "onnx" { half.clone() } else { packed(also) }));
     for file in &kept {
         let to = models.join(file.file_name().unwrap_or_default());
         fs::copy(file, &to).with_context(|| format!("cannot write {}", to.display()))?;
@@ -273,7 +271,7 @@ fn card(recipe: &Recipe, measured: &Measured<'_>) -> Result<String> {
             figure("coverage"),
         )?;
     }
-    if let Some((_, of)) = judged.last() {
+    if let Some((_, of)) = judged.iter().find(|(precision, _)| *precision == "int8") {
         writeln!(
             text,
             "\nIn int8, {:.1} % of {} images are nearer to a training image than all but 1 % of test images are.\n",

@@ -34,8 +34,7 @@ Examples:
       with weights of half the size
   exporter pack models/dcgan.fp32.onnx --precision bf16 \\
       --out models/dcgan.bf16.lat
-      the same size with fewer digits, and an exponent as large as f32's; faster
-      than f16 on processors that have no instruction for f16
+      the same size with fewer digits, and f32's range
   exporter pack encoder.fp32.onnx --precision f16 --no-winograd \\
       --out encoder.f16.lat
       as small as f16 can be in file and working memory, for a device that has
@@ -47,6 +46,9 @@ Examples:
   exporter pack models/dcgan.fp32.onnx --precision int4 \\
       --out models/dcgan.int4.lat
       about half of that: weights of 4 bits, activations of 8
+  exporter pack models/dcgan.fp32.onnx --precision int4 \\
+      --out models/dcgan.int4.lat
+      half of int8's bytes, computed as int8
   exporter pack encoder.onnx --precision int8 --calibration-data photos \\
       --samples 256 --out encoder.int8.lat
       the same for an encoder, with ranges observed on 256 pictures of a folder;
@@ -191,7 +193,8 @@ pub(crate) fn run(args: PackArgs) -> anyhow::Result<()> {
             let emitted = emitted.map(|emitted| emitted.summary()).unwrap_or_default();
             let whose = if images.gives() { "images" } else { "outputs" };
             let float_bytes = 4 * float_values(&graph);
-            let result = result(&args.out, (packed.len(), float_bytes), whose, &difference);
+            let from = if is_quantized(&graph) { "the quantized model's" } else { "fp32's" };
+            let result = result(&args.out, (packed.len(), float_bytes), [whose, from], &difference);
             result + &summary(&args, &packed, &difference, quantization)? + &emitted
         }
     };
@@ -208,7 +211,12 @@ fn float_values(graph: &Graph) -> usize {
 }
 
 /// What came out, in a line.
-fn result(out: &Path, (bytes, float): (usize, usize), whose: &str, difference: &Difference) -> String {
+fn result(
+    out: &Path,
+    (bytes, float): (usize, usize),
+    [whose, from]: [&str; 2],
+    difference: &Difference,
+) -> String {
     let part = bytes as f64 / float.max(1) as f64;
     let part = match part {
         0.2..0.3 => ", a quarter of fp32".to_string(),
@@ -218,8 +226,8 @@ fn result(out: &Path, (bytes, float): (usize, usize), whose: &str, difference: &
         _ => format!(", {:.0} % of fp32", 100.0 * part),
     };
     let distance = match difference.psnr() {
-        psnr if psnr.is_finite() => format!("{psnr:.0} dB from fp32's"),
-        _ => "the same as fp32's".to_string(),
+        psnr if psnr.is_finite() => format!("{psnr:.0} dB from {from}"),
+        _ => format!("the same as {from}"),
     };
     format!("wrote {}: {}{part}; {whose} {distance}\n", out.display(), size(bytes as u64))
 }

@@ -19,7 +19,7 @@ use super::inspect;
 
 /// Options of the figure.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Options for the figure of the task, with --precision int8")]
+#[command(next_help_heading = "Options for the figure of the task, with --precision int8 or int4")]
 pub(crate) struct TaskArgs {
     /// How many images a generator's Fréchet distance is from, or pictures in folders by class an encoder's kNN; 0 leaves it out
     /// [default: 2048]
@@ -184,7 +184,7 @@ pub(super) fn summary(report: &TaskReport) -> String {
     match report {
         TaskReport::Frechet(report) => {
             let mut text = format!(
-                "Fréchet distance of {} images ({}; black 0, white 1): {} between float32 and int8",
+                "Fréchet distance of {} images ({}; black 0, white 1): {} between float32 and the quantized model",
                 grouped(report.samples as u64),
                 report.features,
                 significant(report.quantized)
@@ -194,7 +194,7 @@ pub(super) fn summary(report: &TaskReport) -> String {
             }
             if let Some(reference) = &report.reference {
                 text += &format!(
-                    "; from {} real pictures: float32 {}, int8 {}",
+                    "; from {} real pictures: float32 {}, quantized {}",
                     grouped(reference.samples as u64),
                     significant(reference.float),
                     significant(reference.quantized)
@@ -205,7 +205,7 @@ pub(super) fn summary(report: &TaskReport) -> String {
         TaskReport::Knn(report) => {
             let percent = |part: f64| format!("{:.2} %", 100.0 * part);
             format!(
-                "kNN of {} pictures of {} classes, each among the others ({} neighbors, temperature {}): float32 {}, int8 {}; the \
+                "kNN of {} pictures of {} classes, each among the others ({} neighbors, temperature {}): float32 {}, quantized {}; the \
                  same class for {}\n",
                 grouped(report.samples as u64),
                 report.classes,

@@ -88,7 +88,7 @@ impl Engine {
         let pieces: alloc::vec::Vec<(&[u8], AtomicU32)> =
             bytes.chunks(PIECE).map(|piece| (piece, AtomicU32::new(0))).collect();
         let of = self.isa().checksum_piece();
-        self.parallel(pieces.len(), &|index| {
+        self.parallel(pieces.len(), &|_, index| {
             if let Some((piece, sum)) = pieces.get(index) {
                 sum.store(of(piece), Ordering::Relaxed);
             }

@@ -192,7 +192,7 @@ pub(crate) fn matmul<'a>(
     if threads == 1 {
         (0..layout.parts()).for_each(|index| run(0, index));
     } else {
-        engine.parallel_with_index(layout.parts() * chunks, &run);
+        engine.parallel(layout.parts() * chunks, &run);
     }
     Ok(())
 }

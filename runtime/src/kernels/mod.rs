@@ -146,13 +146,8 @@ impl Engine {
         1
     }
 
-    /// Calls `job` once for each chunk.
-    pub(crate) fn parallel(&mut self, chunks: usize, job: &(dyn Fn(usize) + Sync)) {
-        self.parallel_with_index(chunks, &|_, chunk| job(chunk));
-    }
-
     /// Calls `job` once for each chunk, with the index of the thread that it runs on.
-    fn parallel_with_index(&mut self, chunks: usize, job: &(dyn Fn(usize, usize) + Sync)) {
+    fn parallel(&mut self, chunks: usize, job: &(dyn Fn(usize, usize) + Sync)) {
         #[cfg(feature = "std")]
         if let Some(pool) = &mut self.pool {
             return pool.run(chunks, job);

@@ -83,7 +83,7 @@ pub(crate) fn winograd(
     if threads < engine.threads() || threads == 1 || jobs == 1 {
         (0..jobs).for_each(|index| run(0, index));
     } else {
-        engine.parallel_with_index(jobs, &run);
+        engine.parallel(jobs, &run);
     }
     Ok(())
 }
