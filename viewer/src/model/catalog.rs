@@ -87,10 +87,7 @@ impl Catalog {
     pub fn variant_name(&self, path: &Path) -> String {
         let extension = |path: &Path| path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
         let own = extension(path);
-        let precision = match precision_rank(path) {
-            rank if rank < PRECISIONS.len() => ["int8", "fp16", "fp16", "fp32", "fp32", "int4"][rank],
-            _ => "",
-        };
+        let precision = PRECISIONS.get(precision_rank(path)).map_or("", |(_, shown)| shown);
         let one_format = self.variants(path).all(|other| extension(other) == own);
         match (precision, one_format) {
             ("", _) => own,
@@ -127,13 +124,21 @@ fn family(path: &Path) -> PathBuf {
     if precision_rank(path) < PRECISIONS.len() { stem.with_extension("") } else { stem }
 }
 
-/// The precisions in file names, the one to prefer first.
-const PRECISIONS: [&str; 7] = ["int8", "f16", "fp16", "bf16", "f32", "fp32", "int4"];
+/// The precisions in file names, the one to prefer first, and what each is called.
+const PRECISIONS: [(&str, &str); 7] = [
+    ("int8", "int8"),
+    ("f16", "fp16"),
+    ("fp16", "fp16"),
+    ("bf16", "bf16"),
+    ("f32", "fp32"),
+    ("fp32", "fp32"),
+    ("int4", "int4"),
+];
 
 fn precision_rank(path: &Path) -> usize {
     let stem = path.with_extension("");
     let precision = stem.extension().and_then(|precision| precision.to_str()).unwrap_or_default();
-    PRECISIONS.iter().position(|name| *name == precision).unwrap_or(PRECISIONS.len())
+    PRECISIONS.iter().position(|(name, _)| *name == precision).unwrap_or(PRECISIONS.len())
 }
 
 /// The folder `models` in the current folder or any above it, or above the program.
@@ -164,6 +169,10 @@ mod tests {
         assert_eq!(variants, expected[..3].iter().map(Path::new).collect::<Vec<_>>());
         assert_eq!(catalog.variants(Path::new("n/a.onnx")).count(), 1);
         assert_eq!(catalog.variant_name(Path::new("m/a.fp16.onnx")), "fp16");
+        for (name, shown) in PRECISIONS {
+            let path = PathBuf::from(format!("m/a.{name}.onnx"));
+            assert_eq!(Catalog::of_files([path.clone()]).variant_name(&path), shown);
+        }
         for (path, places, expected) in [
             ("m/a.int8.onnx", 1, Some("m/a.fp16.onnx")),
             ("m/a.int8.onnx", -1, Some("n/a.onnx")),
