@@ -252,9 +252,13 @@ fn the_recipe_is_the_modern_one_unless_asked_otherwise() {
             .join(" ")
     };
     for (options, expected) in [
-        (&[][..], r#""modern" true 0.9995 1.0 true null"#),
+        (&[][..], r#""modern" true 0.9995 1.0 true "dcgan""#),
         (&["--preset", "reference"], r#""reference" false null 0.0 false null"#),
-        (&["--loss", "wgan-gp", "--cosine=false"], r#""modern" true 0.9995 0.0 false null"#),
+        (
+            &["--loss", "wgan-gp", "--cosine=false", "--image-size", "28"],
+            r#""modern" true 0.9995 0.0 false "dcgan""#,
+        ),
+        (&["--image-size", "18"], r#""modern" true 0.9995 1.0 true null"#),
         (
             &["--preset", "reference", "--discriminator", "dcgan", "--shuffle"],
             r#""reference" true null 0.0 false "dcgan""#,

@@ -116,7 +116,7 @@ pub struct GanArgs {
     /// Size of the convolutional generator: nano and small are for microcontrollers, and the same as --net dcgan-nano and dcgan-small
     #[arg(long, value_enum, conflicts_with = "net", help_heading = "Model")]
     size: Option<Size>,
-    /// Networks whose discriminator is taken [default: those of --net]
+    /// Networks whose discriminator is taken [default: those of --net; dcgan for vanilla with --preset modern, if it fits the images]
     #[arg(long, value_name = "NET", value_parser = super::common::net_kinds(), hide_possible_values = true, help_heading = "Model")]
     discriminator: Option<NetKind>,
     /// Recipe that gives the defaults of all other options [default: modern]
@@ -400,6 +400,10 @@ impl TrainCommand for GanCommand {
             );
         }
         let image = image(data, -1.0);
+        let is_modern = settings.preset == Preset::Modern && settings.discriminator.is_none();
+        if is_modern && net == NetKind::Vanilla && architecture::check(NetKind::Dcgan, image.into()).is_ok() {
+            settings.discriminator = Some(NetKind::Dcgan);
+        }
         for net in [net, settings.discriminator_net()] {
             architecture::check(net, image.into())
                 .map_err(|reason| anyhow::anyhow!("{}: {reason}", data.source))?;
