@@ -91,6 +91,8 @@ pub fn run(args: SampleArgs) -> anyhow::Result<()> {
         Weights::Ema => WeightsChoice::Ema,
         Weights::Raw => WeightsChoice::Raw,
     };
+    // With more, sums of products are divided as the machine's load has it, and a seed's images differ in their last bits.
+    tch::set_num_threads(1);
     let sampler = Sampler::open(&args.run, args.checkpoint, choice, device::choose(&args.device)?)?;
     let info = &sampler.info;
     let image = info.image;
