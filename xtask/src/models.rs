@@ -18,8 +18,8 @@ struct Recipe {
     about: &'static str,
     /// The training command, without where data and run lie.
     train: &'static [&'static str],
-    /// What is kept besides the packed file in int8: `int4`, packed, or `onnx`, in half precision, where that is small.
-    also: &'static [&'static str],
+    /// Whether the ONNX file in half precision is small enough to be kept, too.
+    onnx: bool,
 }
 
 /// The modern recipe, with what would depend on the machine.
@@ -36,19 +36,19 @@ const RECIPES: [Recipe; 3] = [
         name: "dcgan-mnist",
         about: "Draws handwritten digits: the generator of the DCGAN of CS231n's Assignment 3.",
         train: modern!("dcgan"; "16"),
-        also: &["int4"],
+        onnx: false,
     },
     Recipe {
         name: "dcgan-nano-mnist",
         about: "Draws handwritten digits on a microcontroller: a DCGAN's generator with a fiftieth of the weights.",
         train: modern!("dcgan", "--size", "nano"; "12"),
-        also: &["onnx"],
+        onnx: true,
     },
     Recipe {
         name: "digits-mnist",
         about: "Draws the handwritten digit that is asked for: a class-conditional DCGAN's generator with a thirteenth of the weights.",
         train: modern!("dcgan", "--size", "small", "--conditional"; "12"),
-        also: &[],
+        onnx: false,
     },
 ];
 
@@ -143,7 +143,9 @@ fn make(recipe: &Recipe, args: &ModelsArgs) -> Result<()> {
     let plan = json(shell::program("runtime").args(["inspect", "--json"]).arg(packed("int8")))?;
 
     let mut kept = vec![packed("int8")];
-    kept.extend(recipe.also.iter().map(|also| if *also == "onnx" { half.clone() } else { packed(also) }));
+    if recipe.onnx {
+        kept.push(half);
+    }
     for file in &kept {
         let to = models.join(file.file_name().unwrap_or_default());
         fs::copy(file, &to).with_context(|| format!("cannot write {}", to.display()))?;
