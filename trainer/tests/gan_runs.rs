@@ -243,9 +243,9 @@ fn losses_that_are_not_finite_stop_the_run_and_keep_the_last_good_checkpoint() {
 fn the_recipe_is_the_modern_one_unless_asked_otherwise() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("run");
-    let train = |options: &[&str]| {
+    let train = |command: &str, options: &[&str]| {
         let rest = ["--iterations", "1", "--force", "--out", out.to_str().unwrap()];
-        succeed(&[&["lsgan"], &SMALL[..], options, &rest].concat());
+        succeed(&[&[command], &SMALL[..], options, &rest].concat());
         let settings = &info(&out)["hyperparameters"];
         ["preset", "shuffle", "ema", "r1", "cosine", "discriminator"]
             .map(|name| settings[name].to_string())
@@ -264,8 +264,9 @@ fn the_recipe_is_the_modern_one_unless_asked_otherwise() {
             r#""reference" true null 0.0 false "dcgan""#,
         ),
     ] {
-        assert_eq!(train(options), expected, "{options:?}");
+        assert_eq!(train("vanilla", options), expected, "{options:?}");
     }
+    assert_eq!(train("lsgan", &[]), r#""reference" false null 0.0 false null"#);
 }
 
 #[test]

@@ -119,7 +119,7 @@ pub struct GanArgs {
     /// Networks whose discriminator is taken [default: those of --net; dcgan for vanilla with --preset modern, if it fits the images]
     #[arg(long, value_name = "NET", value_parser = super::common::net_kinds(), hide_possible_values = true, help_heading = "Model")]
     discriminator: Option<NetKind>,
-    /// Recipe that gives the defaults of all other options [default: modern]
+    /// Recipe that gives the defaults of all other options [default: modern; reference for `trainer lsgan`]
     #[arg(long, value_enum, help_heading = "Model")]
     preset: Option<Preset>,
     /// Losses [default: bce; ls for `trainer lsgan`]
@@ -302,8 +302,14 @@ struct GanCommand {
 }
 
 impl GanCommand {
+    /// Nothing was found yet that is better than the reference's least squares.
+    fn preset(&self) -> Preset {
+        let otherwise = if self.kind == GanKind::Lsgan { Preset::Reference } else { Preset::Modern };
+        self.args.preset.unwrap_or(otherwise)
+    }
+
     fn reference(&self) -> bool {
-        self.args.preset == Some(Preset::Reference)
+        self.preset() == Preset::Reference
     }
 
     fn loss(&self) -> LossKind {
@@ -341,7 +347,7 @@ impl TrainCommand for GanCommand {
         let reference = GanSettings::new(self.loss());
         let settings = if self.reference() { reference } else { reference.modern() };
         GanSettings {
-            common: CommonSettings { amp: training::amp(self.args.preset, device), ..settings.common },
+            common: CommonSettings { amp: training::amp(self.preset(), device), ..settings.common },
             net: self.kind.defaults().0,
             conditional,
             // Folders come class by class, and a batch of one class says nothing of the others.

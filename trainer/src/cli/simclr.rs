@@ -211,7 +211,7 @@ impl TrainCommand for SimclrArgs {
         SimclrSettings {
             common: CommonSettings {
                 batch,
-                amp: training::amp(self.preset, device),
+                amp: training::amp(self.preset.unwrap_or(Preset::Modern), device),
                 ..CommonSettings::default()
             },
             preset: self.preset.unwrap_or(Preset::Modern),

@@ -97,9 +97,9 @@ pub(super) fn set<T>(setting: &mut T, given: Option<T>) {
 }
 
 /// The precision of products that a recipe takes on this device unless asked otherwise.
-pub(super) fn amp(preset: Option<Preset>, device: tch::Device) -> Amp {
+pub(super) fn amp(preset: Preset, device: tch::Device) -> Amp {
     let fast = device.is_cuda() || fast_bf16();
-    if preset != Some(Preset::Reference) && fast { Amp::Bf16 } else { Amp::Off }
+    if preset == Preset::Modern && fast { Amp::Bf16 } else { Amp::Off }
 }
 
 /// Whether this processor computes products in bfloat16.
