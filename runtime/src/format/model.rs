@@ -438,7 +438,13 @@ impl<'a> Model<'a> {
         let mut needed = 0;
         for index in 0..count {
             let Some(value) = self.decode_value(index, true)? else { break };
-            if value.first == 0 && !self.is_input(index) {
+            // Copies may only go on with what an operator began to write at that time.
+            let begun = match value.first.checked_sub(1) {
+                None => self.is_input(index),
+                Some(writer) => record(self.header.operators.of(self.bytes), writer, OPERATOR_RECORD)
+                    .is_some_and(|record| word(record, field::OUTPUT * 4) == index as u32),
+            };
+            if !begun {
                 return Err(FormatError::Lifetime { name: Name::new(value.name) });
             }
             needed = needed.max(value.range(1).end);

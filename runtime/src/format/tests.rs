@@ -497,6 +497,13 @@ fn every_rule_has_a_file_that_breaks_it() {
             let at = operator_at(b, 4, operator::ARGUMENTS);
             set(b, at, 7);
         }),
+        // What the copies write is there before the first of them: nobody began it.
+        ("Lifetime", |b| {
+            let copied = word(b, operator_at(b, 4, operator::OUTPUT)) as usize;
+            let at = value_at(b, copied, value::FIRST);
+            let earlier = word(b, at) - 1;
+            set(b, at, earlier);
+        }),
         ("Header", |b| set(b, header::ACTIVATIONS, 1 << 30)),
         ("Header", |b| set(b, header::SCRATCH, 64)),
     ];
