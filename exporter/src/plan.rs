@@ -35,7 +35,7 @@ pub struct PlannedOperator {
     pub in_place: bool,
     /// Multiply-accumulates for one example, taps on padding included.
     pub macs: u64,
-    /// How its weights are stored: `f32`, `f16`, `int8` or `int4`.
+    /// How its weights are stored: `f32`, `f16`, `bf16`, `int8` or `int4`.
     pub weight_type: Option<&'static str>,
     pub weight_bytes: usize,
 }

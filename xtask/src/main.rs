@@ -47,7 +47,7 @@ enum Command {
     Models(models::ModelsArgs),
     /// Run every check and every test
     Test(test::TestArgs),
-    /// Try what may not do harm, at random, for as long as you say: damaged and hostile files, lost outputs, kills (docs/TRUST.md)
+    /// Try what may not do harm, at random, for as long as you say: damaged and hostile files, lost outputs (docs/TRUST.md)
     Torture(torture::TortureArgs),
     /// Build the runtime's core for a Cortex-M4F/M7 without an operating system
     BareMetal,

@@ -46,9 +46,6 @@ Examples:
   exporter pack models/dcgan.fp32.onnx --precision int4 \\
       --out models/dcgan.int4.lat
       about half of that: weights of 4 bits, activations of 8
-  exporter pack models/dcgan.fp32.onnx --precision int4 \\
-      --out models/dcgan.int4.lat
-      half of int8's bytes, computed as int8
   exporter pack encoder.onnx --precision int8 --calibration-data photos \\
       --samples 256 --out encoder.int8.lat
       the same for an encoder, with ranges observed on 256 pictures of a folder;
@@ -158,13 +155,13 @@ pub(crate) fn run(args: PackArgs) -> anyhow::Result<()> {
         }
         let options = args.calibration.options(&images);
         let (mut integers, report) = quantize(&optimized, &inputs, &options).with_context(context)?;
-        let int4 = match int4 {
+        let layers = match int4 {
             true => to_int4(&mut integers, &inputs.calibration).with_context(context)?,
             false => Vec::new(),
         };
         let task = args.calibration.task(&optimized, &integers, &images, &report).with_context(context)?;
         optimized = integers;
-        let quantization = Quantization { report, task, int4 };
+        let quantization = Quantization { report, task, int4: layers };
         quantized = Some((quantization, inputs.held_out.first(&graph, COMPARED_QUANTIZED)));
     }
     let options = PackOptions { precision, winograd: !args.no_winograd, int4 };

@@ -4,12 +4,12 @@
 
 use std::collections::HashMap;
 
+use latent_runtime::ops::CODES;
+
 use super::{QuantizeError, Samples, in_batches};
 use crate::graph::interpret;
 use crate::graph::{Content, Elements, Graph, Op, Tensor, ValueId};
 
-/// Different weights of a layer, zero among them.
-const CODES: usize = 16;
 /// A layer stays in 8 bits if the model has more weights than so many times its own: there is little to gain, and first and
 /// last layers are of this kind.
 const FEW: usize = 64;

@@ -59,8 +59,8 @@ impl<'g> Lowering<'g> {
             let weights = self.in_form(node, Cow::Owned(weights));
             let (scales, bias) = (by_phase(node, Cow::Owned(scales)), by_phase(node, Cow::Owned(bias)));
             let (values, scales) = (&*weights, &*scales);
-            let different = values.iter().chain(&[0]).collect::<BTreeSet<_>>().len();
-            let weights = match self.int4 && different <= CODES {
+            let different = || values.iter().chain(&[0]).collect::<BTreeSet<_>>().len();
+            let weights = match self.int4 && different() <= CODES {
                 true => PlainWeights::I4 { values, scales },
                 false => PlainWeights::I8 { values, scales },
             };

@@ -9,8 +9,7 @@ use super::node::{BuildValue, Extents, owned_affine};
 use super::spec::{Element, LayerSpec, PlainBias, PlainWeights};
 use super::{Builder, ValueId};
 use crate::format::ops::{OperatorKind, gains_by_winograd};
-use crate::format::pack::codebook;
-use crate::format::pack::{OwnedBias, OwnedWeights, PlainLayer};
+use crate::format::pack::{OwnedBias, OwnedWeights, PlainLayer, codebook};
 use crate::ops::{GROUP, WeightType, Window};
 
 impl Builder {
@@ -196,6 +195,10 @@ impl Builder {
             true => Ok(()),
             false => check(what, found, outputs),
         };
+        let of_rows = |scales: &[f32]| match scales {
+            [scale] => Ok(vec![*scale; outputs]),
+            _ => check_rows("weight scales", scales.len()).map(|()| scales.to_vec()),
+        };
         let (plain, scales) = match spec.weights {
             PlainWeights::F32(values) => (OwnedWeights::Float(values.to_vec(), WeightType::F32), Vec::new()),
             PlainWeights::F16(values) => (OwnedWeights::Float(values.to_vec(), WeightType::F16), Vec::new()),
@@ -205,18 +208,8 @@ impl Builder {
             PlainWeights::I4 { values, .. } if codebook(values.iter().copied()).is_none() => {
                 return Err(types("int4 weights have at most 16 different values, zero among them"));
             }
-            PlainWeights::I4 { values, scales } => {
-                let scales = if let [scale] = scales { vec![*scale; outputs] } else { scales.to_vec() };
-                check_rows("weight scales", scales.len())?;
-                (OwnedWeights::Int4(values.to_vec()), scales)
-            }
-            PlainWeights::I8 { values, scales: [scale] } => {
-                (OwnedWeights::Int8(values.to_vec()), vec![*scale; outputs])
-            }
-            PlainWeights::I8 { values, scales } => {
-                check_rows("weight scales", scales.len())?;
-                (OwnedWeights::Int8(values.to_vec()), scales.to_vec())
-            }
+            PlainWeights::I4 { values, scales } => (OwnedWeights::Int4(values.to_vec()), of_rows(scales)?),
+            PlainWeights::I8 { values, scales } => (OwnedWeights::Int8(values.to_vec()), of_rows(scales)?),
         };
         check("weights", plain.len(), weights)?;
         let int8 = plain.weight_type().is_integer();
